@@ -1,0 +1,54 @@
+package schema
+
+import (
+	"entgo.io/ent"
+	"entgo.io/ent/dialect/entsql"
+	"entgo.io/ent/schema/edge"
+	"entgo.io/ent/schema/field"
+	"entgo.io/ent/schema/index"
+
+	"parley/internal/pid"
+)
+
+// Conversation is a tree of messages with one visible line.
+type Conversation struct{ ent.Schema }
+
+// Fields of the Conversation.
+func (Conversation) Fields() []ent.Field {
+	return []ent.Field{
+		idField(pid.Conversation),
+		ownerField(),
+		field.String("name").Default(""),
+		field.Enum("name_source").Values("PLACEHOLDER", "AUTO", "USER").Default("PLACEHOLDER").
+			Comment("Who chose the name. A name chosen by the user is never overwritten."),
+		field.String("model").Optional().Nillable().
+			Comment("Null: the server's default at the time of each send."),
+		field.Text("parameters").Default("").
+			Comment("reply.Parameters as text; empty when none is set."),
+		field.String("head_id").GoType(pid.ID("")).
+			Comment("Last message of the visible line. Never null: message 0 always exists. Not a foreign key, as the two tables would need each other."),
+		field.Bool("pinned").Default(false),
+		field.Time("archived_at").Optional().Nillable(),
+		field.Bool("temporary").Default(false),
+		field.Time("expires_at").Optional().Nillable(),
+		field.Time("last_message_at").Default(now),
+		createdAt(),
+		updatedAt(),
+	}
+}
+
+// Edges of the Conversation.
+func (Conversation) Edges() []ent.Edge {
+	return []ent.Edge{
+		ownerEdge("conversations"),
+		edge.To("messages", Message.Type).Annotations(entsql.OnDelete(entsql.Cascade)),
+	}
+}
+
+// Indexes of the Conversation.
+func (Conversation) Indexes() []ent.Index {
+	return []ent.Index{
+		index.Fields("user_id", "last_message_at", "id"),
+		index.Fields("expires_at").Annotations(entsql.IndexWhere("expires_at IS NOT NULL")),
+	}
+}

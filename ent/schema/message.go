@@ -1,0 +1,96 @@
+package schema
+
+import (
+	"entgo.io/ent"
+	"entgo.io/ent/dialect/entsql"
+	"entgo.io/ent/schema/edge"
+	"entgo.io/ent/schema/field"
+	"entgo.io/ent/schema/index"
+
+	"parley/internal/pid"
+)
+
+// Message is one message of a conversation. An assistant message is a reply: it
+// exists before the model is called and grows until its status is final.
+type Message struct{ ent.Schema }
+
+// Fields of the Message.
+func (Message) Fields() []ent.Field {
+	return []ent.Field{
+		idField(pid.Message),
+		field.String("conversation_id").GoType(pid.ID("")).Immutable(),
+		ownerField(),
+		field.String("parent_id").GoType(pid.ID("")).Optional().Nillable().Immutable().
+			Comment("Null for message 0, the only root. Children are never stored on the parent."),
+		field.Int("index").NonNegative().Immutable().
+			Comment("Depth from the root: 0,1,2,… along every line."),
+		field.Bool("active").Default(true).
+			Comment("On the visible line."),
+		field.Enum("role").Values("SYSTEM", "USER", "ASSISTANT").Immutable(),
+		field.Text("content").Default(""),
+		field.Text("reasoning").Default(""),
+		field.Enum("status").Values("QUEUED", "STREAMING", "COMPLETED", "STOPPED", "FAILED", "INTERRUPTED").Default("COMPLETED").
+			Comment("The last four never change."),
+		field.Enum("finish_reason").Values("STOP", "LENGTH", "CONTENT_FILTER", "TOOL_CALLS").Optional().Nillable(),
+		field.String("error_code").Optional().Nillable().
+			Comment("A reply.Code."),
+		field.String("model").Optional().Nillable().
+			Comment("The model asked for; replies only."),
+		field.Text("parameters").Default("").
+			Comment("The parameters in force when the reply was asked for; a new attempt uses them again."),
+		field.Int("prompt_tokens").Optional().Nillable(),
+		field.Int("completion_tokens").Optional().Nillable(),
+		field.Int("cached_tokens").Optional().Nillable(),
+		field.Int("reasoning_tokens").Optional().Nillable(),
+		field.Bool("usage_estimated").Default(false),
+		field.String("system_prompt_hash").Optional().Nillable().
+			Comment("SHA-256 of the system prompt the reply was generated with, hex."),
+		field.String("owner").GoType(pid.ID("")).Optional().Nillable().
+			Comment("The replica that runs the reply. Part of the fence of every write."),
+		field.Int("attempt").Default(0).
+			Comment("Runs of the model so far, 1 for the first. Part of the fence of every write."),
+		field.Int("crashes").Default(0).
+			Comment("How often an owner died over this reply."),
+		field.Text("salvage").Default("").
+			Comment("The longest text of earlier attempts, shown if no later attempt ends well."),
+		field.Time("stop_requested_at").Optional().Nillable(),
+		field.Time("started_at").Optional().Nillable().
+			Comment("When the first attempt started; the reply's deadline counts from here."),
+		field.Time("finished_at").Optional().Nillable(),
+		createdAt(),
+	}
+}
+
+// Edges of the Message.
+func (Message) Edges() []ent.Edge {
+	return []ent.Edge{
+		edge.From("conversation", Conversation.Type).Ref("messages").Field("conversation_id").
+			Unique().Required().Immutable(),
+		ownerEdge("messages"),
+		// No cascade along the line: SQLite stops cascades at a depth of 1,000, and
+		// the conversation's own cascade removes every message at once.
+		edge.To("children", Message.Type).Annotations(entsql.OnDelete(entsql.NoAction)).
+			From("parent").Field("parent_id").Unique().Immutable(),
+	}
+}
+
+// Indexes of the Message.
+func (Message) Indexes() []ent.Index {
+	return []ent.Index{
+		index.Fields("conversation_id", "index").Unique().StorageKey("message_visible_line").
+			Annotations(entsql.IndexWhere("active")),
+		index.Fields("conversation_id").Unique().StorageKey("message_one_streaming").
+			Annotations(entsql.IndexWhere("status = 'STREAMING'")),
+		index.Fields("conversation_id", "index", "id").StorageKey("message_queued").
+			Annotations(entsql.IndexWhere("status = 'QUEUED'")),
+		index.Fields("owner", "stop_requested_at").StorageKey("message_running_by_owner").
+			Annotations(entsql.IndexWhere("status = 'STREAMING'")),
+		index.Fields("user_id").StorageKey("message_running_by_user").
+			Annotations(entsql.IndexWhere("status IN ('QUEUED', 'STREAMING')")),
+		index.Fields("user_id", "created_at").StorageKey("message_usage_by_user").
+			Annotations(entsql.IndexWhere("role = 'ASSISTANT'")),
+		// The foreign keys: Ent makes no index for them, and cascades would scan.
+		index.Fields("parent_id"),
+		index.Fields("conversation_id"),
+	}
+}

@@ -1,0 +1,96 @@
+// Package event holds the facts that cross rooms and replicas, and the Bus that
+// carries them. A fact says that something has been committed and names it by
+// id; it carries no content. Whoever hears it reads the database as the user it
+// serves. The database is the truth; a lost fact costs time, never data.
+package event
+
+import (
+	"parley/internal/pid"
+)
+
+// Kind says what happened.
+type Kind uint8
+
+// The kinds of facts, and who listens.
+const (
+	// ConversationCreated goes to the owner.
+	ConversationCreated Kind = iota + 1
+	// ConversationUpdated goes to the owner and the conversation.
+	ConversationUpdated
+	// ConversationDeleted goes to the owner and the conversation, and stops its replies.
+	ConversationDeleted
+	// MessageAdded goes to the conversation, once for each new row.
+	MessageAdded
+	// ReplyStarted goes to the conversation: the reply in MessageID is STREAMING
+	// (a new attempt included).
+	ReplyStarted
+	// ReplyFinished goes to the conversation: the reply in MessageID is final.
+	ReplyFinished
+	// StopRequested goes to every replica: the owner of MessageID stops it.
+	StopRequested
+	// AccessRevoked goes to every replica: SessionID of UserID, or all sessions of
+	// UserID when SessionID is empty, may do nothing any more.
+	AccessRevoked
+)
+
+// Fact is one thing that happened. Ids that do not apply to its kind are empty.
+type Fact struct {
+	Kind           Kind
+	UserID         pid.ID
+	ConversationID pid.ID
+	MessageID      pid.ID
+	SessionID      pid.ID
+}
+
+// Topic is what one listener listens to. Topics are made from parsed ids only.
+type Topic string
+
+// Control is the topic every replica listens to.
+const Control Topic = "control"
+
+// OfUser is the topic of the facts about one user's conversations.
+func OfUser(id pid.ID) Topic { return Topic("user." + string(id)) }
+
+// OfConversation is the topic of the facts about one conversation.
+func OfConversation(id pid.ID) Topic { return Topic("conversation." + string(id)) }
+
+// Topics lists where the fact is to be heard.
+func (f Fact) Topics() []Topic {
+	switch f.Kind {
+	case ConversationCreated:
+		return []Topic{OfUser(f.UserID)}
+	case ConversationUpdated:
+		return []Topic{OfUser(f.UserID), OfConversation(f.ConversationID)}
+	case ConversationDeleted:
+		return []Topic{OfUser(f.UserID), OfConversation(f.ConversationID), Control}
+	case MessageAdded, ReplyStarted, ReplyFinished:
+		return []Topic{OfConversation(f.ConversationID)}
+	case StopRequested, AccessRevoked:
+		return []Topic{Control}
+	}
+	return nil
+}
+
+// Bus carries facts to listeners. It delivers at most once: a fact may be lost,
+// and a listener that may have lost one is told so.
+type Bus interface {
+	// Publish hands the fact to everyone who listens to one of its topics. It
+	// never blocks and never fails: what cannot be delivered is lost. Call it
+	// after the commit that made the fact true.
+	Publish(f Fact)
+	// Subscribe starts listening. Everything published after it returns is
+	// delivered or reported as missed. The caller must Close the subscription.
+	Subscribe(t Topic) Subscription
+}
+
+// Subscription is one listener on one topic. It is safe for concurrent use.
+type Subscription interface {
+	// Facts gives the facts in the order they arrived. It is never closed: wait
+	// on it together with your own context.
+	Facts() <-chan Fact
+	// Missed is signalled when facts were lost since the last signal. Read the
+	// database again then.
+	Missed() <-chan struct{}
+	// Close stops listening. It may be called more than once.
+	Close()
+}

@@ -1,0 +1,348 @@
+package reply
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"parley/ent"
+	"parley/ent/message"
+	"parley/internal/pid"
+)
+
+// pollInterval is how often a viewer looks at the row of a reply that does not
+// run here.
+const pollInterval = time.Second
+
+// UpdateKind says what an Update tells.
+type UpdateKind uint8
+
+// The kinds of updates.
+const (
+	// Snapshot replaces all that the viewer holds.
+	Snapshot UpdateKind = iota + 1
+	// TextDelta appends to the text.
+	TextDelta
+	// ReasoningDelta appends to the reasoning.
+	ReasoningDelta
+	// Finished is the last update.
+	Finished
+)
+
+// Update is one step of what a viewer sees.
+type Update struct {
+	Kind UpdateKind
+	// Message is the state at this update: for a delta, everything up to and with
+	// Text. It is shared and must not be changed.
+	Message *ent.Message
+	// Text is what a delta appends, and Units the UTF-16 units that lie before it.
+	Text  string
+	Units int
+	// Cursor is the viewer's position after this update.
+	Cursor Cursor
+}
+
+// Viewer watches one reply. It is not safe for concurrent use.
+type Viewer struct {
+	engine *Engine
+	id     pid.ID
+	wake   chan struct{}
+	live   *live       // The buffer it has joined, nil when the reply does not run here.
+	poll   *time.Timer // Wakes a viewer that has joined none.
+
+	// started is false until the first update, and whenever the next update has to
+	// be a snapshot.
+	started bool
+	cursor  Cursor
+	status  message.Status
+	// seen is the latest state that was given out.
+	seen *ent.Message
+	done bool
+}
+
+// Attach starts watching a reply. The viewer in ctx must own it; otherwise, and
+// when there is no such message, the error is Ent's not-found error. With a
+// cursor the updates go on behind it; ErrBadCursor is returned when the cursor
+// belongs to another message or lies beyond the text. Any message can be watched:
+// one that is final gives its text and Finished. The caller closes the viewer.
+func (e *Engine) Attach(ctx context.Context, id pid.ID, after *Cursor) (*Viewer, error) {
+	// Always read, also for a live buffer here: the row is what authorises.
+	row, err := e.row(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	v := &Viewer{engine: e, id: id, wake: make(chan struct{}, 1), seen: row}
+	v.cursor = Cursor{MessageID: id}
+	if after != nil {
+		if after.MessageID != id {
+			return nil, ErrBadCursor
+		}
+		e.Overlay(row)
+		if err := v.resume(row, *after); err != nil {
+			return nil, err
+		}
+	}
+	v.joinLive()
+	return v, nil
+}
+
+// resume places the viewer behind a cursor. A cursor of an earlier attempt is
+// fine: the viewer starts over with a snapshot.
+func (v *Viewer) resume(row *ent.Message, after Cursor) error {
+	switch {
+	case after.Attempt > row.Attempt:
+		return ErrBadCursor
+	case after.Attempt < row.Attempt:
+		return nil
+	}
+	// A running reply's row may lag behind what its owner has published.
+	behind := !IsFinal(row.Status) && v.engine.find(v.id) == nil
+	for _, at := range []struct {
+		text   string
+		offset int
+	}{{row.Content, after.Text}, {row.Reasoning, after.Reasoning}} {
+		if at.offset > len(at.text) && behind {
+			continue
+		}
+		if !onBoundary(at.text, at.offset) {
+			return ErrBadCursor
+		}
+	}
+	v.cursor, v.started, v.status = after, true, row.Status
+	return nil
+}
+
+// Close stops watching. It may be called more than once.
+func (v *Viewer) Close() {
+	v.leaveLive()
+	if v.poll != nil {
+		v.poll.Stop()
+	}
+	v.done = true
+}
+
+// Next blocks until there is something new and returns it. After Finished, and
+// after Close, it returns io.EOF; when ctx ends, its cause. After any other error,
+// which is the database's, it may be called again.
+func (v *Viewer) Next(ctx context.Context) (Update, error) {
+	for {
+		u, ok, err := v.Poll(ctx)
+		if ok || err != nil {
+			return u, err
+		}
+		select {
+		case <-v.Ready():
+		case <-ctx.Done():
+		}
+	}
+}
+
+// Poll is Next without the waiting: it returns false when there is nothing new.
+// Wait on Ready before the next call then.
+func (v *Viewer) Poll(ctx context.Context) (Update, bool, error) {
+	if v.done {
+		return Update{}, false, io.EOF
+	}
+	if err := context.Cause(ctx); err != nil {
+		return Update{}, false, err
+	}
+	for {
+		if v.live == nil {
+			v.joinLive()
+		}
+		u, ok, err := v.step(ctx)
+		if ent.IsNotFound(err) {
+			v.Close()
+			return Update{Kind: Finished, Message: deleted(v.seen), Cursor: v.cursor}, true, nil
+		}
+		if err != nil {
+			return Update{}, false, err
+		}
+		if ok {
+			v.seen = u.Message
+		}
+		if ok && u.Kind == Finished {
+			v.Close()
+		}
+		if ok || v.live != nil {
+			return u, ok, nil
+		}
+		if v.engine.find(v.id) == nil {
+			// It runs elsewhere, or nowhere yet: look again in a while.
+			v.armPoll()
+			return Update{}, false, nil
+		}
+	}
+}
+
+// Ready is signalled when Poll may have something.
+func (v *Viewer) Ready() <-chan struct{} { return v.wake }
+
+func (v *Viewer) armPoll() {
+	if v.poll != nil {
+		v.poll.Reset(pollInterval)
+		return
+	}
+	v.poll = time.AfterFunc(pollInterval, func() {
+		select {
+		case v.wake <- struct{}{}:
+		default: // A wake-up is waiting already.
+		}
+	})
+}
+
+// step looks once. It returns false when there is nothing new.
+func (v *Viewer) step(ctx context.Context) (Update, bool, error) {
+	if l := v.live; l != nil {
+		if u, ok, lost := v.fromLive(l); !lost {
+			return u, ok, nil
+		}
+		v.leaveLive()
+	}
+	row, err := v.engine.row(ctx, v.id)
+	if err != nil {
+		return Update{}, false, err
+	}
+	if v.engine.find(v.id) != nil {
+		return Update{}, false, nil // It runs here by now; the row is older than that.
+	}
+	u, ok := v.fromRow(row)
+	return u, ok, nil
+}
+
+// fromLive takes what is new in the live buffer.
+func (v *Viewer) fromLive(l *live) (u Update, ok, lost bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lost {
+		return Update{}, false, true
+	}
+	if l.final != nil {
+		u, ok = v.fromRow(l.final)
+		return u, ok, false
+	}
+	if !v.started || v.cursor.Attempt != l.row.Attempt {
+		return v.snapshot(l.at(len(l.text.bytes), len(l.reasoning.bytes))), true, false
+	}
+	if n := len(l.reasoning.bytes); n > v.cursor.Reasoning {
+		from := v.cursor.Reasoning
+		v.cursor.Reasoning = n
+		return Update{
+			Kind:    ReasoningDelta,
+			Message: l.at(v.cursor.Text, n),
+			Text:    l.reasoning.from(from),
+			Units:   l.reasoning.unitsAt(from),
+			Cursor:  v.cursor,
+		}, true, false
+	}
+	if n := len(l.text.bytes); n > v.cursor.Text {
+		from := v.cursor.Text
+		v.cursor.Text = n
+		return Update{
+			Kind:    TextDelta,
+			Message: l.at(n, v.cursor.Reasoning),
+			Text:    l.text.from(from),
+			Units:   l.text.unitsAt(from),
+			Cursor:  v.cursor,
+		}, true, false
+	}
+	return Update{}, false, false
+}
+
+// fromRow takes what is new in a row, or in the final state, which is one too.
+func (v *Viewer) fromRow(row *ent.Message) (Update, bool) {
+	switch {
+	case !v.started, v.cursor.Attempt != row.Attempt,
+		// QUEUED has become STREAMING.
+		v.status == message.StatusQUEUED && row.Status == message.StatusSTREAMING,
+		// Continuity cannot be proved: the final text is not behind what was shown.
+		IsFinal(row.Status) && !(onBoundary(row.Content, v.cursor.Text) && onBoundary(row.Reasoning, v.cursor.Reasoning)):
+		return v.snapshot(row), true
+	case len(row.Reasoning) > v.cursor.Reasoning:
+		from := v.cursor.Reasoning
+		v.cursor.Reasoning = len(row.Reasoning)
+		return Update{
+			Kind:    ReasoningDelta,
+			Message: asRunning(row, v.cursor),
+			Text:    row.Reasoning[from:],
+			Units:   utf16Len(row.Reasoning[:from]),
+			Cursor:  v.cursor,
+		}, true
+	case len(row.Content) > v.cursor.Text:
+		from := v.cursor.Text
+		v.cursor.Text = len(row.Content)
+		return Update{
+			Kind:    TextDelta,
+			Message: asRunning(row, v.cursor),
+			Text:    row.Content[from:],
+			Units:   utf16Len(row.Content[:from]),
+			Cursor:  v.cursor,
+		}, true
+	case IsFinal(row.Status):
+		return Update{Kind: Finished, Message: row, Cursor: v.cursor}, true
+	}
+	v.status = row.Status
+	return Update{}, false
+}
+
+func (v *Viewer) snapshot(m *ent.Message) Update {
+	v.started, v.status = true, m.Status
+	v.cursor = Cursor{MessageID: v.id, Attempt: m.Attempt, Text: len(m.Content), Reasoning: len(m.Reasoning)}
+	return Update{Kind: Snapshot, Message: m, Cursor: v.cursor}
+}
+
+// asRunning is the state at a delta that comes before the final update: what the
+// row says, but not final yet.
+func asRunning(row *ent.Message, at Cursor) *ent.Message {
+	m := *row
+	m.Content = row.Content[:min(at.Text, len(row.Content))]
+	m.Reasoning = row.Reasoning[:min(at.Reasoning, len(row.Reasoning))]
+	if IsFinal(m.Status) {
+		m.Status = message.StatusSTREAMING
+		m.FinishedAt, m.FinishReason, m.ErrorCode = nil, nil, nil
+	}
+	return &m
+}
+
+func (v *Viewer) joinLive() {
+	l := v.engine.find(v.id)
+	if l == nil {
+		return
+	}
+	l.join(v.wake)
+	v.live = l
+}
+
+func (v *Viewer) leaveLive() {
+	if v.live != nil {
+		v.live.leave(v.wake)
+		v.live = nil
+	}
+}
+
+// Overlay replaces the text of messages that are being written here by their live
+// text, so that a query never shows less than a subscription has.
+func (e *Engine) Overlay(messages ...*ent.Message) {
+	for _, m := range messages {
+		if m.Status != message.StatusSTREAMING {
+			continue
+		}
+		if l := e.find(m.ID); l != nil {
+			if now, ok := l.state(); ok && now.Attempt >= m.Attempt {
+				edges := m.Edges
+				*m = *now
+				m.Edges = edges
+			}
+		}
+	}
+}
+
+// row reads a message as the viewer in ctx.
+func (e *Engine) row(ctx context.Context, id pid.ID) (*ent.Message, error) {
+	m, err := e.store.Client().Message.Query().Where(message.ID(id)).Only(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read message: %w", err)
+	}
+	return m, nil
+}

@@ -1,0 +1,153 @@
+package reply
+
+import (
+	"context"
+	"time"
+
+	"parley/ent/message"
+	"parley/internal/pid"
+	"parley/internal/viewer"
+)
+
+// checkpointBatch is how many replies share one transaction, so that a send never
+// waits long behind checkpoints.
+const checkpointBatch = 32
+
+// checkpointLoop stores the text of running replies, all in one goroutine. Under
+// load it stretches: it rests at least nine times as long as it worked. A reply
+// that ends before its first turn is never checkpointed.
+func (e *Engine) checkpointLoop(ctx context.Context) {
+	ctx = viewer.AsSweep(ctx)
+	timer := time.NewTimer(e.cfg.Checkpoint)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		began := time.Now()
+		e.forgetEnded(began)
+		e.checkpoint(ctx)
+		timer.Reset(max(e.cfg.Checkpoint, 9*time.Since(began)))
+	}
+}
+
+// checkpoint stores all text that is not stored yet.
+func (e *Engine) checkpoint(ctx context.Context) {
+	var due []Checkpoint
+	lives := make(map[pid.ID]*live)
+	e.mu.Lock()
+	runs := make([]*Run, 0, len(e.running))
+	for _, r := range e.running {
+		runs = append(runs, r)
+	}
+	e.mu.Unlock()
+	for _, r := range runs {
+		if c, ok := r.live.unsaved(); ok {
+			due = append(due, c)
+			lives[c.MessageID] = r.live
+		}
+	}
+	for len(due) > 0 {
+		batch := due[:min(checkpointBatch, len(due))]
+		due = due[len(batch):]
+		lost, err := e.store.Checkpoint(ctx, e.id, batch)
+		if err != nil {
+			e.log.WarnContext(ctx, "checkpoint failed", "replies", len(batch), "err", err)
+			return // The next turn stores more.
+		}
+		for _, c := range batch {
+			lives[c.MessageID].setSaved(c)
+		}
+		e.reconsider(ctx, lost)
+	}
+}
+
+// watchRows looks once a second for own replies that somebody asked to stop, or
+// that are gone, so that a lost signal only costs that second.
+func (e *Engine) watchRows(ctx context.Context) {
+	ctx = viewer.AsSweep(ctx)
+	tick := time.NewTicker(pollInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		before := e.runningIDs()
+		if len(before) == 0 {
+			continue
+		}
+		rows, err := e.store.Client().Message.Query().
+			Where(message.Owner(e.id), message.StatusEQ(message.StatusSTREAMING)).
+			Select(message.FieldID, message.FieldStopRequestedAt).
+			All(ctx)
+		if err != nil {
+			e.log.WarnContext(ctx, "cannot look for stop requests", "err", err)
+			continue
+		}
+		for _, row := range rows {
+			delete(before, row.ID)
+			if row.StopRequestedAt != nil {
+				e.cancelRun(row.ID, errStopped)
+			}
+		}
+		var missing []pid.ID
+		for id := range before {
+			missing = append(missing, id)
+		}
+		e.reconsider(ctx, missing)
+	}
+}
+
+// reconsider cancels runs whose row is deleted or somebody else's. A run that has
+// just become final by itself is left alone.
+func (e *Engine) reconsider(ctx context.Context, ids []pid.ID) {
+	if len(ids) == 0 {
+		return
+	}
+	rows, err := e.store.Client().Message.Query().
+		Where(message.IDIn(ids...)).
+		Select(message.FieldID, message.FieldOwner, message.FieldStatus).
+		All(ctx)
+	if err != nil {
+		e.log.WarnContext(ctx, "cannot look at lost replies", "err", err)
+		return
+	}
+	found := make(map[pid.ID]bool)
+	for _, row := range rows {
+		found[row.ID] = true
+		mine := row.Owner != nil && *row.Owner == e.id
+		if !mine {
+			e.cancelRun(row.ID, errFenced)
+		}
+	}
+	for _, id := range ids {
+		if !found[id] {
+			e.cancelRun(id, errDeleted)
+		}
+	}
+}
+
+// runningIDs returns the replies that have been committed and not ended here.
+func (e *Engine) runningIDs() map[pid.ID]bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	ids := make(map[pid.ID]bool)
+	for id, r := range e.running {
+		if r.committed.Load() && !r.live.hasEnded() {
+			ids[id] = true
+		}
+	}
+	return ids
+}
+
+func (e *Engine) cancelRun(id pid.ID, cause error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if r := e.running[id]; r != nil {
+		r.cancel(cause)
+	}
+}

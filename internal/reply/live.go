@@ -1,0 +1,186 @@
+package reply
+
+import (
+	"sync"
+	"time"
+
+	"parley/ent"
+	"parley/ent/message"
+)
+
+// live is a reply that runs here: one append-only text that any number of viewers
+// read at their own pace. A viewer is only a position and a wake-up; nothing is
+// queued for it, so that a slow one costs nothing and simply gets more at once.
+type live struct {
+	maxBytes int
+
+	// mu guards everything below. It is held for copies of a few words only.
+	mu sync.Mutex
+	// row is the reply's row as it was at the start of the attempt. It is replaced,
+	// never changed.
+	row       *ent.Message
+	text      text
+	reasoning text
+	// final is the reply's final state, once it has one.
+	final *ent.Message
+	// lost says that this replica may not write the reply any more: viewers turn to
+	// the row.
+	lost    bool
+	endedAt time.Time
+	waiting map[chan struct{}]struct{}
+	// ended is closed when final or lost is set.
+	ended chan struct{}
+	// saved is how much of both texts the last checkpoint held.
+	saved int
+}
+
+func newLive(row *ent.Message, maxBytes int) *live {
+	return &live{
+		maxBytes: maxBytes,
+		row:      row,
+		waiting:  make(map[chan struct{}]struct{}),
+		ended:    make(chan struct{}),
+	}
+}
+
+// Text implements Output.
+func (l *live) Text(piece string) error { return l.append(&l.text, piece) }
+
+// Reasoning implements Output.
+func (l *live) Reasoning(piece string) error { return l.append(&l.reasoning, piece) }
+
+func (l *live) append(t *text, piece string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.text.bytes)+len(l.reasoning.bytes)+len(piece) > l.maxBytes {
+		return &Error{Code: CodeLimit}
+	}
+	if t.append(piece) {
+		l.wake()
+	}
+	return nil
+}
+
+// flush ends both texts and returns them.
+func (l *live) flush() (content, reasoning string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text.flush()
+	l.reasoning.flush()
+	l.wake()
+	return l.text.all(), l.reasoning.all()
+}
+
+// finish makes the final state known to all viewers.
+func (l *live) finish(final *ent.Message) {
+	l.end(func() { l.final = final })
+}
+
+// abandon tells all viewers to turn to the row.
+func (l *live) abandon() {
+	l.end(func() { l.lost = true })
+}
+
+func (l *live) end(set func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.final != nil || l.lost {
+		return
+	}
+	set()
+	l.endedAt = time.Now()
+	l.wake()
+	close(l.ended)
+}
+
+// wake is called with mu held.
+func (l *live) wake() {
+	for c := range l.waiting {
+		select {
+		case c <- struct{}{}:
+		default: // It has a wake-up waiting, and reads everything when it takes it.
+		}
+	}
+}
+
+// join adds a viewer's wake-up channel, which must hold one signal.
+func (l *live) join(wake chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.waiting[wake] = struct{}{}
+}
+
+func (l *live) leave(wake chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.waiting, wake)
+}
+
+// state returns the reply as it is now, or false when this replica has lost it.
+func (l *live) state() (*ent.Message, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lost {
+		return nil, false
+	}
+	if l.final != nil {
+		return l.final, true
+	}
+	return l.at(len(l.text.bytes), len(l.reasoning.bytes)), true
+}
+
+// at returns the reply as it was when it had this much text. It is called with mu
+// held.
+func (l *live) at(textLen, reasoningLen int) *ent.Message {
+	m := *l.row
+	m.Content = l.text.all()[:textLen]
+	m.Reasoning = l.reasoning.all()[:reasoningLen]
+	return &m
+}
+
+// unsaved returns a checkpoint when there is text that none holds yet.
+func (l *live) unsaved() (Checkpoint, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := len(l.text.bytes) + len(l.reasoning.bytes)
+	if n == l.saved || l.final != nil || l.lost {
+		return Checkpoint{}, false
+	}
+	return Checkpoint{
+		MessageID: l.row.ID,
+		UserID:    l.row.UserID,
+		Attempt:   l.row.Attempt,
+		Content:   l.text.all(),
+		Reasoning: l.reasoning.all(),
+	}, true
+}
+
+func (l *live) setSaved(c Checkpoint) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.saved = max(l.saved, len(c.Content)+len(c.Reasoning))
+}
+
+// IsFinal reports whether a status never changes any more.
+func IsFinal(s message.Status) bool {
+	switch s {
+	case message.StatusCOMPLETED, message.StatusSTOPPED, message.StatusFAILED, message.StatusINTERRUPTED:
+		return true
+	}
+	return false
+}
+
+func (l *live) hasEnded() bool {
+	select {
+	case <-l.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+func (l *live) endedBefore(t time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.endedAt.IsZero() && l.endedAt.Before(t)
+}

@@ -1,0 +1,35 @@
+package reply
+
+import (
+	"context"
+	"time"
+
+	"parley/ent"
+	"parley/internal/pid"
+)
+
+// Store is what this package needs of the database beside Ent.
+type Store interface {
+	// Client returns the Ent client.
+	Client() *ent.Client
+	// InTx runs fn in one transaction.
+	InTx(ctx context.Context, fn func(tx *ent.Tx) error) error
+	// Now returns the database's clock.
+	Now(ctx context.Context) (time.Time, error)
+	// Prompt returns what a model is sent for the reply at the given index: the
+	// visible line before it, in index order. Rows of other users are not read.
+	Prompt(ctx context.Context, userID, conversationID pid.ID, before int) ([]PromptMessage, error)
+	// Checkpoint stores the text of running replies of one owner in one
+	// transaction, each fenced by its attempt, and returns those that are no longer
+	// the owner's.
+	Checkpoint(ctx context.Context, owner pid.ID, due []Checkpoint) (lost []pid.ID, err error)
+}
+
+// Checkpoint is the text of a running reply to be stored.
+type Checkpoint struct {
+	MessageID pid.ID
+	UserID    pid.ID
+	Attempt   int
+	Content   string
+	Reasoning string
+}

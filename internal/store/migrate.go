@@ -1,0 +1,110 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"entgo.io/ent/dialect"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+//go:embed migrations/sqlite/*.sql migrations/postgres/*.sql
+var migrations embed.FS
+
+// migrationTimeout bounds one migration run on Postgres, where rewriting a large
+// table takes longer than any other statement may.
+const migrationTimeout = 15 * time.Minute
+
+// Migrate brings the schema of the configured database up to date and returns
+// how many migrations it applied. Replicas may start it at the same time: on
+// Postgres an advisory lock lets one go first. It opens connections of its own.
+func Migrate(ctx context.Context, cfg Config) (int, error) {
+	n, err := migrateFrom(ctx, cfg, migrations)
+	if err != nil {
+		return n, fmt.Errorf("migrate: %w", err)
+	}
+	return n, nil
+}
+
+// migrateFrom applies the migrations of files, which holds migrations/<dialect>/.
+func migrateFrom(ctx context.Context, cfg Config, files fs.FS) (applied int, err error) {
+	name, db, err := openForMigration(cfg)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	folder, kind := "migrations/postgres", goose.DialectPostgres
+	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
+	if name == dialect.SQLite {
+		folder, kind = "migrations/sqlite", goose.DialectSQLite3
+	} else {
+		locker, err := lock.NewPostgresSessionLocker()
+		if err != nil {
+			return 0, err
+		}
+		options = append(options, goose.WithSessionLocker(locker))
+	}
+	sub, err := fs.Sub(files, folder)
+	if err != nil {
+		return 0, err
+	}
+	provider, err := goose.NewProvider(kind, db, sub, options...)
+	if err != nil {
+		return 0, err
+	}
+	results, err := provider.Up(ctx)
+	if err != nil {
+		return len(results), err
+	}
+	if name == dialect.SQLite && len(results) > 0 {
+		return len(results), checkForeignKeys(ctx, db)
+	}
+	return len(results), nil
+}
+
+func openForMigration(cfg Config) (string, *sql.DB, error) {
+	if cfg.DatabaseURL != "" {
+		dsn, err := postgresDSN(cfg.DatabaseURL, migrationTimeout, migrationTimeout)
+		if err != nil {
+			return "", nil, err
+		}
+		db, err := sql.Open("postgres", dsn)
+		return dialect.Postgres, db, err
+	}
+	path, err := makeSQLiteFile(cfg.DataDir)
+	if err != nil {
+		return "", nil, err
+	}
+	// Foreign keys are off while tables are rebuilt: dropping the old table would
+	// cascade to its children, and switching them off inside goose's transaction
+	// does nothing. They are checked afterwards.
+	db, err := sql.Open("sqlite", sqliteDSN(path, "0"))
+	if err != nil {
+		return "", nil, err
+	}
+	db.SetMaxOpenConns(1)
+	return dialect.SQLite, db, nil
+}
+
+func checkForeignKeys(ctx context.Context, db *sql.DB) (err error) {
+	rows, err := db.QueryContext(ctx, "PRAGMA foreign_key_check")
+	if err != nil {
+		return fmt.Errorf("check foreign keys: %w", err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var table, parent string
+		var row, key any
+		if err := rows.Scan(&table, &row, &parent, &key); err != nil {
+			return fmt.Errorf("check foreign keys: %w", err)
+		}
+		return fmt.Errorf("after the migrations a row of %s points at no row of %s", table, parent)
+	}
+	return rows.Err()
+}

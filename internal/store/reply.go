@@ -1,0 +1,109 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+
+	"entgo.io/ent/dialect"
+
+	"parley/ent"
+	"parley/internal/pid"
+	"parley/internal/reply"
+)
+
+// The statements here are written by hand because they run for every reply or
+// every second of one, where Ent's scanning costs half of the time. Each names the
+// owner, since privacy policies do not see them.
+
+// promptQuery reads the visible line before an index. The conditions leave out an
+// empty system prompt, cancelled questions, and replies that came to nothing.
+const promptQuery = `
+SELECT role, content FROM messages
+WHERE conversation_id = $1 AND user_id = $2 AND active AND "index" < $3
+  AND (role = 'USER' AND status = 'COMPLETED'
+    OR role = 'SYSTEM' AND content <> ''
+    OR role = 'ASSISTANT' AND content <> '' AND status IN ('COMPLETED', 'STOPPED', 'INTERRUPTED'))
+ORDER BY "index"`
+
+// Prompt implements reply.Store. Neighbouring messages of the user, whose replies
+// failed, are joined by an empty line: many models' chat templates insist that
+// user and assistant alternate.
+func (s *Store) Prompt(ctx context.Context, userID, conversationID pid.ID, before int) (_ []reply.PromptMessage, err error) {
+	rows, err := s.read.QueryContext(ctx, s.bind(promptQuery), string(conversationID), string(userID), before)
+	if err != nil {
+		return nil, fmt.Errorf("read prompt: %w", err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	var prompt []reply.PromptMessage
+	var role, content sql.RawBytes
+	for rows.Next() {
+		if err := rows.Scan(&role, &content); err != nil {
+			return nil, fmt.Errorf("read prompt: %w", err)
+		}
+		m := reply.PromptMessage{Role: promptRole(string(role)), Content: string(content)}
+		if n := len(prompt); n > 0 && m.Role == reply.User && prompt[n-1].Role == reply.User {
+			prompt[n-1].Content += "\n\n" + m.Content
+			continue
+		}
+		prompt = append(prompt, m)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read prompt: %w", err)
+	}
+	return prompt, nil
+}
+
+func promptRole(stored string) reply.Role {
+	switch stored {
+	case "SYSTEM":
+		return reply.System
+	case "USER":
+		return reply.User
+	}
+	return reply.Assistant
+}
+
+const checkpointStatement = `
+UPDATE messages SET content = $1, reasoning = $2
+WHERE id = $3 AND user_id = $4 AND attempt = $5 AND owner = $6 AND status = 'STREAMING'`
+
+// Checkpoint implements reply.Store.
+func (s *Store) Checkpoint(ctx context.Context, owner pid.ID, due []reply.Checkpoint) ([]pid.ID, error) {
+	var lost []pid.ID
+	err := s.InTx(ctx, func(tx *ent.Tx) error {
+		for _, c := range due {
+			result, err := tx.ExecContext(ctx, s.bind(checkpointStatement),
+				c.Content, c.Reasoning, string(c.MessageID), string(c.UserID), c.Attempt, string(owner))
+			if err != nil {
+				return err
+			}
+			n, err := result.RowsAffected()
+			if err != nil {
+				return err
+			}
+			if n == 0 {
+				lost = append(lost, c.MessageID)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint: %w", err)
+	}
+	return lost, nil
+}
+
+// bind turns $1, $2, … into the placeholders of the dialect. The parameters of our
+// statements stand in order and once each.
+func (s *Store) bind(query string) string {
+	if s.dialect == dialect.Postgres {
+		return query
+	}
+	for i := 1; strings.Contains(query, fmt.Sprintf("$%d", i)); i++ {
+		query = strings.Replace(query, fmt.Sprintf("$%d", i), "?", 1)
+	}
+	return query
+}

@@ -1,0 +1,287 @@
+// Package store opens the database, keeps its schema current and owns everything
+// that differs between SQLite and Postgres: connection settings, the split of
+// reads and writes, locks, the clock, and the few statements written by hand for
+// speed. No other package knows the dialect.
+//
+// Its one invariant: the same call behaves the same on both databases.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"entgo.io/ent/dialect"
+	_ "github.com/lib/pq"  // The driver "postgres".
+	_ "modernc.org/sqlite" // The driver "sqlite".
+
+	"parley/ent"
+	_ "parley/ent/runtime" // Defaults and privacy policies; without it both are silently absent.
+)
+
+// Config says which database to open.
+type Config struct {
+	// DatabaseURL is a postgres:// URL. Empty means SQLite in DataDir.
+	DatabaseURL string
+	// DataDir holds SQLite's file. It is made when missing.
+	DataDir string
+	// MaxConns bounds the Postgres pool, and SQLite's readers. 0 means 20 and 8.
+	MaxConns int
+}
+
+// The limits of one statement on Postgres. SQLite needs none: its single writer
+// waits in this process, under the caller's context.
+const (
+	statementTimeout = 5 * time.Second
+	lockTimeout      = 2 * time.Second
+	idleInTxTimeout  = 10 * time.Second
+)
+
+// Store is an open database. It is safe for concurrent use.
+type Store struct {
+	client  *ent.Client
+	write   *sql.DB
+	read    *sql.DB // The same pool as write on Postgres.
+	dialect string
+	log     *slog.Logger
+}
+
+// Open connects to the database and checks that it works as configured. It does
+// not change the schema: call Migrate. The caller closes the store.
+func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Store, error) {
+	var s *Store
+	var err error
+	if cfg.DatabaseURL == "" {
+		s, err = openSQLite(ctx, cfg)
+	} else {
+		s, err = openPostgres(ctx, cfg)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	s.log = log
+	s.client = ent.NewClient(ent.Driver(newSplitDriver(s.dialect, s.write, s.read)))
+	return s, nil
+}
+
+// Client returns the Ent client. Reads outside a transaction may run beside a
+// writer; they see everything committed before they started.
+func (s *Store) Client() *ent.Client { return s.client }
+
+// Dialect names the database for logs: "sqlite3" or "postgres".
+func (s *Store) Dialect() string { return s.dialect }
+
+// Ping reports whether the database answers.
+func (s *Store) Ping(ctx context.Context) error {
+	if err := s.read.PingContext(ctx); err != nil {
+		return fmt.Errorf("ping store: %w", err)
+	}
+	var one int
+	if err := s.read.QueryRowContext(ctx, "SELECT 1").Scan(&one); err != nil {
+		return fmt.Errorf("ping store: %w", err)
+	}
+	return nil
+}
+
+// Close closes the database. Everything that uses it must have stopped.
+func (s *Store) Close() error {
+	err := s.write.Close()
+	if s.read != s.write {
+		err = errors.Join(err, s.read.Close())
+	}
+	return err
+}
+
+// InTx runs fn in one writing transaction and commits it when fn returns nil. On
+// an error or a panic nothing of it remains. Entities read from tx must not be
+// used for further queries after the commit. Keep fn short: on SQLite it holds
+// the only writer.
+func (s *Store) InTx(ctx context.Context, fn func(tx *ent.Tx) error) (err error) {
+	tx, err := s.client.Tx(ctx)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	committed := false
+	defer func() {
+		if committed {
+			return
+		}
+		// Also on a panic, which goes on upwards by itself.
+		if rbErr := tx.Rollback(); rbErr != nil && !errors.Is(rbErr, sql.ErrTxDone) && err != nil {
+			err = errors.Join(err, fmt.Errorf("roll back: %w", rbErr))
+		}
+	}()
+	if err := fn(tx); err != nil {
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	committed = true
+	return nil
+}
+
+// Lock makes transactions that lock the same key run one after the other; the
+// lock is let go when tx ends. On SQLite every writing transaction holds the only
+// writer already. Whoever needs several locks takes the user's before the
+// conversation's.
+func (s *Store) Lock(ctx context.Context, tx *ent.Tx, key string) error {
+	if s.dialect != dialect.Postgres {
+		return nil
+	}
+	if _, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", key); err != nil {
+		return fmt.Errorf("lock: %w", err)
+	}
+	return nil
+}
+
+// Now returns the database's clock, which all replicas share.
+func (s *Store) Now(ctx context.Context) (time.Time, error) {
+	if s.dialect != dialect.Postgres {
+		return time.Now().UTC().Truncate(time.Microsecond), nil
+	}
+	var now time.Time
+	if err := s.read.QueryRowContext(ctx, "SELECT now()").Scan(&now); err != nil {
+		return time.Time{}, fmt.Errorf("read clock: %w", err)
+	}
+	return now.UTC(), nil
+}
+
+// sqliteName is the file SQLite keeps in the data folder.
+const sqliteName = "parley.db"
+
+// SQLitePath is where the database of a data folder lies.
+func SQLitePath(dataDir string) string { return filepath.Join(dataDir, sqliteName) }
+
+func sqliteDSN(path, foreignKeys string) string {
+	// Times as integers: the driver's default stores text that neither sorts nor
+	// reads back. BEGIN IMMEDIATE: a transaction that reads first and writes later
+	// would fail under contention instead of waiting.
+	return "file:" + (&url.URL{Path: path}).EscapedPath() +
+		"?_fk=" + foreignKeys + "&_journal_mode=WAL&_sync=FULL&_busy_timeout=5000&_txlock=immediate" +
+		"&_time_integer_format=unix_micro&_inttotime=1"
+}
+
+func openSQLite(ctx context.Context, cfg Config) (*Store, error) {
+	path, err := makeSQLiteFile(cfg.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	write, err := sql.Open("sqlite", sqliteDSN(path, "1"))
+	if err != nil {
+		return nil, err
+	}
+	write.SetMaxOpenConns(1)
+	write.SetConnMaxIdleTime(0)
+	read, err := sql.Open("sqlite", sqliteDSN(path, "1"))
+	if err != nil {
+		_ = write.Close() // Never used.
+		return nil, err
+	}
+	readers := cfg.MaxConns
+	if readers == 0 {
+		readers = 8
+	}
+	read.SetMaxOpenConns(readers)
+	read.SetMaxIdleConns(readers)
+	s := &Store{write: write, read: read, dialect: dialect.SQLite}
+	for _, db := range []*sql.DB{write, read} {
+		if err := checkPragmas(ctx, db); err != nil {
+			_ = s.Close() // The first error is the one that helps.
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	return s, nil
+}
+
+// makeSQLiteFile makes the data folder and an empty database in it where they are
+// missing. The file is made here so that it is never readable by others, not even
+// for the moment between SQLite's creation of it and a chmod.
+func makeSQLiteFile(dataDir string) (string, error) {
+	if err := os.MkdirAll(dataDir, 0o700); err != nil {
+		return "", err
+	}
+	path := SQLitePath(dataDir)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return "", err
+	}
+	return path, f.Close()
+}
+
+// checkPragmas reads back the settings that durability and integrity rest on: a
+// misspelt one is ignored by SQLite without a word.
+func checkPragmas(ctx context.Context, db *sql.DB) error {
+	for _, want := range []struct{ name, value string }{
+		{"journal_mode", "wal"}, {"synchronous", "2"}, {"foreign_keys", "1"}, {"busy_timeout", "5000"},
+	} {
+		var got string
+		if err := db.QueryRowContext(ctx, "PRAGMA "+want.name).Scan(&got); err != nil {
+			return fmt.Errorf("read pragma %s: %w", want.name, err)
+		}
+		if got != want.value {
+			return fmt.Errorf("pragma %s is %s, want %s", want.name, got, want.value)
+		}
+	}
+	return nil
+}
+
+func openPostgres(ctx context.Context, cfg Config) (*Store, error) {
+	dsn, err := postgresDSN(cfg.DatabaseURL, statementTimeout, lockTimeout)
+	if err != nil {
+		return nil, err
+	}
+	db, err := sql.Open("postgres", dsn)
+	if err != nil {
+		return nil, err
+	}
+	conns := cfg.MaxConns
+	if conns == 0 {
+		conns = 20
+	}
+	db.SetMaxOpenConns(conns)
+	db.SetMaxIdleConns(max(conns/4, 2))
+	db.SetConnMaxLifetime(30 * time.Minute)
+	if err := db.PingContext(ctx); err != nil {
+		_ = db.Close() // Never used.
+		return nil, fmt.Errorf("connect to Postgres: %w", err)
+	}
+	return &Store{write: db, read: db, dialect: dialect.Postgres}, nil
+}
+
+// ErrDatabaseURL is returned by Open for a database URL it cannot use. It does not
+// repeat the URL, which may hold a password.
+var ErrDatabaseURL = errors.New("the database URL must have the form postgres://user:password@host:port/database")
+
+// postgresDSN adds our settings to the operator's URL; what the URL says stands.
+func postgresDSN(raw string, statement, lock time.Duration) (string, error) {
+	u, err := url.Parse(raw)
+	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
+		return "", ErrDatabaseURL
+	}
+	q := u.Query()
+	for name, value := range map[string]string{
+		// Without it every parameterised query costs a second round trip.
+		"binary_parameters":                   "yes",
+		"connect_timeout":                     "5",
+		"application_name":                    "parley",
+		"timezone":                            "UTC",
+		"statement_timeout":                   milliseconds(statement),
+		"lock_timeout":                        milliseconds(lock),
+		"idle_in_transaction_session_timeout": milliseconds(idleInTxTimeout),
+	} {
+		if !q.Has(name) {
+			q.Set(name, value)
+		}
+	}
+	u.RawQuery = q.Encode()
+	return u.String(), nil
+}
+
+func milliseconds(d time.Duration) string { return fmt.Sprint(d.Milliseconds()) }
