@@ -1,0 +1,180 @@
+package upstream
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// The limits of a Config whose fields are zero.
+const (
+	defaultDialTimeout           = 5 * time.Second
+	defaultTLSTimeout            = 5 * time.Second
+	defaultResponseHeaderTimeout = 60 * time.Second
+	defaultIdleTimeout           = 60 * time.Second  // A server that thinks sends comments meanwhile.
+	defaultContentTimeout        = 300 * time.Second // Comments alone for this long are a hang.
+	defaultMaxDuration           = 10 * time.Minute
+	defaultMaxReplyBytes         = 1 << 20
+	defaultMaxLineBytes          = 1 << 20
+	defaultMaxErrorBytes         = 64 << 10
+	defaultMaxRetries            = 2
+	defaultModelsTTL             = 5 * time.Minute
+)
+
+// Config says which model server a Client calls and how patient it is. A zero
+// field takes the default named beside it.
+type Config struct {
+	// BaseURL is the address up to and with the version, such as
+	// https://api.openai.com/v1. Required.
+	BaseURL string
+	// APIKey is sent as a bearer token. When it is empty no Authorization header
+	// is sent at all, which is what Ollama and vLLM expect.
+	APIKey Secret
+	// Transport carries the requests; nil is net/http with the limits below. It
+	// is called directly, never through an http.Client, so that redirects are not
+	// followed whatever it is.
+	Transport http.RoundTripper
+	// Proxy selects a proxy for the default transport; nil is none.
+	Proxy func(*http.Request) (*url.URL, error)
+
+	DialTimeout           time.Duration // 5 s.
+	TLSTimeout            time.Duration // 5 s.
+	ResponseHeaderTimeout time.Duration // 60 s from the end of the request to the answer's header.
+	IdleTimeout           time.Duration // 60 s between two bytes; comments count.
+	ContentTimeout        time.Duration // 300 s between two pieces of text or reasoning.
+	MaxDuration           time.Duration // 10 min for one Generate, retries included.
+
+	MaxReplyBytes int // 1 MiB of text, and as much reasoning again.
+	MaxLineBytes  int // 1 MiB for one line or one frame of a stream.
+	MaxErrorBytes int // 64 KiB are read of the body of a failed request.
+	MaxRetries    int // 2 per Generate; negative is none.
+
+	ModelsTTL time.Duration // 5 min for which Models answers from memory.
+}
+
+// Validate reports everything that is wrong with the configuration, joined.
+func (c Config) Validate() error {
+	errs := []error{validateBaseURL(c.BaseURL)}
+	if strings.ContainsFunc(c.APIKey.reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) {
+		errs = append(errs, errors.New("the API key holds white space or characters that no HTTP header may hold"))
+	}
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+	}{
+		{"dial timeout", c.DialTimeout}, {"TLS timeout", c.TLSTimeout},
+		{"response header timeout", c.ResponseHeaderTimeout}, {"idle timeout", c.IdleTimeout},
+		{"content timeout", c.ContentTimeout}, {"maximum duration", c.MaxDuration}, {"models TTL", c.ModelsTTL},
+	} {
+		if d.value < 0 {
+			errs = append(errs, fmt.Errorf("%s is negative: %v", d.name, d.value))
+		}
+	}
+	for _, n := range []struct {
+		name  string
+		value int
+	}{
+		{"maximum reply bytes", c.MaxReplyBytes}, {"maximum line bytes", c.MaxLineBytes},
+		{"maximum error bytes", c.MaxErrorBytes},
+	} {
+		if n.value < 0 {
+			errs = append(errs, fmt.Errorf("%s is negative: %d", n.name, n.value))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func validateBaseURL(base string) error {
+	if base == "" {
+		return errors.New("the base URL is empty")
+	}
+	u, err := url.Parse(base)
+	switch {
+	case err != nil:
+		// The parse error quotes the URL, which may hold a password.
+		return errors.New("the base URL is not a URL")
+	case u.Scheme != "http" && u.Scheme != "https":
+		return errors.New("the base URL does not start with http:// or https://")
+	case u.Host == "":
+		return errors.New("the base URL names no host")
+	case u.User != nil:
+		return errors.New("the base URL holds a user name or password; pass a key as the API key")
+	case u.RawQuery != "" || u.Fragment != "":
+		return errors.New("the base URL holds a query or a fragment")
+	}
+	return nil
+}
+
+func (c Config) withDefaults() Config {
+	setDefault(&c.DialTimeout, defaultDialTimeout)
+	setDefault(&c.TLSTimeout, defaultTLSTimeout)
+	setDefault(&c.ResponseHeaderTimeout, defaultResponseHeaderTimeout)
+	setDefault(&c.IdleTimeout, defaultIdleTimeout)
+	setDefault(&c.ContentTimeout, defaultContentTimeout)
+	setDefault(&c.MaxDuration, defaultMaxDuration)
+	setDefault(&c.MaxReplyBytes, defaultMaxReplyBytes)
+	setDefault(&c.MaxLineBytes, defaultMaxLineBytes)
+	setDefault(&c.MaxErrorBytes, defaultMaxErrorBytes)
+	setDefault(&c.MaxRetries, defaultMaxRetries)
+	setDefault(&c.ModelsTTL, defaultModelsTTL)
+	return c
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+const redacted = "[redacted]"
+
+// Secret is a key that prints as [redacted] with every verb of fmt, in JSON and
+// in slog. The zero value is the empty key.
+type Secret struct {
+	// A pointer, because fmt cannot call methods on unexported fields of other
+	// structs and then prints what it finds: an address.
+	value *string
+}
+
+// NewSecret wraps key.
+func NewSecret(key string) Secret {
+	if key == "" {
+		return Secret{}
+	}
+	return Secret{value: &key}
+}
+
+// IsZero reports whether the key is empty.
+func (s Secret) IsZero() bool { return s.value == nil }
+
+// String returns "[redacted]", or "" for the empty key.
+func (s Secret) String() string {
+	if s.IsZero() {
+		return ""
+	}
+	return redacted
+}
+
+// Format implements fmt.Formatter, so that no verb prints the key.
+func (s Secret) Format(f fmt.State, _ rune) {
+	// A failing writer is fmt's to report.
+	_, _ = f.Write([]byte(s.String()))
+}
+
+// MarshalText implements encoding.TextMarshaler, and so JSON.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// LogValue implements slog.LogValuer.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+func (s Secret) reveal() string {
+	if s.value == nil {
+		return ""
+	}
+	return *s.value
+}

@@ -1,0 +1,25 @@
+// Package upstream calls model servers that speak OpenAI's chat completion
+// protocol and implements reply.Upstream on top of them.
+//
+// It owns everything between a prompt and clean pieces of text: the body of the
+// request, the HTTP transport and its time limits, the repair of the event
+// stream, the translation of every failure into a *reply.Error, retries, the
+// retry budget, the circuit breaker and the list of models. It does not own
+// conversations, storage, or who may use which model.
+//
+// Its one invariant: Generate returns a nil error only if the model server said
+// that the reply is complete, by a finish reason or by the end marker, and then
+// every character of the reply has been written to the Output.
+//
+// The request travels through three layers, outermost first:
+//
+//   - Client (client.go) decides how often to try: breaker, retries, budget.
+//   - github.com/sashabaranov/go-openai builds the request and reads the stream
+//     line by line.
+//   - doer (doer.go) sits below go-openai as its HTTPClient. It puts in the
+//     body of the request, because go-openai cannot send a zero temperature, and
+//     cleans the answer, because go-openai takes a cut stream for a finished one.
+//
+// The folder eliza is a model server without a model, served inside the process
+// through InProcess; upstreamtest is a scripted model server for tests.
+package upstream

@@ -1,0 +1,314 @@
+package upstream
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"parley/internal/reply"
+)
+
+// doer is go-openai's HTTPClient. It sends the body that the call carries in its
+// context and turns every answer that is not a good one into a *reply.Error, so
+// that go-openai never interprets an error itself. It is safe for concurrent use.
+type doer struct {
+	transport http.RoundTripper
+	cfg       Config
+	logger    *slog.Logger
+	errors    classifier
+}
+
+// call is one request for a completion: what the Client hands through go-openai
+// to the doer, and what the doer finds out beside the text.
+type call struct {
+	body []byte
+	// watch ends the call when its time limit passes without a touch.
+	watch *watchdog
+	// refusal holds the body of a 400 or 422, cut to the limit for error bodies,
+	// in which the Client looks for parameters that the server does not know.
+	refusal []byte
+	// contentAt is when text or reasoning last arrived.
+	contentAt time.Time
+}
+
+type callKey struct{}
+
+func withCall(ctx context.Context, c *call) context.Context {
+	return context.WithValue(ctx, callKey{}, c)
+}
+
+func callFrom(ctx context.Context) *call {
+	c, _ := ctx.Value(callKey{}).(*call)
+	return c
+}
+
+// Do implements openai.HTTPDoer.
+func (d *doer) Do(req *http.Request) (*http.Response, error) {
+	// A compressed answer could be a bomb, and buys nothing for a stream.
+	req.Header.Set("Accept-Encoding", "identity")
+	req.Header.Set("User-Agent", "parley")
+	c := callFrom(req.Context())
+	if c != nil {
+		req.Body = io.NopCloser(bytes.NewReader(c.body))
+		req.ContentLength = int64(len(c.body))
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(c.body)), nil }
+	}
+	// Not an http.Client: that one follows redirects, with the key.
+	resp, err := d.transport.RoundTrip(req)
+	if err != nil {
+		d.logger.DebugContext(req.Context(), "request failed", "err", d.errors.redact([]byte(err.Error())))
+		return nil, transportError(err)
+	}
+	if c != nil {
+		c.watch.touch(d.cfg.IdleTimeout)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, d.refused(req.Context(), resp, c)
+	}
+	if encoding := resp.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+		closeBody(resp.Body)
+		return nil, &reply.Error{Code: reply.CodeProtocol, Status: resp.StatusCode, Err: errors.New("the answer is compressed")}
+	}
+	if c == nil {
+		return d.document(resp)
+	}
+	c.contentAt = time.Now()
+	body := &cleanBody{doer: d, call: c, req: req, body: resp.Body, header: resp.Header}
+	body.events = newEventReader((*rawBody)(body), d.cfg.MaxLineBytes)
+	resp.Body = body
+	return resp, nil
+}
+
+// refused reads the start of an error's body and returns the error it means.
+func (d *doer) refused(ctx context.Context, resp *http.Response, c *call) error {
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, int64(d.cfg.MaxErrorBytes))) // What was read is all there is to know.
+	closeBody(resp.Body)
+	if c != nil && (resp.StatusCode == http.StatusBadRequest || resp.StatusCode == http.StatusUnprocessableEntity) {
+		c.refusal = body
+	}
+	d.errors.log(ctx, d.logger, resp.StatusCode, body)
+	return d.errors.status(resp.StatusCode, resp.Header, body)
+}
+
+// maxDocumentBytes bounds an answer that is not a stream, such as the list of
+// models, which is under 1 MB at the servers with the longest lists.
+const maxDocumentBytes = 8 << 20
+
+// document bounds the body of an answer that is not a stream.
+func (d *doer) document(resp *http.Response) (*http.Response, error) {
+	defer closeBody(resp.Body)
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxDocumentBytes+1))
+	if err != nil {
+		return nil, transportError(err)
+	}
+	if len(body) > maxDocumentBytes {
+		return nil, &reply.Error{Code: reply.CodeLimit, Status: resp.StatusCode, Err: errors.New("the answer is too long")}
+	}
+	list, err := normaliseModels(body)
+	if err != nil {
+		return nil, &reply.Error{Code: reply.CodeProtocol, Status: resp.StatusCode, Err: err}
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(list))
+	return resp, nil
+}
+
+// streamFactor bounds the bytes of a stream by those of its reply: a server may
+// wrap one letter in about so many bytes, but not send empty frames for ever.
+const streamFactor = 512
+
+// drainTime and drainBytes bound what is read after the end of a stream, so that
+// the connection can serve another call.
+const (
+	drainTime  = 25 * time.Millisecond
+	drainBytes = 4 << 10
+)
+
+// cleanBody is the body of a stream as go-openai can read it: one line per frame,
+// nothing else, and an error that is never io.EOF at the end. What a frame means
+// is not looked at, except for the event field, which go-openai would lose.
+type cleanBody struct {
+	doer   *doer
+	call   *call
+	req    *http.Request
+	body   io.ReadCloser
+	header http.Header
+	events *eventReader
+	read   int64  // bytes of body
+	out    []byte // clean bytes not yet returned: out[pos:]
+	pos    int
+	done   bool // the end marker was returned
+}
+
+// rawBody reads the original bytes and keeps the call's watchdog at bay.
+type rawBody cleanBody
+
+// Read implements io.Reader.
+func (b *rawBody) Read(p []byte) (int, error) {
+	n, err := b.body.Read(p)
+	if n > 0 {
+		b.call.watch.touch(b.doer.cfg.IdleTimeout)
+		b.read += int64(n)
+		if b.read > streamFactor*int64(b.doer.cfg.MaxReplyBytes)+int64(b.doer.cfg.MaxLineBytes) {
+			return 0, &reply.Error{Code: reply.CodeLimit, Status: http.StatusOK, Err: errors.New("the stream is too long")}
+		}
+		// Comments alone keep the connection busy but are no reply.
+		if time.Since(b.call.contentAt) > b.doer.cfg.ContentTimeout {
+			return 0, &reply.Error{Code: reply.CodeTimeout, Status: http.StatusOK, Err: errNoContent}
+		}
+	}
+	return n, err
+}
+
+var (
+	errNoContent = errors.New("no text within the time limit")
+	errIdle      = errors.New("no answer within the time limit")
+)
+
+// Read implements io.Reader.
+func (b *cleanBody) Read(p []byte) (int, error) {
+	if b.pos == len(b.out) {
+		frame, err := b.events.next()
+		if err != nil {
+			return 0, b.ending(err)
+		}
+		if frame.failed {
+			b.doer.errors.log(b.req.Context(), b.doer.logger, http.StatusOK, frame.data)
+			return 0, b.doer.errors.frame(frame.data, b.header)
+		}
+		b.done = bytes.Equal(frame.data, endMarker)
+		b.out = append(b.out[:0], "data: "...)
+		if bytes.HasPrefix(frame.data, []byte(`{"error":`)) {
+			// go-openai swallows frames that begin so, even for an error of null.
+			// A space hides it.
+			b.out = append(b.out, "{ "...)
+			frame.data = frame.data[1:]
+		}
+		b.out = append(append(b.out, frame.data...), '\n')
+		b.pos = 0
+	}
+	n := copy(p, b.out[b.pos:])
+	b.pos += n
+	return n, nil
+}
+
+// Close implements io.Closer. After the end marker it first reads what little
+// is left, for a moment, so that the connection can be used again.
+func (b *cleanBody) Close() error {
+	if b.done {
+		b.call.watch.touch(drainTime)
+		_, _ = io.CopyN(io.Discard, b.body, drainBytes) // Only the attempt counts.
+	}
+	closeBody(b.body)
+	return nil
+}
+
+// ending gives the end of a stream its code.
+func (b *cleanBody) ending(err error) error {
+	var known *reply.Error
+	if errors.As(err, &known) {
+		return known
+	}
+	code := reply.CodeTruncated
+	switch {
+	case errors.Is(err, errEmpty), errors.Is(err, errHTML), errors.Is(err, errDocument):
+		code = reply.CodeProtocol
+	case errors.Is(err, errTooLong):
+		code = reply.CodeLimit
+	case !errors.Is(err, errCut):
+		err = transportCause(err)
+	}
+	return &reply.Error{Code: code, Status: http.StatusOK, Err: err}
+}
+
+// closeBody closes a body whose bytes no longer matter, and so its error neither.
+func closeBody(body io.Closer) { _ = body.Close() }
+
+// newTransport returns the transport for cfg, which has its defaults.
+func newTransport(cfg Config) *http.Transport {
+	return &http.Transport{
+		Proxy:                  cfg.Proxy,
+		DialContext:            (&net.Dialer{Timeout: cfg.DialTimeout, KeepAlive: 15 * time.Second}).DialContext,
+		TLSHandshakeTimeout:    cfg.TLSTimeout,
+		ResponseHeaderTimeout:  cfg.ResponseHeaderTimeout,
+		DisableCompression:     true,
+		MaxIdleConns:           512,
+		MaxIdleConnsPerHost:    256, // The default of 2 opens a connection for nearly every reply.
+		IdleConnTimeout:        90 * time.Second,
+		MaxResponseHeaderBytes: 64 << 10,
+		ForceAttemptHTTP2:      true,
+		HTTP2: &http.HTTP2Config{
+			// A dead connection would otherwise take all its streams with it, each
+			// after its own idle limit.
+			SendPingTimeout: 15 * time.Second,
+			PingTimeout:     15 * time.Second,
+		},
+	}
+}
+
+// watchdog cancels a call that makes no progress. It holds no goroutine.
+type watchdog struct{ timer *time.Timer }
+
+func newWatchdog(cancel context.CancelCauseFunc, d time.Duration) *watchdog {
+	return &watchdog{timer: time.AfterFunc(d, func() {
+		cancel(&reply.Error{Code: reply.CodeTimeout, Err: errIdle})
+	})}
+}
+
+// touch grants the call another d.
+func (w *watchdog) touch(d time.Duration) { w.timer.Reset(d) }
+
+func (w *watchdog) stop() { w.timer.Stop() }
+
+// transportError gives a failed round trip its code.
+func transportError(err error) *reply.Error {
+	var timeout net.Error
+	var dial *net.OpError
+	code := reply.CodeUnavailable
+	switch {
+	case errors.As(err, &dial) && dial.Op == "dial":
+		// Not reached in time is not reached.
+	case errors.As(err, &timeout) && timeout.Timeout():
+		code = reply.CodeTimeout
+	case strings.Contains(err.Error(), "malformed HTTP"):
+		code = reply.CodeProtocol
+	}
+	return &reply.Error{Code: code, Err: transportCause(err)}
+}
+
+// transportCause hides the text of err, in which net/http quotes the server,
+// unless it is about dialling. errors.Is and errors.As still see all of it.
+func transportCause(err error) error {
+	var dial *net.OpError
+	if errors.As(err, &dial) {
+		if dial.Op == "dial" {
+			return dial
+		}
+		return hidden{"the connection broke (" + dial.Op + ")", err}
+	}
+	var timeout net.Error
+	switch {
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return hidden{errIdle.Error(), err}
+	case strings.Contains(err.Error(), "tls: "), strings.Contains(err.Error(), "x509: "):
+		return hidden{"TLS failed or the certificate is not trusted", err}
+	case strings.Contains(err.Error(), "malformed HTTP"):
+		return hidden{"the answer is not HTTP", err}
+	default:
+		return hidden{"the connection broke", err}
+	}
+}
+
+// hidden is an error whose own text is not shown.
+type hidden struct {
+	text string
+	err  error
+}
+
+func (h hidden) Error() string { return h.text }
+func (h hidden) Unwrap() error { return h.err }

@@ -1,0 +1,106 @@
+package upstream
+
+import (
+	"bytes"
+	"errors"
+	"net/http"
+	"unicode/utf8"
+
+	"parley/internal/reply"
+)
+
+var errReplyTooLong = errors.New("the reply is longer than allowed")
+
+// sink cleans the text of a reply on its way to the Output. It passes only valid
+// UTF-8 without NUL, which Postgres cannot store, and bounds text and reasoning.
+type sink struct {
+	out   reply.Output
+	limit int
+	text  stream
+	think stream
+	// wrote is set once anything has been passed on; from then on the call must
+	// not be repeated.
+	wrote bool
+}
+
+// stream is one of the two texts of a reply.
+type stream struct {
+	held  []byte // the start of a character whose rest is still to come
+	bytes int
+}
+
+func (s *sink) writeText(b []byte) error      { return s.write(&s.text, b, s.out.Text) }
+func (s *sink) writeReasoning(b []byte) error { return s.write(&s.think, b, s.out.Reasoning) }
+
+// reset forgets held bytes before the call is repeated.
+func (s *sink) reset() { s.text.held, s.think.held = nil, nil }
+
+// flush passes on what is left of a character that was never completed.
+func (s *sink) flush() error {
+	for _, f := range []struct {
+		stream *stream
+		pass   func(string) error
+	}{{&s.think, s.out.Reasoning}, {&s.text, s.out.Text}} {
+		if len(f.stream.held) == 0 {
+			continue
+		}
+		f.stream.held = nil
+		if err := s.write(f.stream, []byte("\ufffd"), f.pass); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *sink) write(to *stream, b []byte, pass func(string) error) error {
+	if len(b) == 0 {
+		return nil
+	}
+	if len(to.held) > 0 {
+		b = append(to.held, b...)
+		to.held = nil
+	}
+	if n := unfinished(b); n > 0 {
+		to.held = bytes.Clone(b[len(b)-n:])
+		b = b[:len(b)-n]
+	}
+	if len(b) == 0 {
+		return nil
+	}
+	if !utf8.Valid(b) || bytes.IndexByte(b, 0) >= 0 {
+		b = bytes.ToValidUTF8(b, []byte("\ufffd"))
+		b = bytes.ReplaceAll(b, []byte{0}, []byte("\ufffd"))
+	}
+	room := s.limit - to.bytes
+	full := len(b) > room
+	if full {
+		b = b[:room]
+		b = b[:len(b)-unfinished(b)]
+	}
+	if len(b) > 0 {
+		to.bytes += len(b)
+		s.wrote = true
+		if err := pass(string(b)); err != nil {
+			return err
+		}
+	}
+	if full {
+		return &reply.Error{Code: reply.CodeLimit, Status: http.StatusOK, Err: errReplyTooLong}
+	}
+	return nil
+}
+
+// unfinished returns how many bytes at the end of b begin a character that b does
+// not finish.
+func unfinished(b []byte) int {
+	for n := 1; n < utf8.UTFMax && n <= len(b); n++ {
+		c := b[len(b)-n]
+		if utf8.RuneStart(c) {
+			if c >= utf8.RuneSelf && !utf8.FullRune(b[len(b)-n:]) {
+				return n
+			}
+			return 0
+		}
+	}
+	return 0
+}

@@ -1,0 +1,263 @@
+package upstream
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+)
+
+// The ways in which an event stream can end, beside errors of the connection.
+var (
+	// errCut: the stream ended after frames, without the end marker.
+	errCut = errors.New("the stream ended without its end marker")
+	// errEmpty: the answer ended without a single frame.
+	errEmpty = errors.New("the answer holds no event")
+	// errHTML: the answer is a web page.
+	errHTML = errors.New("the answer is a web page, not an event stream")
+	// errDocument: the answer was one JSON document, which has been returned.
+	errDocument = errors.New("the answer is a document, not an event stream")
+	// errTooLong: a line or a frame is over the limit.
+	errTooLong = errors.New("a line of the stream is too long")
+)
+
+// endMarker is the payload that ends a stream.
+var endMarker = []byte("[DONE]")
+
+// event is one frame of a stream: its payload on one line and whether its event
+// field said "error". data is valid until the next call.
+type event struct {
+	data   []byte
+	failed bool
+}
+
+// eventReader reads server-sent events, as the standard has them and as model
+// servers send them. It takes LF, CRLF and CR, a byte order mark, comments,
+// fields it does not know, payloads over several lines and a last line without
+// an end. Beyond the standard it takes
+//
+//   - frames that are not separated by an empty line,
+//   - the end marker without an empty line after it,
+//   - a JSON object on a line of its own, which is how some servers report errors,
+//   - an answer that is a JSON document, returned as its only frame.
+//
+// Memory is bounded by the limit for a line. Not safe for concurrent use.
+type eventReader struct {
+	src   io.Reader
+	limit int // bytes of a line and of a frame
+
+	buf      []byte // read from src, not yet consumed: buf[pos:end]
+	pos, end int
+	err      error // of src, reported once buf is consumed
+	skipLF   bool  // the last line ended in CR, so an LF now belongs to it
+
+	long    []byte // the line being put together when it spans reads
+	data    []byte // the payload being put together
+	lines   int    // data lines in data
+	failed  bool   // the event field was "error"
+	pending []byte // a line that was read but belongs to the next frame
+	started bool   // a line that is not empty was seen
+	whole   bool   // the answer began as a JSON document
+	frames  int    // returned so far
+}
+
+const readSize = 16 << 10
+
+func newEventReader(src io.Reader, limit int) *eventReader {
+	return &eventReader{src: src, limit: limit, buf: make([]byte, readSize)}
+}
+
+// next returns the next frame that has a payload. Its error is never io.EOF: it
+// is one of the errors above or that of the source.
+func (r *eventReader) next() (event, error) {
+	r.data, r.lines, r.failed = r.data[:0], 0, false
+	for {
+		line, err := r.line()
+		if err != nil {
+			if (r.failed || r.lines > 0) && errors.Is(err, io.EOF) {
+				// The rest is there, only the empty line is not.
+				return r.dispatch(), nil
+			}
+			return event{}, r.ending(err)
+		}
+		if len(line) == 0 {
+			if r.failed || len(bytes.TrimSpace(r.data)) > 0 {
+				return r.dispatch(), nil
+			}
+			r.data, r.lines = r.data[:0], 0
+			continue
+		}
+		if !r.started {
+			line = bytes.TrimPrefix(line, []byte("\ufeff"))
+			first := bytes.TrimSpace(line)
+			if len(first) == 0 {
+				continue
+			}
+			r.started = true
+			switch first[0] {
+			case '<':
+				return event{}, errHTML
+			case '{', '[':
+				return r.document(first)
+			}
+		}
+		done, err := r.field(line)
+		if err != nil {
+			return event{}, err
+		}
+		if done {
+			return r.dispatch(), nil
+		}
+	}
+}
+
+// field takes one line that is not empty. It reports whether the frame is
+// complete without an empty line.
+func (r *eventReader) field(line []byte) (done bool, err error) {
+	if line[0] == '{' {
+		if r.lines > 0 {
+			r.pending = append(r.pending[:0], line...)
+			return true, nil
+		}
+		return true, r.append(line)
+	}
+	name, value, _ := bytes.Cut(line, []byte(":"))
+	value = bytes.TrimPrefix(value, []byte(" "))
+	switch string(name) {
+	case "data":
+		if r.lines > 0 && complete(r.data) {
+			r.pending = append(r.pending[:0], line...)
+			return true, nil
+		}
+		if err := r.append(value); err != nil {
+			return false, err
+		}
+		return bytes.Equal(bytes.TrimSpace(r.data), endMarker), nil
+	case "event":
+		r.failed = string(bytes.TrimSpace(value)) == "error"
+	}
+	return false, nil
+}
+
+func (r *eventReader) append(value []byte) error {
+	if len(r.data)+len(value) > r.limit {
+		return errTooLong
+	}
+	if r.lines > 0 {
+		// The standard joins with LF. CR means the same to JSON and leaves the
+		// payload on one line.
+		r.data = append(r.data, '\r')
+	}
+	r.data = append(r.data, value...)
+	r.lines++
+	return nil
+}
+
+// complete reports whether data is a payload by itself, so that a further data
+// line starts a new frame.
+func complete(data []byte) bool {
+	data = bytes.TrimSpace(data)
+	return len(data) > 0 && data[0] == '{' && data[len(data)-1] == '}' && json.Valid(data)
+}
+
+func (r *eventReader) dispatch() event {
+	r.frames++
+	return event{data: bytes.TrimSpace(r.data), failed: r.failed}
+}
+
+func (r *eventReader) ending(err error) error {
+	switch {
+	case !errors.Is(err, io.EOF):
+		return err
+	case r.frames == 0:
+		return errEmpty
+	case r.whole && r.frames == 1:
+		return errDocument
+	default:
+		return errCut
+	}
+}
+
+// document reads an answer that begins as JSON does. A first line that is a
+// value by itself is taken for a frame, as the server may not close the
+// connection; anything else is read to its end.
+func (r *eventReader) document(first []byte) (event, error) {
+	r.whole = true
+	if err := r.append(first); err != nil {
+		return event{}, err
+	}
+	if json.Valid(r.data) {
+		return r.dispatch(), nil
+	}
+	for {
+		line, err := r.line()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return event{}, err
+		}
+		if err := r.append(line); err != nil {
+			return event{}, err
+		}
+	}
+	if !json.Valid(r.data) {
+		return event{}, errDocument
+	}
+	return r.dispatch(), nil
+}
+
+// line returns the next line without its end, or the unended rest before io.EOF.
+func (r *eventReader) line() ([]byte, error) {
+	if len(r.pending) > 0 {
+		line := r.pending
+		r.pending = nil
+		return line, nil
+	}
+	r.long = r.long[:0]
+	for {
+		if r.skipLF && r.pos < r.end {
+			r.skipLF = false
+			if r.buf[r.pos] == '\n' {
+				r.pos++
+			}
+		}
+		rest := r.buf[r.pos:r.end]
+		if i := lineEnd(rest); i >= 0 {
+			r.skipLF = rest[i] == '\r'
+			r.pos += i + 1
+			if len(r.long)+i > r.limit {
+				return nil, errTooLong
+			}
+			if len(r.long) == 0 {
+				return rest[:i], nil
+			}
+			r.long = append(r.long, rest[:i]...)
+			return r.long, nil
+		}
+		if len(r.long)+len(rest) > r.limit {
+			return nil, errTooLong
+		}
+		r.long = append(r.long, rest...)
+		r.pos, r.end = 0, 0
+		if r.err != nil {
+			if len(r.long) > 0 && errors.Is(r.err, io.EOF) {
+				return r.long, nil
+			}
+			return nil, r.err
+		}
+		r.end, r.err = r.src.Read(r.buf)
+	}
+}
+
+// lineEnd returns the index of the first LF or CR in b, or -1.
+func lineEnd(b []byte) int {
+	lf := bytes.IndexByte(b, '\n')
+	if lf >= 0 {
+		b = b[:lf]
+	}
+	if cr := bytes.IndexByte(b, '\r'); cr >= 0 {
+		return cr
+	}
+	return lf
+}
