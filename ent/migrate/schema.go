@@ -190,11 +190,11 @@ var (
 				},
 			},
 			{
-				Name:    "message_queued",
+				Name:    "message_unfinished",
 				Unique:  false,
 				Columns: []*schema.Column{MessagesColumns[25], MessagesColumns[1], MessagesColumns[0]},
 				Annotation: &entsql.IndexAnnotation{
-					Where: "status = 'QUEUED'",
+					Where: "status = 'QUEUED' OR status = 'STREAMING'",
 				},
 			},
 			{
@@ -206,11 +206,11 @@ var (
 				},
 			},
 			{
-				Name:    "message_running_by_user",
+				Name:    "message_unfinished_by_user",
 				Unique:  false,
 				Columns: []*schema.Column{MessagesColumns[27]},
 				Annotation: &entsql.IndexAnnotation{
-					Where: "status IN ('QUEUED', 'STREAMING')",
+					Where: "status = 'QUEUED' OR status = 'STREAMING'",
 				},
 			},
 			{

@@ -81,7 +81,7 @@ func (e *Engine) watchRows(ctx context.Context) {
 			continue
 		}
 		rows, err := e.store.Client().Message.Query().
-			Where(message.Owner(e.id), message.StatusEQ(message.StatusSTREAMING)).
+			Where(message.Owner(e.id), Streaming()).
 			Select(message.FieldID, message.FieldStopRequestedAt).
 			All(ctx)
 		if err != nil {

@@ -256,7 +256,7 @@ func (e *Engine) RequestStop(ctx context.Context, id pid.ID) error {
 		return err
 	}
 	n, err := e.store.Client().Message.Update().
-		Where(message.ID(id), message.StatusEQ(message.StatusSTREAMING), message.StopRequestedAtIsNil()).
+		Where(message.ID(id), Streaming(), message.StopRequestedAtIsNil()).
 		SetStopRequestedAt(now).
 		Save(ctx)
 	if err != nil {

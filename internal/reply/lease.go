@@ -129,7 +129,7 @@ func (e *Engine) sweep(ctx context.Context) error {
 	}
 	abandoned, err := e.store.Client().Message.Query().
 		Where(
-			message.StatusEQ(message.StatusSTREAMING),
+			Streaming(),
 			message.Or(message.OwnerIsNil(), message.OwnerNotIn(alive...)),
 		).
 		Order(message.ByStartedAt(sql.OrderAsc())).
@@ -188,7 +188,7 @@ func (e *Engine) claim(ctx context.Context, row *ent.Message) error {
 		owner = message.Owner(*row.Owner)
 	}
 	n, err := e.store.Client().Message.Update().
-		Where(message.ID(row.ID), owner, message.Attempt(row.Attempt), message.StatusEQ(message.StatusSTREAMING)).
+		Where(message.ID(row.ID), owner, message.Attempt(row.Attempt), Streaming()).
 		SetOwner(e.id).
 		SetAttempt(next.Attempt).
 		SetCrashes(next.Crashes).

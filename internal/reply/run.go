@@ -242,7 +242,7 @@ func (e *Engine) fenced(row *ent.Message) *ent.MessageUpdate {
 		message.UserID(row.UserID),
 		message.Attempt(row.Attempt),
 		message.Owner(e.id),
-		message.StatusEQ(message.StatusSTREAMING),
+		Streaming(),
 	)
 }
 

@@ -98,7 +98,7 @@ func checkForeignKeys(ctx context.Context, db *sql.DB) (err error) {
 		return fmt.Errorf("check foreign keys: %w", err)
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
+	if rows.Next() {
 		var table, parent string
 		var row, key any
 		if err := rows.Scan(&table, &row, &parent, &key); err != nil {

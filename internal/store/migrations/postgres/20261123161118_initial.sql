@@ -33,12 +33,12 @@ CREATE INDEX "message_conversation_id" ON "messages" ("conversation_id");
 CREATE UNIQUE INDEX "message_one_streaming" ON "messages" ("conversation_id") WHERE ((status)::text = 'STREAMING'::text);
 -- create index "message_parent_id" to table: "messages"
 CREATE INDEX "message_parent_id" ON "messages" ("parent_id");
--- create index "message_queued" to table: "messages"
-CREATE INDEX "message_queued" ON "messages" ("conversation_id", "index", "id") WHERE ((status)::text = 'QUEUED'::text);
 -- create index "message_running_by_owner" to table: "messages"
 CREATE INDEX "message_running_by_owner" ON "messages" ("owner", "stop_requested_at") WHERE ((status)::text = 'STREAMING'::text);
--- create index "message_running_by_user" to table: "messages"
-CREATE INDEX "message_running_by_user" ON "messages" ("user_id") WHERE ((status)::text = ANY ((ARRAY['QUEUED'::character varying, 'STREAMING'::character varying])::text[]));
+-- create index "message_unfinished" to table: "messages"
+CREATE INDEX "message_unfinished" ON "messages" ("conversation_id", "index", "id") WHERE (((status)::text = 'QUEUED'::text) OR ((status)::text = 'STREAMING'::text));
+-- create index "message_unfinished_by_user" to table: "messages"
+CREATE INDEX "message_unfinished_by_user" ON "messages" ("user_id") WHERE (((status)::text = 'QUEUED'::text) OR ((status)::text = 'STREAMING'::text));
 -- create index "message_usage_by_user" to table: "messages"
 CREATE INDEX "message_usage_by_user" ON "messages" ("user_id", "created_at") WHERE ((role)::text = 'ASSISTANT'::text);
 -- create index "message_visible_line" to table: "messages"

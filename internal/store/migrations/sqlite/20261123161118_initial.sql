@@ -21,12 +21,12 @@ CREATE TABLE `messages` (`id` text NOT NULL, `index` integer NOT NULL, `active` 
 CREATE UNIQUE INDEX `message_visible_line` ON `messages` (`conversation_id`, `index`) WHERE active;
 -- create index "message_one_streaming" to table: "messages"
 CREATE UNIQUE INDEX `message_one_streaming` ON `messages` (`conversation_id`) WHERE status = 'STREAMING';
--- create index "message_queued" to table: "messages"
-CREATE INDEX `message_queued` ON `messages` (`conversation_id`, `index`, `id`) WHERE status = 'QUEUED';
+-- create index "message_unfinished" to table: "messages"
+CREATE INDEX `message_unfinished` ON `messages` (`conversation_id`, `index`, `id`) WHERE status = 'QUEUED' OR status = 'STREAMING';
 -- create index "message_running_by_owner" to table: "messages"
 CREATE INDEX `message_running_by_owner` ON `messages` (`owner`, `stop_requested_at`) WHERE status = 'STREAMING';
--- create index "message_running_by_user" to table: "messages"
-CREATE INDEX `message_running_by_user` ON `messages` (`user_id`) WHERE status IN ('QUEUED', 'STREAMING');
+-- create index "message_unfinished_by_user" to table: "messages"
+CREATE INDEX `message_unfinished_by_user` ON `messages` (`user_id`) WHERE status = 'QUEUED' OR status = 'STREAMING';
 -- create index "message_usage_by_user" to table: "messages"
 CREATE INDEX `message_usage_by_user` ON `messages` (`user_id`, `created_at`) WHERE role = 'ASSISTANT';
 -- create index "message_parent_id" to table: "messages"
