@@ -1,0 +1,345 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// config is everything Parley can be told, read from the environment once at
+// start. No other package reads the environment.
+type config struct {
+	Addr        string
+	DataDir     string
+	DatabaseURL Secret // Empty: SQLite in DataDir.
+	NATSURL     Secret
+	Mode        mode
+	AuthKeys    Secret // Empty: generated beside the database.
+	Issuer      string
+
+	AllowedOrigins    []string // Lower case, without a default port, as browsers send them.
+	AllowLocalOrigins bool     // localhost, 127.0.0.1 and [::1] on any port are allowed too.
+	TrustedProxies    []netip.Prefix
+	SignUpOpen        bool
+
+	Lease          time.Duration
+	OnCrash        crashPolicy
+	WaitLimit      time.Duration
+	ReplyLimit     time.Duration
+	MaxRunning     int
+	SendsPerMinute int   // 0: no limit.
+	TokensPerDay   int64 // 0: no limit.
+
+	Models        []string // Empty: whatever the upstream lists.
+	Model         string   // Empty: the only one there is, else clients must choose.
+	Eliza         toggle
+	OpenAIKey     Secret
+	OpenAIBaseURL string // Empty: no upstream.
+	OIDC          []oidcIssuer
+
+	LogFormat logFormat
+	LogLevel  slog.Level
+
+	// Notes are remarks for the start-up log: things that are allowed and odd.
+	Notes []string
+}
+
+// mode decides what a client may see of the inside: introspection, suggestions
+// in errors and GraphiQL are there in development only.
+type mode string
+
+const (
+	development mode = "development"
+	production  mode = "production"
+)
+
+// crashPolicy says what becomes of a reply whose replica died.
+type crashPolicy string
+
+const (
+	crashRetry     crashPolicy = "retry"
+	crashInterrupt crashPolicy = "interrupt"
+)
+
+// toggle is a switch that can decide for itself.
+type toggle string
+
+const (
+	on   toggle = "on"
+	off  toggle = "off"
+	auto toggle = "auto"
+)
+
+type logFormat string
+
+const (
+	logText logFormat = "text"
+	logJSON logFormat = "json"
+)
+
+// oidcIssuer is a foreign issuer whose access tokens are accepted.
+type oidcIssuer struct {
+	Issuer   string
+	Audience string
+	JWKSURL  string
+}
+
+// openAIBaseURL is where a key alone is sent.
+const openAIBaseURL = "https://api.openai.com/v1"
+
+// ElizaListed reports whether the built-in model is offered: when asked for, or
+// when there is no other.
+func (c config) ElizaListed() bool {
+	return c.Eliza == on || c.Eliza == auto && c.OpenAIBaseURL == ""
+}
+
+// Loopback reports whether the server can be reached from this machine only.
+func (c config) Loopback() bool {
+	host, _, err := net.SplitHostPort(c.Addr)
+	if err != nil {
+		return false
+	}
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}
+
+// Summary lists the settings in effect for the start-up log, secrets redacted.
+func (c config) Summary() []slog.Attr {
+	attrs := make([]slog.Attr, 0, len(variables))
+	for _, v := range variables {
+		key := strings.ToLower(strings.TrimPrefix(v.name, prefix))
+		attrs = append(attrs, slog.Any(key, v.show(c)))
+	}
+	return attrs
+}
+
+// configError is one thing wrong with one variable.
+type configError struct {
+	Name     string
+	Problem  string
+	Accepted string // Empty when the problem says it all.
+}
+
+func (e *configError) Error() string {
+	text := e.Name + ": " + e.Problem
+	if e.Accepted != "" {
+		text += "; accepted: " + e.Accepted
+	}
+	return text
+}
+
+// loadConfig reads the configuration from an environment as os.Environ returns
+// it. The error joins a *configError for everything that is wrong. An empty
+// value counts as unset, which is what ${NAME} of an unset NAME turns into in
+// compose files.
+func loadConfig(environ []string) (config, error) {
+	values := make(map[string]string)
+	var c config
+	var errs []error
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		value = strings.TrimSpace(value)
+		switch {
+		case isKnown(name):
+			if value != "" {
+				values[name] = value
+			}
+		case isLink(name, value):
+			if name == "PARLEY_PORT" && !isLinkURL(value) {
+				c.Notes = append(c.Notes, "PARLEY_PORT is ignored, since Kubernetes and Docker set it; the port is part of PARLEY_ADDR")
+			}
+		case strings.HasPrefix(name, prefix) && !strings.HasPrefix(name, testPrefix):
+			errs = append(errs, &configError{
+				Name:    name,
+				Problem: "no such variable; did you mean " + nearest(name) + "?",
+			})
+		}
+	}
+
+	failed := make(map[string]bool)
+	for _, v := range variables {
+		value, set := values[v.name]
+		if !set {
+			value = v.value
+		}
+		if value == "" {
+			continue
+		}
+		if err := v.parse(&c, value); err != nil {
+			failed[v.name] = true
+			errs = append(errs, &configError{Name: v.name, Problem: err.Error(), Accepted: plain(v.accepted)})
+		}
+	}
+	c.derive(values)
+	for _, e := range c.check() {
+		// A complaint about a value that could not be read would only repeat it.
+		if !failed[e.Name] && !slices.ContainsFunc(e.with, func(n string) bool { return failed[n] }) {
+			errs = append(errs, &e.configError)
+		}
+	}
+	return c, errors.Join(errs...)
+}
+
+// derive fills in the defaults that depend on other variables.
+func (c *config) derive(values map[string]string) {
+	local := c.Loopback()
+	if c.Mode == "" {
+		c.Mode = production
+		if local {
+			c.Mode = development
+		}
+	}
+	if values["PARLEY_SIGNUP"] == "" {
+		c.SignUpOpen = local && c.Mode == development
+	}
+	if values["PARLEY_ALLOWED_ORIGINS"] == "" {
+		c.AllowLocalOrigins = c.Mode == development
+	}
+	if c.OpenAIBaseURL == "" && !c.OpenAIKey.IsZero() {
+		c.OpenAIBaseURL = openAIBaseURL
+	}
+	if c.Model == "" && len(c.Models) > 0 {
+		c.Model = c.Models[0]
+	}
+}
+
+// crossError is a configError that follows from several variables.
+type crossError struct {
+	configError
+	with []string // The other variables it follows from.
+}
+
+// check reports what is wrong with the variables taken together.
+func (c config) check() []crossError {
+	var errs []crossError
+	add := func(name, problem string, with ...string) {
+		errs = append(errs, crossError{configError{Name: name, Problem: problem}, with})
+	}
+	if c.Model != "" && len(c.Models) > 0 && !slices.Contains(c.Models, c.Model) {
+		add("PARLEY_MODEL", fmt.Sprintf("%q is not one of PARLEY_MODELS: %s", c.Model, strings.Join(c.Models, ", ")), "PARLEY_MODELS")
+	}
+	if c.Eliza == off && c.OpenAIBaseURL == "" {
+		add("PARLEY_ELIZA", "off leaves no model at all: set OPENAI_API_KEY or OPENAI_BASE_URL, or leave the built-in model on",
+			"OPENAI_API_KEY", "OPENAI_BASE_URL")
+	}
+	if !c.NATSURL.IsZero() {
+		if c.AuthKeys.IsZero() {
+			add("PARLEY_AUTH_KEYS", "required with PARLEY_NATS_URL: all replicas must sign with the same keys", "PARLEY_NATS_URL")
+		}
+		if c.DatabaseURL.IsZero() {
+			add("PARLEY_DATABASE_URL", "required with PARLEY_NATS_URL: several replicas need a Postgres they share", "PARLEY_NATS_URL")
+		}
+	}
+	if c.WaitLimit > c.ReplyLimit {
+		add("PARLEY_WAIT_LIMIT", fmt.Sprintf("%v is longer than a reply may take (PARLEY_REPLY_LIMIT, %v)", c.WaitLimit, c.ReplyLimit), "PARLEY_REPLY_LIMIT")
+	}
+	return append(errs, c.checkOIDC()...)
+}
+
+// checkOIDC reports issuers without an audience or keys of their own.
+func (c config) checkOIDC() []crossError {
+	var errs []crossError
+	names := []string{"PARLEY_OIDC_ISSUER", "PARLEY_OIDC_AUDIENCE", "PARLEY_OIDC_JWKS_URL"}
+	count := make([]int, len(names))
+	for _, o := range c.OIDC {
+		for i, field := range []string{o.Issuer, o.Audience, o.JWKSURL} {
+			if field != "" {
+				count[i]++
+			}
+		}
+	}
+	for i, name := range names {
+		if count[i] == len(c.OIDC) {
+			continue
+		}
+		problem := "is required when another PARLEY_OIDC_ variable is set"
+		if count[i] > 0 {
+			problem = fmt.Sprintf("has %d of %d values", count[i], len(c.OIDC))
+		}
+		problem += ": each issuer needs one audience and one JWKS URL, in the same order"
+		errs = append(errs, crossError{configError{Name: name, Problem: problem}, names})
+	}
+	seen := make(map[string]bool)
+	for _, o := range c.OIDC {
+		switch {
+		case o.Issuer == "":
+		case o.Issuer == c.Issuer:
+			errs = append(errs, crossError{configError{Name: names[0],
+				Problem: fmt.Sprintf("%q is Parley's own issuer, PARLEY_ISSUER", o.Issuer)}, []string{"PARLEY_ISSUER"}})
+		case seen[o.Issuer]:
+			errs = append(errs, crossError{configError{Name: names[0], Problem: fmt.Sprintf("%q is given twice", o.Issuer)}, nil})
+		}
+		seen[o.Issuer] = true
+	}
+	return errs
+}
+
+const (
+	prefix = "PARLEY_"
+	// testPrefix is of the variables that belong to the tests.
+	testPrefix = "PARLEY_TEST_"
+)
+
+func isKnown(name string) bool {
+	return slices.ContainsFunc(variables, func(v variable) bool { return v.name == name })
+}
+
+// linkName matches the variables that Kubernetes and Docker set in every
+// container for a service called parley, or parley-something.
+var linkName = regexp.MustCompile(`^PARLEY_(SERVICE_.*|PORT|PORT_.*|.+_SERVICE_HOST|.+_SERVICE_PORT(_.*)?|.+_PORT_[0-9]+_(TCP|UDP|SCTP)(_.*)?)$`)
+
+// isLink reports whether a variable comes from a container engine rather than
+// from a person. PARLEY_WEB_PORT may be either: the value tells.
+func isLink(name, value string) bool {
+	return linkName.MatchString(name) ||
+		strings.HasPrefix(name, prefix) && strings.HasSuffix(name, "_PORT") && isLinkURL(value)
+}
+
+func isLinkURL(value string) bool {
+	scheme, _, ok := strings.Cut(value, "://")
+	return ok && (scheme == "tcp" || scheme == "udp" || scheme == "sctp")
+}
+
+// nearest returns the known name with the fewest edits to the given one.
+func nearest(name string) string {
+	best, bestDistance := "", -1
+	for _, v := range variables {
+		if d := distance(name, v.name); bestDistance < 0 || d < bestDistance {
+			best, bestDistance = v.name, d
+		}
+	}
+	return best
+}
+
+// distance is the number of slips between two names: a letter too many, one too
+// few, a wrong one, or two swapped neighbours.
+func distance(a, b string) int {
+	d := make([][]int, len(a)+1)
+	for i := range d {
+		d[i] = make([]int, len(b)+1)
+		for j := range d[i] {
+			if i == 0 || j == 0 {
+				d[i][j] = i + j
+				continue
+			}
+			replace := d[i-1][j-1]
+			if a[i-1] != b[j-1] {
+				replace++
+			}
+			d[i][j] = min(replace, d[i-1][j]+1, d[i][j-1]+1)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				d[i][j] = min(d[i][j], d[i-2][j-2]+1)
+			}
+		}
+	}
+	return d[len(a)][len(b)]
+}

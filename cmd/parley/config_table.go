@@ -1,0 +1,347 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"strings"
+	"time"
+)
+
+// variable is one row of the configuration. The table makes the parsing, --help,
+// the start-up log and the table of README.md.
+type variable struct {
+	name     string
+	value    string // The default that is parsed when the variable is unset.
+	fallback string // What the default is, in words, where it is no constant.
+	accepted string // Also the end of every error about the variable.
+	meaning  string
+	example  string
+	secret   bool
+
+	parse func(c *config, value string) error
+	show  func(c config) any
+}
+
+// The bounds that are not arbitrary: a lease shorter than 3 s expires in an
+// ordinary pause of a machine, one longer than 5 min leaves a dead replica's
+// replies hanging for as long.
+var variables = []variable{
+	{
+		name: "PARLEY_ADDR", value: "127.0.0.1:8080",
+		accepted: "host:port; no host means every interface",
+		meaning:  "Where the server listens. A loopback address makes a development server, see PARLEY_MODE and PARLEY_SIGNUP.",
+		example:  "0.0.0.0:8080",
+		parse:    func(c *config, v string) error { return parseAddr(&c.Addr, v) },
+		show:     func(c config) any { return c.Addr },
+	},
+	{
+		name: "PARLEY_MODE", fallback: "`development` when PARLEY_ADDR is a loopback address, else `production`",
+		accepted: "`development` or `production`",
+		meaning:  "Development serves GraphiQL and introspection, adds suggestions to errors and lets pages on localhost in.",
+		example:  "production",
+		parse:    func(c *config, v string) error { return parseOneOf(&c.Mode, v, development, production) },
+		show:     func(c config) any { return c.Mode },
+	},
+	{
+		name: "PARLEY_DATA_DIR", value: "./data",
+		accepted: "a path; made when missing",
+		meaning:  "The folder of SQLite's file and of generated keys.",
+		example:  "/var/lib/parley",
+		parse:    func(c *config, v string) error { c.DataDir = v; return nil },
+		show:     func(c config) any { return c.DataDir },
+	},
+	{
+		name: "PARLEY_DATABASE_URL", fallback: "SQLite in PARLEY_DATA_DIR", secret: true,
+		accepted: "a postgres:// URL",
+		meaning:  "The Postgres to use instead of SQLite.",
+		example:  "postgres://parley:secret@db.example.com/parley?sslmode=verify-full",
+		parse: func(c *config, v string) error {
+			return parseSecretURL(&c.DatabaseURL, v, "postgres", "postgresql")
+		},
+		show: func(c config) any { return c.DatabaseURL },
+	},
+	{
+		name: "PARLEY_NATS_URL", secret: true,
+		accepted: "nothing in this version",
+		meaning:  "Reserved: the NATS server through which several replicas will work together. Refused in this version.",
+		example:  "nats://nats.example.com:4222",
+		parse: func(c *config, v string) error {
+			c.NATSURL = newSecret(v)
+			return errNATSLater
+		},
+		show: func(c config) any { return c.NATSURL },
+	},
+	{
+		name: "PARLEY_AUTH_KEYS", fallback: "generated beside the database", secret: true,
+		accepted: "comma-separated kid:secret, a secret being at least 32 random bytes in base64url; the first signs",
+		meaning:  "The keys that sign access tokens. To change one, put the new one first and drop the old one after 30 days.",
+		example:  "2026a:RANDOM",
+		parse:    parseAuthKeys,
+		show:     func(c config) any { return c.AuthKeys },
+	},
+	{
+		name: "PARLEY_ISSUER", value: "parley",
+		accepted: "text without white space",
+		meaning:  "The iss claim of access tokens. Give each installation its own when they share keys.",
+		example:  "https://chat.example.com",
+		parse:    func(c *config, v string) error { return parseWord(&c.Issuer, v) },
+		show:     func(c config) any { return c.Issuer },
+	},
+	{
+		name: "PARLEY_SIGNUP", fallback: "`open` in development on a loopback address, else `closed`",
+		accepted: "`open` or `closed`",
+		meaning:  "Whether anybody may make an account. When closed, `parley user add` makes them.",
+		example:  "closed",
+		parse:    parseSignUp,
+		show: func(c config) any {
+			if c.SignUpOpen {
+				return "open"
+			}
+			return "closed"
+		},
+	},
+	{
+		name: "PARLEY_ALLOWED_ORIGINS", fallback: "localhost, 127.0.0.1 and [::1] on any port in development, else none",
+		accepted: "comma-separated origins, scheme://host or scheme://host:port; * is refused",
+		meaning:  "Pages of other origins that may call the API from a browser. Pages of the server itself always may.",
+		example:  "https://app.example.com,https://admin.example.com",
+		parse:    func(c *config, v string) error { return parseOrigins(&c.AllowedOrigins, v) },
+		show: func(c config) any {
+			if c.AllowLocalOrigins {
+				return "localhost"
+			}
+			return strings.Join(c.AllowedOrigins, ",")
+		},
+	},
+	{
+		name: "PARLEY_TRUSTED_PROXIES", fallback: "none",
+		accepted: "comma-separated networks in CIDR notation",
+		meaning:  "Reverse proxies whose X-Forwarded-For is believed when limits are counted by address.",
+		example:  "10.0.0.0/8,fd00::/8",
+		parse:    func(c *config, v string) error { return parsePrefixes(&c.TrustedProxies, v) },
+		show:     func(c config) any { return fmt.Sprint(c.TrustedProxies) },
+	},
+	{
+		name: "OPENAI_API_KEY", fallback: "none", secret: true,
+		accepted: "a key as the model server gives it",
+		meaning:  "The key of the model server, sent as a bearer token. None: no Authorization header, as Ollama and vLLM like it.",
+		example:  "sk-0123456789abcdef",
+		parse:    parseAPIKey,
+		show:     func(c config) any { return c.OpenAIKey },
+	},
+	{
+		name: "OPENAI_BASE_URL", fallback: "`" + openAIBaseURL + "` with OPENAI_API_KEY, else none: the built-in model answers",
+		accepted: "an http:// or https:// URL up to and with the version, without user, query and fragment",
+		meaning:  "Any server that speaks the OpenAI chat completions protocol.",
+		example:  "http://127.0.0.1:11434/v1",
+		parse: func(c *config, v string) error {
+			return parseBaseURL(&c.OpenAIBaseURL, v)
+		},
+		show: func(c config) any { return c.OpenAIBaseURL },
+	},
+	{
+		name: "PARLEY_MODELS", fallback: "what the model server lists",
+		accepted: "comma-separated names of models, none twice",
+		meaning:  "The models clients may use; the first is the default.",
+		example:  "gpt-4o-mini,gpt-4o",
+		parse:    func(c *config, v string) error { return parseList(&c.Models, v) },
+		show:     func(c config) any { return strings.Join(c.Models, ",") },
+	},
+	{
+		name: "PARLEY_MODEL", fallback: "the first of PARLEY_MODELS, or the only model there is",
+		accepted: "the name of a model, one of PARLEY_MODELS when that is set",
+		meaning:  "The model of conversations that name none.",
+		example:  "gpt-4o-mini",
+		parse:    func(c *config, v string) error { c.Model = v; return nil },
+		show:     func(c config) any { return c.Model },
+	},
+	{
+		name: "PARLEY_ELIZA", value: "auto",
+		accepted: "`on`, `off` or `auto`",
+		meaning:  "Whether the built-in model is offered. It needs no key. Auto: when there is no model server.",
+		example:  "on",
+		parse:    func(c *config, v string) error { return parseOneOf(&c.Eliza, v, on, off, auto) },
+		show:     func(c config) any { return c.Eliza },
+	},
+	{
+		name: "PARLEY_LEASE", value: "15s",
+		accepted: "a duration from 3s to 5m",
+		meaning:  "How long after a replica falls silent others may take over its replies.",
+		example:  "30s",
+		parse:    func(c *config, v string) error { return parseDuration(&c.Lease, v, 3*time.Second, 5*time.Minute) },
+		show:     func(c config) any { return c.Lease },
+	},
+	{
+		name: "PARLEY_ON_CRASH", value: "retry",
+		accepted: "`retry` or `interrupt`",
+		meaning:  "What becomes of a reply whose replica died: it is generated anew, or ends as INTERRUPTED with the text so far.",
+		example:  "interrupt",
+		parse:    func(c *config, v string) error { return parseOneOf(&c.OnCrash, v, crashRetry, crashInterrupt) },
+		show:     func(c config) any { return c.OnCrash },
+	},
+	{
+		name: "PARLEY_WAIT_LIMIT", value: "50s",
+		accepted: "a duration from 1s to 10m",
+		meaning:  "How long `sendMessage` with `wait: true` waits for the reply. Keep it below the time-outs of proxies.",
+		example:  "25s",
+		parse:    func(c *config, v string) error { return parseDuration(&c.WaitLimit, v, time.Second, 10*time.Minute) },
+		show:     func(c config) any { return c.WaitLimit },
+	},
+	{
+		name: "PARLEY_REPLY_LIMIT", value: "10m",
+		accepted: "a duration from 1s to 1h",
+		meaning:  "The longest one reply may take, retries included.",
+		example:  "5m",
+		parse:    func(c *config, v string) error { return parseDuration(&c.ReplyLimit, v, time.Second, time.Hour) },
+		show:     func(c config) any { return c.ReplyLimit },
+	},
+	{
+		name: "PARLEY_MAX_RUNNING", value: "3",
+		accepted: "a whole number from 1 to 1000",
+		meaning:  "How many replies one user may have running at once.",
+		example:  "5",
+		parse:    func(c *config, v string) error { return parseInt(&c.MaxRunning, v, 1, 1000) },
+		show:     func(c config) any { return c.MaxRunning },
+	},
+	{
+		name: "PARLEY_SENDS_PER_MINUTE", value: "20",
+		accepted: "a whole number from 0 to 100000; 0 means no limit",
+		meaning:  "How many messages one user may send in a minute.",
+		example:  "60",
+		parse:    func(c *config, v string) error { return parseInt(&c.SendsPerMinute, v, 0, 100_000) },
+		show:     func(c config) any { return c.SendsPerMinute },
+	},
+	{
+		name: "PARLEY_TOKENS_PER_DAY", value: "0",
+		accepted: "a whole number, 0 or more; 0 means no limit",
+		meaning:  "How many of the models' tokens one user may spend in a day (UTC).",
+		example:  "200000",
+		parse:    func(c *config, v string) error { return parseInt(&c.TokensPerDay, v, 0, math.MaxInt64) },
+		show:     func(c config) any { return c.TokensPerDay },
+	},
+	{
+		name: "PARLEY_OIDC_ISSUER", fallback: "none",
+		accepted: "the iss claim of the issuer's tokens; several separated by commas",
+		meaning:  "Foreign issuers whose access tokens are accepted beside Parley's own.",
+		example:  "https://login.example.com/realms/main",
+		parse: func(c *config, v string) error {
+			return parseOIDC(c, v, parseWord, func(o *oidcIssuer) *string { return &o.Issuer })
+		},
+		show: func(c config) any { return joinOIDC(c, func(o oidcIssuer) string { return o.Issuer }) },
+	},
+	{
+		name: "PARLEY_OIDC_AUDIENCE", fallback: "none; required with PARLEY_OIDC_ISSUER",
+		accepted: "one audience for each issuer, separated by commas",
+		meaning:  "The aud claim a foreign token must have.",
+		example:  "parley",
+		parse: func(c *config, v string) error {
+			return parseOIDC(c, v, parseWord, func(o *oidcIssuer) *string { return &o.Audience })
+		},
+		show: func(c config) any { return joinOIDC(c, func(o oidcIssuer) string { return o.Audience }) },
+	},
+	{
+		name: "PARLEY_OIDC_JWKS_URL", fallback: "none; required with PARLEY_OIDC_ISSUER",
+		accepted: "one https:// URL for each issuer, separated by commas; http:// on loopback only",
+		meaning:  "Where a foreign issuer publishes its keys.",
+		example:  "https://login.example.com/realms/main/protocol/openid-connect/certs",
+		parse: func(c *config, v string) error {
+			return parseOIDC(c, v, parseJWKSURL, func(o *oidcIssuer) *string { return &o.JWKSURL })
+		},
+		show: func(c config) any { return joinOIDC(c, func(o oidcIssuer) string { return o.JWKSURL }) },
+	},
+	{
+		name: "PARLEY_LOG", value: "text",
+		accepted: "`text` or `json`",
+		meaning:  "The form of the log, which goes to standard error.",
+		example:  "json",
+		parse:    func(c *config, v string) error { return parseOneOf(&c.LogFormat, v, logText, logJSON) },
+		show:     func(c config) any { return c.LogFormat },
+	},
+	{
+		name: "PARLEY_LOG_LEVEL", value: "info",
+		accepted: "`debug`, `info`, `warn` or `error`",
+		meaning:  "The least important messages that are logged.",
+		example:  "debug",
+		parse:    parseLogLevel,
+		show:     func(c config) any { return c.LogLevel },
+	},
+}
+
+// defaultText is the default as people read it.
+func (v variable) defaultText() string {
+	switch {
+	case v.fallback != "":
+		return v.fallback
+	case v.value != "":
+		return "`" + v.value + "`"
+	}
+	return "none"
+}
+
+// writeConfigHelp writes the configuration's part of --help.
+func writeConfigHelp(w io.Writer) error {
+	var b strings.Builder
+	b.WriteString("Configuration, from the environment (an empty value counts as unset):\n")
+	for _, v := range variables {
+		fmt.Fprintf(&b, "\n  %s\n", v.name)
+		fmt.Fprintf(&b, "      %s\n", plain(v.meaning))
+		fmt.Fprintf(&b, "      default: %s\n", plain(v.defaultText()))
+		fmt.Fprintf(&b, "      accepted: %s\n", plain(v.accepted))
+		fmt.Fprintf(&b, "      example: %s=%s\n", v.name, shellWord(v.example))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// configMarkdown is the table of README.md.
+func configMarkdown() string {
+	var b strings.Builder
+	b.WriteString("| Variable | Default | Accepted | Meaning |\n|---|---|---|---|\n")
+	for _, v := range variables {
+		meaning := v.meaning
+		if v.secret {
+			meaning += " Secret: never printed."
+		}
+		cells := []string{"`" + v.name + "`", v.defaultText(), v.accepted, meaning}
+		for i, cell := range cells {
+			cells[i] = strings.NewReplacer("|", `\|`, "*", `\*`).Replace(cell)
+		}
+		fmt.Fprintf(&b, "| %s |\n", strings.Join(cells, " | "))
+	}
+	return b.String()
+}
+
+// plain takes the Markdown out of a text of the table.
+func plain(text string) string { return strings.ReplaceAll(text, "`", "") }
+
+// shellWord quotes an example so that it can be pasted into a shell.
+func shellWord(text string) string {
+	if strings.ContainsAny(text, "?&*;|<>()$ ") {
+		return "'" + text + "'"
+	}
+	return text
+}
+
+func joinOIDC(c config, field func(oidcIssuer) string) string {
+	parts := make([]string, len(c.OIDC))
+	for i, o := range c.OIDC {
+		parts[i] = field(o)
+	}
+	return strings.Join(parts, ",")
+}
+
+func parseLogLevel(c *config, v string) error {
+	var name string
+	if err := parseOneOf(&name, v, "debug", "info", "warn", "error"); err != nil {
+		return err
+	}
+	return c.LogLevel.UnmarshalText([]byte(name))
+}
+
+func parseSignUp(c *config, v string) error {
+	var name string
+	err := parseOneOf(&name, v, "open", "closed")
+	c.SignUpOpen = name == "open"
+	return err
+}

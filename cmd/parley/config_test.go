@@ -1,0 +1,378 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the table of README.md instead of comparing it")
+
+// testKeys are 32 bytes that came from a random generator once.
+const testKeys = "a:u9Qm3vJpXc7RkE2sWz8TnB1hYdL5oGfA0iVxC6tMqZs"
+
+func mustLoad(t *testing.T, environ ...string) config {
+	t.Helper()
+	c, err := loadConfig(environ)
+	if err != nil {
+		t.Fatalf("loadConfig(%q): %v", environ, err)
+	}
+	return c
+}
+
+// loadErrors returns the errors by variable and fails on other kinds of errors.
+func loadErrors(t *testing.T, environ ...string) map[string]string {
+	t.Helper()
+	_, err := loadConfig(environ)
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		t.Fatalf("loadConfig(%q) = %v, want joined errors", environ, err)
+	}
+	byName := make(map[string]string)
+	for _, err := range joined.Unwrap() {
+		var e *configError
+		if !errors.As(err, &e) {
+			t.Fatalf("got the error %v, want a *configError", err)
+		}
+		byName[e.Name] += e.Error()
+	}
+	return byName
+}
+
+func TestConfigDefaults(t *testing.T) {
+	t.Parallel()
+	got := mustLoad(t, "HOME=/home/ada", "PARLEY_TEST_POSTGRES_URL=x", "PARLEY_ADDR=", "PATH")
+	want := config{
+		Addr: "127.0.0.1:8080", DataDir: "./data", Mode: development, Issuer: "parley",
+		AllowLocalOrigins: true, SignUpOpen: true,
+		Lease: 15 * time.Second, OnCrash: crashRetry, WaitLimit: 50 * time.Second, ReplyLimit: 10 * time.Minute,
+		MaxRunning: 3, SendsPerMinute: 20, Eliza: auto, LogFormat: logText, LogLevel: slog.LevelInfo,
+	}
+	if diff := cmp.Diff(got, want, cmp.Comparer(sameSecret)); diff != "" {
+		t.Errorf("configuration of an empty environment (-got +want):\n%s", diff)
+	}
+	if !got.ElizaListed() {
+		t.Error("ElizaListed() = false without a model server, want true")
+	}
+}
+
+func sameSecret(a, b Secret) bool { return a.Reveal() == b.Reveal() }
+
+func TestConfigEverySetting(t *testing.T) {
+	t.Parallel()
+	got := mustLoad(t,
+		"PARLEY_ADDR=0.0.0.0:80", "PARLEY_DATA_DIR=/data", "PARLEY_DATABASE_URL=postgres://u:p@h/d",
+		"PARLEY_MODE=development", "PARLEY_AUTH_KEYS="+testKeys, "PARLEY_ISSUER=me",
+		"PARLEY_ALLOWED_ORIGINS=HTTPS://App.example.com:443, http://localhost:3000,https://app.example.com",
+		"PARLEY_TRUSTED_PROXIES=10.1.2.3/8", "PARLEY_SIGNUP=open", "PARLEY_LEASE=1m", "PARLEY_ON_CRASH=interrupt",
+		"PARLEY_WAIT_LIMIT=5s", "PARLEY_REPLY_LIMIT=1m", "PARLEY_MAX_RUNNING=1", "PARLEY_SENDS_PER_MINUTE=0",
+		"PARLEY_TOKENS_PER_DAY=5000000000", "PARLEY_MODELS=a, b", "PARLEY_MODEL=b", "PARLEY_ELIZA=off",
+		"PARLEY_LOG=json", "PARLEY_LOG_LEVEL=debug", "OPENAI_API_KEY=sk-1\n", "OPENAI_BASE_URL=http://h/v1/",
+		"PARLEY_OIDC_ISSUER=i1,i2", "PARLEY_OIDC_AUDIENCE=a1,a2", "PARLEY_OIDC_JWKS_URL=https://h/1,http://[::1]:9/2",
+	)
+	want := config{
+		Addr: "0.0.0.0:80", DataDir: "/data", DatabaseURL: newSecret("postgres://u:p@h/d"),
+		Mode: development, AuthKeys: newSecret(testKeys), Issuer: "me",
+		AllowedOrigins: []string{"https://app.example.com", "http://localhost:3000"},
+		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
+		SignUpOpen:     true, Lease: time.Minute, OnCrash: crashInterrupt, WaitLimit: 5 * time.Second, ReplyLimit: time.Minute,
+		MaxRunning: 1, TokensPerDay: 5_000_000_000, Models: []string{"a", "b"}, Model: "b", Eliza: off,
+		LogFormat: logJSON, LogLevel: slog.LevelDebug, OpenAIKey: newSecret("sk-1"), OpenAIBaseURL: "http://h/v1",
+		OIDC: []oidcIssuer{{"i1", "a1", "https://h/1"}, {"i2", "a2", "http://[::1]:9/2"}},
+	}
+	same := cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })
+	if diff := cmp.Diff(got, want, cmp.Comparer(sameSecret), same); diff != "" {
+		t.Errorf("configuration (-got +want):\n%s", diff)
+	}
+}
+
+func TestConfigDerivedDefaults(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		environ string
+		mode    mode
+		signUp  bool
+		local   bool
+	}{
+		{"PARLEY_ADDR=127.0.0.1:1", development, true, true},
+		{"PARLEY_ADDR=127.9.9.9:1", development, true, true},
+		{"PARLEY_ADDR=[::1]:1", development, true, true},
+		{"PARLEY_ADDR=LOCALHOST:1", development, true, true},
+		{"PARLEY_ADDR=:1", production, false, false},
+		{"PARLEY_ADDR=0.0.0.0:1", production, false, false},
+		{"PARLEY_ADDR=localhost.example.com:1", production, false, false},
+		{"PARLEY_ADDR=0.0.0.0:1 PARLEY_MODE=development", development, false, true},
+		{"PARLEY_MODE=production", production, false, false},
+		{"PARLEY_MODE=production PARLEY_SIGNUP=open", production, true, false},
+		{"PARLEY_SIGNUP=closed", development, false, true},
+		{"PARLEY_ALLOWED_ORIGINS=https://a.example.com", development, true, false},
+	} {
+		t.Run(tt.environ, func(t *testing.T) {
+			t.Parallel()
+			c := mustLoad(t, strings.Fields(tt.environ)...)
+			if c.Mode != tt.mode || c.SignUpOpen != tt.signUp || c.AllowLocalOrigins != tt.local {
+				t.Errorf("got mode %s, sign-up open %t, local origins %t; want %s, %t, %t",
+					c.Mode, c.SignUpOpen, c.AllowLocalOrigins, tt.mode, tt.signUp, tt.local)
+			}
+		})
+	}
+}
+
+func TestConfigModels(t *testing.T) {
+	t.Parallel()
+	if c := mustLoad(t, "PARLEY_MODELS=a,b"); c.Model != "a" {
+		t.Errorf("default model %q, want the first of PARLEY_MODELS", c.Model)
+	}
+	c := mustLoad(t, "OPENAI_API_KEY=k")
+	if c.OpenAIBaseURL != openAIBaseURL || c.ElizaListed() {
+		t.Errorf("with a key: base URL %q, ELIZA listed %t; want %q, false", c.OpenAIBaseURL, c.ElizaListed(), openAIBaseURL)
+	}
+	if c := mustLoad(t, "OPENAI_BASE_URL=http://h/v1"); c.ElizaListed() || !c.OpenAIKey.IsZero() {
+		t.Errorf("with a base URL: ELIZA listed %t, key %v; want false and none", c.ElizaListed(), c.OpenAIKey)
+	}
+	if c := mustLoad(t, "OPENAI_BASE_URL=http://h/v1", "PARLEY_ELIZA=on"); !c.ElizaListed() {
+		t.Error("PARLEY_ELIZA=on: not listed, want listed")
+	}
+}
+
+func TestConfigRefusals(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ environ, name, problem string }{
+		{"PARLEY_ADDR=8080", "PARLEY_ADDR", "has no port"},
+		{"PARLEY_ADDR=::1:8080", "PARLEY_ADDR", "brackets"},
+		{"PARLEY_ADDR=:http", "PARLEY_ADDR", "not a port"},
+		{"PARLEY_ADDR=:70000", "PARLEY_ADDR", "not a port"},
+		{"PARLEY_MODE=prod", "PARLEY_MODE", `"prod" is not one of them; accepted: development or production`},
+		{"PARLEY_DATABASE_URL=mysql://u:hunter2@h/d", "PARLEY_DATABASE_URL", "does not start with postgres://"},
+		{"PARLEY_DATABASE_URL=postgres://u:hunter2%@h/d", "PARLEY_DATABASE_URL", "not a URL"},
+		{"PARLEY_NATS_URL=nats://hunter2@h", "PARLEY_NATS_URL", "later version"},
+		{"PARLEY_AUTH_KEYS=hunter2", "PARLEY_AUTH_KEYS", "kid:secret"},
+		{"PARLEY_AUTH_KEYS=a:hunter2", "PARLEY_AUTH_KEYS", "at least 32 random bytes"},
+		{"PARLEY_ISSUER=a b", "PARLEY_ISSUER", "white space"},
+		{"PARLEY_SIGNUP=on", "PARLEY_SIGNUP", "accepted: open or closed"},
+		{"PARLEY_ALLOWED_ORIGINS=*", "PARLEY_ALLOWED_ORIGINS", "list the origins"},
+		{"PARLEY_ALLOWED_ORIGINS=https://*.example.com", "PARLEY_ALLOWED_ORIGINS", "list the origins"},
+		{"PARLEY_ALLOWED_ORIGINS=https://example.com/", "PARLEY_ALLOWED_ORIGINS", "without a slash"},
+		{"PARLEY_ALLOWED_ORIGINS=example.com", "PARLEY_ALLOWED_ORIGINS", "not an origin"},
+		{"PARLEY_ALLOWED_ORIGINS=null", "PARLEY_ALLOWED_ORIGINS", "not an origin"},
+		{"PARLEY_ALLOWED_ORIGINS=https://a.example.com,", "PARLEY_ALLOWED_ORIGINS", "nothing"},
+		{"PARLEY_TRUSTED_PROXIES=10.0.0.1", "PARLEY_TRUSTED_PROXIES", "write 10.0.0.1/32"},
+		{"PARLEY_TRUSTED_PROXIES=proxy", "PARLEY_TRUSTED_PROXIES", "not a network"},
+		{"PARLEY_TRUSTED_PROXIES=0.0.0.0/0", "PARLEY_TRUSTED_PROXIES", "trusts everybody"},
+		{"PARLEY_LEASE=2s", "PARLEY_LEASE", "2s is too short; accepted: a duration from 3s to 5m"},
+		{"PARLEY_LEASE=6m", "PARLEY_LEASE", "too long"},
+		{"PARLEY_LEASE=15", "PARLEY_LEASE", "not a duration"},
+		{"PARLEY_ON_CRASH=fail", "PARLEY_ON_CRASH", "accepted: retry or interrupt"},
+		{"PARLEY_WAIT_LIMIT=5m PARLEY_REPLY_LIMIT=1m", "PARLEY_WAIT_LIMIT", "longer than a reply may take"},
+		{"PARLEY_MAX_RUNNING=0", "PARLEY_MAX_RUNNING", "too small"},
+		{"PARLEY_SENDS_PER_MINUTE=many", "PARLEY_SENDS_PER_MINUTE", "not a whole number"},
+		{"PARLEY_TOKENS_PER_DAY=-1", "PARLEY_TOKENS_PER_DAY", "too small"},
+		{"PARLEY_MODELS=a,a", "PARLEY_MODELS", "given twice"},
+		{"PARLEY_MODELS=a,b PARLEY_MODEL=c", "PARLEY_MODEL", "not one of PARLEY_MODELS: a, b"},
+		{"PARLEY_ELIZA=off", "PARLEY_ELIZA", "no model at all"},
+		{"PARLEY_LOG=xml", "PARLEY_LOG", "accepted: text or json"},
+		{"PARLEY_LOG_LEVEL=INFO+1", "PARLEY_LOG_LEVEL", "accepted: debug, info, warn or error"},
+		{"PARLEY_OIDC_ISSUER=i", "PARLEY_OIDC_JWKS_URL", "required"},
+		{"PARLEY_OIDC_ISSUER=i,j PARLEY_OIDC_AUDIENCE=a PARLEY_OIDC_JWKS_URL=https://h,https://h", "PARLEY_OIDC_AUDIENCE", "1 of 2"},
+		{"PARLEY_OIDC_ISSUER=i PARLEY_OIDC_AUDIENCE=a PARLEY_OIDC_JWKS_URL=http://h", "PARLEY_OIDC_JWKS_URL", "not https"},
+		{"PARLEY_OIDC_ISSUER=parley PARLEY_OIDC_AUDIENCE=a PARLEY_OIDC_JWKS_URL=https://h", "PARLEY_OIDC_ISSUER", "own issuer"},
+		{"PARLEY_OIDC_ISSUER=i,i PARLEY_OIDC_AUDIENCE=a,b PARLEY_OIDC_JWKS_URL=https://h,https://h", "PARLEY_OIDC_ISSUER", "given twice"},
+		{"OPENAI_API_KEY=hunter2ä", "OPENAI_API_KEY", "header"},
+		{"OPENAI_BASE_URL=https://u:hunter2@h/v1", "OPENAI_BASE_URL", "user name or password"},
+		{"OPENAI_BASE_URL=api.example.com", "OPENAI_BASE_URL", "http://"},
+	} {
+		t.Run(tt.environ, func(t *testing.T) {
+			t.Parallel()
+			environ := strings.Fields(tt.environ)
+			if tt.name == "PARLEY_ISSUER" {
+				environ = []string{tt.environ}
+			}
+			got := loadErrors(t, environ...)[tt.name]
+			if !strings.Contains(got, tt.problem) || !strings.HasPrefix(got, tt.name+": ") {
+				t.Errorf("got the error %q, want one of %s that says %q", got, tt.name, tt.problem)
+			}
+			if strings.Contains(got, "hunter2") {
+				t.Errorf("the error holds the secret: %q", got)
+			}
+		})
+	}
+}
+
+func TestConfigReportsAllErrorsAtOnce(t *testing.T) {
+	t.Parallel()
+	got := loadErrors(t, "PARLEY_ADRESS=:80", "PARLEY_LEASE=1s", "PARLEY_MODELS=a", "PARLEY_MODEL=b", "PARLEY_LOG=xml")
+	for _, name := range []string{"PARLEY_ADRESS", "PARLEY_LEASE", "PARLEY_MODEL", "PARLEY_LOG"} {
+		if got[name] == "" {
+			t.Errorf("no error for %s in %v", name, got)
+		}
+	}
+	if len(got) != 4 {
+		t.Errorf("got %d errors, want 4: %v", len(got), got)
+	}
+}
+
+// Once NATS is accepted, a replica with keys or a database of its own would be a
+// second, separate Parley.
+func TestConfigNATSNeedsSharedKeysAndDatabase(t *testing.T) {
+	t.Parallel()
+	c := mustLoad(t)
+	c.NATSURL = newSecret("nats://h")
+	var names []string
+	for _, e := range c.check() {
+		names = append(names, e.Name)
+	}
+	if want := []string{"PARLEY_AUTH_KEYS", "PARLEY_DATABASE_URL"}; !slices.Equal(names, want) {
+		t.Errorf("errors for %q, want %q", names, want)
+	}
+}
+
+func TestConfigUnknownNames(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"PARLEY_ADRESS":      "PARLEY_ADDR",
+		"PARLEY_MODLES":      "PARLEY_MODELS",
+		"PARLEY_DB_URL":      "PARLEY_NATS_URL", // Fewer edits than to PARLEY_DATABASE_URL.
+		"PARLEY_DATABASEURL": "PARLEY_DATABASE_URL",
+		"PARLEY_sign_up":     "PARLEY_",
+		"PARLEY_":            "PARLEY_",
+		"PARLEY_WEB_PORT":    "PARLEY_",
+	} {
+		if got := loadErrors(t, name+"=9000")[name]; !strings.Contains(got, "did you mean "+want) {
+			t.Errorf("error for %s: %q, want the hint %s", name, got, want)
+		}
+	}
+}
+
+func TestConfigIgnoresLinkVariables(t *testing.T) {
+	t.Parallel()
+	c := mustLoad(t,
+		"PARLEY_SERVICE_HOST=10.0.0.1", "PARLEY_SERVICE_PORT=80", "PARLEY_SERVICE_PORT_HTTP=80", "PARLEY_PORT=tcp://10.0.0.1:80",
+		"PARLEY_PORT_80_TCP=tcp://10.0.0.1:80", "PARLEY_PORT_80_TCP_PROTO=tcp", "PARLEY_PORT_80_TCP_ADDR=10.0.0.1",
+		"PARLEY_DB_SERVICE_HOST=10.0.0.2", "PARLEY_DB_SERVICE_PORT=5432", "PARLEY_DB_PORT=tcp://10.0.0.2:5432", "PARLEY_DB_PORT_5432_TCP_ADDR=10.0.0.2")
+	if len(c.Notes) != 0 {
+		t.Errorf("notes %q for the variables of Kubernetes, want none", c.Notes)
+	}
+	if c := mustLoad(t, "PARLEY_PORT=9000"); len(c.Notes) != 1 || !strings.Contains(c.Notes[0], "PARLEY_ADDR") {
+		t.Errorf("PARLEY_PORT=9000: notes %q, want one that names PARLEY_ADDR", c.Notes)
+	}
+	for _, v := range variables {
+		if linkName.MatchString(v.name) || strings.HasPrefix(v.name, testPrefix) || strings.HasSuffix(v.name, "_PORT") {
+			t.Errorf("%s is a name that Kubernetes, Docker or the tests may set", v.name)
+		}
+	}
+}
+
+func TestConfigTableIsComplete(t *testing.T) {
+	t.Parallel()
+	for i, v := range variables {
+		if slices.ContainsFunc(variables[:i], func(o variable) bool { return o.name == v.name }) {
+			t.Errorf("%s is in the table twice", v.name)
+		}
+		if v.accepted == "" || v.meaning == "" || v.example == "" || v.parse == nil || v.show == nil {
+			t.Errorf("%s: an empty column", v.name)
+		}
+		if v.value != "" && v.fallback != "" {
+			t.Errorf("%s: both a default and words for one", v.name)
+		}
+		if v.name == "PARLEY_NATS_URL" || v.name == "PARLEY_AUTH_KEYS" {
+			continue // Reserved; and a key that works must not stand in the documentation.
+		}
+		var c config
+		if err := v.parse(&c, v.example); err != nil {
+			t.Errorf("%s refuses its own example: %v", v.name, err)
+		}
+		if v.secret {
+			if _, ok := v.show(c).(Secret); !ok {
+				t.Errorf("%s is secret and is shown as %T", v.name, v.show(c))
+			}
+		}
+	}
+}
+
+func TestSecretNeverPrints(t *testing.T) {
+	t.Parallel()
+	const password = "hunter2"
+	c := mustLoad(t, "PARLEY_DATABASE_URL=postgres://u:"+password+"@h/d", "PARLEY_AUTH_KEYS="+testKeys, "OPENAI_API_KEY="+password)
+	hidden := struct{ c config }{c} // fmt calls no methods on what it finds in here.
+	var out strings.Builder
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+		fmt.Fprintf(&out, verb+"\n", c.OpenAIKey)
+		fmt.Fprintf(&out, verb+"\n", c)
+		fmt.Fprintf(&out, verb+"\n", &c)
+		fmt.Fprintf(&out, verb+"\n", hidden)
+	}
+	text, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out.Write(text)
+	for _, h := range []slog.Handler{slog.NewTextHandler(&out, nil), slog.NewJSONHandler(&out, nil)} {
+		slog.New(h).LogAttrs(t.Context(), slog.LevelInfo, "configuration", c.Summary()...)
+		slog.New(h).Info("configuration", "all", c, "key", c.OpenAIKey)
+	}
+	for _, encoded := range []string{password, fmt.Sprintf("%x", password), testKeys, fmt.Sprintf("%x", testKeys)} {
+		if strings.Contains(out.String(), encoded) {
+			t.Errorf("the secret is printed:\n%s", out.String())
+		}
+	}
+	if n := strings.Count(out.String(), redacted); n < 20 {
+		t.Errorf("%s is printed %d times, want it wherever a secret stands", redacted, n)
+	}
+	if c.AuthKeys.Reveal() != testKeys {
+		t.Error("Reveal does not return the secret")
+	}
+}
+
+func TestHelpNamesEveryVariable(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	if err := writeConfigHelp(&out); err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range variables {
+		if !strings.Contains(out.String(), "\n  "+v.name+"\n") {
+			t.Errorf("--help does not name %s", v.name)
+		}
+	}
+	if strings.Contains(out.String(), "`") {
+		t.Error("--help holds Markdown")
+	}
+}
+
+func TestReadmeTable(t *testing.T) {
+	const (
+		path  = "../../README.md"
+		begin = "<!-- configuration table: begin -->\n"
+		end   = "<!-- configuration table: end -->"
+	)
+	readme, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok1 := strings.Cut(string(readme), begin)
+	got, after, ok2 := strings.Cut(rest, end)
+	if !ok1 || !ok2 {
+		t.Fatalf("README.md has no lines %q and %q", begin, end)
+	}
+	want := configMarkdown()
+	if *update {
+		if err := os.WriteFile(path, []byte(before+begin+want+end+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if diff := cmp.Diff(got, want); diff != "" {
+		t.Errorf("the table of README.md is not the one in config_table.go; run make generate (-got +want):\n%s", diff)
+	}
+}

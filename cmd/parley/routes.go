@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"parley/graph"
+	"parley/internal/auth"
+	"parley/internal/transport"
+	"parley/internal/viewer"
+	"parley/web"
+)
+
+// routes is everything the server answers.
+func (s *server) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/graphql", s.withClientAddr(s.graphql))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plainText(w, http.StatusOK, "ok\n") })
+	mux.Handle("GET /readyz", &s.ready)
+	sdl := graph.SDL()
+	if s.cfg.Mode == development {
+		mux.HandleFunc("GET /schema.graphql", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Access-Control-Allow-Origin", "*") // As public as the source it comes from.
+			plainText(w, http.StatusOK, sdl)
+		})
+		mux.Handle("/graphiql", web.GraphiQL())
+		mux.Handle("/graphiql/", web.GraphiQL())
+		mux.Handle("GET /{$}", http.RedirectHandler("graphiql", http.StatusFound))
+	}
+	return mux
+}
+
+func plainText(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, text) // A client that does not take the answer has gone.
+}
+
+// readiness answers whether requests should be sent here.
+type readiness struct {
+	up   atomic.Bool
+	ping func(context.Context) error
+}
+
+func (r *readiness) set(up bool) { r.up.Store(up) }
+
+// pingTimeout bounds the look at the database.
+const pingTimeout = 2 * time.Second
+
+// ServeHTTP implements http.Handler.
+func (r *readiness) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	ctx, cancel := context.WithTimeout(req.Context(), pingTimeout)
+	defer cancel()
+	switch {
+	case !r.up.Load():
+		plainText(w, http.StatusServiceUnavailable, "starting or shutting down\n")
+	case r.ping(ctx) != nil:
+		plainText(w, http.StatusServiceUnavailable, "the database does not answer\n")
+	default:
+		plainText(w, http.StatusOK, "ready\n")
+	}
+}
+
+// authenticate turns a token into a context for its user. No token is nobody.
+func (s *server) authenticate(ctx context.Context, token string) (context.Context, func(), error) {
+	if token == "" {
+		return ctx, func() {}, nil
+	}
+	p, err := s.auth.Authenticate(ctx, token)
+	var refused *auth.Error
+	if errors.As(err, &refused) && refused.Code == auth.CodeUnauthenticated {
+		return ctx, nil, transport.ErrForbidden
+	}
+	if err != nil {
+		return ctx, nil, err
+	}
+	ctx, end := s.auth.Bind(ctx, p)
+	return viewer.AsUser(auth.WithPrincipal(ctx, p), p.UserID), end, nil
+}
+
+// withClientAddr puts the address of the client into the context, by which
+// attempts are counted. X-Forwarded-For is believed from trusted proxies only.
+func (s *server) withClientAddr(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		addr := clientAddr(r.RemoteAddr, r.Header.Values("X-Forwarded-For"), s.cfg.TrustedProxies)
+		next.ServeHTTP(w, r.WithContext(auth.WithClientAddr(r.Context(), addr)))
+	})
+}
+
+// clientAddr walks from the peer backwards through the proxies that are trusted,
+// and returns the first address that is not one.
+func clientAddr(remote string, forwarded []string, trusted []netip.Prefix) netip.Addr {
+	peer, err := netip.ParseAddrPort(remote)
+	if err != nil {
+		return netip.Addr{}
+	}
+	addr := peer.Addr().Unmap()
+	isTrusted := func(a netip.Addr) bool {
+		return slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(a) })
+	}
+	hops := strings.Split(strings.Join(forwarded, ","), ",")
+	for i := len(hops) - 1; i >= 0 && isTrusted(addr); i-- {
+		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		if err != nil {
+			break // Whoever wrote this is not to be believed any further.
+		}
+		addr = hop.Unmap()
+	}
+	return addr
+}
+
+// allowsOrigin says which pages of other origins may call.
+func (c config) allowsOrigin(origin string) bool {
+	origin = strings.ToLower(origin)
+	if slices.Contains(c.AllowedOrigins, origin) {
+		return true
+	}
+	if !c.AllowLocalOrigins {
+		return false
+	}
+	scheme, host, ok := strings.Cut(origin, "://")
+	return ok && (scheme == "http" || scheme == "https") && isLocal(host)
+}
+
+// hostCheck refuses unknown host names on a development machine, so that a page
+// which points its own name at it gets nowhere. Behind a proxy the name is the
+// proxy's business.
+func (c config) hostCheck() func(string) bool {
+	if c.Mode != development || !c.Loopback() {
+		return nil
+	}
+	return isLocal
+}
+
+// isLocal reports whether host, with or without a port, is this machine.
+func isLocal(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.Trim(host, "[]")
+	if strings.EqualFold(host, "localhost") || strings.HasSuffix(strings.ToLower(host), ".localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback()
+}
+
+// newLogger writes the log in the configured form.
+func newLogger(cfg config, w io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: cfg.LogLevel}
+	if cfg.LogFormat == logJSON {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}

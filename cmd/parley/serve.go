@@ -1,0 +1,290 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"parley/graph"
+	"parley/internal/auth"
+	"parley/internal/bus"
+	"parley/internal/chat"
+	"parley/internal/event"
+	"parley/internal/reply"
+	"parley/internal/store"
+	"parley/internal/transport"
+	"parley/internal/upstream"
+	"parley/internal/upstream/eliza"
+)
+
+// The times of a shutdown, which ends within 30 seconds altogether.
+const (
+	finishReplies  = 15 * time.Second
+	finishRequests = 5 * time.Second
+)
+
+// elizaPace is the pause between two words of the built-in model, about twice the
+// speed of the teletype it was written for: slow enough for somebody to send, turn
+// to another tab and still see the reply grow.
+const elizaPace = 200 * time.Millisecond
+
+// server is the running program, from the database up.
+type server struct {
+	cfg     config
+	log     *slog.Logger
+	store   *store.Store
+	bus     *bus.Local
+	auth    *auth.Service
+	replies *reply.Engine
+	chat    *chat.Service
+	graphql *transport.Server
+	ready   readiness
+}
+
+// serve runs until ctx ends, then shuts down in order.
+func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) (err error) {
+	// What the server starts must outlive the signal that ends it: the shutdown
+	// below decides the order.
+	base := context.WithoutCancel(ctx)
+	listener, err := net.Listen("tcp", cfg.Addr)
+	if err != nil {
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return fmt.Errorf("another program listens on %s; set PARLEY_ADDR to another address, such as 127.0.0.1:8081", cfg.Addr)
+		}
+		return fmt.Errorf("listen on PARLEY_ADDR: %w", err)
+	}
+	defer func() { _ = listener.Close() }() // Closed by the HTTP server already when all goes well.
+
+	s, closeStore, err := open(base, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeStore()) }()
+	closeRooms, err := s.start(base)
+	if err != nil {
+		return err
+	}
+	defer closeRooms()
+
+	web := &http.Server{
+		Handler:           s.routes(),
+		ReadHeaderTimeout: 5 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		BaseContext:       func(net.Listener) context.Context { return base },
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- web.Serve(listener) }()
+	log.LogAttrs(base, slog.LevelInfo, "started", cfg.Summary()...)
+	for _, note := range cfg.Notes {
+		log.WarnContext(base, note)
+	}
+	s.greet(stdout, listener.Addr())
+	s.ready.set(true)
+
+	select {
+	case <-ctx.Done():
+	case err := <-ended:
+		return fmt.Errorf("serve: %w", err)
+	}
+	log.InfoContext(base, "shutting down")
+	s.ready.set(false)
+	s.graphql.Close()
+	requests, cancel := context.WithTimeout(base, finishRequests)
+	defer cancel()
+	replies, cancelReplies := context.WithTimeout(base, finishReplies)
+	defer cancelReplies()
+	if err := web.Shutdown(requests); err != nil {
+		log.WarnContext(base, "requests cut off", "err", err)
+		_ = web.Close() // Only connections that did not end in time are left.
+	}
+	s.replies.Stop(replies)
+	return nil
+}
+
+// open opens the database, migrated, and makes the rooms on it.
+func open(ctx context.Context, cfg config, log *slog.Logger) (_ *server, closeStore func() error, err error) {
+	var closers []io.Closer
+	closeAll := func() error {
+		var err error
+		for i := len(closers) - 1; i >= 0; i-- {
+			err = errors.Join(err, closers[i].Close())
+		}
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, closeAll())
+		}
+	}()
+	lock, err := store.LockDataDir(cfg.DataDir)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s (PARLEY_DATA_DIR): %w", cfg.DataDir, err)
+	}
+	closers = append(closers, lock)
+	if n, err := store.Migrate(ctx, storeConfig(cfg)); err != nil {
+		return nil, nil, err
+	} else if n > 0 {
+		log.InfoContext(ctx, "database migrated", "migrations", n)
+	}
+	db, err := store.Open(ctx, storeConfig(cfg), log)
+	if err != nil {
+		return nil, nil, err
+	}
+	closers = append(closers, db)
+	s := &server{cfg: cfg, log: log, store: db, bus: bus.NewLocal()}
+	s.ready.ping = db.Ping
+	if s.auth, err = newAuth(cfg, db, s.bus, log); err != nil {
+		return nil, nil, err
+	}
+	models, router, err := newUpstream(cfg, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	s.replies = reply.New(reply.Config{
+		Address:          cfg.Addr,
+		Lease:            cfg.Lease,
+		ReplyLimit:       cfg.ReplyLimit,
+		InterruptOnCrash: cfg.OnCrash == crashInterrupt,
+		SoleReplica:      cfg.DatabaseURL.IsZero(),
+	}, db, router, s.bus, log)
+	s.chat = chat.New(chat.Config{
+		WaitLimit:      cfg.WaitLimit,
+		MaxRunning:     cfg.MaxRunning,
+		SendsPerMinute: cfg.SendsPerMinute,
+		TokensPerDay:   int(cfg.TokensPerDay),
+	}, db, s.replies, models, s.bus, log)
+	resolver := &graph.Resolver{Accounts: s.auth, Chat: s.chat, Replies: s.replies, Log: log}
+	s.graphql = transport.New(transport.Config{
+		Schema:         graph.NewSchema(resolver),
+		ErrorPresenter: graph.ErrorPresenter(log),
+		Recover:        graph.Recover(log),
+		Operations:     resolver.WithBatches,
+		Authenticate:   s.authenticate,
+		AllowedOrigin:  cfg.allowsOrigin,
+		AllowedHost:    cfg.hostCheck(),
+		Development:    cfg.Mode == development,
+		Log:            log,
+	})
+	return s, closeAll, nil
+}
+
+// start starts what runs by itself, in the order of who needs whom.
+func (s *server) start(ctx context.Context) (stop func(), err error) {
+	if err := s.auth.Start(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.replies.Start(ctx); err != nil {
+		s.auth.Stop()
+		return nil, err
+	}
+	return func() {
+		// A no-op after an orderly shutdown.
+		now, cancel := context.WithCancel(ctx)
+		cancel()
+		s.replies.Stop(now)
+		s.auth.Stop()
+	}, nil
+}
+
+// storeConfig says which database the configuration means.
+func storeConfig(cfg config) store.Config {
+	return store.Config{DatabaseURL: cfg.DatabaseURL.Reveal(), DataDir: cfg.DataDir}
+}
+
+// newAuth makes the accounts, with keys from the configuration or beside the
+// database.
+func newAuth(cfg config, db *store.Store, facts event.Bus, log *slog.Logger) (*auth.Service, error) {
+	var keys *auth.Keyring
+	var err error
+	if cfg.AuthKeys.IsZero() {
+		keys, err = auth.LoadOrCreateKeyring(filepath.Join(cfg.DataDir, "auth.keys"))
+	} else {
+		keys, err = auth.ParseKeyring(cfg.AuthKeys.Reveal())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("keys of access tokens: %w", err)
+	}
+	external := make([]auth.ExternalIssuer, len(cfg.OIDC))
+	for i, o := range cfg.OIDC {
+		external[i] = auth.ExternalIssuer{
+			Issuer: o.Issuer, Audience: o.Audience, JWKSURL: o.JWKSURL,
+			Algorithms: []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"},
+		}
+	}
+	return auth.New(auth.Config{
+		Issuer:     cfg.Issuer,
+		Audience:   "parley",
+		SignUpOpen: cfg.SignUpOpen,
+		External:   external,
+	}, db, facts, keys, log)
+}
+
+// newUpstream makes the model servers and the catalog of what they offer.
+func newUpstream(cfg config, log *slog.Logger) (*chat.Catalog, reply.Upstream, error) {
+	catalog := &chat.Catalog{Allowed: cfg.Models, Default: cfg.Model}
+	router := upstream.Router{Models: make(map[string]reply.Upstream)}
+	if cfg.ElizaListed() {
+		c, err := upstream.NewInProcess(eliza.Handler(elizaPace), log)
+		if err != nil {
+			return nil, nil, fmt.Errorf("built-in model: %w", err)
+		}
+		router.Models[eliza.Model] = c
+		catalog.Always = []chat.Model{{ID: eliza.Model, Description: eliza.Description}}
+	}
+	if cfg.OpenAIBaseURL != "" {
+		c, err := upstream.New(upstream.Config{
+			BaseURL:     cfg.OpenAIBaseURL,
+			APIKey:      upstream.NewSecret(cfg.OpenAIKey.Reveal()),
+			Proxy:       http.ProxyFromEnvironment,
+			MaxDuration: cfg.ReplyLimit,
+		}, log)
+		if err != nil {
+			return nil, nil, fmt.Errorf("OPENAI_BASE_URL: %w", err)
+		}
+		router.Default = c
+		catalog.Source = c
+	}
+	return catalog, router, nil
+}
+
+// greet tells the person at the terminal where to go.
+func (s *server) greet(stdout io.Writer, addr net.Addr) {
+	url := "http://" + addr.String()
+	line := func(format string, args ...any) {
+		_, _ = fmt.Fprintf(stdout, format+"\n", args...) // Without a terminal there is nobody to greet.
+	}
+	line("Parley %s is listening on %s", version(), url)
+	if s.cfg.Mode == development {
+		line("  GraphiQL   %s/graphiql", url)
+	}
+	line("  GraphQL    %s/graphql", url)
+	line("  Schema     %s/schema.graphql", url)
+	if s.cfg.DatabaseURL.IsZero() {
+		line("  Database   SQLite, %s", store.SQLitePath(s.cfg.DataDir))
+	} else {
+		line("  Database   Postgres")
+	}
+	if s.cfg.OpenAIBaseURL != "" {
+		line("  Models     %s", s.cfg.OpenAIBaseURL)
+	}
+	if s.cfg.ElizaListed() {
+		line("  Models     %q: %s", eliza.Model, eliza.Description)
+		if s.cfg.OpenAIBaseURL == "" {
+			line("             Set OPENAI_API_KEY or OPENAI_BASE_URL to talk to a real model.")
+		}
+	}
+	if s.cfg.SignUpOpen {
+		line("  Sign-up    open")
+	} else {
+		line("  Sign-up    closed; make accounts with: parley user add EMAIL")
+	}
+}

@@ -1,0 +1,217 @@
+package graph
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+
+	"parley/ent"
+	"parley/internal/chat"
+	"parley/internal/pid"
+)
+
+// batchWindow is how long the first of several equal fields waits for the others.
+// With no wait at all each would run a query of its own.
+const batchWindow = time.Millisecond
+
+// batch collects keys from concurrent resolvers of one operation and loads them
+// together. It keeps nothing: the next batch reads anew.
+type batch[K comparable, V any] struct {
+	load func(ctx context.Context, keys []K) (map[K]V, error)
+
+	mu sync.Mutex
+	// open is guarded by mu.
+	open *pending[K, V]
+}
+
+type pending[K comparable, V any] struct {
+	keys   map[K]struct{}
+	done   chan struct{}
+	values map[K]V
+	err    error
+}
+
+// get returns the value of a key, and whether there is one.
+func (b *batch[K, V]) get(ctx context.Context, key K) (V, bool, error) {
+	b.mu.Lock()
+	p := b.open
+	if p == nil {
+		p = &pending[K, V]{keys: make(map[K]struct{}), done: make(chan struct{})}
+		b.open = p
+		time.AfterFunc(batchWindow, func() { b.run(ctx, p) })
+	}
+	p.keys[key] = struct{}{}
+	b.mu.Unlock()
+	select {
+	case <-p.done:
+		v, ok := p.values[key]
+		return v, ok, p.err
+	case <-ctx.Done():
+		var none V
+		return none, false, context.Cause(ctx)
+	}
+}
+
+func (b *batch[K, V]) run(ctx context.Context, p *pending[K, V]) {
+	b.mu.Lock()
+	b.open = nil
+	b.mu.Unlock()
+	keys := make([]K, 0, len(p.keys))
+	for k := range p.keys {
+		keys = append(keys, k)
+	}
+	p.values, p.err = b.load(ctx, keys)
+	close(p.done)
+}
+
+// pageKey asks for one page of one conversation's messages.
+type pageKey struct {
+	id                  pid.ID
+	first, last         int // -1: not given
+	after, before       string
+	hasAfter, hasBefore bool
+}
+
+func newPageKey(id pid.ID, a chat.PageArgs) pageKey {
+	k := pageKey{id: id, first: -1, last: -1}
+	if a.First != nil {
+		k.first = *a.First
+	}
+	if a.Last != nil {
+		k.last = *a.Last
+	}
+	if a.After != nil {
+		k.after, k.hasAfter = *a.After, true
+	}
+	if a.Before != nil {
+		k.before, k.hasBefore = *a.Before, true
+	}
+	return k
+}
+
+func (k pageKey) args() chat.PageArgs {
+	var a chat.PageArgs
+	if k.first >= 0 {
+		a.First = &k.first
+	}
+	if k.last >= 0 {
+		a.Last = &k.last
+	}
+	if k.hasAfter {
+		a.After = &k.after
+	}
+	if k.hasBefore {
+		a.Before = &k.before
+	}
+	return a
+}
+
+// batches are the batches of one operation.
+type batches struct {
+	users         batch[pid.ID, *ent.User]
+	conversations batch[pid.ID, *ent.Conversation]
+	messages      batch[pid.ID, *ent.Message]
+	systemPrompts batch[pid.ID, string]
+	running       batch[pid.ID, *ent.Message]
+	counts        batch[pid.ID, int]
+	pages         batch[pageKey, chat.Page[*ent.Message]]
+}
+
+type batchesKey struct{}
+
+// WithBatches is the operation middleware that lets lists of N parents load their
+// children with one query a field.
+func (r *Resolver) WithBatches(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
+	return next(context.WithValue(ctx, batchesKey{}, r.newBatches()))
+}
+
+// batches returns those of the operation.
+func (r *Resolver) batches(ctx context.Context) *batches {
+	if b, ok := ctx.Value(batchesKey{}).(*batches); ok {
+		return b
+	}
+	return r.newBatches() // Without the middleware each field loads alone.
+}
+
+func (r *Resolver) newBatches() *batches {
+	b := &batches{}
+	b.users.load = func(ctx context.Context, ids []pid.ID) (map[pid.ID]*ent.User, error) {
+		items, err := r.Accounts.Users(ctx, ids)
+		return byID(items, func(u *ent.User) pid.ID { return u.ID }), err
+	}
+	b.conversations.load = func(ctx context.Context, ids []pid.ID) (map[pid.ID]*ent.Conversation, error) {
+		return own(ctx, func(user pid.ID) (map[pid.ID]*ent.Conversation, error) {
+			items, err := r.Chat.Conversations(ctx, user, ids)
+			return byID(items, func(c *ent.Conversation) pid.ID { return c.ID }), err
+		})
+	}
+	b.messages.load = func(ctx context.Context, ids []pid.ID) (map[pid.ID]*ent.Message, error) {
+		return own(ctx, func(user pid.ID) (map[pid.ID]*ent.Message, error) {
+			items, err := r.Chat.Messages(ctx, user, ids)
+			return byID(items, func(m *ent.Message) pid.ID { return m.ID }), err
+		})
+	}
+	b.systemPrompts.load = func(ctx context.Context, ids []pid.ID) (map[pid.ID]string, error) {
+		return own(ctx, func(user pid.ID) (map[pid.ID]string, error) {
+			return r.Chat.SystemPrompts(ctx, user, ids)
+		})
+	}
+	b.running.load = func(ctx context.Context, ids []pid.ID) (map[pid.ID]*ent.Message, error) {
+		return own(ctx, func(user pid.ID) (map[pid.ID]*ent.Message, error) {
+			return r.Chat.RunningReplies(ctx, user, ids)
+		})
+	}
+	b.counts.load = func(ctx context.Context, ids []pid.ID) (map[pid.ID]int, error) {
+		return own(ctx, func(user pid.ID) (map[pid.ID]int, error) {
+			return r.Chat.CountMessages(ctx, user, ids)
+		})
+	}
+	b.pages.load = func(ctx context.Context, keys []pageKey) (map[pageKey]chat.Page[*ent.Message], error) {
+		return own(ctx, func(user pid.ID) (map[pageKey]chat.Page[*ent.Message], error) {
+			return r.loadPages(ctx, user, keys)
+		})
+	}
+	return b
+}
+
+// loadPages runs one query for each set of arguments, which mostly is one.
+func (r *Resolver) loadPages(ctx context.Context, user pid.ID, keys []pageKey) (map[pageKey]chat.Page[*ent.Message], error) {
+	groups := make(map[pageKey][]pid.ID)
+	for _, k := range keys {
+		id := k.id
+		k.id = ""
+		groups[k] = append(groups[k], id)
+	}
+	out := make(map[pageKey]chat.Page[*ent.Message], len(keys))
+	for k, ids := range groups {
+		pages, err := r.Chat.ListMessages(ctx, user, ids, k.args())
+		if err != nil {
+			return nil, err
+		}
+		for id, page := range pages {
+			k.id = id
+			out[k] = page
+		}
+	}
+	return out, nil
+}
+
+// own runs a load as the user of the operation.
+func own[T any](ctx context.Context, load func(user pid.ID) (T, error)) (T, error) {
+	user, err := userID(ctx)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return load(user)
+}
+
+func byID[T any](items []T, id func(T) pid.ID) map[pid.ID]T {
+	out := make(map[pid.ID]T, len(items))
+	for _, item := range items {
+		out[id(item)] = item
+	}
+	return out
+}

@@ -1,0 +1,90 @@
+package graph
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"time"
+
+	"parley/ent"
+	"parley/graph/model"
+	"parley/internal/chat"
+	"parley/internal/reply"
+)
+
+// retryPause is how long a feed rests after the database did not answer.
+const retryPause = time.Second
+
+// pump sends what next gives until it ends or ctx does, then closes both. next is
+// not called again before the transport has taken the event, so that what comes
+// meanwhile is joined where it arises. A feed whose database does not answer goes
+// on when it does: an end would look like the end of the reply.
+func pump[S, T any](ctx context.Context, log *slog.Logger, next func(context.Context) (S, error), convert func(S) T, closeSource func()) <-chan T {
+	events := make(chan T)
+	go func() {
+		defer close(events)
+		defer closeSource()
+		for {
+			e, err := next(ctx)
+			switch {
+			case ctx.Err() != nil || errors.Is(err, io.EOF):
+				return
+			case err != nil:
+				log.WarnContext(ctx, "feed interrupted", "err", err)
+				select {
+				case <-time.After(retryPause):
+					continue
+				case <-ctx.Done():
+					return
+				}
+			}
+			select {
+			case events <- convert(e):
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return events
+}
+
+func messageEvent(u reply.Update) model.MessageEvent {
+	switch u.Kind {
+	case reply.Snapshot:
+		return &model.MessageSnapshot{Message: u.Message, Cursor: u.Cursor.String()}
+	case reply.TextDelta:
+		return &model.MessageDelta{Message: u.Message, Offset: u.Units, Text: u.Text, Cursor: u.Cursor.String()}
+	case reply.ReasoningDelta:
+		return &model.MessageReasoningDelta{Message: u.Message, Offset: u.Units, Text: u.Text, Cursor: u.Cursor.String()}
+	}
+	return &model.MessageFinished{Message: u.Message}
+}
+
+func conversationEvent(e chat.FeedEvent) model.ConversationEvent {
+	switch e.Kind {
+	case chat.FeedOpened:
+		return &model.ConversationSnapshot{Conversation: e.Conversation, RunningReply: e.Message}
+	case chat.FeedConversationDeleted:
+		return &model.ConversationDeleted{ConversationID: e.ConversationID}
+	case chat.FeedMessageAdded:
+		return &model.MessageAdded{Message: e.Message}
+	case chat.FeedReply:
+		return messageEvent(e.Update).(model.ConversationEvent)
+	}
+	return &model.ConversationUpdated{Conversation: e.Conversation}
+}
+
+func viewerEvent(user *ent.User) func(chat.FeedEvent) model.ViewerEvent {
+	return func(e chat.FeedEvent) model.ViewerEvent {
+		switch e.Kind {
+		case chat.FeedOpened:
+			return &model.ViewerReady{Viewer: user}
+		case chat.FeedConversationCreated:
+			return &model.ConversationCreated{Conversation: e.Conversation}
+		case chat.FeedConversationDeleted:
+			return &model.ConversationDeleted{ConversationID: e.ConversationID}
+		}
+		return &model.ConversationUpdated{Conversation: e.Conversation}
+	}
+}

@@ -1,0 +1,13 @@
+// Package model holds the Go types of the GraphQL types that have none elsewhere.
+// All but this file is generated from graph/schema.
+package model
+
+import "context"
+
+// Count counts the whole list behind a connection. It is kept beside the page and
+// called only when totalCount is selected.
+type Count func(ctx context.Context) (int, error)
+
+// Node is a *ent.User, *ent.Conversation or *ent.Message. Ent's entities carry no
+// methods of GraphQL's, so that the interface can ask for none.
+type Node any

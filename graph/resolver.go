@@ -1,0 +1,65 @@
+// Package graph is the GraphQL face: the schema in schema/*.graphql, resolvers of
+// a few lines that call chat, auth and reply, and the one place where errors
+// become GraphQL errors. It holds no rules. UTF-16 exists only here.
+//
+// Its one invariant: a resolver answers about another user's row as about one that
+// does not exist.
+package graph
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/99designs/gqlgen/graphql"
+
+	"parley/ent"
+	"parley/graph/generated"
+	"parley/internal/auth"
+	"parley/internal/chat"
+	"parley/internal/pid"
+	"parley/internal/reply"
+	"parley/internal/viewer"
+)
+
+// Resolver is what the resolvers call. All fields are required.
+type Resolver struct {
+	Accounts *auth.Service
+	Chat     *chat.Service
+	Replies  *reply.Engine
+	Log      *slog.Logger
+}
+
+// NewSchema returns the executable schema.
+func NewSchema(r *Resolver) graphql.ExecutableSchema {
+	return generated.NewExecutableSchema(generated.Config{Resolvers: r})
+}
+
+// userID returns who is asking, or UNAUTHENTICATED.
+func userID(ctx context.Context) (pid.ID, error) {
+	if v, ok := viewer.From(ctx); ok {
+		if id, ok := v.User(); ok {
+			return id, nil
+		}
+	}
+	return "", errUnauthenticated
+}
+
+// principal returns the credential of the request, or UNAUTHENTICATED.
+func principal(ctx context.Context) (auth.Principal, error) {
+	if p, ok := auth.PrincipalFrom(ctx); ok {
+		return p, nil
+	}
+	return auth.Principal{}, errUnauthenticated
+}
+
+// self returns the user with this id, who is the one asking.
+func (r *Resolver) self(ctx context.Context, id pid.ID) (*ent.User, error) {
+	users, err := r.Accounts.Users(ctx, []pid.ID{id})
+	if err != nil {
+		return nil, err
+	}
+	if len(users) == 0 {
+		return nil, errUnauthenticated // Deleted since the token was made.
+	}
+	return users[0], nil
+}

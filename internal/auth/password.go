@@ -1,0 +1,184 @@
+package auth
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/crypto/argon2"
+)
+
+const (
+	minPasswordLen = 8
+	maxPasswordLen = 128 // Code points.
+	// maxPasswordBytes is more than 128 code points can have.
+	maxPasswordBytes = maxPasswordLen * utf8.UTFMax
+
+	saltBytes = 16
+	hashBytes = 32
+
+	// hashWait is how long a request waits for its turn to hash.
+	hashWait = 2 * time.Second
+)
+
+func (c HashCost) validate() error {
+	// The upper bounds also hold for hashes read from the database.
+	if c.MemoryKiB < 8*uint32(c.Lanes) || c.MemoryKiB > 1<<20 || c.Passes < 1 || c.Passes > 64 || c.Lanes < 1 || c.Lanes > 64 {
+		return fmt.Errorf("auth: hash cost m=%d t=%d p=%d is out of range", c.MemoryKiB, c.Passes, c.Lanes)
+	}
+	return nil
+}
+
+// hasher hashes passwords, a bounded number at a time, since each takes tens of
+// milliseconds of a processor and megabytes of memory.
+type hasher struct {
+	cost  HashCost
+	slots chan struct{}
+	// dummy is the hash of a random password. Sign-ins that have nothing to compare
+	// with are compared with it, so that they take as long as the others.
+	dummy string
+	// took is how long making dummy took.
+	took time.Duration
+	// done counts finished hashes.
+	done atomic.Int64
+}
+
+func newHasher(cost HashCost) *hasher {
+	// GOMAXPROCS follows the limits of a container, unlike the number of processors.
+	h := &hasher{cost: cost, slots: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	start := time.Now()
+	h.dummy = h.encode(rand.Text())
+	h.took = time.Since(start)
+	return h
+}
+
+// acquire waits for a slot. It returns RATE_LIMITED when there is none in time.
+func (h *hasher) acquire(ctx context.Context) error {
+	select {
+	case h.slots <- struct{}{}:
+		return nil
+	default:
+	}
+	timer := time.NewTimer(hashWait)
+	defer timer.Stop()
+	select {
+	case h.slots <- struct{}{}:
+		return nil
+	case <-timer.C:
+		return errRateLimited(hashWait, "password hashing")
+	case <-ctx.Done():
+		return unavailable("wait to hash", ctx.Err())
+	}
+}
+
+func (h *hasher) release() { <-h.slots }
+
+// hash returns the PHC string of the password.
+func (h *hasher) hash(ctx context.Context, password string) (string, error) {
+	if err := h.acquire(ctx); err != nil {
+		return "", err
+	}
+	defer h.release()
+	defer h.done.Add(1)
+	return h.encode(password), nil
+}
+
+func (h *hasher) encode(password string) string {
+	var salt [saltBytes]byte
+	_, _ = rand.Read(salt[:]) // It never fails; it ends the process instead.
+	key := argon2.IDKey([]byte(password), salt[:], h.cost.Passes, h.cost.MemoryKiB, h.cost.Lanes, hashBytes)
+	return phc{cost: h.cost, salt: salt[:], key: key}.String()
+}
+
+// verify reports whether the password belongs to the PHC string, and whether that
+// was made with another cost than ours. An empty or unreadable string takes as
+// long as any other and belongs to no password.
+func (h *hasher) verify(ctx context.Context, encoded, password string) (ok, outdated bool, err error) {
+	usable := len(password) <= maxPasswordBytes
+	if !usable {
+		password = "" // Nobody has it, so it need not be read either.
+	}
+	p, err := parsePHC(encoded)
+	if err != nil {
+		usable = false
+		if p, err = parsePHC(h.dummy); err != nil {
+			return false, false, unavailable("verify password", err)
+		}
+	}
+	if err := h.acquire(ctx); err != nil {
+		return false, false, err
+	}
+	defer h.release()
+	defer h.done.Add(1)
+	key := argon2.IDKey([]byte(password), p.salt, p.cost.Passes, p.cost.MemoryKiB, p.cost.Lanes, uint32(len(p.key)))
+	match := subtle.ConstantTimeCompare(key, p.key) == 1
+	return match && usable, p.cost != h.cost || len(p.salt) != saltBytes || len(p.key) != hashBytes, nil
+}
+
+// phc is an argon2id hash in the form of the Password Hashing Competition.
+type phc struct {
+	cost HashCost
+	salt []byte
+	key  []byte
+}
+
+// String returns $argon2id$v=19$m=…,t=…,p=…$salt$key.
+func (p phc) String() string {
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version,
+		p.cost.MemoryKiB, p.cost.Passes, p.cost.Lanes,
+		base64.RawStdEncoding.EncodeToString(p.salt), base64.RawStdEncoding.EncodeToString(p.key))
+}
+
+var errPHC = errors.New("not an argon2id hash that can be used")
+
+func parsePHC(s string) (phc, error) {
+	parts := strings.Split(s, "$")
+	if len(parts) != 6 || parts[0] != "" || parts[1] != "argon2id" || parts[2] != fmt.Sprintf("v=%d", argon2.Version) {
+		return phc{}, errPHC
+	}
+	var p phc
+	if n, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &p.cost.MemoryKiB, &p.cost.Passes, &p.cost.Lanes); n != 3 || err != nil {
+		return phc{}, errPHC
+	}
+	var err error
+	if p.salt, err = base64.RawStdEncoding.DecodeString(parts[4]); err != nil || len(p.salt) < 8 || len(p.salt) > 64 {
+		return phc{}, errPHC
+	}
+	if p.key, err = base64.RawStdEncoding.DecodeString(parts[5]); err != nil || len(p.key) < 16 || len(p.key) > 64 {
+		return phc{}, errPHC
+	}
+	if p.cost.validate() != nil {
+		return phc{}, errPHC
+	}
+	return p, nil
+}
+
+// passwordProblem says what is wrong with a new password, or "". The password is
+// taken as it is: nothing is trimmed and no case is changed.
+func passwordProblem(password, email string) string {
+	if len(password) > maxPasswordBytes || !utf8.ValidString(password) {
+		return fmt.Sprintf("must be text of at most %d characters.", maxPasswordLen)
+	}
+	switch n := utf8.RuneCountInString(password); {
+	case n < minPasswordLen:
+		return fmt.Sprintf("must have at least %d characters.", minPasswordLen)
+	case n > maxPasswordLen:
+		return fmt.Sprintf("must have at most %d characters.", maxPasswordLen)
+	}
+	local, _, _ := strings.Cut(email, "@")
+	if folded := strings.ToLower(password); email != "" && (folded == email || folded == local) {
+		return "must not be the e-mail address."
+	}
+	if isCommonPassword(password) {
+		return "is too common: many people use it, and it is guessed first."
+	}
+	return ""
+}

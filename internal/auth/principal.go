@@ -1,0 +1,60 @@
+package auth
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"parley/internal/pid"
+)
+
+// Principal is who an access token speaks for. Authenticate makes it.
+type Principal struct {
+	UserID pid.ID
+	// SessionID is the AuthSession. It is empty for tokens of external issuers.
+	SessionID pid.ID
+	// ExpiresAt is when the access token ends.
+	ExpiresAt time.Time
+}
+
+type principalKey struct{}
+
+// WithPrincipal returns a context that carries p.
+func WithPrincipal(ctx context.Context, p Principal) context.Context {
+	return context.WithValue(ctx, principalKey{}, p)
+}
+
+// PrincipalFrom returns the principal of ctx, and whether there is one.
+func PrincipalFrom(ctx context.Context) (Principal, bool) {
+	p, ok := ctx.Value(principalKey{}).(Principal)
+	return p, ok
+}
+
+type clientAddrKey struct{}
+
+// WithClientAddr returns a context that carries the client's network address, by
+// which attempts are counted. The transport decides which address to believe.
+func WithClientAddr(ctx context.Context, addr netip.Addr) context.Context {
+	return context.WithValue(ctx, clientAddrKey{}, addr)
+}
+
+// ClientAddr returns the client's network address, or the zero Addr when it is not
+// known. The limits of an address do not apply then; those of an account do.
+func ClientAddr(ctx context.Context) netip.Addr {
+	addr, _ := ctx.Value(clientAddrKey{}).(netip.Addr)
+	return addr
+}
+
+// countedAddr is what is counted for an address: an IPv4 address itself, and the
+// /64 of an IPv6 address, since one household or machine has all of it. It is ""
+// when the address is not known.
+func countedAddr(addr netip.Addr) string {
+	addr = addr.Unmap().WithZone("")
+	if !addr.IsValid() {
+		return ""
+	}
+	if addr.Is4() {
+		return addr.String()
+	}
+	return netip.PrefixFrom(addr, 64).Masked().String()
+}

@@ -1,0 +1,300 @@
+package auth
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+
+	"parley/ent"
+	"parley/ent/authsession"
+	"parley/internal/event"
+	"parley/internal/pid"
+	"parley/internal/viewer"
+)
+
+const (
+	refreshPrefix = "prt"
+	secretBytes   = 32
+	tagBytes      = 16
+	// maxRefreshBytes is more than a refresh token can have.
+	maxRefreshBytes = 256
+)
+
+// Why an AuthSession was ended, as kept in its row.
+const (
+	reasonSignedOut       = "signed-out"
+	reasonReused          = "refresh-token-reused"
+	reasonPasswordChanged = "password-changed"
+	reasonDisabled        = "user-disabled"
+)
+
+// refreshToken is one token of a refresh family. In text it is
+//
+//	prt.<AuthSession id>.<generation>.<secret>.<tag>
+//
+// The tag is a MAC over the rest. It lets us tell a token that we made long ago,
+// of which nothing is stored, from one that somebody made up: only the former
+// shows that the family was copied.
+type refreshToken struct {
+	session    pid.ID
+	generation int
+	secret     [secretBytes]byte
+}
+
+func (t refreshToken) body() string {
+	return refreshPrefix + "." + string(t.session) + "." + strconv.Itoa(t.generation) + "." +
+		base64.RawURLEncoding.EncodeToString(t.secret[:])
+}
+
+func (t refreshToken) tag(key *serverKey) []byte {
+	mac := hmac.New(sha256.New, key.tag)
+	mac.Write([]byte(t.body())) // A hash never returns an error.
+	return mac.Sum(nil)[:tagBytes]
+}
+
+// text returns the token as the client sees it.
+func (t refreshToken) text(key *serverKey) string {
+	return t.body() + "." + base64.RawURLEncoding.EncodeToString(t.tag(key))
+}
+
+// successor is the token after t, the same each time it is asked for with the same
+// key.
+func (t refreshToken) successor(key *serverKey) refreshToken {
+	mac := hmac.New(sha256.New, key.successor)
+	mac.Write([]byte(t.body())) // A hash never returns an error.
+	next := refreshToken{session: t.session, generation: t.generation + 1}
+	copy(next.secret[:], mac.Sum(nil))
+	return next
+}
+
+func newRefreshToken(session pid.ID) refreshToken {
+	t := refreshToken{session: session}
+	_, _ = rand.Read(t.secret[:]) // It never fails; it ends the process instead.
+	return t
+}
+
+func hashToken(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
+}
+
+var errRefreshToken = errors.New("not a refresh token of this server")
+
+// parseRefreshToken reads a token that one of our keys has made, and refuses all
+// else, without asking the database.
+func parseRefreshToken(text string, ring *Keyring) (refreshToken, error) {
+	if len(text) > maxRefreshBytes {
+		return refreshToken{}, errRefreshToken
+	}
+	parts := strings.Split(text, ".")
+	if len(parts) != 5 || parts[0] != refreshPrefix || !pid.ID(parts[1]).Is(pid.AuthSession) {
+		return refreshToken{}, errRefreshToken
+	}
+	t := refreshToken{session: pid.ID(parts[1])}
+	var err error
+	if t.generation, err = strconv.Atoi(parts[2]); err != nil || t.generation < 0 {
+		return refreshToken{}, errRefreshToken
+	}
+	secret, err := base64.RawURLEncoding.DecodeString(parts[3])
+	if err != nil || len(secret) != secretBytes {
+		return refreshToken{}, errRefreshToken
+	}
+	copy(t.secret[:], secret)
+	// Comparing whole texts also refuses other spellings of the same token, whose
+	// hash would not be the stored one.
+	for _, kid := range ring.KeyIDs() {
+		key, _ := ring.find(kid)
+		if subtle.ConstantTimeCompare([]byte(t.text(key)), []byte(text)) == 1 {
+			return t, nil
+		}
+	}
+	return refreshToken{}, errRefreshToken
+}
+
+// openSession makes an AuthSession for the user within tx and returns its first
+// refresh token.
+func (s *Service) openSession(ctx context.Context, tx *ent.Tx, userID pid.ID, now time.Time) (*ent.AuthSession, string, error) {
+	kid, key := s.keys.current()
+	first := newRefreshToken(pid.New(pid.AuthSession))
+	text := first.text(key)
+	expires := now.Add(s.cfg.RefreshAbsolute)
+	row, err := tx.AuthSession.Create().
+		SetID(first.session).
+		SetUserID(userID).
+		SetTokenHash(hashToken(text)).
+		SetKeyID(kid).
+		SetRotatedAt(now).
+		SetExpiresAt(expires).
+		SetIdleExpiresAt(now.Add(s.cfg.RefreshIdle)).
+		SetCreatedAt(now).
+		Save(ctx)
+	if err != nil {
+		return nil, "", fmt.Errorf("create auth session: %w", err)
+	}
+	return row.Unwrap(), text, nil
+}
+
+// refreshed is what became of a refresh within its transaction. Refusals are not
+// errors there: what they wrote has to stay.
+type refreshed struct {
+	user    *ent.User
+	session *ent.AuthSession
+	token   string
+	refusal *Error
+	// revoked says that the refusal ended the family.
+	revoked bool
+}
+
+// Refresh exchanges a refresh token for its successor and a new access token. The
+// same token shown again within the grace, by the direct predecessor only, gives
+// the same successor again, however many ask at once.
+//
+// It returns UNAUTHENTICATED for a token that is expired, revoked or not ours, and
+// for one that was replaced longer ago; the latter ends the whole AuthSession and
+// publishes event.AccessRevoked, since two parties hold the family. It returns
+// RATE_LIMITED when one AuthSession is rotated too often, and UNAVAILABLE.
+func (s *Service) Refresh(ctx context.Context, text string) (*Tokens, error) {
+	ctx = viewer.AsSignIn(ctx)
+	token, err := parseRefreshToken(text, s.keys)
+	if err != nil {
+		return nil, errNotSignedIn(err)
+	}
+	now, err := s.store.Now(ctx)
+	if err != nil {
+		return nil, unavailable("refresh", err)
+	}
+	var out refreshed
+	err = s.store.InTx(ctx, func(tx *ent.Tx) error {
+		if err := s.store.Lock(ctx, tx, sessionLock(token.session)); err != nil {
+			return err
+		}
+		var err error
+		out, err = s.refreshInTx(ctx, tx, token, text, now)
+		return err
+	})
+	if err != nil {
+		return nil, unavailable("refresh", err)
+	}
+	if out.revoked {
+		s.log.WarnContext(ctx, "refresh token reused", s.audit(ctx,
+			slog.String("user_id", string(out.session.UserID)),
+			slog.String("session_id", string(token.session)),
+			slog.Int("generation", token.generation))...)
+		s.publishRevoked(event.Fact{Kind: event.AccessRevoked, UserID: out.session.UserID, SessionID: token.session})
+	}
+	if out.refusal != nil {
+		if out.refusal.Code == CodeRateLimited {
+			s.logLimit(ctx, "refresh", out.refusal.RetryAfter, out.session.UserID)
+		}
+		return nil, out.refusal
+	}
+	return s.tokens(out.user, out.session, out.token, now)
+}
+
+func sessionLock(id pid.ID) string { return "auth-session:" + string(id) }
+
+func (s *Service) refreshInTx(ctx context.Context, tx *ent.Tx, token refreshToken, text string, now time.Time) (refreshed, error) {
+	row, err := tx.AuthSession.Query().Where(authsession.ID(token.session)).Only(ctx)
+	if ent.IsNotFound(err) {
+		return refreshed{refusal: errNotSignedIn(errors.New("no such auth session"))}, nil
+	}
+	if err != nil {
+		return refreshed{}, fmt.Errorf("read auth session: %w", err)
+	}
+	row = row.Unwrap()
+	out := refreshed{session: row}
+	if row.RevokedAt != nil {
+		out.refusal = errRevoked("auth session ended")
+		return out, nil
+	}
+	hash := hashToken(text)
+	live := hash == row.TokenHash && token.generation == row.Generation
+	repeat := row.PreviousHash != nil && hash == *row.PreviousHash && token.generation == row.Generation-1 &&
+		now.Sub(row.RotatedAt) <= s.cfg.Grace
+	if !live && !repeat {
+		if token.generation >= row.Generation {
+			// We made it, and the database does not know it: it was restored from an
+			// older copy. That shows no theft.
+			out.refusal = errNotSignedIn(errors.New("refresh token from after a restore"))
+			return out, nil
+		}
+		out.refusal, out.revoked = errRevoked("refresh token reused"), true
+		_, err := s.endSessions(ctx, tx, now, reasonReused, authsession.ID(row.ID))
+		return out, err
+	}
+	if !now.Before(row.ExpiresAt) || !now.Before(row.IdleExpiresAt) {
+		out.refusal = errNotSignedIn(errors.New("auth session expired"))
+		return out, nil
+	}
+	if out.user, err = tx.User.Get(ctx, row.UserID); err != nil {
+		return refreshed{}, fmt.Errorf("read user: %w", err)
+	}
+	out.user = out.user.Unwrap()
+	if out.user.DisabledAt != nil {
+		out.refusal = errRevoked("user disabled")
+		return out, nil
+	}
+	if repeat {
+		key, ok := s.keys.find(row.KeyID)
+		if !ok {
+			out.refusal = errNotSignedIn(errors.New("the family's key was removed"))
+			return out, nil
+		}
+		out.token = token.successor(key).text(key)
+		if hashToken(out.token) != row.TokenHash {
+			return refreshed{}, errors.New("the recomputed successor is not the stored one")
+		}
+		return out, nil
+	}
+	wait, err := s.countRefresh(ctx, tx, row.ID, now)
+	if err != nil {
+		return refreshed{}, err
+	}
+	if wait > 0 {
+		out.refusal = errRateLimited(wait, "refresh")
+		return out, nil
+	}
+	kid, key := s.keys.current()
+	next := token.successor(key)
+	out.token = next.text(key)
+	idle := now.Add(s.cfg.RefreshIdle)
+	err = tx.AuthSession.Update().Where(authsession.ID(row.ID), authsession.Generation(row.Generation)).
+		SetGeneration(next.generation).
+		SetTokenHash(hashToken(out.token)).
+		SetPreviousHash(hash).
+		SetKeyID(kid).
+		SetRotatedAt(now).
+		SetIdleExpiresAt(idle).
+		Exec(ctx)
+	if err != nil {
+		return refreshed{}, fmt.Errorf("rotate auth session: %w", err)
+	}
+	return out, nil
+}
+
+// countRefresh counts a rotation, under the AuthSession's lock.
+func (s *Service) countRefresh(ctx context.Context, tx *ent.Tx, id pid.ID, now time.Time) (time.Duration, error) {
+	limit := s.throttle.refreshes(id)
+	if limit == nil {
+		return 0, nil
+	}
+	rows, err := throttleRows(ctx, tx.AuthThrottle, []string{limit.id})
+	if err != nil {
+		return 0, err
+	}
+	row := rows[limit.id]
+	if wait := limit.wait(row, now); wait > 0 {
+		return wait, nil
+	}
+	return 0, writeTally(ctx, tx, limit.id, row, limit.take(row, now), now)
+}

@@ -1,0 +1,192 @@
+package auth_test
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"parley/internal/auth"
+)
+
+// A6: the delays after the fifth failure, and that they end.
+func TestDelaysGrowAndEnd(t *testing.T) {
+	each(t, nil, func(t *testing.T, b *bundle) {
+		b.signUp(t.Context())
+		guess := func() error {
+			_, err := b.SignIn(t.Context(), email, otherPassword)
+			return err
+		}
+		for range 5 {
+			wantCode(t, guess(), auth.CodeUnauthenticated)
+		}
+		for n := range 14 {
+			want := min(time.Duration(math.Pow(2, float64(n)))*time.Second, 15*time.Minute)
+			if got := wantCode(t, guess(), auth.CodeRateLimited).RetryAfter; got != want {
+				t.Fatalf("after %d failures the delay is %v, want %v", 5+n, got, want)
+			}
+			// The right password has to wait too: else the answer would tell.
+			_, err := b.SignIn(t.Context(), email, goodPassword)
+			wantCode(t, err, auth.CodeRateLimited)
+			b.clock.Advance(want - time.Millisecond)
+			wantCode(t, guess(), auth.CodeRateLimited)
+			b.clock.Advance(time.Millisecond)
+			wantCode(t, guess(), auth.CodeUnauthenticated)
+		}
+		b.clock.Advance(15 * time.Minute)
+		if _, err := b.SignIn(t.Context(), email, goodPassword); err != nil {
+			t.Fatalf("the right password after the delay: %v", err)
+		}
+		for range 5 {
+			wantCode(t, guess(), auth.CodeUnauthenticated)
+		}
+	})
+}
+
+// A6: 200 guesses side by side, on three replicas, get no more tries than one
+// after the other.
+func TestParallelGuesses(t *testing.T) {
+	each(t, nil, func(t *testing.T, b *bundle) {
+		b.signUp(t.Context())
+		replicas := []*auth.Service{b.Service, b.newReplica(nil), b.newReplica(nil)}
+		before := b.HashesDone()
+		var tried, limited atomic.Int64
+		var wg sync.WaitGroup
+		for i := range 200 {
+			wg.Go(func() {
+				// Each from its own address, so that only the account's limit applies.
+				ctx := from(t.Context(), fmt.Sprintf("192.0.2.%d", i))
+				_, err := replicas[i%3].SignIn(ctx, email, fmt.Sprintf("guess number %d", i))
+				var e *auth.Error
+				switch {
+				case errors.As(err, &e) && e.Code == auth.CodeUnauthenticated:
+					tried.Add(1)
+				case errors.As(err, &e) && e.Code == auth.CodeRateLimited:
+					limited.Add(1)
+				default:
+					t.Errorf("got %v", err)
+				}
+			})
+		}
+		wg.Wait()
+		if tried.Load() != 5 || limited.Load() != 195 {
+			t.Fatalf("%d guesses were tried and %d refused, want 5 and 195", tried.Load(), limited.Load())
+		}
+		if got := b.HashesDone() - before; got > 5 {
+			t.Errorf("%d hashes, want at most 5", got)
+		}
+	})
+}
+
+// A6: somebody who guesses from elsewhere does not keep the owner out where the
+// owner has signed in before.
+func TestKnownAddressIsCountedByItself(t *testing.T) {
+	each(t, nil, func(t *testing.T, b *bundle) {
+		b.signUp(t.Context())
+		home := from(t.Context(), "2001:db8:1:2::3")
+		if _, err := b.SignIn(home, email, goodPassword); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 6 {
+			_, err := b.SignIn(from(t.Context(), "198.51.100.7"), email, fmt.Sprintf("guess number %d", i))
+			if err == nil {
+				t.Fatal("a guess was right")
+			}
+		}
+		_, err := b.SignIn(from(t.Context(), "198.51.100.8"), email, goodPassword)
+		wantCode(t, err, auth.CodeRateLimited)
+		// The same household, another machine.
+		if _, err := b.SignIn(from(t.Context(), "2001:db8:1:2:ffff::1"), email, goodPassword); err != nil {
+			t.Fatalf("the owner at home: %v", err)
+		}
+		// And guesses from there count as well.
+		for range 5 {
+			_, err := b.SignIn(home, email, otherPassword)
+			wantCode(t, err, auth.CodeUnauthenticated)
+		}
+		_, err = b.SignIn(home, email, goodPassword)
+		wantCode(t, err, auth.CodeRateLimited)
+	})
+}
+
+// A6: even an attacker who profits from the owner's successes gets at most 100
+// guesses an hour.
+func TestFailuresPerHour(t *testing.T) {
+	each(t, func(c *auth.Config) { c.Limits.FailuresPerHour = 20 }, func(t *testing.T, b *bundle) {
+		b.signUp(t.Context())
+		guesses := 0
+		for range 180 { // One hour in steps of 20 seconds.
+			_, err := b.SignIn(t.Context(), email, otherPassword)
+			var e *auth.Error
+			if !errors.As(err, &e) {
+				t.Fatalf("got %v", err)
+			}
+			if e.Code == auth.CodeUnauthenticated {
+				guesses++
+			}
+			// Resets the delay whenever it is let in.
+			_, _ = b.SignIn(t.Context(), email, goodPassword) // It may be refused.
+			b.clock.Advance(20 * time.Second)
+		}
+		if guesses < 10 || guesses > 20 {
+			t.Errorf("%d guesses in an hour, want 10 to 20", guesses)
+		}
+		b.clock.Advance(15 * time.Minute)
+		if _, err := b.SignIn(t.Context(), email, goodPassword); err != nil {
+			t.Errorf("locked for good: %v", err)
+		}
+	})
+}
+
+func TestSignInsPerAddress(t *testing.T) {
+	each(t, nil, func(t *testing.T, b *bundle) {
+		b.signUp(t.Context())
+		try := func(addr string, n int) error {
+			_, err := b.SignIn(from(t.Context(), addr), fmt.Sprintf("nobody%d@example.org", n), goodPassword)
+			return err
+		}
+		for n := range 30 {
+			wantCode(t, try("192.0.2.1", n), auth.CodeUnauthenticated)
+		}
+		if got := wantCode(t, try("192.0.2.1", 30), auth.CodeRateLimited).RetryAfter; got != 3*time.Second {
+			t.Errorf("retry after %v, want 3s", got)
+		}
+		wantCode(t, try("::ffff:192.0.2.1", 30), auth.CodeRateLimited)
+		wantCode(t, try("192.0.2.2", 31), auth.CodeUnauthenticated)
+		b.clock.Advance(3 * time.Second)
+		wantCode(t, try("192.0.2.1", 32), auth.CodeUnauthenticated)
+		wantCode(t, try("192.0.2.1", 33), auth.CodeRateLimited)
+		// Without an address there is no limit by address.
+		for n := range 40 {
+			_, err := b.SignIn(t.Context(), fmt.Sprintf("other%d@example.org", n), goodPassword)
+			wantCode(t, err, auth.CodeUnauthenticated)
+		}
+	})
+}
+
+func TestSignUpsPerAddress(t *testing.T) {
+	each(t, nil, func(t *testing.T, b *bundle) {
+		try := func(addr string, n int) error {
+			_, err := b.SignUp(from(t.Context(), addr), auth.SignUpInput{Email: fmt.Sprintf("user%d@example.org", n), Password: goodPassword})
+			return err
+		}
+		for n := range 9 {
+			if err := try("2001:db8::1", n); err != nil {
+				t.Fatal(err)
+			}
+		}
+		// Asking who has an account counts (A5), from the whole /64.
+		wantCode(t, try("2001:db8::2", 3), auth.CodeBadUserInput)
+		e := wantCode(t, try("2001:db8::3", 3), auth.CodeRateLimited)
+		if err := try("2001:db8:0:1::1", 20); err != nil {
+			t.Fatalf("another network: %v", err)
+		}
+		b.clock.Advance(e.RetryAfter)
+		if err := try("2001:db8::1", 21); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

@@ -1,0 +1,311 @@
+package chat
+
+import (
+	"context"
+	"fmt"
+
+	"entgo.io/ent/dialect/sql"
+
+	"parley/ent"
+	"parley/ent/conversation"
+	"parley/ent/message"
+	"parley/ent/predicate"
+	"parley/internal/event"
+	"parley/internal/pid"
+	"parley/internal/reply"
+)
+
+// NewConversation is the input of CreateConversation. Everything may be left out.
+type NewConversation struct {
+	Name         *string
+	Model        *string
+	SystemPrompt string
+	Parameters   *reply.Parameters
+}
+
+func (in NewConversation) check() error {
+	p := problems{}
+	if in.Name != nil {
+		p.checkName("name", *in.Name)
+	}
+	p.checkModel("model", in.Model)
+	p.checkText("systemPrompt", in.SystemPrompt, MaxSystemPromptBytes)
+	p.checkParameters("parameters", in.Parameters)
+	return p.err()
+}
+
+// CreateConversation makes an empty conversation. Errors: BAD_USER_INPUT, also for
+// a model that may not be used; MODEL_UNAVAILABLE.
+func (s *Service) CreateConversation(ctx context.Context, userID pid.ID, in NewConversation) (*ent.Conversation, error) {
+	if err := in.check(); err != nil {
+		return nil, err
+	}
+	if in.Model != nil && *in.Model != "" {
+		if _, err := s.models.Resolve(ctx, in.Model); err != nil {
+			return nil, err
+		}
+	}
+	var c *ent.Conversation
+	err := s.store.InTx(ctx, func(tx *ent.Tx) error {
+		var err error
+		c, _, err = createConversation(ctx, tx, userID, in)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	c.Unwrap()
+	s.bus.Publish(event.Fact{Kind: event.ConversationCreated, UserID: userID, ConversationID: c.ID})
+	return c, nil
+}
+
+// createConversation inserts a conversation and its message 0.
+func createConversation(ctx context.Context, tx *ent.Tx, userID pid.ID, in NewConversation) (*ent.Conversation, *ent.Message, error) {
+	rootID := pid.New(pid.Message)
+	create := tx.Conversation.Create().SetUserID(userID).SetHeadID(rootID)
+	if in.Name != nil && *in.Name != "" {
+		create.SetName(*in.Name).SetNameSource(conversation.NameSourceUSER)
+	}
+	if in.Model != nil && *in.Model != "" {
+		create.SetModel(*in.Model)
+	}
+	if in.Parameters != nil {
+		create.SetParameters(in.Parameters.Encode())
+	}
+	c, err := create.Save(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("insert conversation: %w", err)
+	}
+	root, err := tx.Message.Create().
+		SetID(rootID).
+		SetConversationID(c.ID).
+		SetUserID(userID).
+		SetIndex(0).
+		SetRole(message.RoleSYSTEM).
+		SetContent(in.SystemPrompt).
+		Save(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("insert message 0: %w", err)
+	}
+	return c, root, nil
+}
+
+// ConversationPatch is the input of UpdateConversation. A nil field stays as it
+// is.
+type ConversationPatch struct {
+	// Name "" gives the conversation back its name from the first message.
+	Name *string
+	// Model "" gives it back the server's default.
+	Model        *string
+	SystemPrompt *string
+	Parameters   *reply.Parameters
+	Pinned       *bool
+	Archived     *bool
+}
+
+// UpdateConversation changes a conversation. A new system prompt holds from the
+// next reply on. Errors: NOT_FOUND, BAD_USER_INPUT, MODEL_UNAVAILABLE.
+func (s *Service) UpdateConversation(ctx context.Context, userID, id pid.ID, in ConversationPatch) (*ent.Conversation, error) {
+	p := problems{}
+	if in.Name != nil {
+		p.checkName("name", *in.Name)
+	}
+	p.checkModel("model", in.Model)
+	if in.SystemPrompt != nil {
+		p.checkText("systemPrompt", *in.SystemPrompt, MaxSystemPromptBytes)
+	}
+	p.checkParameters("parameters", in.Parameters)
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+	if in.Model != nil && *in.Model != "" {
+		if _, err := s.models.Resolve(ctx, in.Model); err != nil {
+			return nil, err
+		}
+	}
+	now, err := s.store.Now(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var c *ent.Conversation
+	err = s.store.InTx(ctx, func(tx *ent.Tx) error {
+		if err := s.store.Lock(ctx, tx, string(id)); err != nil {
+			return err
+		}
+		old, err := tx.Conversation.Query().Where(conversation.ID(id), conversation.UserID(userID)).Only(ctx)
+		if err != nil {
+			return OrNotFound(err, "conversation")
+		}
+		u := tx.Conversation.UpdateOne(old)
+		if in.Name != nil {
+			if err := rename(ctx, tx, u, old, *in.Name); err != nil {
+				return err
+			}
+		}
+		if in.Model != nil {
+			if *in.Model == "" {
+				u.ClearModel()
+			} else {
+				u.SetModel(*in.Model)
+			}
+		}
+		if in.Parameters != nil {
+			u.SetParameters(in.Parameters.Encode())
+		}
+		if in.Pinned != nil {
+			u.SetPinned(*in.Pinned)
+		}
+		if in.Archived != nil {
+			switch {
+			case !*in.Archived:
+				u.ClearArchivedAt()
+			case old.ArchivedAt == nil:
+				u.SetArchivedAt(now)
+			}
+		}
+		if in.SystemPrompt != nil {
+			err := tx.Message.Update().
+				Where(message.ConversationID(id), message.UserID(userID), message.Index(0)).
+				SetContent(*in.SystemPrompt).
+				Exec(ctx)
+			if err != nil {
+				return fmt.Errorf("rewrite system prompt: %w", err)
+			}
+		}
+		c, err = u.Save(ctx)
+		return OrNotFound(err, "conversation")
+	})
+	if err != nil {
+		return nil, err
+	}
+	c.Unwrap()
+	s.bus.Publish(event.Fact{Kind: event.ConversationUpdated, UserID: userID, ConversationID: id})
+	return c, nil
+}
+
+func rename(ctx context.Context, tx *ent.Tx, u *ent.ConversationUpdateOne, old *ent.Conversation, name string) error {
+	if name != "" {
+		u.SetName(name).SetNameSource(conversation.NameSourceUSER)
+		return nil
+	}
+	first, err := tx.Message.Query().
+		Where(message.ConversationID(old.ID), message.UserID(old.UserID), message.Active(true), message.RoleEQ(message.RoleUSER)).
+		Order(message.ByIndex()).
+		First(ctx)
+	switch {
+	case ent.IsNotFound(err):
+		u.SetName("")
+	case err != nil:
+		return err
+	default:
+		u.SetName(placeholderName(first.Content))
+	}
+	u.SetNameSource(conversation.NameSourcePLACEHOLDER)
+	return nil
+}
+
+// DeleteConversation removes a conversation with all its messages for good and
+// stops its reply. Error: NOT_FOUND.
+func (s *Service) DeleteConversation(ctx context.Context, userID, id pid.ID) error {
+	err := s.store.InTx(ctx, func(tx *ent.Tx) error {
+		if err := s.store.Lock(ctx, tx, string(id)); err != nil {
+			return err
+		}
+		n, err := tx.Conversation.Delete().Where(conversation.ID(id), conversation.UserID(userID)).Exec(ctx)
+		if err != nil {
+			return fmt.Errorf("delete conversation: %w", err)
+		}
+		if n == 0 {
+			return notFound("conversation")
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	s.bus.Publish(event.Fact{Kind: event.ConversationDeleted, UserID: userID, ConversationID: id})
+	return nil
+}
+
+// Conversations returns those of the user's conversations that exist, in no
+// particular order.
+func (s *Service) Conversations(ctx context.Context, userID pid.ID, ids []pid.ID) ([]*ent.Conversation, error) {
+	return s.store.Client().Conversation.Query().
+		Where(conversation.IDIn(ids...), conversation.UserID(userID)).
+		All(ctx)
+}
+
+// ConversationFilter narrows a list of conversations. A nil field matches all.
+type ConversationFilter struct {
+	Archived *bool
+	Pinned   *bool
+}
+
+func (f ConversationFilter) predicates(userID pid.ID) []predicate.Conversation {
+	where := []predicate.Conversation{conversation.UserID(userID)}
+	if f.Archived != nil {
+		if *f.Archived {
+			where = append(where, conversation.ArchivedAtNotNil())
+		} else {
+			where = append(where, conversation.ArchivedAtIsNil())
+		}
+	}
+	if f.Pinned != nil {
+		where = append(where, conversation.Pinned(*f.Pinned))
+	}
+	return where
+}
+
+// ListConversations returns a page of the user's conversations, the one with the
+// latest message first. Error: BAD_USER_INPUT.
+func (s *Service) ListConversations(ctx context.Context, userID pid.ID, filter ConversationFilter, args PageArgs) (Page[*ent.Conversation], error) {
+	var none Page[*ent.Conversation]
+	w, err := args.check()
+	if err != nil {
+		return none, err
+	}
+	q := s.store.Client().Conversation.Query().Where(filter.predicates(userID)...)
+	for _, bound := range []struct {
+		field  string
+		cursor *string
+		newer  bool
+	}{{"after", w.after, false}, {"before", w.before, true}} {
+		if bound.cursor == nil {
+			continue
+		}
+		at, id, err := parseConversationCursor(bound.field, *bound.cursor)
+		if err != nil {
+			return none, err
+		}
+		q.Where(beside(at, id, bound.newer))
+	}
+	direction := sql.OrderDesc()
+	if w.backward {
+		direction = sql.OrderAsc()
+	}
+	items, err := q.
+		Order(conversation.ByLastMessageAt(direction), conversation.ByID(direction)).
+		Limit(w.n + 1).
+		All(ctx)
+	if err != nil {
+		return none, fmt.Errorf("list conversations: %w", err)
+	}
+	return page(w, items), nil
+}
+
+// beside compares (last_message_at, id) as one row value, which an index serves.
+func beside(at any, id pid.ID, newer bool) predicate.Conversation {
+	return func(sel *sql.Selector) {
+		columns := []string{sel.C(conversation.FieldLastMessageAt), sel.C(conversation.FieldID)}
+		if newer {
+			sel.Where(sql.CompositeGT(columns, at, id))
+		} else {
+			sel.Where(sql.CompositeLT(columns, at, id))
+		}
+	}
+}
+
+// CountConversations counts what ListConversations pages through.
+func (s *Service) CountConversations(ctx context.Context, userID pid.ID, filter ConversationFilter) (int, error) {
+	return s.store.Client().Conversation.Query().Where(filter.predicates(userID)...).Count(ctx)
+}

@@ -1,0 +1,278 @@
+package chat
+
+import (
+	"context"
+	"io"
+
+	"parley/ent"
+	"parley/ent/message"
+	"parley/internal/event"
+	"parley/internal/pid"
+	"parley/internal/reply"
+)
+
+// FeedKind says what a FeedEvent tells.
+type FeedKind uint8
+
+// The kinds of feed events.
+const (
+	// FeedOpened: here is the state; what was shown before may be out of date. It
+	// comes first, and again whenever an event may have been missed.
+	FeedOpened FeedKind = iota + 1
+	FeedConversationCreated
+	FeedConversationUpdated
+	FeedConversationDeleted
+	FeedMessageAdded
+	// FeedReply: Update tells how the running reply goes on.
+	FeedReply
+)
+
+// FeedEvent is one event of a feed. Fields that do not apply to its kind are zero.
+type FeedEvent struct {
+	Kind           FeedKind
+	ConversationID pid.ID
+	Conversation   *ent.Conversation
+	Message        *ent.Message
+	Update         reply.Update
+}
+
+// ViewerFeed tells a user what happens to the list of conversations. It is not
+// safe for concurrent use.
+type ViewerFeed struct {
+	service *Service
+	userID  pid.ID
+	facts   event.Subscription
+	opened  bool
+}
+
+// ViewerFeed opens the feed of a user. The caller closes it.
+func (s *Service) ViewerFeed(userID pid.ID) *ViewerFeed {
+	return &ViewerFeed{service: s, userID: userID, facts: s.bus.Subscribe(event.OfUser(userID))}
+}
+
+// Close ends the feed. It may be called more than once.
+func (f *ViewerFeed) Close() { f.facts.Close() }
+
+// Next blocks until there is an event. When ctx ends it returns its cause.
+func (f *ViewerFeed) Next(ctx context.Context) (FeedEvent, error) {
+	if !f.opened {
+		f.opened = true
+		return FeedEvent{Kind: FeedOpened}, nil
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return FeedEvent{}, context.Cause(ctx)
+		case <-f.facts.Missed():
+			drain(f.facts)
+			return FeedEvent{Kind: FeedOpened}, nil
+		case fact := <-f.facts.Facts():
+			e, ok, err := f.service.conversationEvent(ctx, f.userID, fact)
+			if err != nil || ok {
+				return e, err
+			}
+		}
+	}
+}
+
+// conversationEvent reads what a fact about a conversation has changed. It returns
+// false when the conversation is gone again: a fact about that follows.
+func (s *Service) conversationEvent(ctx context.Context, userID pid.ID, fact event.Fact) (FeedEvent, bool, error) {
+	e := FeedEvent{ConversationID: fact.ConversationID}
+	switch fact.Kind {
+	case event.ConversationCreated:
+		e.Kind = FeedConversationCreated
+	case event.ConversationUpdated:
+		e.Kind = FeedConversationUpdated
+	case event.ConversationDeleted:
+		e.Kind = FeedConversationDeleted
+		return e, true, nil
+	default:
+		return e, false, nil
+	}
+	found, err := s.Conversations(ctx, userID, []pid.ID{fact.ConversationID})
+	if err != nil || len(found) == 0 {
+		return e, false, err
+	}
+	e.Conversation = found[0]
+	return e, true, nil
+}
+
+// ConversationFeed tells a user everything that happens in one conversation, the
+// running reply included. It is not safe for concurrent use.
+type ConversationFeed struct {
+	service *Service
+	userID  pid.ID
+	id      pid.ID
+	facts   event.Subscription
+	opened  bool
+	// deleted is set when the conversation is known to be gone, ended when that has
+	// been told too.
+	deleted, ended bool
+
+	// replying watches the reply with the id watched; nil when none runs.
+	replying *reply.Viewer
+	watched  pid.ID
+}
+
+// ConversationFeed opens the feed of a conversation. The caller closes it. Error:
+// NOT_FOUND.
+func (s *Service) ConversationFeed(ctx context.Context, userID, id pid.ID) (*ConversationFeed, error) {
+	f := &ConversationFeed{service: s, userID: userID, id: id}
+	// Listening comes before reading, so that nothing falls between.
+	f.facts = s.bus.Subscribe(event.OfConversation(id))
+	found, err := s.Conversations(ctx, userID, []pid.ID{id})
+	if err == nil && len(found) == 0 {
+		err = notFound("conversation")
+	}
+	if err != nil {
+		f.facts.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// Close ends the feed. It may be called more than once.
+func (f *ConversationFeed) Close() {
+	f.unwatch()
+	f.facts.Close()
+}
+
+// Next blocks until there is an event. After the conversation's deletion it
+// returns io.EOF; when ctx ends, its cause.
+func (f *ConversationFeed) Next(ctx context.Context) (FeedEvent, error) {
+	if !f.opened {
+		return f.open(ctx)
+	}
+	for {
+		e, ok, err := f.pollReply(ctx)
+		if ok || err != nil {
+			return e, err
+		}
+		if f.ended {
+			return FeedEvent{}, io.EOF
+		}
+		if f.deleted && f.replying == nil {
+			f.ended = true
+			return FeedEvent{Kind: FeedConversationDeleted, ConversationID: f.id}, nil
+		}
+		var ready <-chan struct{}
+		if f.replying != nil {
+			ready = f.replying.Ready()
+		}
+		select {
+		case <-ctx.Done():
+			return FeedEvent{}, context.Cause(ctx)
+		case <-ready:
+		case <-f.facts.Missed():
+			drain(f.facts)
+			return f.open(ctx)
+		case fact := <-f.facts.Facts():
+			e, ok, err := f.hear(ctx, fact)
+			if ok || err != nil {
+				return e, err
+			}
+		}
+	}
+}
+
+// open gives the state and watches the running reply.
+func (f *ConversationFeed) open(ctx context.Context) (FeedEvent, error) {
+	f.opened = true
+	found, err := f.service.Conversations(ctx, f.userID, []pid.ID{f.id})
+	if err != nil {
+		return FeedEvent{}, err
+	}
+	if len(found) == 0 {
+		f.unwatch()
+		f.deleted, f.ended = true, true
+		return FeedEvent{Kind: FeedConversationDeleted, ConversationID: f.id}, nil
+	}
+	running, err := f.service.RunningReplies(ctx, f.userID, []pid.ID{f.id})
+	if err != nil {
+		return FeedEvent{}, err
+	}
+	m := running[f.id]
+	if m != nil {
+		if err := f.watch(ctx, m.ID); err != nil {
+			return FeedEvent{}, err
+		}
+	}
+	return FeedEvent{Kind: FeedOpened, ConversationID: f.id, Conversation: found[0], Message: m}, nil
+}
+
+// pollReply takes what is new in the running reply.
+func (f *ConversationFeed) pollReply(ctx context.Context) (FeedEvent, bool, error) {
+	if f.replying == nil {
+		return FeedEvent{}, false, nil
+	}
+	u, ok, err := f.replying.Poll(ctx)
+	if err != nil || !ok {
+		return FeedEvent{}, false, err
+	}
+	if u.Kind == reply.Finished {
+		f.unwatch()
+	}
+	return FeedEvent{Kind: FeedReply, ConversationID: f.id, Update: u}, true, nil
+}
+
+// hear turns a fact into an event, if it makes one.
+func (f *ConversationFeed) hear(ctx context.Context, fact event.Fact) (FeedEvent, bool, error) {
+	switch fact.Kind {
+	case event.ConversationDeleted:
+		f.deleted = true // The reply's end is told first.
+		return FeedEvent{}, false, nil
+	case event.ReplyStarted:
+		return FeedEvent{}, false, f.watch(ctx, fact.MessageID)
+	case event.MessageAdded:
+		found, err := f.service.Messages(ctx, f.userID, []pid.ID{fact.MessageID})
+		if err != nil || len(found) == 0 {
+			return FeedEvent{}, false, err
+		}
+		m := found[0]
+		if m.Role == message.RoleASSISTANT {
+			if err := f.watch(ctx, m.ID); err != nil {
+				return FeedEvent{}, false, err
+			}
+		}
+		return FeedEvent{Kind: FeedMessageAdded, ConversationID: f.id, Message: m}, true, nil
+	}
+	return f.service.conversationEvent(ctx, f.userID, fact)
+}
+
+// watch follows a reply from its beginning, unless it is being followed already.
+func (f *ConversationFeed) watch(ctx context.Context, id pid.ID) error {
+	if f.watched == id {
+		return nil
+	}
+	f.unwatch()
+	v, err := f.service.replies.Attach(ctx, id, nil)
+	if ent.IsNotFound(err) {
+		return nil // Deleted meanwhile; the fact follows.
+	}
+	if err != nil {
+		return err
+	}
+	f.replying, f.watched = v, id
+	return nil
+}
+
+// unwatch keeps the id of the reply, so that a late fact about it does not show it
+// a second time.
+func (f *ConversationFeed) unwatch() {
+	if f.replying != nil {
+		f.replying.Close()
+		f.replying = nil
+	}
+}
+
+// drain drops the facts that are waiting: the state is about to be read anew.
+func drain(facts event.Subscription) {
+	for {
+		select {
+		case <-facts.Facts():
+		default:
+			return
+		}
+	}
+}

@@ -1,0 +1,119 @@
+package chat
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"parley/internal/reply"
+)
+
+// The limits of inputs, in bytes of UTF-8 unless they say otherwise.
+const (
+	MaxContentBytes      = 32 << 10
+	MaxSystemPromptBytes = 32 << 10
+	MaxNameRunes         = 200
+	MaxModelBytes        = 200
+	MaxSchemaBytes       = 16 << 10
+	MaxStopSequences     = 4
+	MaxStopBytes         = 256
+	// placeholderRunes is how much of the first message becomes a name.
+	placeholderRunes = 60
+)
+
+var (
+	clientKeyForm  = regexp.MustCompile(`^[A-Za-z0-9_-]{8,128}$`)
+	schemaNameForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+)
+
+// checkText refuses text that a database or a client could not take.
+func (p problems) checkText(field, text string, maxBytes int) {
+	switch {
+	case len(text) > maxBytes:
+		p.add(field, fmt.Sprintf("may have at most %d bytes of UTF-8, not %d", maxBytes, len(text)))
+	case !utf8.ValidString(text):
+		p.add(field, "must be valid Unicode")
+	case strings.ContainsRune(text, 0):
+		p.add(field, "may not contain the character NUL")
+	}
+}
+
+func (p problems) checkContent(field, content string) {
+	p.checkText(field, content, MaxContentBytes)
+	if strings.TrimSpace(content) == "" {
+		p.add(field, "must not be empty")
+	}
+}
+
+func (p problems) checkName(field, name string) {
+	p.checkText(field, name, 4*MaxNameRunes)
+	if n := utf8.RuneCountInString(name); n > MaxNameRunes {
+		p.add(field, fmt.Sprintf("may have at most %d characters, not %d", MaxNameRunes, n))
+	}
+}
+
+func (p problems) checkModel(field string, model *string) {
+	if model != nil {
+		p.checkText(field, *model, MaxModelBytes)
+	}
+}
+
+func (p problems) checkParameters(field string, q *reply.Parameters) {
+	if q == nil {
+		return
+	}
+	between := func(name string, v *float64, lo, hi float64) {
+		if v != nil && !(*v >= lo && *v <= hi) || v != nil && math.IsNaN(*v) {
+			p.add(field+"."+name, fmt.Sprintf("must be between %g and %g", lo, hi))
+		}
+	}
+	between("temperature", q.Temperature, 0, 2)
+	between("topP", q.TopP, 0, 1)
+	between("presencePenalty", q.PresencePenalty, -2, 2)
+	between("frequencyPenalty", q.FrequencyPenalty, -2, 2)
+	if q.MaxTokens != nil && (*q.MaxTokens < 1 || *q.MaxTokens > 1<<20) {
+		p.add(field+".maxTokens", fmt.Sprintf("must be between 1 and %d", 1<<20))
+	}
+	if len(q.Stop) > MaxStopSequences {
+		p.add(field+".stop", fmt.Sprintf("may have at most %d entries", MaxStopSequences))
+	}
+	for _, s := range q.Stop {
+		p.checkText(field+".stop", s, MaxStopBytes)
+		if s == "" {
+			p.add(field+".stop", "may not contain an empty text")
+		}
+	}
+	if f := q.ResponseFormat; f != nil {
+		p.checkFormat(field+".responseFormat", f)
+	}
+}
+
+func (p problems) checkFormat(field string, f *reply.ResponseFormat) {
+	if f.Type != reply.FormatJSONSchema {
+		if f.Schema != "" || f.Name != "" {
+			p.add(field, "takes name and schema only with the type JSON_SCHEMA")
+		}
+		return
+	}
+	if !schemaNameForm.MatchString(f.Name) {
+		p.add(field+".name", "must have 1 to 64 letters, digits, _ or -")
+	}
+	p.checkText(field+".schema", f.Schema, MaxSchemaBytes)
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(f.Schema), &object); err != nil {
+		p.add(field+".schema", "must be a JSON object as text")
+	}
+}
+
+// placeholderName makes a conversation's first name from its first message.
+func placeholderName(content string) string {
+	name := strings.Join(strings.Fields(content), " ")
+	if utf8.RuneCountInString(name) <= placeholderRunes {
+		return name
+	}
+	runes := []rune(name)
+	return strings.TrimSpace(string(runes[:placeholderRunes-1])) + "…"
+}

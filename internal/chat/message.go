@@ -1,0 +1,168 @@
+package chat
+
+import (
+	"context"
+	"fmt"
+
+	"entgo.io/ent/dialect/sql"
+
+	"parley/ent"
+	"parley/ent/message"
+	"parley/ent/predicate"
+	"parley/internal/pid"
+	"parley/internal/reply"
+)
+
+// listed is what a client sees of a conversation: the visible line without an
+// empty system prompt.
+func listed(userID pid.ID, conversationIDs ...pid.ID) []predicate.Message {
+	return []predicate.Message{
+		message.UserID(userID),
+		message.ConversationIDIn(conversationIDs...),
+		message.Active(true),
+		message.Or(message.IndexGT(0), message.ContentNEQ("")),
+	}
+}
+
+// Messages returns those of the user's messages that exist, in no particular
+// order. Those that run here have their live text.
+func (s *Service) Messages(ctx context.Context, userID pid.ID, ids []pid.ID) ([]*ent.Message, error) {
+	items, err := s.store.Client().Message.Query().
+		Where(message.IDIn(ids...), message.UserID(userID)).
+		All(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read messages: %w", err)
+	}
+	s.replies.Overlay(items...)
+	return items, nil
+}
+
+// ListMessages returns a page of each conversation's visible line in index order,
+// all with one query. A conversation that is not the user's has an empty page.
+// Error: BAD_USER_INPUT.
+func (s *Service) ListMessages(ctx context.Context, userID pid.ID, conversationIDs []pid.ID, args PageArgs) (map[pid.ID]Page[*ent.Message], error) {
+	w, err := args.check()
+	if err != nil {
+		return nil, err
+	}
+	where := listed(userID, conversationIDs...)
+	if w.after != nil {
+		index, err := parseMessageCursor("after", *w.after)
+		if err != nil {
+			return nil, err
+		}
+		where = append(where, message.IndexGT(index))
+	}
+	if w.before != nil {
+		index, err := parseMessageCursor("before", *w.before)
+		if err != nil {
+			return nil, err
+		}
+		where = append(where, message.IndexLT(index))
+	}
+	direction := sql.OrderAsc()
+	if w.backward {
+		direction = sql.OrderDesc()
+	}
+	q := s.store.Client().Message.Query().Order(message.ByIndex(direction))
+	if len(conversationIDs) == 1 {
+		q.Where(where...).Limit(w.n + 1)
+	} else {
+		q.Where(firstOfEach(where, w.n+1, w.backward))
+	}
+	items, err := q.All(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list messages: %w", err)
+	}
+	s.replies.Overlay(items...)
+	of := make(map[pid.ID][]*ent.Message)
+	for _, m := range items {
+		of[m.ConversationID] = append(of[m.ConversationID], m)
+	}
+	pages := make(map[pid.ID]Page[*ent.Message], len(conversationIDs))
+	for _, id := range conversationIDs {
+		pages[id] = page(w, of[id])
+	}
+	return pages, nil
+}
+
+// firstOfEach keeps the first n matches of every conversation.
+func firstOfEach(where []predicate.Message, n int, backward bool) predicate.Message {
+	return func(outer *sql.Selector) {
+		t := sql.Table(message.Table)
+		t.SetDialect(outer.Dialect())
+		numbered := sql.Dialect(outer.Dialect()).Select(t.C(message.FieldID)).From(t)
+		for _, p := range where {
+			p(numbered)
+		}
+		order := t.C(message.FieldIndex)
+		if backward {
+			order = sql.Desc(order)
+		}
+		numbered.AppendSelectExprAs(
+			sql.RowNumber().PartitionBy(t.C(message.FieldConversationID)).OrderBy(order), "place")
+		numbered.As("numbered")
+		outer.Where(sql.In(outer.C(message.FieldID),
+			sql.Dialect(outer.Dialect()).Select(numbered.C(message.FieldID)).From(numbered).
+				Where(sql.LTE(numbered.C("place"), n))))
+	}
+}
+
+// CountMessages counts the listed messages of each conversation with one query.
+func (s *Service) CountMessages(ctx context.Context, userID pid.ID, conversationIDs []pid.ID) (map[pid.ID]int, error) {
+	var rows []struct {
+		ConversationID pid.ID `sql:"conversation_id"`
+		Count          int    `sql:"count"`
+	}
+	err := s.store.Client().Message.Query().
+		Where(listed(userID, conversationIDs...)...).
+		GroupBy(message.FieldConversationID).
+		Aggregate(ent.As(ent.Count(), "count")).
+		Scan(ctx, &rows)
+	if err != nil {
+		return nil, fmt.Errorf("count messages: %w", err)
+	}
+	counts := make(map[pid.ID]int, len(rows))
+	for _, r := range rows {
+		counts[r.ConversationID] = r.Count
+	}
+	return counts, nil
+}
+
+// SystemPrompts returns the system prompt of each conversation with one query; a
+// conversation without one is left out.
+func (s *Service) SystemPrompts(ctx context.Context, userID pid.ID, conversationIDs []pid.ID) (map[pid.ID]string, error) {
+	roots, err := s.store.Client().Message.Query().
+		Where(message.UserID(userID), message.ConversationIDIn(conversationIDs...), message.Index(0)).
+		Select(message.FieldConversationID, message.FieldContent).
+		All(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read system prompts: %w", err)
+	}
+	prompts := make(map[pid.ID]string, len(roots))
+	for _, m := range roots {
+		if m.Content != "" {
+			prompts[m.ConversationID] = m.Content
+		}
+	}
+	return prompts, nil
+}
+
+// RunningReplies returns the reply that is being written in each conversation,
+// with its live text, with one query; a conversation without one is left out.
+func (s *Service) RunningReplies(ctx context.Context, userID pid.ID, conversationIDs []pid.ID) (map[pid.ID]*ent.Message, error) {
+	items, err := s.store.Client().Message.Query().
+		Where(message.UserID(userID), message.ConversationIDIn(conversationIDs...), reply.Streaming()).
+		All(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read running replies: %w", err)
+	}
+	s.replies.Overlay(items...)
+	running := make(map[pid.ID]*ent.Message, len(items))
+	for _, m := range items {
+		if !reply.IsFinal(m.Status) { // It may have ended since the row was read.
+			running[m.ConversationID] = m
+		}
+	}
+	return running, nil
+}
