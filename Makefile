@@ -1,0 +1,62 @@
+# make shows what there is. make test is what CI runs.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+WITH_POSTGRES := go run ./internal/tools/withpostgres
+BINARY := bin/parley
+
+.PHONY: help
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+
+.PHONY: run
+run: ## Start a development server on http://127.0.0.1:8080 with data in ./data
+	go run ./cmd/parley
+
+.PHONY: build
+build: ## Build the static binary bin/parley
+	CGO_ENABLED=0 go build -trimpath -o $(BINARY) ./cmd/parley
+
+.PHONY: test
+test: ## Run everything CI runs; STAGE=checks|go|build|clients runs one part
+	@.ci/test $(STAGE)
+
+.PHONY: quick
+quick: ## Run the Go tests without the race detector; PKG=./internal/chat/... narrows them
+	$(WITH_POSTGRES) go test $(or $(PKG),./...)
+
+.PHONY: lint
+lint: ## Format, vet, staticcheck, generated code, migrations
+	@.ci/test checks
+
+.PHONY: compat
+compat: ## Run the tests of the clients against the binary, on SQLite and Postgres
+	@.ci/test build clients
+
+.PHONY: bench
+bench: ## Run the Go benchmarks; PKG and BENCH narrow them
+	$(WITH_POSTGRES) go test -run '^$$' -bench '$(or $(BENCH),.)' -benchmem $(or $(PKG),./...)
+
+.PHONY: generate
+generate: ## Regenerate ent, the GraphQL server and README's table of configuration
+	go generate .
+	go test ./cmd/parley -run '^TestReadmeTable$$' -count=1 -update
+
+.PHONY: migration
+migration: ## Write the migrations of both databases after a change of ent/schema; NAME=add_colour
+	@if ! grep -Eq '^[a-z][a-z0-9_]*$$' <<<'$(NAME)'; then echo 'usage: make migration NAME=add_colour' >&2; exit 2; fi
+	go generate .
+	$(WITH_POSTGRES) go run ./internal/tools/migrategen $(NAME)
+	@echo 'Read the new files under internal/store/migrations before you commit them.'
+
+.PHONY: web
+web: ## Rebuild the pages the binary serves (needs Node.js)
+	cd web/graphiql && npm ci --no-audit --no-fund && npm run build
+
+.PHONY: image
+image: ## Build the container image parley
+	docker build -t parley .
+
+.PHONY: clean
+clean: ## Remove what the build and the tests leave behind; ./data stays
+	rm -rf bin coverage.out
+	find . -name node_modules -type d -prune -exec rm -rf {} +

@@ -1,0 +1,170 @@
+package arch_test
+
+import (
+	"path"
+	"slices"
+	"strings"
+)
+
+// all as an arrow allows every room.
+const all = "*"
+
+// rooms lists every package and the rooms it may import: the arrows of the
+// design. A package that is not here fails. Rooms that stand under another one
+// count as part of it unless they have a line of their own.
+//
+// internal/pid is the ground floor: ids are values that every room speaks.
+var rooms = map[string][]string{
+	".":                       {},
+	"cmd/parley":              {all},
+	"graph":                   {"internal/chat", "internal/reply", "internal/auth", "internal/viewer", "internal/pid", "internal/event", "ent"},
+	"internal/chat":           {"internal/reply", "ent", "internal/viewer", "internal/pid", "internal/event"},
+	"internal/reply":          {"ent", "internal/viewer", "internal/pid", "internal/event"},
+	"internal/auth":           {"ent", "internal/viewer", "internal/pid", "internal/event"},
+	"internal/upstream":       {"internal/reply"},
+	"internal/upstream/eliza": {"internal/reply"},
+	"internal/store":          {"ent", "internal/chat", "internal/reply", "internal/auth", "internal/pid"},
+	"internal/bus":            {"internal/event"},
+	"internal/event":          {"internal/pid"},
+	"internal/viewer":         {"internal/pid"},
+	"internal/pid":            {},
+	"internal/transport":      {},
+	"internal/failpoint":      {},
+	"internal/arch":           {},
+	"internal/faulttest":      {all},
+	"internal/tools":          {all},
+	"ent":                     {"ent/schema", "internal/pid"},
+	"ent/schema":              {"ent", "internal/viewer", "internal/pid"},
+	"web":                     {},
+	// Compiled into tests only.
+	"internal/store/storetest":       {all},
+	"internal/upstream/upstreamtest": {all},
+}
+
+// testOnly lists the rooms that nothing shipped may import.
+var testOnly = []string{
+	"internal/arch", "internal/faulttest", "internal/tools", "internal/store/storetest", "internal/upstream/upstreamtest", "ent/enttest",
+}
+
+// vendors lists who alone may import the packages of others that a room hides.
+var vendors = map[string][]string{
+	"github.com/lib/pq":                 {"internal/store"},
+	"modernc.org/sqlite":                {"internal/store"},
+	"github.com/pressly/goose":          {"internal/store"},
+	"github.com/nats-io":                {"internal/bus"},
+	"github.com/sashabaranov/go-openai": {"internal/upstream"},
+	"github.com/99designs/gqlgen":       {"graph", "internal/transport", "cmd/parley"},
+	"github.com/vektah/gqlparser":       {"graph", "internal/transport"},
+	"github.com/golang-jwt/jwt":         {"internal/auth"},
+	"golang.org/x/crypto":               {"internal/auth"},
+	"entgo.io/ent/dialect/sql/schema":   {"internal/store", "ent"},
+	"entgo.io/ent/dialect":              {"internal/store", "ent", "ent/schema", "internal/chat", "internal/reply", "internal/auth"},
+	"github.com/google/go-cmp":          {},
+	"go.uber.org/goleak":                {},
+	"testing":                           {},
+	"net/http/httptest":                 {},
+}
+
+// roomOf returns the longest room that a folder lies in.
+func roomOf(dir string) (string, bool) {
+	for d := dir; ; d = path.Dir(d) {
+		if _, ok := rooms[d]; ok && (d != "." || dir == ".") {
+			return d, true
+		}
+		if d == "." {
+			return "", false
+		}
+	}
+}
+
+// checkRooms finds packages outside the table.
+func checkRooms(h *house) []string {
+	var bad []string
+	for dir := range h.byDir() {
+		switch room, ok := roomOf(dir); {
+		case under(dir, "examples"): // Programs of their own.
+		case !ok:
+			bad = append(bad, dir+": no such room in the table of internal/arch; is there a room that owns this?")
+		case room == "internal/chat" && dir != room, room == "internal/reply" && dir != room:
+			bad = append(bad, dir+": a new room inside "+room+" needs a line in the table of internal/arch")
+		}
+	}
+	return bad
+}
+
+// checkArrows finds imports of our packages that the table does not allow.
+func checkArrows(h *house) []string {
+	var bad []string
+	for _, s := range h.sources {
+		if s.test || isTestOnly(s.dir) {
+			continue
+		}
+		from, ok := roomOf(s.dir)
+		if !ok {
+			continue // checkRooms says so.
+		}
+		for _, spec := range s.ast.Imports {
+			target, ours := strings.CutPrefix(importPath(spec), module+"/")
+			if !ours {
+				continue
+			}
+			to, _ := roomOf(target)
+			switch {
+			case isTestOnly(target) && !under(s.dir, "ent"):
+				bad = append(bad, h.at(s, spec, "%s is for tests only", target))
+			case to == from, to == "internal/failpoint", isTestOnly(target):
+			case slices.Contains(rooms[from], all), slices.Contains(rooms[from], to):
+			default:
+				bad = append(bad, h.at(s, spec, "%s may not import %s", from, target))
+			}
+		}
+	}
+	return bad
+}
+
+// checkVendors finds packages of others outside the room that hides them.
+func checkVendors(h *house) []string {
+	var bad []string
+	for _, s := range h.shipped() {
+		for _, spec := range s.ast.Imports {
+			p := importPath(spec)
+			owner := ""
+			for v := range vendors {
+				if under(p, v) && len(v) > len(owner) {
+					owner = v
+				}
+			}
+			if owner == "" {
+				continue
+			}
+			if room, _ := roomOf(s.dir); !slices.Contains(vendors[owner], room) {
+				bad = append(bad, h.at(s, spec, "%s belongs to %s only", p, orNobody(vendors[owner])))
+			}
+		}
+	}
+	return bad
+}
+
+func orNobody(rooms []string) string {
+	if len(rooms) == 0 {
+		return "tests"
+	}
+	return strings.Join(rooms, ", ")
+}
+
+var forbiddenNames = []string{"util", "utils", "common", "helper", "helpers", "model", "models", "type", "types", "config", "misc"}
+
+// checkPackageNames finds packages that say nothing about what they own.
+func checkPackageNames(h *house) []string {
+	var bad []string
+	for dir, sources := range h.byDir() {
+		if dir == "graph/model" { // Generated, and gqlgen's own word.
+			continue
+		}
+		name := strings.TrimSuffix(sources[0].ast.Name.Name, "_test")
+		if slices.Contains(forbiddenNames, name) || slices.Contains(forbiddenNames, path.Base(dir)) {
+			bad = append(bad, dir+": the package name "+name+" says nothing; name what it provides")
+		}
+	}
+	return bad
+}
