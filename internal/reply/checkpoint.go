@@ -64,42 +64,60 @@ func (e *Engine) checkpoint(ctx context.Context) {
 	}
 }
 
-// watchRows looks once a second for own replies that somebody asked to stop, or
-// that are gone, so that a lost signal only costs that second.
+// watchRows looks once a second at this replica's own replies: for some that
+// somebody asked to stop, so that a lost signal only costs that second; for some
+// that are gone; and for rows that nothing here runs.
 func (e *Engine) watchRows(ctx context.Context) {
 	ctx = viewer.AsSweep(ctx)
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
+	strays := make(map[pid.ID]bool)
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		before := e.runningIDs()
-		if len(before) == 0 {
-			continue
+		var err error
+		if strays, err = e.watchOnce(ctx, strays); err != nil && ctx.Err() == nil {
+			e.log.WarnContext(ctx, "cannot look at own replies", "err", err)
 		}
-		rows, err := e.store.Client().Message.Query().
-			Where(message.Owner(e.id), Streaming()).
-			Select(message.FieldID, message.FieldStopRequestedAt).
-			All(ctx)
-		if err != nil {
-			e.log.WarnContext(ctx, "cannot look for stop requests", "err", err)
-			continue
-		}
-		for _, row := range rows {
-			delete(before, row.ID)
-			if row.StopRequestedAt != nil {
-				e.cancelRun(row.ID, errStopped)
-			}
-		}
-		var missing []pid.ID
-		for id := range before {
-			missing = append(missing, id)
-		}
-		e.reconsider(ctx, missing)
 	}
+}
+
+// watchOnce returns the rows that nothing here runs. One that was such a stray a
+// second ago is no start in progress: its send was committed though the answer to
+// the commit was lost. It is taken up like a released reply.
+func (e *Engine) watchOnce(ctx context.Context, strays map[pid.ID]bool) (map[pid.ID]bool, error) {
+	before := e.runningIDs()
+	rows, err := e.store.Client().Message.Query().
+		Where(message.Owner(e.id), Streaming()).
+		All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	now := make(map[pid.ID]bool)
+	for _, row := range rows {
+		delete(before, row.ID)
+		if row.StopRequestedAt != nil {
+			e.cancelRun(row.ID, errStopped)
+		}
+		switch {
+		case e.find(row.ID) != nil:
+		case strays[row.ID]:
+			if err := e.claim(ctx, row, true); err != nil {
+				return nil, err
+			}
+		default:
+			now[row.ID] = true
+		}
+	}
+	missing := make([]pid.ID, 0, len(before))
+	for id := range before {
+		missing = append(missing, id)
+	}
+	e.reconsider(ctx, missing)
+	return now, nil
 }
 
 // reconsider cancels runs whose row is deleted or somebody else's. A run that has

@@ -130,7 +130,8 @@ func (e *Engine) sweep(ctx context.Context) error {
 	abandoned, err := e.store.Client().Message.Query().
 		Where(
 			Streaming(),
-			message.Or(message.OwnerIsNil(), message.OwnerNotIn(alive...)),
+			// Its own are watchRows' business, also while its lease is in doubt.
+			message.Or(message.OwnerIsNil(), message.OwnerNotIn(append(alive, e.id)...)),
 		).
 		Order(message.ByStartedAt(sql.OrderAsc())).
 		Limit(sweepBatch).
@@ -139,7 +140,7 @@ func (e *Engine) sweep(ctx context.Context) error {
 		return fmt.Errorf("find abandoned replies: %w", err)
 	}
 	for _, row := range abandoned {
-		if err := e.claim(ctx, row); err != nil {
+		if err := e.claim(ctx, row, row.Owner == nil); err != nil {
 			return err
 		}
 	}
@@ -154,9 +155,8 @@ func (e *Engine) sweep(ctx context.Context) error {
 
 // claim takes an abandoned reply over: it is generated anew, or ended when it must
 // not be. The longer text so far is kept as salvage. Of several replicas that try,
-// one succeeds.
-func (e *Engine) claim(ctx context.Context, row *ent.Message) error {
-	released := row.Owner == nil
+// one succeeds. A released reply's owner gave it up by itself, which is no crash.
+func (e *Engine) claim(ctx context.Context, row *ent.Message, released bool) error {
 	next := *row
 	next.Owner = &e.id
 	next.Attempt++
@@ -184,7 +184,7 @@ func (e *Engine) claim(ctx context.Context, row *ent.Message) error {
 		}
 	}
 	owner := message.OwnerIsNil()
-	if !released {
+	if row.Owner != nil {
 		owner = message.Owner(*row.Owner)
 	}
 	n, err := e.store.Client().Message.Update().

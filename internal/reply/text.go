@@ -2,6 +2,7 @@ package reply
 
 import (
 	"sort"
+	"strings"
 	"unicode/utf8"
 	"unsafe"
 )
@@ -60,6 +61,11 @@ func (t *text) flush() {
 func (t *text) grow(s string) {
 	if s == "" {
 		return
+	}
+	if !utf8.ValidString(s) {
+		// An Upstream promises that this does not happen. If it did, Postgres would
+		// refuse the whole reply.
+		s = strings.ToValidUTF8(s, string(utf8.RuneError))
 	}
 	t.bytes = append(t.bytes, s...)
 	t.units += utf16Len(s)
