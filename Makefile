@@ -14,7 +14,7 @@ run: ## Start a development server on http://127.0.0.1:8080 with data in ./data
 
 .PHONY: build
 build: ## Build the static binary bin/parley
-	CGO_ENABLED=0 go build -trimpath -o $(BINARY) ./cmd/parley
+	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o $(BINARY) ./cmd/parley
 
 .PHONY: test
 test: ## Run everything CI runs; STAGE=checks|go|build|clients runs one part
