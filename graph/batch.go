@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -58,54 +59,68 @@ func (b *batch[K, V]) run(ctx context.Context, p *pending[K, V]) {
 	b.mu.Lock()
 	b.open = nil
 	b.mu.Unlock()
+	defer close(p.done)
+	// This runs in a goroutine of its own, where the executor recovers nothing.
+	defer func() {
+		if v := recover(); v != nil {
+			p.err = recovered(ctx, v)
+		}
+	}()
 	keys := make([]K, 0, len(p.keys))
 	for k := range p.keys {
 		keys = append(keys, k)
 	}
 	p.values, p.err = b.load(ctx, keys)
-	close(p.done)
 }
 
-// pageKey asks for one page of one conversation's messages.
+// recovered hands a panic to the operation's recover function.
+func recovered(ctx context.Context, v any) error {
+	if graphql.HasOperationContext(ctx) {
+		return graphql.GetOperationContext(ctx).Recover(ctx, v)
+	}
+	return fmt.Errorf("panic: %v", v)
+}
+
+// pageKey asks for one page of one conversation's messages. It is chat.PageArgs in
+// a form that can be compared.
 type pageKey struct {
-	id                  pid.ID
-	first, last         int // -1: not given
-	after, before       string
-	hasAfter, hasBefore bool
+	id            pid.ID
+	first, last   optional[int]
+	after, before optional[string]
+}
+
+type optional[T comparable] struct {
+	value T
+	given bool
+}
+
+func toOptional[T comparable](p *T) optional[T] {
+	if p == nil {
+		return optional[T]{}
+	}
+	return optional[T]{*p, true}
+}
+
+func (o optional[T]) pointer() *T {
+	if !o.given {
+		return nil
+	}
+	return &o.value
 }
 
 func newPageKey(id pid.ID, a chat.PageArgs) pageKey {
-	k := pageKey{id: id, first: -1, last: -1}
-	if a.First != nil {
-		k.first = *a.First
+	return pageKey{
+		id:    id,
+		first: toOptional(a.First), last: toOptional(a.Last),
+		after: toOptional(a.After), before: toOptional(a.Before),
 	}
-	if a.Last != nil {
-		k.last = *a.Last
-	}
-	if a.After != nil {
-		k.after, k.hasAfter = *a.After, true
-	}
-	if a.Before != nil {
-		k.before, k.hasBefore = *a.Before, true
-	}
-	return k
 }
 
 func (k pageKey) args() chat.PageArgs {
-	var a chat.PageArgs
-	if k.first >= 0 {
-		a.First = &k.first
+	return chat.PageArgs{
+		First: k.first.pointer(), Last: k.last.pointer(),
+		After: k.after.pointer(), Before: k.before.pointer(),
 	}
-	if k.last >= 0 {
-		a.Last = &k.last
-	}
-	if k.hasAfter {
-		a.After = &k.after
-	}
-	if k.hasBefore {
-		a.Before = &k.before
-	}
-	return a
 }
 
 // batches are the batches of one operation.

@@ -3,8 +3,10 @@ package graph
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"parley/ent"
@@ -25,8 +27,13 @@ func pump[S, T any](ctx context.Context, log *slog.Logger, next func(context.Con
 	go func() {
 		defer close(events)
 		defer closeSource()
+		defer func() {
+			if v := recover(); v != nil {
+				_ = recovered(ctx, v) // It has logged; the client subscribes again.
+			}
+		}()
 		for {
-			e, err := next(ctx)
+			e, err := step(ctx, next, convert)
 			switch {
 			case ctx.Err() != nil || errors.Is(err, io.EOF):
 				return
@@ -40,13 +47,28 @@ func pump[S, T any](ctx context.Context, log *slog.Logger, next func(context.Con
 				}
 			}
 			select {
-			case events <- convert(e):
+			case events <- e:
 			case <-ctx.Done():
 				return
 			}
 		}
 	}()
 	return events
+}
+
+// step gives the next event. A panic becomes an error: the goroutine of a feed is no
+// resolver's, so nobody else would recover.
+func step[S, T any](ctx context.Context, next func(context.Context) (S, error), convert func(S) T) (event T, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic in a feed: %v\n%s", v, debug.Stack())
+		}
+	}()
+	s, err := next(ctx)
+	if err != nil {
+		return event, err
+	}
+	return convert(s), nil
 }
 
 func messageEvent(u reply.Update) model.MessageEvent {

@@ -151,7 +151,7 @@ func TestRulesFindViolations(t *testing.T) {
 		{"viewers are made where allowed", "internal/chat/a_test.go", `package chat; import "parley/internal/viewer"; var f = viewer.AsAdmin`, ""},
 		{"viewers are made where allowed", "internal/chat/a.go", `package chat; import "parley/internal/viewer"; var f = viewer.From`, ""},
 		{"viewers are made where allowed", "internal/chat/a.go", `package chat; import "parley/internal/viewer"; var f = viewer.AsUser`, "AsUser may be used by"},
-		{"viewers are made where allowed", "internal/chat/a.go", `package chat; import v "parley/internal/viewer"; var c = v.AsSweep(nil)`, "AsSweep may be used by internal/reply only"},
+		{"viewers are made where allowed", "internal/auth/a.go", `package auth; import v "parley/internal/viewer"; var c = v.AsSweep(nil)`, "AsSweep may be used by"},
 		{"viewers are made where allowed", "graph/a.go", `package graph; import "parley/internal/viewer"; var c = viewer.AsAdmin(nil)`, "AsAdmin may be used by"},
 		{"viewers are made where allowed", "internal/chat/a.go", `package chat; import . "parley/internal/viewer"`, "dot import"},
 		{"viewers are made where allowed", "internal/chat/a.go", `package chat; import "parley/ent/privacy"; var c = privacy.DecisionContext(nil, privacy.Allow)`, "DecisionContext may be used by tests only"},

@@ -12,9 +12,9 @@ import (
 // A worker of a reply runs as the reply's owner; the purposes see rows of
 // everybody, so each stays in the room that needs it.
 var makers = map[string][]string{
-	module + "/internal/viewer.AsUser":      {"internal/reply", "internal/auth", "graph", "cmd/parley"},
+	module + "/internal/viewer.AsUser":      {"internal/reply", "cmd/parley"},
 	module + "/internal/viewer.AsSignIn":    {"internal/auth"},
-	module + "/internal/viewer.AsSweep":     {"internal/reply"},
+	module + "/internal/viewer.AsSweep":     {"internal/reply", "internal/chat"},
 	module + "/internal/viewer.AsAdmin":     {"internal/auth", "cmd/parley"},
 	module + "/ent/privacy.DecisionContext": {},
 	"entgo.io/ent/privacy.DecisionContext":  {},

@@ -87,7 +87,8 @@ func (e *Engine) watchRows(ctx context.Context) {
 
 // watchOnce returns the rows that nothing here runs. One that was such a stray a
 // second ago is no start in progress: its send was committed though the answer to
-// the commit was lost. It is taken up like a released reply.
+// the commit was lost, or its run panicked. It is taken up as after a crash, so that
+// it cannot go on for ever.
 func (e *Engine) watchOnce(ctx context.Context, strays map[pid.ID]bool) (map[pid.ID]bool, error) {
 	before := e.runningIDs()
 	rows, err := e.store.Client().Message.Query().
@@ -105,7 +106,7 @@ func (e *Engine) watchOnce(ctx context.Context, strays map[pid.ID]bool) (map[pid
 		switch {
 		case e.find(row.ID) != nil:
 		case strays[row.ID]:
-			if err := e.claim(ctx, row, true); err != nil {
+			if err := e.claim(ctx, row, false); err != nil {
 				return nil, err
 			}
 		default:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -127,9 +128,12 @@ func (e *Engine) Start(ctx context.Context) error {
 	loopCtx, stop := context.WithCancel(base)
 	e.stopLoops = stop
 	for _, loop := range []func(context.Context){e.keepLease, e.sweepLoop, e.checkpointLoop, e.watchRows} {
-		e.loops.Go(func() { loop(loopCtx) })
+		e.loops.Go(func() { e.keepGoing(loopCtx, loop) })
 	}
-	e.loops.Go(func() { e.listen(loopCtx, facts) })
+	e.loops.Go(func() {
+		defer facts.Close()
+		e.keepGoing(loopCtx, func(ctx context.Context) { e.listen(ctx, facts) })
+	})
 	return nil
 }
 
@@ -205,7 +209,11 @@ func (r *Run) Go() {
 	go func() {
 		defer r.engine.runs.Done()
 		defer r.cancel(context.Canceled)
-		r.engine.run(r)
+		if !r.engine.guard(r.ctx, func() { r.engine.run(r) }) {
+			// The row is a stray now, which watchRows takes up.
+			r.engine.forget(r)
+			r.live.abandon()
+		}
 	}()
 }
 
@@ -321,9 +329,31 @@ func (e *Engine) cancelWhere(match func(*ent.Message) bool, cause error) {
 	}
 }
 
+// keepGoing runs a loop until ctx ends, again after a panic: without its lease and
+// its sweeps a replica would be worse than gone.
+func (e *Engine) keepGoing(ctx context.Context, loop func(context.Context)) {
+	for ctx.Err() == nil {
+		e.guard(ctx, func() { loop(ctx) })
+		select {
+		case <-ctx.Done():
+		case <-time.After(pollInterval):
+		}
+	}
+}
+
+// guard keeps a panic from ending the process and reports whether there was none.
+func (e *Engine) guard(ctx context.Context, work func()) (ok bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			e.log.ErrorContext(ctx, "panic", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		}
+	}()
+	work()
+	return true
+}
+
 // listen acts on what other rooms and replicas say.
 func (e *Engine) listen(ctx context.Context, facts event.Subscription) {
-	defer facts.Close()
 	for {
 		select {
 		case <-ctx.Done():

@@ -373,8 +373,8 @@ func TestStrayRowIsTakenUp(t *testing.T) {
 	b := newBundle(t, storetest.SQLite(t), reply.Config{}, say("at last"))
 	owner := b.engine.ID()
 	row := b.ask("hi", &owner)
-	if m := b.wants(row.ID, message.StatusCOMPLETED, "at last", ""); m.Crashes != 0 {
-		t.Errorf("%d crashes, want 0", m.Crashes)
+	if m := b.wants(row.ID, message.StatusCOMPLETED, "at last", ""); m.Attempt != 2 || m.Crashes != 1 {
+		t.Errorf("attempt %d after %d crashes, want 2 and 1, so that this is bounded", m.Attempt, m.Crashes)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"time"
 
 	"parley/ent"
@@ -52,12 +51,6 @@ type generated struct {
 // generate builds the prompt and calls the model. A panic of the model client ends
 // this reply, not the process.
 func (e *Engine) generate(ctx context.Context, r *Run) (out generated, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			e.log.ErrorContext(ctx, "panic in a reply", "message_id", string(r.row.ID), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-			err = &Error{Code: CodeInternal}
-		}
-	}()
 	prompt, err := e.store.Prompt(ctx, r.row.UserID, r.row.ConversationID, r.row.Index)
 	if err != nil {
 		return out, err
@@ -79,7 +72,9 @@ func (e *Engine) generate(ctx context.Context, r *Run) (out generated, err error
 		request.Model = *r.row.Model
 	}
 	failpoint.Hit("reply.before-upstream")
-	out.Result, err = e.upstream.Generate(ctx, request, r.live)
+	if !e.guard(ctx, func() { out.Result, err = e.upstream.Generate(ctx, request, r.live) }) {
+		err = &Error{Code: CodeInternal}
+	}
 	return out, err
 }
 
