@@ -46,11 +46,12 @@ func (r *mutationResolver) ChangePassword(ctx context.Context, input model.Chang
 	if err != nil {
 		return nil, err
 	}
-	if err := r.Accounts.ChangePassword(ctx, p, input.CurrentPassword, input.NewPassword); err != nil {
+	user, err := r.self(ctx, p.UserID)
+	if err != nil {
 		return nil, err
 	}
-	user, err := r.self(ctx, p.UserID)
-	return &model.ChangePasswordPayload{User: user}, err
+	return &model.ChangePasswordPayload{User: user},
+		r.Accounts.ChangePassword(ctx, p, input.CurrentPassword, input.NewPassword)
 }
 
 // Viewer is the resolver for the viewer field.

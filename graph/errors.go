@@ -2,10 +2,12 @@ package graph
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"runtime/debug"
 	"strings"
@@ -68,14 +70,18 @@ func present(err error) *gqlerror.Error {
 	case errors.As(err, &fromAuth):
 		out := refuse(string(fromAuth.Code), fromAuth.Message)
 		if s := fromAuth.RetryAfter.Seconds(); s > 0 {
-			out.Extensions["retryAfter"] = int(s) + 1
+			out.Extensions["retryAfter"] = int(math.Ceil(s))
 		}
 		if len(fromAuth.Fields) > 0 {
 			out.Extensions["fields"] = fromAuth.Fields
 		}
 		return out
 	case errors.Is(err, reply.ErrBadCursor):
-		return refuse("BAD_USER_INPUT", "after is not a cursor of this message.")
+		out := refuse("BAD_USER_INPUT", "Invalid input: after is not a cursor of this message.")
+		out.Extensions["fields"] = map[string]string{"after": "is not a cursor of this message"}
+		return out
+	case strings.HasSuffix(err.Error(), "introspection disabled"): // gqlgen's own, without a type.
+		return refuse("FORBIDDEN", "This server does not describe its schema. It is in graph/schema of its source.")
 	case isUnavailable(err):
 		return refuse("UNAVAILABLE", "The server can not do this right now. Try again.")
 	case isGQL && fromGQL.Err == nil && fromGQL.Extensions["code"] != nil:
@@ -95,7 +101,9 @@ func isUnavailable(err error) bool {
 		Code() int
 	}
 	switch {
-	case errors.Is(err, driver.ErrBadConn), errors.Is(err, context.DeadlineExceeded), errors.As(err, &network):
+	case errors.Is(err, driver.ErrBadConn), errors.Is(err, sql.ErrConnDone), errors.Is(err, context.DeadlineExceeded), errors.As(err, &network):
+		return true
+	case strings.HasSuffix(err.Error(), "sql: database is closed"): // database/sql keeps this error to itself.
 		return true
 	case errors.As(err, &state):
 		for _, class := range []string{"08", "40", "53", "55P03", "57", "58"} {

@@ -3,10 +3,8 @@ package graph
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
-	"runtime/debug"
 	"time"
 
 	"parley/ent"
@@ -27,11 +25,6 @@ func pump[S, T any](ctx context.Context, log *slog.Logger, next func(context.Con
 	go func() {
 		defer close(events)
 		defer closeSource()
-		defer func() {
-			if v := recover(); v != nil {
-				_ = recovered(ctx, v) // It has logged; the client subscribes again.
-			}
-		}()
 		for {
 			e, err := step(ctx, next, convert)
 			switch {
@@ -61,7 +54,7 @@ func pump[S, T any](ctx context.Context, log *slog.Logger, next func(context.Con
 func step[S, T any](ctx context.Context, next func(context.Context) (S, error), convert func(S) T) (event T, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = fmt.Errorf("panic in a feed: %v\n%s", v, debug.Stack())
+			err = recovered(ctx, v)
 		}
 	}()
 	s, err := next(ctx)

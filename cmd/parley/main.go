@@ -14,7 +14,6 @@ import (
 	"syscall"
 
 	"parley/graph"
-	"parley/internal/store"
 )
 
 func main() {
@@ -87,7 +86,7 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 	case "serve":
 		return serve(ctx, cfg, log, stdout)
 	case "migrate":
-		n, err := store.Migrate(ctx, storeConfig(cfg))
+		n, err := migrate(ctx, cfg)
 		if err != nil {
 			return err
 		}

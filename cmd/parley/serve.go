@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -98,15 +99,17 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) 
 	log.InfoContext(base, "shutting down")
 	s.ready.set(false)
 	s.graphql.Close()
-	requests, cancel := context.WithTimeout(base, finishRequests)
-	defer cancel()
+	// The server still answers meanwhile: load balancers see that it is not ready,
+	// and requests that wait for a reply get it.
 	replies, cancelReplies := context.WithTimeout(base, finishReplies)
 	defer cancelReplies()
+	s.replies.Stop(replies)
+	requests, cancel := context.WithTimeout(base, finishRequests)
+	defer cancel()
 	if err := web.Shutdown(requests); err != nil {
 		log.WarnContext(base, "requests cut off", "err", err)
 		_ = web.Close() // Only connections that did not end in time are left.
 	}
-	s.replies.Stop(replies)
 	return nil
 }
 
@@ -125,12 +128,14 @@ func open(ctx context.Context, cfg config, log *slog.Logger) (_ *server, closeSt
 			err = errors.Join(err, closeAll())
 		}
 	}()
-	lock, err := store.LockDataDir(cfg.DataDir)
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s (PARLEY_DATA_DIR): %w", cfg.DataDir, err)
+	if cfg.DatabaseURL.IsZero() {
+		lock, err := store.LockDataDir(cfg.DataDir)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s (PARLEY_DATA_DIR): %w", cfg.DataDir, err)
+		}
+		closers = append(closers, lock)
 	}
-	closers = append(closers, lock)
-	if n, err := store.Migrate(ctx, storeConfig(cfg)); err != nil {
+	if n, err := migrate(ctx, cfg); err != nil {
 		return nil, nil, err
 	} else if n > 0 {
 		log.InfoContext(ctx, "database migrated", "migrations", n)
@@ -159,7 +164,7 @@ func open(ctx context.Context, cfg config, log *slog.Logger) (_ *server, closeSt
 	s.chat = chat.New(chat.Config{
 		WaitLimit:      cfg.WaitLimit,
 		MaxRunning:     cfg.MaxRunning,
-		SendsPerMinute: cfg.SendsPerMinute,
+		SendsPerMinute: sendsPerMinute(cfg),
 		TokensPerDay:   int(cfg.TokensPerDay),
 	}, db, s.replies, models, s.bus, log)
 	resolver := &graph.Resolver{Accounts: s.auth, Chat: s.chat, Replies: s.replies, Log: log}
@@ -186,7 +191,12 @@ func (s *server) start(ctx context.Context) (stop func(), err error) {
 		s.auth.Stop()
 		return nil, err
 	}
+	housekeeping, endHousekeeping := context.WithCancel(ctx)
+	var loops sync.WaitGroup
+	loops.Go(func() { s.keepHouse(housekeeping) })
 	return func() {
+		endHousekeeping()
+		loops.Wait()
 		// A no-op after an orderly shutdown.
 		now, cancel := context.WithCancel(ctx)
 		cancel()
@@ -195,9 +205,43 @@ func (s *server) start(ctx context.Context) (stop func(), err error) {
 	}, nil
 }
 
+// keepHouse removes what nobody needs any more, at once and then every hour.
+func (s *server) keepHouse(ctx context.Context) {
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		if err := s.chat.Sweep(ctx); err != nil && ctx.Err() == nil {
+			s.log.WarnContext(ctx, "old rows not removed", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
 // storeConfig says which database the configuration means.
 func storeConfig(cfg config) store.Config {
 	return store.Config{DatabaseURL: cfg.DatabaseURL.Reveal(), DataDir: cfg.DataDir}
+}
+
+// migrate brings the database's schema up to date. It is the first to notice that
+// there is no database.
+func migrate(ctx context.Context, cfg config) (applied int, err error) {
+	n, err := store.Migrate(ctx, storeConfig(cfg))
+	if err != nil && !cfg.DatabaseURL.IsZero() {
+		return 0, fmt.Errorf("database of PARLEY_DATABASE_URL: %w", err)
+	}
+	return n, err
+}
+
+// sendsPerMinute says "no limit" in the words of chat, where zero is the default.
+func sendsPerMinute(cfg config) int {
+	if cfg.SendsPerMinute == 0 {
+		return -1
+	}
+	return cfg.SendsPerMinute
 }
 
 // newAuth makes the accounts, with keys from the configuration or beside the

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,6 +27,9 @@ func userCommand(ctx context.Context, cfg config, log *slog.Logger, args []strin
 		return usageError("user needs one of add, list, passwd, disable, enable")
 	}
 	action := args[0]
+	if !slices.Contains([]string{"add", "list", "passwd", "disable", "enable"}, action) {
+		return usageError(fmt.Sprintf("there is no command user %s", action))
+	}
 	flags := flag.NewFlagSet("user "+action, flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	name := flags.String("name", "", "")
@@ -38,7 +42,7 @@ func userCommand(ctx context.Context, cfg config, log *slog.Logger, args []strin
 		return usageError(fmt.Sprintf("user %s: which EMAIL?", action))
 	}
 
-	if _, err := store.Migrate(ctx, storeConfig(cfg)); err != nil {
+	if _, err := migrate(ctx, cfg); err != nil {
 		return err
 	}
 	db, err := store.Open(ctx, storeConfig(cfg), log)
@@ -58,14 +62,13 @@ func userCommand(ctx context.Context, cfg config, log *slog.Logger, args []strin
 		return setPassword(ctx, accounts, action, email, *name, *fromStdin, stdin, stdout)
 	case "list":
 		return listUsers(ctx, accounts, stdout)
-	case "disable", "enable":
+	default: // disable and enable
 		if err := accounts.SetDisabled(ctx, email, action == "disable"); err != nil {
 			return forTerminal(err)
 		}
 		_, err := fmt.Fprintf(stdout, "%s is %sd\n", email, action)
 		return err
 	}
-	return usageError(fmt.Sprintf("there is no command user %s", action))
 }
 
 // parseUserFlags takes flags before and after the address.

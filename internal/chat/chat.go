@@ -20,6 +20,8 @@ type Store interface {
 	Lock(ctx context.Context, tx *ent.Tx, key string) error
 	// Now returns the database's clock.
 	Now(ctx context.Context) (time.Time, error)
+	// NowTx is Now within a transaction, without a second connection beside tx.
+	NowTx(ctx context.Context, tx *ent.Tx) (time.Time, error)
 }
 
 // Config holds the limits of one user. Zero fields take the default, except
@@ -29,7 +31,8 @@ type Config struct {
 	WaitLimit time.Duration
 	// MaxRunning is how many replies of one user may run at once.
 	MaxRunning int
-	// SendsPerMinute is how many messages one user may send in a minute.
+	// SendsPerMinute is how many messages one user may send in a minute. Negative:
+	// as many as they like.
 	SendsPerMinute int
 	// TokensPerDay is how many tokens, asked and answered, one user may use in a
 	// day (UTC).

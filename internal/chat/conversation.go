@@ -123,12 +123,8 @@ func (s *Service) UpdateConversation(ctx context.Context, userID, id pid.ID, in 
 			return nil, err
 		}
 	}
-	now, err := s.store.Now(ctx)
-	if err != nil {
-		return nil, err
-	}
 	var c *ent.Conversation
-	err = s.store.InTx(ctx, func(tx *ent.Tx) error {
+	err := s.store.InTx(ctx, func(tx *ent.Tx) error {
 		if err := s.store.Lock(ctx, tx, string(id)); err != nil {
 			return err
 		}
@@ -160,6 +156,10 @@ func (s *Service) UpdateConversation(ctx context.Context, userID, id pid.ID, in 
 			case !*in.Archived:
 				u.ClearArchivedAt()
 			case old.ArchivedAt == nil:
+				now, err := s.store.NowTx(ctx, tx)
+				if err != nil {
+					return err
+				}
 				u.SetArchivedAt(now)
 			}
 		}

@@ -3,6 +3,7 @@ package chat
 import (
 	"context"
 	"io"
+	"slices"
 
 	"parley/ent"
 	"parley/ent/message"
@@ -113,6 +114,13 @@ type ConversationFeed struct {
 	// replying watches the reply with the id watched; nil when none runs.
 	replying *reply.Viewer
 	watched  pid.ID
+	// upcoming are replies to watch once this one has been told to its end: the
+	// next send may be admitted a moment before the viewers of the last reply know
+	// that it is final.
+	upcoming []pid.ID
+	// told is set after an update of the reply. Facts have their turn then, since a
+	// reader slower than the model would find new text for ever.
+	told bool
 }
 
 // ConversationFeed opens the feed of a conversation. The caller closes it. Error:
@@ -145,8 +153,23 @@ func (f *ConversationFeed) Next(ctx context.Context) (FeedEvent, error) {
 		return f.open(ctx)
 	}
 	for {
+		if f.told {
+			f.told = false
+			select {
+			case <-f.facts.Missed():
+				drain(f.facts)
+				return f.open(ctx)
+			case fact := <-f.facts.Facts():
+				e, ok, err := f.hear(ctx, fact)
+				if ok || err != nil {
+					return e, err
+				}
+			default:
+			}
+		}
 		e, ok, err := f.pollReply(ctx)
 		if ok || err != nil {
+			f.told = ok
 			return e, err
 		}
 		if f.ended {
@@ -194,7 +217,7 @@ func (f *ConversationFeed) open(ctx context.Context) (FeedEvent, error) {
 	}
 	m := running[f.id]
 	if m != nil {
-		if err := f.watch(ctx, m.ID); err != nil {
+		if err := f.follow(ctx, m.ID); err != nil {
 			return FeedEvent{}, err
 		}
 	}
@@ -203,8 +226,14 @@ func (f *ConversationFeed) open(ctx context.Context) (FeedEvent, error) {
 
 // pollReply takes what is new in the running reply.
 func (f *ConversationFeed) pollReply(ctx context.Context) (FeedEvent, bool, error) {
-	if f.replying == nil {
-		return FeedEvent{}, false, nil
+	for f.replying == nil {
+		if len(f.upcoming) == 0 {
+			return FeedEvent{}, false, nil
+		}
+		if err := f.watch(ctx, f.upcoming[0]); err != nil {
+			return FeedEvent{}, false, err
+		}
+		f.upcoming = f.upcoming[1:]
 	}
 	u, ok, err := f.replying.Poll(ctx)
 	if err != nil || !ok {
@@ -223,7 +252,7 @@ func (f *ConversationFeed) hear(ctx context.Context, fact event.Fact) (FeedEvent
 		f.deleted = true // The reply's end is told first.
 		return FeedEvent{}, false, nil
 	case event.ReplyStarted:
-		return FeedEvent{}, false, f.watch(ctx, fact.MessageID)
+		return FeedEvent{}, false, f.follow(ctx, fact.MessageID)
 	case event.MessageAdded:
 		found, err := f.service.Messages(ctx, f.userID, []pid.ID{fact.MessageID})
 		if err != nil || len(found) == 0 {
@@ -231,7 +260,7 @@ func (f *ConversationFeed) hear(ctx context.Context, fact event.Fact) (FeedEvent
 		}
 		m := found[0]
 		if m.Role == message.RoleASSISTANT {
-			if err := f.watch(ctx, m.ID); err != nil {
+			if err := f.follow(ctx, m.ID); err != nil {
 				return FeedEvent{}, false, err
 			}
 		}
@@ -240,12 +269,20 @@ func (f *ConversationFeed) hear(ctx context.Context, fact event.Fact) (FeedEvent
 	return f.service.conversationEvent(ctx, f.userID, fact)
 }
 
-// watch follows a reply from its beginning, unless it is being followed already.
-func (f *ConversationFeed) watch(ctx context.Context, id pid.ID) error {
-	if f.watched == id {
+// follow watches a reply from its beginning, after the one being watched, unless
+// it is or has been watched already.
+func (f *ConversationFeed) follow(ctx context.Context, id pid.ID) error {
+	switch {
+	case f.watched == id, slices.Contains(f.upcoming, id):
+		return nil
+	case f.replying != nil:
+		f.upcoming = append(f.upcoming, id)
 		return nil
 	}
-	f.unwatch()
+	return f.watch(ctx, id)
+}
+
+func (f *ConversationFeed) watch(ctx context.Context, id pid.ID) error {
 	v, err := f.service.replies.Attach(ctx, id, nil)
 	if ent.IsNotFound(err) {
 		return nil // Deleted meanwhile; the fact follows.

@@ -92,10 +92,15 @@ func (p problems) checkParameters(field string, q *reply.Parameters) {
 }
 
 func (p problems) checkFormat(field string, f *reply.ResponseFormat) {
-	if f.Type != reply.FormatJSONSchema {
+	switch f.Type {
+	case reply.FormatJSONSchema:
+	case reply.FormatText, reply.FormatJSONObject:
 		if f.Schema != "" || f.Name != "" {
 			p.add(field, "takes name and schema only with the type JSON_SCHEMA")
 		}
+		return
+	default:
+		p.add(field, "has an unknown type")
 		return
 	}
 	if !schemaNameForm.MatchString(f.Name) {
@@ -103,7 +108,7 @@ func (p problems) checkFormat(field string, f *reply.ResponseFormat) {
 	}
 	p.checkText(field+".schema", f.Schema, MaxSchemaBytes)
 	var object map[string]json.RawMessage
-	if err := json.Unmarshal([]byte(f.Schema), &object); err != nil {
+	if err := json.Unmarshal([]byte(f.Schema), &object); err != nil || object == nil {
 		p.add(field+".schema", "must be a JSON object as text")
 	}
 }

@@ -37,14 +37,22 @@ type Catalog struct {
 // List returns the models that may be used, the default marked. It returns
 // MODEL_UNAVAILABLE when the model server does not answer and nothing is cached.
 func (c *Catalog) List(ctx context.Context) ([]Model, error) {
+	models, err := c.list(ctx)
+	if err != nil && len(models) == 0 {
+		return nil, err
+	}
+	return models, nil
+}
+
+// list is List that also says, beside the models that are always there, that the
+// model server does not answer.
+func (c *Catalog) list(ctx context.Context) ([]Model, error) {
 	ids := c.Allowed
+	var unavailable error
 	if len(ids) == 0 && c.Source != nil {
 		var err error
 		if ids, err = c.Source.Models(ctx); err != nil {
-			if len(c.Always) == 0 {
-				return nil, &Error{Code: ModelUnavailable, Message: "The model server does not answer.", Err: err}
-			}
-			ids = nil
+			ids, unavailable = nil, &Error{Code: ModelUnavailable, Message: "The model server does not answer.", Err: err}
 		}
 	}
 	var models []Model
@@ -63,13 +71,14 @@ func (c *Catalog) List(ctx context.Context) ([]Model, error) {
 	case def != "":
 	case len(c.Allowed) > 0:
 		def = c.Allowed[0]
-	case len(models) == 1:
+	case unavailable != nil: // The built-in model does not step in for one that is down.
+	case len(models) == 1, len(models) > 0 && len(models) == len(c.Always):
 		def = models[0].ID
 	}
 	for i := range models {
 		models[i].Default = models[i].ID == def
 	}
-	return models, nil
+	return models, unavailable
 }
 
 // Resolve returns the model to use: the first of the wanted names that is set, or
@@ -87,16 +96,16 @@ func (c *Catalog) Resolve(ctx context.Context, wanted ...*string) (string, error
 	if want == "" && c.Default != "" && len(c.Allowed) == 0 {
 		return c.Default, nil // The operator's word stands without asking the model server.
 	}
-	models, err := c.List(ctx)
-	if err != nil {
-		return "", err
-	}
+	models, unavailable := c.list(ctx)
 	names := make([]string, 0, len(models))
 	for _, m := range models {
 		if m.ID == want || want == "" && m.Default {
 			return m.ID, nil
 		}
 		names = append(names, m.ID)
+	}
+	if unavailable != nil {
+		return "", unavailable
 	}
 	if want == "" {
 		return "", &Error{

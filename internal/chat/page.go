@@ -95,10 +95,14 @@ func ConversationCursor(lastMessageAt time.Time, id pid.ID) string {
 	return encodeCursor(fmt.Sprintf("c1 %d %s", lastMessageAt.UnixMicro(), id))
 }
 
+// maxCursorMicros is the end of the year 9999.
+const maxCursorMicros = 253_402_300_799_999_999
+
 func parseConversationCursor(field, s string) (time.Time, pid.ID, error) {
 	if rest, ok := strings.CutPrefix(decodeCursor(s), "c1 "); ok {
 		micros, id, _ := strings.Cut(rest, " ")
-		if n, err := strconv.ParseInt(micros, 10, 64); err == nil && pid.ID(id).Is(pid.Conversation) {
+		// Outside these bounds lie times that no database holds.
+		if n, err := strconv.ParseInt(micros, 10, 64); err == nil && n >= 0 && n <= maxCursorMicros && pid.ID(id).Is(pid.Conversation) {
 			return time.UnixMicro(n).UTC(), pid.ID(id), nil
 		}
 	}

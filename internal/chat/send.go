@@ -208,7 +208,7 @@ func (t *sendTx) write(ctx context.Context, tx *ent.Tx) error {
 			return fmt.Errorf("look up client key: %w", err)
 		}
 	}
-	now, err := t.store.Now(ctx)
+	now, err := t.store.NowTx(ctx, tx)
 	if err != nil {
 		return err
 	}
@@ -222,7 +222,10 @@ func (t *sendTx) write(ctx context.Context, tx *ent.Tx) error {
 	if err := t.insert(ctx, tx, c, head, now); err != nil {
 		return err
 	}
-	t.run, err = t.replies.Prepare(t.result.Reply)
+	// The engine gets a row of its own: it reads it from its goroutine while the
+	// caller unwraps and changes the one it was given.
+	row := *t.result.Reply
+	t.run, err = t.replies.Prepare(row.Unwrap())
 	if err != nil {
 		return &Error{Code: Unavailable, Message: "The server is shutting down. Send again.", Err: err}
 	}
@@ -287,6 +290,19 @@ func (t *sendTx) checkLimits(ctx context.Context, tx *ent.Tx, now time.Time) err
 	if running >= t.cfg.MaxRunning {
 		return rateLimited(fmt.Sprintf("At most %d replies may be written at once.", t.cfg.MaxRunning), time.Second)
 	}
+	if t.cfg.SendsPerMinute > 0 {
+		if err := t.checkRate(ctx, tx, now); err != nil {
+			return err
+		}
+	}
+	if t.cfg.TokensPerDay > 0 {
+		return t.checkTokens(ctx, tx, now)
+	}
+	return nil
+}
+
+// checkRate refuses more than so many sends in a minute.
+func (t *sendTx) checkRate(ctx context.Context, tx *ent.Tx, now time.Time) error {
 	recent, err := tx.Send.Query().
 		Where(send.UserID(t.userID), send.CreatedAtGT(now.Add(-time.Minute))).
 		Order(send.ByCreatedAt()).
@@ -299,15 +315,17 @@ func (t *sendTx) checkLimits(ctx context.Context, tx *ent.Tx, now time.Time) err
 		free := recent[n-t.cfg.SendsPerMinute].CreatedAt.Add(time.Minute).Sub(now)
 		return rateLimited(fmt.Sprintf("At most %d messages may be sent in a minute.", t.cfg.SendsPerMinute), free)
 	}
-	if t.cfg.TokensPerDay == 0 {
-		return nil
-	}
+	return nil
+}
+
+// checkTokens refuses when the tokens of the day are used up.
+func (t *sendTx) checkTokens(ctx context.Context, tx *ent.Tx, now time.Time) error {
 	day := now.Truncate(24 * time.Hour)
 	var used []struct {
 		Prompt     *int `sql:"prompt"`
 		Completion *int `sql:"completion"`
 	}
-	err = tx.Message.Query().
+	err := tx.Message.Query().
 		Where(message.UserID(t.userID), reply.Replies(), message.CreatedAtGTE(day)).
 		Aggregate(
 			ent.As(ent.Sum(message.FieldPromptTokens), "prompt"),

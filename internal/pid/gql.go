@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 )
 
 // Value implements driver.Valuer.
@@ -33,8 +34,14 @@ func (id ID) MarshalGQL(w io.Writer) {
 
 // UnmarshalGQL reads a GraphQL ID. Any text is taken: whether it names something
 // is decided where it is looked up, so that a malformed id, a random one and
-// another user's give the same answer.
+// another user's give the same answer. A NUL, which Postgres refuses in any text,
+// makes the zero ID, which names nothing either.
 func (id *ID) UnmarshalGQL(v any) error {
+	defer func() {
+		if strings.ContainsRune(string(*id), 0) {
+			*id = ""
+		}
+	}()
 	switch v := v.(type) {
 	case string:
 		*id = ID(v)

@@ -190,6 +190,10 @@ func (e *Engine) Prepare(row *ent.Message) (*Run, error) {
 		return nil, ErrStopping
 	}
 	r.ctx, r.cancel = context.WithCancelCause(viewer.AsUser(e.ctx, row.UserID))
+	if earlier := e.running[row.ID]; earlier != nil {
+		// This replica lost the reply and has claimed it again before it noticed.
+		earlier.cancel(errFenced)
+	}
 	e.running[row.ID] = r
 	e.runs.Add(1)
 	return r, nil

@@ -349,7 +349,9 @@ func TestFencedOwnerStops(t *testing.T) {
 		row := b.start("hi")
 		w := b.watch(row.ID, nil)
 		until(t, "text arrives", func() bool { return rebuild(t, "", w.seen()) == "old owner" })
-		s.Client().Message.UpdateOneID(row.ID).SetOwner(*dead()).SetAttempt(2).SetContent("new").ExecX(b.ctx)
+		other := dead()
+		s.Client().Replica.Create().SetID(*other).SetLeaseExpiresAt(time.Now().Add(time.Hour)).ExecX(viewer.AsSweep(t.Context()))
+		s.Client().Message.UpdateOneID(row.ID).SetOwner(*other).SetAttempt(2).SetContent("new").ExecX(b.ctx)
 		select {
 		case <-closed:
 		case <-time.After(deadline):
@@ -364,6 +366,33 @@ func TestFencedOwnerStops(t *testing.T) {
 			t.Errorf("the viewer ends with %q, want the new owner's text", got)
 		}
 	})
+}
+
+// A replica that lost a reply, and claims it again before it has noticed, runs it
+// once only.
+func TestClaimedBackFromTheDead(t *testing.T) {
+	t.Parallel()
+	var running, most atomic.Int32
+	up := script(func(ctx context.Context, _ reply.Request, out reply.Output) (reply.Result, error) {
+		most.Store(max(most.Load(), running.Add(1)))
+		defer running.Add(-1)
+		if err := out.Text("text"); err != nil {
+			return reply.Result{}, err
+		}
+		<-ctx.Done()
+		return reply.Result{}, context.Cause(ctx)
+	})
+	b := newBundle(t, storetest.SQLite(t), reply.Config{Lease: 90 * time.Millisecond}, up)
+	row := b.start("hi")
+	until(t, "it runs", func() bool { return running.Load() == 1 })
+	b.store.Client().Message.UpdateOneID(row.ID).SetOwner(*dead()).SetAttempt(2).ExecX(b.ctx)
+	until(t, "it is claimed back", func() bool { return b.row(row.ID).Attempt == 3 })
+	until(t, "one run is left", func() bool { return running.Load() == 1 })
+	if err := b.engine.RequestStop(b.ctx, row.ID); err != nil {
+		t.Fatal(err)
+	}
+	b.wants(row.ID, message.StatusSTOPPED, "text", "")
+	until(t, "none is left", func() bool { return running.Load() == 0 })
 }
 
 // A row that this replica owns and does not run (the answer to its commit was

@@ -44,7 +44,9 @@ func migrateFrom(ctx context.Context, cfg Config, files fs.FS) (applied int, err
 	if name == dialect.SQLite {
 		folder, kind = "migrations/sqlite", goose.DialectSQLite3
 	} else {
-		locker, err := lock.NewPostgresSessionLocker()
+		// Asked for again every second, not goose's five: replicas start one after the
+		// other here.
+		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, uint64(migrationTimeout/time.Second)))
 		if err != nil {
 			return 0, err
 		}

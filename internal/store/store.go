@@ -121,6 +121,9 @@ func (s *Store) InTx(ctx context.Context, fn func(tx *ent.Tx) error) (err error)
 		return err
 	}
 	if err := tx.Commit(); err != nil {
+		if errors.Is(err, sql.ErrTxDone) && ctx.Err() != nil {
+			err = ctx.Err() // database/sql has rolled back by itself, a moment earlier.
+		}
 		return fmt.Errorf("commit: %w", err)
 	}
 	committed = true
@@ -148,6 +151,27 @@ func (s *Store) Now(ctx context.Context) (time.Time, error) {
 	}
 	var now time.Time
 	if err := s.read.QueryRowContext(ctx, "SELECT now()").Scan(&now); err != nil {
+		return time.Time{}, fmt.Errorf("read clock: %w", err)
+	}
+	return now.UTC(), nil
+}
+
+// NowTx is Now for use within a transaction. It takes no second connection: as
+// many transactions as the pool has connections would wait for one for ever.
+func (s *Store) NowTx(ctx context.Context, tx *ent.Tx) (now time.Time, err error) {
+	if s.dialect != dialect.Postgres {
+		return s.Now(ctx)
+	}
+	// Not now(), which stands still at the transaction's start.
+	rows, err := tx.QueryContext(ctx, "SELECT clock_timestamp()")
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read clock: %w", err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	if rows.Next() {
+		err = rows.Scan(&now)
+	}
+	if err = errors.Join(err, rows.Err()); err != nil {
 		return time.Time{}, fmt.Errorf("read clock: %w", err)
 	}
 	return now.UTC(), nil

@@ -110,7 +110,7 @@ func (eventStream) Supports(r *http.Request) bool {
 func (s *Server) serveStream(ctx context.Context, w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithCancelCause(withStreaming(ctx))
 	defer cancel(nil)
-	st := &stream{ResponseWriter: w, control: http.NewResponseController(w), ctx: ctx, cancel: cancel}
+	st := &stream{ResponseWriter: w, control: http.NewResponseController(w), wait: s.wait.write, ctx: ctx, cancel: cancel}
 	s.mu.Lock()
 	if s.stopping {
 		s.mu.Unlock()
@@ -130,6 +130,8 @@ func (s *Server) serveStream(ctx context.Context, w http.ResponseWriter, r *http
 		// A clean end would look like the end of the reply.
 		panic(http.ErrAbortHandler)
 	}
+	// The connection may serve more. If it is broken, that shows by itself.
+	_ = st.control.SetWriteDeadline(time.Time{})
 }
 
 // stream is a response whose writes have a deadline and stop when its context
@@ -137,6 +139,7 @@ func (s *Server) serveStream(ctx context.Context, w http.ResponseWriter, r *http
 type stream struct {
 	http.ResponseWriter
 	control *http.ResponseController
+	wait    time.Duration
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
 }
@@ -145,6 +148,11 @@ type stream struct {
 func (st *stream) Write(b []byte) (int, error) {
 	if st.ctx.Err() != nil {
 		return 0, context.Cause(st.ctx)
+	}
+	// More than a buffer goes out at once, and the last deadline may have passed
+	// while there was nothing to say.
+	if err := st.control.SetWriteDeadline(time.Now().Add(st.wait)); err != nil {
+		return 0, err
 	}
 	return st.ResponseWriter.Write(b)
 }
@@ -155,7 +163,7 @@ func (st *stream) Flush() {
 	if st.ctx.Err() != nil {
 		return
 	}
-	err := st.control.SetWriteDeadline(time.Now().Add(writeTimeout))
+	err := st.control.SetWriteDeadline(time.Now().Add(st.wait))
 	if err == nil {
 		err = st.control.Flush()
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -78,13 +79,13 @@ func (s *Server) initSocket(ctx context.Context, payload transport.InitPayload) 
 // tokenOf finds the token where clients put it: at the top of the payload or in
 // its headers, with or without the scheme.
 func tokenOf(payload map[string]any) string {
-	for _, key := range []string{"Authorization", "authorization"} {
+	for _, key := range []string{"Authorization", "authorization", "token"} {
 		if text, ok := payload[key].(string); ok {
-			return bearer(text)
+			if strings.Contains(text, " ") {
+				return bearer(text)
+			}
+			return text
 		}
-	}
-	if text, ok := payload["token"].(string); ok {
-		return text
 	}
 	if headers, ok := payload["headers"].(map[string]any); ok {
 		return tokenOf(headers)
@@ -106,11 +107,15 @@ func (u upgrader) Accept(w http.ResponseWriter, r *http.Request, options transpo
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
-	c := &socket{conn: conn, ctx: ctx, cancel: cancel, token: ctx}
+	c := &socket{conn: conn, wait: u.server.wait, ctx: ctx, cancel: cancel, token: ctx}
 	r.Context().Value(holderKey{}).(*socketHolder).socket = c
 	u.server.mu.Lock()
 	u.server.sockets[c] = struct{}{}
+	stopping := u.server.stopping
 	u.server.mu.Unlock()
+	if stopping {
+		go c.end(closeRestart, "restarting") // Close has not seen this one.
+	}
 	go c.ping()
 	return c, nil
 }
@@ -119,6 +124,7 @@ func (u upgrader) Accept(w http.ResponseWriter, r *http.Request, options transpo
 // is let go instead of holding its goroutines for ever.
 type socket struct {
 	conn *websocket.Conn
+	wait patience
 	// ctx ends when the socket does.
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -151,7 +157,7 @@ func (c *socket) WriteJSON(v any) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(c.ctx, writeTimeout)
+	ctx, cancel := context.WithTimeout(c.ctx, c.wait.write)
 	defer cancel()
 	return c.conn.Write(ctx, websocket.MessageText, data)
 }
@@ -169,19 +175,29 @@ func (c *socket) WriteClose(code int, reason string) error {
 	case reason == "connection initialisation timeout":
 		status = closeNoInit
 	}
-	go c.end(status, reason) // The closing handshake may take seconds.
+	if c.claimEnd() {
+		go c.close(status, reason) // The closing handshake may take seconds.
+	}
 	return nil
 }
 
-// end closes the socket. Only the first call has an effect.
+// end closes the socket. Only the first end, of whatever kind, has an effect.
 func (c *socket) end(code websocket.StatusCode, reason string) {
-	c.mu.Lock()
-	again := c.closed
-	c.closed = true
-	c.mu.Unlock()
-	if again {
-		return
+	if c.claimEnd() {
+		c.close(code, reason)
 	}
+}
+
+// claimEnd reports whether the caller is the one who closes the socket.
+func (c *socket) claimEnd() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	first := !c.closed
+	c.closed = true
+	return first
+}
+
+func (c *socket) close(code websocket.StatusCode, reason string) {
 	// The error says that the peer has gone already.
 	_ = c.conn.Close(code, reason)
 	c.cancel()
@@ -199,7 +215,7 @@ func (c *socket) SetReadLimit(limit int64) { c.conn.SetReadLimit(limit) }
 // ping finds peers that are gone without a word. Control frames are answered by
 // every client by itself; a ping message of the protocol breaks some.
 func (c *socket) ping() {
-	tick := time.NewTicker(pingInterval)
+	tick := time.NewTicker(c.wait.ping)
 	defer tick.Stop()
 	for {
 		select {
@@ -207,7 +223,7 @@ func (c *socket) ping() {
 			return
 		case <-tick.C:
 		}
-		ctx, cancel := context.WithTimeout(c.ctx, pongTimeout)
+		ctx, cancel := context.WithTimeout(c.ctx, c.wait.pong)
 		err := c.conn.Ping(ctx)
 		cancel()
 		if err != nil {

@@ -23,6 +23,7 @@ import (
 	"github.com/99designs/gqlgen/graphql/handler/transport"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+	"github.com/vektah/gqlparser/v2/validator/rules"
 )
 
 // The limits of a request.
@@ -30,13 +31,25 @@ const (
 	maxBody        = 1 << 20
 	maxTokens      = 2000
 	cachedQueries  = 500
-	initTimeout    = 10 * time.Second
-	pingInterval   = 20 * time.Second
-	pongTimeout    = 10 * time.Second
-	writeTimeout   = 5 * time.Second
-	sseInterval    = 12 * time.Second
 	maxSocketFrame = 1 << 20
 )
+
+// patience is how long the server waits for clients.
+type patience struct {
+	init  time.Duration // for connection_init
+	ping  time.Duration // between two pings of a socket
+	pong  time.Duration // for the answer to a ping
+	write time.Duration // for a client to take one message or event
+	sse   time.Duration // between two comments that keep a stream open
+}
+
+var defaultPatience = patience{
+	init:  10 * time.Second,
+	ping:  20 * time.Second,
+	pong:  10 * time.Second,
+	write: 5 * time.Second,
+	sse:   12 * time.Second,
+}
 
 // Config is what a Server needs. All but AllowedHost is required.
 type Config struct {
@@ -64,6 +77,7 @@ var ErrForbidden = errors.New("the token is not good")
 // Server serves GraphQL. It is safe for concurrent use.
 type Server struct {
 	cfg     Config
+	wait    patience
 	handler *handler.Server
 
 	// mu guards the fields below.
@@ -74,13 +88,16 @@ type Server struct {
 }
 
 // New returns a server. It panics when a required field is missing.
-func New(cfg Config) *Server {
+func New(cfg Config) *Server { return newServer(cfg, defaultPatience) }
+
+func newServer(cfg Config, wait patience) *Server {
 	if cfg.Schema == nil || cfg.ErrorPresenter == nil || cfg.Recover == nil || cfg.Operations == nil ||
 		cfg.Authenticate == nil || cfg.AllowedOrigin == nil || cfg.Log == nil {
 		panic("transport: incomplete Config")
 	}
 	s := &Server{
 		cfg:     cfg,
+		wait:    wait,
 		sockets: make(map[*socket]struct{}),
 		streams: make(map[*stream]struct{}),
 	}
@@ -89,16 +106,19 @@ func New(cfg Config) *Server {
 	h.AddTransport(transport.Websocket{
 		Implementation:   upgrader{s},
 		InitFunc:         s.initSocket,
-		InitTimeout:      initTimeout,
+		InitTimeout:      wait.init,
 		PayloadReadLimit: &limit,
 	})
-	h.AddTransport(eventStream{transport.SSE{KeepAlivePingInterval: sseInterval}})
+	h.AddTransport(eventStream{transport.SSE{KeepAlivePingInterval: wait.sse}})
 	h.AddTransport(transport.POST{})
 	h.SetQueryCache(lru.New[*ast.QueryDocument](cachedQueries))
 	h.SetParserTokenLimit(maxTokens)
 	h.SetErrorPresenter(cfg.ErrorPresenter)
 	h.SetRecoverFunc(cfg.Recover)
 	h.SetDisableSuggestion(!cfg.Development)
+	if !cfg.Development {
+		h.SetValidationRulesFn(rulesWithoutSuggestions)
+	}
 	if cfg.Development {
 		h.Use(extension.Introspection{})
 	}
@@ -106,6 +126,16 @@ func New(cfg Config) *Server {
 	h.AroundOperations(cfg.Operations)
 	s.handler = h
 	return s
+}
+
+// rulesWithoutSuggestions are the rules a document is checked by. gqlgen's switch
+// leaves suggestions in the errors of three of them.
+func rulesWithoutSuggestions() *rules.Rules {
+	r := rules.NewDefaultRules()
+	r.ReplaceRule(rules.KnownArgumentNamesRule.Name, rules.KnownArgumentNamesRuleWithoutSuggestions.RuleFunc)
+	r.ReplaceRule(rules.KnownTypeNamesRule.Name, rules.KnownTypeNamesRuleWithoutSuggestions.RuleFunc)
+	r.ReplaceRule(rules.ValuesOfCorrectTypeRule.Name, rules.ValuesOfCorrectTypeRuleWithoutSuggestions.RuleFunc)
+	return r
 }
 
 // ServeHTTP implements http.Handler.
@@ -120,9 +150,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	switch {
-	case r.Header.Get("Upgrade") != "":
+	case r.Method == http.MethodGet && strings.EqualFold(r.Header.Get("Upgrade"), "websocket"):
 		s.serveSocket(w, r)
 	case r.Method == http.MethodPost:
+		r.Header.Del("Upgrade") // Some clients offer HTTP/2 with it, and gqlgen would take it for a WebSocket.
 		s.servePost(w, r)
 	default:
 		w.Header().Set("Allow", "POST, OPTIONS")
@@ -202,8 +233,10 @@ func refuseStreamOverPOST(ctx context.Context, next graphql.OperationHandler) gr
 	if op == nil || op.Operation != ast.Subscription || streaming(ctx) {
 		return next(ctx)
 	}
-	return graphql.OneShot(graphql.ErrorResponse(ctx,
-		"A subscription needs a WebSocket (graphql-transport-ws) or a POST with Accept: text/event-stream."))
+	return graphql.OneShot(&graphql.Response{Errors: gqlerror.List{{
+		Message:    "A subscription needs a WebSocket (graphql-transport-ws) or a POST with Accept: text/event-stream.",
+		Extensions: map[string]any{"code": "BAD_REQUEST"},
+	}}})
 }
 
 type streamingKey struct{}

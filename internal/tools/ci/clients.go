@@ -109,7 +109,9 @@ func (r *run) test(ctx context.Context, p project, database string) error {
 	}
 	cmd := command(ctx, "npm", "test", "--silent")
 	cmd.Dir = p.dir
-	cmd.Env = withEnv("PARLEY_URL="+s.url, "PARLEY_DATABASE="+database, "PARLEY_BINARY="+r.binary())
+	// Tests that start servers of their own make their own databases.
+	cmd.Env = withEnv("PARLEY_URL="+s.url, "PARLEY_DATABASE="+database, "PARLEY_BINARY="+r.binary(),
+		testPostgres+"="+os.Getenv(testPostgres))
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	testErr := cmd.Run()

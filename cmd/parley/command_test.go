@@ -1,0 +1,154 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"parley/graph"
+)
+
+// runInside runs a command that ends by itself in this process.
+func runInside(t *testing.T, environ []string, args ...string) (stdout string, err error) {
+	t.Helper()
+	var out, log bytes.Buffer
+	err = run(t.Context(), args, environ, strings.NewReader(""), &out, &log)
+	return out.String(), err
+}
+
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	// Help must be there above all when the configuration is wrong.
+	for _, arg := range []string{"help", "--help", "-h"} {
+		got, err := runInside(t, []string{"PARLEY_MODE=wrong"}, arg)
+		if err != nil {
+			t.Fatalf("parley %s: %v", arg, err)
+		}
+		for _, v := range variables {
+			if !strings.Contains(got, "\n  "+v.name+"\n") || !strings.Contains(got, "example: "+v.name+"=") {
+				t.Errorf("parley %s does not explain %s", arg, v.name)
+			}
+		}
+		for _, command := range []string{"serve", "migrate", "user add", "user list", "user passwd", "user disable", "user enable", "schema", "version"} {
+			if !strings.Contains(got, command) {
+				t.Errorf("parley %s does not name the command %s", arg, command)
+			}
+		}
+	}
+}
+
+func TestVersionCommand(t *testing.T) {
+	t.Parallel()
+	for _, arg := range []string{"version", "--version"} {
+		got := command(t, nil, "", arg)
+		if got.code != 0 || !strings.HasPrefix(got.stdout, "parley ") || strings.TrimSpace(strings.TrimPrefix(got.stdout, "parley ")) == "" {
+			t.Errorf("parley %s = %+v, want parley and a version", arg, got)
+		}
+	}
+}
+
+func TestSchemaCommand(t *testing.T) {
+	t.Parallel()
+	got, err := runInside(t, nil, "schema")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(got, graph.SDL()); diff != "" {
+		t.Errorf("parley schema (-got +want):\n%s", diff)
+	}
+	for _, want := range []string{"type Query", "type Mutation", "type Subscription", "sendMessage("} {
+		if !strings.Contains(got, want) {
+			t.Errorf("parley schema lacks %q", want)
+		}
+	}
+}
+
+func TestMigrateCommand(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(t *testing.T, environ []string) {
+		got, err := runInside(t, environ, "migrate")
+		if err != nil || !strings.HasSuffix(got, " migrations applied\n") || strings.HasPrefix(got, "0 ") {
+			t.Errorf("the first parley migrate = %q, %v, want some migrations", got, err)
+		}
+		got, err = runInside(t, environ, "migrate")
+		if err != nil || got != "0 migrations applied\n" {
+			t.Errorf("the second parley migrate = %q, %v, want none", got, err)
+		}
+	})
+}
+
+func TestUsageErrors(t *testing.T) {
+	t.Parallel()
+	environ := sqliteEnviron(t)
+	for _, args := range [][]string{
+		{"frobnicate"}, {"serve", "now"}, {"migrate", "now"}, {"--port", "80"},
+		{"user"}, {"user", "add"}, {"user", "frobnicate", "ada@example.com"}, {"user", "list", "ada@example.com"},
+		{"user", "add", "ada@example.com", "eve@example.com"},
+		// A password must not be where ps shows it.
+		{"user", "add", "ada@example.com", "--password", testPassword},
+	} {
+		_, err := runInside(t, environ, args...)
+		var usage usageError
+		if !errors.As(err, &usage) || !strings.Contains(err.Error(), "parley --help") {
+			t.Errorf("parley %v = %v, want a usage error that names --help", args, err)
+		}
+		if err != nil && strings.Contains(err.Error(), testPassword) {
+			t.Errorf("parley %v repeats the password: %v", args, err)
+		}
+	}
+	got := command(t, environ, "", "frobnicate")
+	if got.code != 2 || got.stdout != "" || !strings.HasPrefix(got.stderr, `parley: there is no command "frobnicate"`) {
+		t.Errorf("parley frobnicate = %+v, want status 2 and an error", got)
+	}
+}
+
+func TestRefusedStarts(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = taken.Close() })
+	other := sqliteEnviron(t)
+	inUse := startInside(t, other...)
+
+	tests := []struct {
+		name    string
+		environ []string
+		want    []string
+	}{
+		{"an address in use", []string{"PARLEY_ADDR=" + taken.Addr().String(), "PARLEY_DATA_DIR=" + t.TempDir()}, []string{"PARLEY_ADDR", taken.Addr().String()}},
+		{"an address of another machine", []string{"PARLEY_ADDR=192.0.2.1:80", "PARLEY_DATA_DIR=" + t.TempDir()}, []string{"PARLEY_ADDR", "192.0.2.1:80"}},
+		{"a data folder in use", other, []string{"PARLEY_DATA_DIR", "in use by another parley"}},
+		{"an unknown variable", append(sqliteEnviron(t), "PARLEY_ADRR=x"), []string{"PARLEY_ADRR", "did you mean PARLEY_ADDR?"}},
+		{"two wrong variables", append(sqliteEnviron(t), "PARLEY_LEASE=1h", "PARLEY_LOG=xml"), []string{"PARLEY_LEASE", "PARLEY_LOG"}},
+		{"NATS", append(sqliteEnviron(t), "PARLEY_NATS_URL=nats://u:"+testPassword+"@h"), []string{"PARLEY_NATS_URL"}},
+		{"a Postgres that is not there", append(sqliteEnviron(t), "PARLEY_DATABASE_URL=postgres://u:hunter2hunter2@127.0.0.1:1/d"), []string{"PARLEY_DATABASE_URL", "connection refused"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			got := command(t, test.environ, "")
+			if got.code != 1 || got.stdout != "" {
+				t.Errorf("got %+v, want status 1 and nothing on standard output", got)
+			}
+			for _, want := range test.want {
+				if !strings.Contains(got.stderr, want) {
+					t.Errorf("got the error %q, want %q in it", got.stderr, want)
+				}
+			}
+			if strings.Contains(got.stderr, "canary") || strings.Contains(got.stderr, "hunter2") {
+				t.Errorf("got the error %q with a password in it", got.stderr)
+			}
+		})
+	}
+	t.Cleanup(func() {
+		if status := inUse.status(t, "/readyz"); status != 200 {
+			t.Errorf("the server whose folder was wanted answers %d, want 200", status)
+		}
+	})
+}

@@ -1,0 +1,231 @@
+package graph_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql/executor"
+	"go.uber.org/goleak"
+
+	"parley/graph"
+	"parley/internal/auth"
+	"parley/internal/bus"
+	"parley/internal/chat"
+	"parley/internal/pid"
+	"parley/internal/reply"
+	"parley/internal/store"
+	"parley/internal/store/storetest"
+	"parley/internal/transport"
+	"parley/internal/upstream"
+	"parley/internal/upstream/upstreamtest"
+	"parley/internal/viewer"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	password = "correct horse 7 battery"
+	// patience bounds waits that should take no time at all.
+	patience = 30 * time.Second
+	// The models: one behind a real HTTP server, one that writes what the test says.
+	modelServer = "test"
+	modelPieces = "pieces"
+)
+
+// logBuffer keeps what was logged.
+type logBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+// options change what setup builds.
+type options struct {
+	chat    chat.Config
+	auth    func(*auth.Config)
+	catalog *chat.Catalog
+	// production switches introspection and suggestions off.
+	production bool
+}
+
+// bundle is the whole server below cmd, wired as cmd/parley does it.
+type bundle struct {
+	t       testing.TB
+	store   *store.Store
+	faults  *faults
+	bus     *bus.Local
+	auth    *auth.Service
+	replies *reply.Engine
+	chat    *chat.Service
+	model   *upstreamtest.Server
+	pieces  *pieceModel
+	graphql *transport.Server
+	exec    *executor.Executor
+	url     string
+	log     *logBuffer
+}
+
+func setup(t testing.TB, db *store.Store, o options) *bundle {
+	t.Helper()
+	b := &bundle{
+		t: t, store: db, faults: newFaults(db.Client()), bus: bus.NewLocal(),
+		model: upstreamtest.New(), pieces: newPieceModel(), log: &logBuffer{},
+	}
+	log := slog.New(slog.NewJSONHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	cfg := auth.Config{
+		Issuer: "https://parley.test", Audience: "parley", SignUpOpen: true,
+		Hash:   auth.HashCost{MemoryKiB: 8, Passes: 1, Lanes: 1},
+		Limits: auth.Limits{SignInBurst: -1, SignUpsPerHour: -1, RefreshesPerHour: -1, FreeFailures: -1, FailuresPerHour: -1},
+	}
+	if o.auth != nil {
+		o.auth(&cfg)
+	}
+	var err error
+	if b.auth, err = auth.New(cfg, db, b.bus, auth.GenerateKeyring(), log); err != nil {
+		t.Fatal(err)
+	}
+	client, err := upstream.NewInProcess(b.model, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	router := upstream.Router{Models: map[string]reply.Upstream{modelServer: client, modelPieces: b.pieces}}
+	b.replies = reply.New(reply.Config{Address: "test", SoleReplica: true}, db, router, b.bus, log)
+	if o.catalog == nil {
+		o.catalog = &chat.Catalog{Allowed: []string{modelServer, modelPieces}}
+	}
+	if o.chat.MaxRunning == 0 {
+		o.chat.MaxRunning = 1000
+	}
+	if o.chat.SendsPerMinute == 0 {
+		o.chat.SendsPerMinute = 100_000
+	}
+	b.chat = chat.New(o.chat, db, b.replies, o.catalog, b.bus, log)
+	resolver := &graph.Resolver{Accounts: b.auth, Chat: b.chat, Replies: b.replies, Log: log}
+	b.graphql = transport.New(transport.Config{
+		Schema:         graph.NewSchema(resolver),
+		ErrorPresenter: graph.ErrorPresenter(log),
+		Recover:        graph.Recover(log),
+		Operations:     resolver.WithBatches,
+		Authenticate:   b.authenticate,
+		AllowedOrigin:  func(string) bool { return false },
+		Development:    !o.production,
+		Log:            log,
+	})
+	b.exec = executor.New(graph.NewSchema(resolver))
+	b.exec.SetErrorPresenter(graph.ErrorPresenter(log))
+	b.exec.SetRecoverFunc(graph.Recover(log))
+	b.exec.AroundOperations(resolver.WithBatches)
+
+	if err := b.auth.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.replies.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	web := httptest.NewServer(b.graphql)
+	b.url = web.URL
+	t.Cleanup(func() {
+		b.faults.off()
+		b.graphql.Close()
+		b.model.Close()
+		b.pieces.close()
+		web.CloseClientConnections()
+		web.Close()
+		now, cancel := context.WithCancel(context.Background())
+		cancel()
+		b.replies.Stop(now)
+		b.auth.Stop()
+		client.Close()
+		for _, secret := range []string{password, "prt.", "eyJ"} {
+			if strings.Contains(b.log.String(), secret) {
+				t.Errorf("the log contains %q", secret)
+			}
+		}
+	})
+	return b
+}
+
+// onSQLite is setup for tests in which the kind of database does not matter.
+func onSQLite(t testing.TB) *bundle {
+	t.Helper()
+	return setup(t, storetest.SQLite(t), options{})
+}
+
+// each runs the test on both databases.
+func each(t *testing.T, test func(t *testing.T, b *bundle)) {
+	t.Helper()
+	storetest.Each(t, func(t *testing.T, db *store.Store) { test(t, setup(t, db, options{})) })
+}
+
+// authenticate is what cmd/parley does.
+func (b *bundle) authenticate(ctx context.Context, token string) (context.Context, func(), error) {
+	if token == "" {
+		return ctx, func() {}, nil
+	}
+	p, err := b.auth.Authenticate(ctx, token)
+	var refused *auth.Error
+	if errors.As(err, &refused) && refused.Code == auth.CodeUnauthenticated {
+		return ctx, nil, transport.ErrForbidden
+	}
+	if err != nil {
+		return ctx, nil, err
+	}
+	ctx, end := b.auth.Bind(ctx, p)
+	return viewer.AsUser(auth.WithPrincipal(ctx, p), p.UserID), end, nil
+}
+
+// person is somebody who has signed up.
+type person struct {
+	id             pid.ID
+	email          string
+	token, refresh string
+}
+
+var nobody = person{}
+
+func (b *bundle) signUp(name string) person {
+	b.t.Helper()
+	p := person{email: name + "@example.org"}
+	tokens, err := b.auth.SignUp(b.t.Context(), auth.SignUpInput{Email: p.email, Password: password, Name: name})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	p.id, p.token, p.refresh = tokens.User.ID, tokens.AccessToken, tokens.RefreshToken
+	return p
+}
+
+// as is the context of the person's requests.
+func (b *bundle) as(p person) context.Context { return viewer.AsUser(b.t.Context(), p.id) }
+
+// eventually waits for something that another goroutine brings about.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.After(patience)
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("it did not happen: %s", what)
+		}
+	}
+}

@@ -1,0 +1,268 @@
+package chat_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"parley/ent"
+	"parley/ent/message"
+	"parley/internal/bus"
+	"parley/internal/chat"
+	"parley/internal/pid"
+	"parley/internal/reply"
+	"parley/internal/store"
+	"parley/internal/store/storetest"
+	"parley/internal/upstream"
+	"parley/internal/upstream/upstreamtest"
+	"parley/internal/viewer"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// bundle is a whole server without its transport: database, model server, engine.
+type bundle struct {
+	store    *store.Store
+	upstream *upstreamtest.Server
+	bus      *bus.Local
+	engine   *reply.Engine
+	catalog  *chat.Catalog
+	*chat.Service
+}
+
+// person is a user and the context in which that user asks.
+type person struct {
+	id  pid.ID
+	ctx context.Context
+}
+
+// each runs the test on both databases. Limits that cfg leaves out are wide.
+func each(t *testing.T, cfg chat.Config, test func(t *testing.T, b *bundle)) {
+	t.Helper()
+	storetest.Each(t, func(t *testing.T, s *store.Store) { test(t, setup(t, s, cfg)) })
+}
+
+func setup(t testing.TB, s *store.Store, cfg chat.Config) *bundle {
+	t.Helper()
+	if cfg.MaxRunning == 0 {
+		cfg.MaxRunning = 1000
+	}
+	if cfg.SendsPerMinute == 0 {
+		cfg.SendsPerMinute = 100_000
+	}
+	b := &bundle{store: s, bus: bus.NewLocal()}
+	var url string
+	b.upstream, url = upstreamtest.Start(t)
+	log := slog.New(slog.DiscardHandler)
+	client, err := upstream.New(upstream.Config{BaseURL: url, MaxRetries: -1}, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	b.engine = reply.New(reply.Config{}, s, client, b.bus, log)
+	if err := b.engine.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ended, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+		cancel() // Whatever still runs is released.
+		b.engine.Stop(ended)
+		if n := b.bus.Listeners(); n != 0 {
+			t.Errorf("%d listeners are left on the bus, want none", n)
+		}
+	})
+	b.catalog = &chat.Catalog{Allowed: []string{"test", "other"}}
+	b.Service = chat.New(cfg, s, b.engine, b.catalog, b.bus, log)
+	return b
+}
+
+func (b *bundle) user(t testing.TB) person {
+	t.Helper()
+	u, err := b.store.Client().User.Create().Save(viewer.AsAdmin(t.Context()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return person{u.ID, viewer.AsUser(t.Context(), u.ID)}
+}
+
+// send sends and fails the test when it is refused.
+func (b *bundle) send(t testing.TB, u person, in chat.SendInput) chat.SendResult {
+	t.Helper()
+	r, err := b.SendMessage(u.ctx, u.id, in)
+	if err != nil {
+		t.Fatalf("send %.40q: %v", in.Content, err)
+	}
+	return r
+}
+
+// ask sends, waits for the reply and fails the test when it is not complete.
+func (b *bundle) ask(t testing.TB, u person, conversation *pid.ID, content string) chat.SendResult {
+	t.Helper()
+	r := b.send(t, u, chat.SendInput{ConversationID: conversation, Content: content, Wait: true})
+	if r.Reply.Status != message.StatusCOMPLETED {
+		t.Fatalf("reply to %.40q: got %s, %v, want COMPLETED", content, r.Reply.Status, deref(r.Reply.ErrorCode))
+	}
+	return r
+}
+
+// running starts a reply that hangs after some text, and returns when the text has
+// arrived.
+func (b *bundle) running(t testing.TB, u person, conversation *pid.ID, text string) chat.SendResult {
+	t.Helper()
+	b.upstream.Next(upstreamtest.Then(text, upstreamtest.Hang))
+	r := b.send(t, u, chat.SendInput{ConversationID: conversation, Content: "go on"})
+	eventually(t, "the live text", func() bool {
+		m, err := b.Messages(u.ctx, u.id, []pid.ID{r.Reply.ID})
+		return err == nil && len(m) == 1 && m[0].Content == text
+	})
+	return r
+}
+
+// row reads a message's row, without the live text.
+func (b *bundle) row(t testing.TB, u person, id pid.ID) *ent.Message {
+	t.Helper()
+	m, err := b.store.Client().Message.Query().Where(message.ID(id)).Only(u.ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// final waits until a reply's row is final.
+func (b *bundle) final(t testing.TB, u person, id pid.ID) *ent.Message {
+	t.Helper()
+	var m *ent.Message
+	eventually(t, "the end of the reply", func() bool {
+		m = b.row(t, u, id)
+		return reply.IsFinal(m.Status)
+	})
+	return m
+}
+
+// line reads all rows of a conversation in index order.
+func (b *bundle) line(t testing.TB, u person, id pid.ID) []*ent.Message {
+	t.Helper()
+	rows, err := b.store.Client().Message.Query().Where(message.ConversationID(id)).Order(message.ByIndex()).All(u.ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rows
+}
+
+// wantLine fails unless the indexes of a conversation are 0,1,2,….
+func (b *bundle) wantLine(t testing.TB, u person, id pid.ID, n int) {
+	t.Helper()
+	rows := b.line(t, u, id)
+	var got []int
+	for i, m := range rows {
+		got = append(got, m.Index)
+		switch {
+		case i == 0 && (m.ParentID != nil || m.Role != message.RoleSYSTEM):
+			t.Errorf("message 0 is %s with parent %v, want SYSTEM without one", m.Role, m.ParentID)
+		case i > 0 && (m.ParentID == nil || *m.ParentID != rows[i-1].ID):
+			t.Errorf("message %d does not follow the one before it", i)
+		}
+	}
+	want := make([]int, n)
+	for i := range want {
+		want[i] = i
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got indexes %v, want 0 to %d", got, n-1)
+	}
+	c, err := b.Conversations(u.ctx, u.id, []pid.ID{id})
+	if err != nil || len(c) != 1 || c[0].HeadID != rows[len(rows)-1].ID {
+		t.Errorf("got %v, %v, want the last message as the head", c, err)
+	}
+}
+
+// counts is how many rows each table has.
+func (b *bundle) counts(t testing.TB) map[string]int {
+	t.Helper()
+	sweep, admin := viewer.AsSweep(t.Context()), viewer.AsAdmin(t.Context())
+	c := b.store.Client()
+	return map[string]int{
+		"users": c.User.Query().CountX(admin), "auth sessions": c.AuthSession.Query().CountX(admin),
+		"conversations": c.Conversation.Query().CountX(sweep), "messages": c.Message.Query().CountX(sweep),
+		"sends": c.Send.Query().CountX(sweep), "replicas": c.Replica.Query().CountX(sweep),
+		"throttles": c.AuthThrottle.Query().CountX(viewer.AsSignIn(t.Context())),
+	}
+}
+
+// refused fails unless err has the code, and returns its extras.
+func refused(t testing.TB, err error, code chat.Code) map[string]any {
+	t.Helper()
+	var e *chat.Error
+	if !errors.As(err, &e) {
+		t.Errorf("got error %v, want %s", err, code)
+		return nil
+	}
+	if e.Code != code || e.Message == "" {
+		t.Errorf("got %s (%s), want %s with a message", e.Code, e.Message, code)
+	}
+	return e.Extras
+}
+
+// unchanged runs something that must be refused, and checks that no table grew and
+// no model was called.
+func (b *bundle) unchanged(t testing.TB, code chat.Code, try func() error) map[string]any {
+	t.Helper()
+	before, calls := b.counts(t), len(b.upstream.Requests())
+	extras := refused(t, try(), code)
+	if diff := cmp.Diff(before, b.counts(t)); diff != "" {
+		t.Errorf("a refused request changed the number of rows (-before +after):\n%s", diff)
+	}
+	if n := len(b.upstream.Requests()); n != calls {
+		t.Errorf("a refused request called the model %d times", n-calls)
+	}
+	return extras
+}
+
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	limit := time.NewTimer(30 * time.Second)
+	defer limit.Stop()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-limit.C:
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+// deadline bounds waits that should take no time at all.
+func deadline(t testing.TB, parent context.Context) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(parent, 30*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// body is the JSON that the model server got.
+func body(t testing.TB, r upstreamtest.Request) map[string]any {
+	t.Helper()
+	var m map[string]any
+	if err := json.Unmarshal(r.Body, &m); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func ptr[T any](v T) *T { return &v }
+
+func deref[T any](p *T) any {
+	if p == nil {
+		return nil
+	}
+	return *p
+}
