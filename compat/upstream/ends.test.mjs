@@ -52,7 +52,7 @@ async function startModel(t, script) {
 async function setup(t, script, settings = {}) {
   const model = await startModel(t, script)
   // On Postgres others could be alive: a reply is taken over when the lease ends.
-  const parley = await Parley.start({ OPENAI_BASE_URL: model.baseURL, PARLEY_LEASE: '3s', ...settings })
+  const parley = await Parley.start({ OPENAI_BASE_URL: model.baseURL, PARLEY_LEASE: '5s', ...settings })
   t.after(() => parley.close())
   const { token } = await signUp(parley.url)
   const codes = []

@@ -41,26 +41,26 @@ func (e *Engine) takeLease(ctx context.Context) error {
 		Exec(ctx)
 }
 
-// keepLease renews the lease every third of its length. After two thirds without
-// a renewal this replica stops its replies by itself, before anyone may claim
-// them.
+// keepLease renews the lease every third of its length, and tries again soon when
+// that fails. After two thirds without a renewal this replica stops its replies by
+// itself, before anyone may claim them.
 func (e *Engine) keepLease(ctx context.Context) {
 	ctx = viewer.AsSweep(ctx)
-	tick := time.NewTicker(e.cfg.Lease / 3)
-	defer tick.Stop()
 	renewed := time.Now()
+	pause := e.cfg.Lease / 3
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-time.After(pause):
 		}
 		began := time.Now()
 		err := e.renewLease(ctx)
 		if err == nil {
-			renewed = began
+			renewed, pause = began, e.cfg.Lease/3
 			continue
 		}
+		pause = e.cfg.Lease / 15
 		e.log.WarnContext(ctx, "lease not renewed", "err", err)
 		if time.Since(renewed) >= e.cfg.Lease*2/3 {
 			e.cancelWhere(func(*ent.Message) bool { return true }, errFenced)
@@ -69,7 +69,7 @@ func (e *Engine) keepLease(ctx context.Context) {
 }
 
 func (e *Engine) renewLease(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, e.cfg.Lease/3)
+	ctx, cancel := context.WithTimeout(ctx, e.cfg.Lease/6) // Room for another try.
 	defer cancel()
 	now, err := e.store.Now(ctx)
 	if err != nil {
