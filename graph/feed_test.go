@@ -298,11 +298,12 @@ func TestSignOutEndsSubscriptions(t *testing.T) {
 	t.Parallel()
 	b := onSQLite(t)
 	ada := b.signUp("ada")
-	ctx, end, err := b.authenticate(b.t.Context(), ada.token)
+	identity, err := b.authenticate(b.t.Context(), ada.token)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer end()
+	defer identity.End()
+	ctx := identity.Context
 	b.ask(ada, `mutation { signOut { signedOut } }`, nil)
 	select {
 	case <-ctx.Done():

@@ -127,6 +127,7 @@ func setup(t testing.TB, db *store.Store, o options) *bundle {
 		Authenticate:   b.authenticate,
 		AllowedOrigin:  func(string) bool { return false },
 		Development:    !o.production,
+		Limits:         transport.Limits{Cost: 100_000}, // Some tests select everything there is.
 		Log:            log,
 	})
 	b.exec = executor.New(graph.NewSchema(resolver))
@@ -176,20 +177,22 @@ func each(t *testing.T, test func(t *testing.T, b *bundle)) {
 }
 
 // authenticate is what cmd/parley does.
-func (b *bundle) authenticate(ctx context.Context, token string) (context.Context, func(), error) {
+func (b *bundle) authenticate(ctx context.Context, token string) (transport.Identity, error) {
 	if token == "" {
-		return ctx, func() {}, nil
+		return transport.Identity{Context: ctx}, nil
 	}
 	p, err := b.auth.Authenticate(ctx, token)
 	var refused *auth.Error
 	if errors.As(err, &refused) && refused.Code == auth.CodeUnauthenticated {
-		return ctx, nil, transport.ErrForbidden
+		return transport.Identity{}, transport.ErrForbidden
 	}
 	if err != nil {
-		return ctx, nil, err
+		return transport.Identity{}, err
 	}
 	ctx, end := b.auth.Bind(ctx, p)
-	return viewer.AsUser(auth.WithPrincipal(ctx, p), p.UserID), end, nil
+	return transport.Identity{
+		Context: viewer.AsUser(auth.WithPrincipal(ctx, p), p.UserID), User: string(p.UserID), End: end,
+	}, nil
 }
 
 // person is somebody who has signed up.

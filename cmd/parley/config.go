@@ -22,9 +22,12 @@ type config struct {
 	Mode        mode
 	AuthKeys    Secret // Empty: generated beside the database.
 	Issuer      string
+	AccessTTL   time.Duration
 
 	AllowedOrigins    []string // Lower case, without a default port, as browsers send them.
 	AllowLocalOrigins bool     // localhost, 127.0.0.1 and [::1] on any port are allowed too.
+	Documents         string   // A file; empty: there are none.
+	DocumentsOnly     toggle
 	TrustedProxies    []netip.Prefix
 	SignUpOpen        bool
 
@@ -238,6 +241,9 @@ func (c config) check() []crossError {
 		if c.DatabaseURL.IsZero() {
 			add("PARLEY_DATABASE_URL", "required with PARLEY_NATS_URL: several replicas need a Postgres they share", "PARLEY_NATS_URL")
 		}
+	}
+	if c.DocumentsOnly == on && c.Documents == "" {
+		add("PARLEY_DOCUMENTS_ONLY", "nothing could be asked at all without PARLEY_DOCUMENTS", "PARLEY_DOCUMENTS")
 	}
 	if c.WaitLimit > c.ReplyLimit {
 		add("PARLEY_WAIT_LIMIT", fmt.Sprintf("%v is longer than a reply may take (PARLEY_REPLY_LIMIT, %v)", c.WaitLimit, c.ReplyLimit), "PARLEY_REPLY_LIMIT")

@@ -89,6 +89,14 @@ var variables = []variable{
 		show:     func(c config) any { return c.Issuer },
 	},
 	{
+		name: "PARLEY_ACCESS_TTL", value: "15m",
+		accepted: "a duration from 2s to 24h",
+		meaning:  "How long an access token lasts. Sockets are closed when theirs ends, and clients come back with a fresh one.",
+		example:  "5m",
+		parse:    func(c *config, v string) error { return parseDuration(&c.AccessTTL, v, 2*time.Second, 24*time.Hour) },
+		show:     func(c config) any { return c.AccessTTL },
+	},
+	{
 		name: "PARLEY_SIGNUP", fallback: "`open` in development on a loopback address, else `closed`",
 		accepted: "`open` or `closed`",
 		meaning:  "Whether anybody may make an account. When closed, `parley user add` makes them.",
@@ -113,6 +121,22 @@ var variables = []variable{
 			}
 			return strings.Join(c.AllowedOrigins, ",")
 		},
+	},
+	{
+		name: "PARLEY_DOCUMENTS", fallback: "none",
+		accepted: "the path of a JSON file: an object from id to document, or Apollo's manifest",
+		meaning:  "Operations known beforehand (trusted documents), which clients may send by id.",
+		example:  "/etc/parley/documents.json",
+		parse:    func(c *config, v string) error { c.Documents = v; return nil },
+		show:     func(c config) any { return c.Documents },
+	},
+	{
+		name: "PARLEY_DOCUMENTS_ONLY", value: "off",
+		accepted: "`on` or `off`",
+		meaning:  "Refuse every operation that is not in PARLEY_DOCUMENTS.",
+		example:  "on",
+		parse:    func(c *config, v string) error { return parseOneOf(&c.DocumentsOnly, v, on, off) },
+		show:     func(c config) any { return c.DocumentsOnly },
 	},
 	{
 		name: "PARLEY_TRUSTED_PROXIES", fallback: "none",

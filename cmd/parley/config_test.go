@@ -56,7 +56,7 @@ func TestConfigDefaults(t *testing.T) {
 	want := config{
 		Addr: "127.0.0.1:8080", DataDir: "./data", Mode: development, Issuer: "parley",
 		AllowLocalOrigins: true, SignUpOpen: true,
-		Lease: 15 * time.Second, OnCrash: crashRetry, WaitLimit: 50 * time.Second, ReplyLimit: 10 * time.Minute,
+		AccessTTL: 15 * time.Minute, DocumentsOnly: off, Lease: 15 * time.Second, OnCrash: crashRetry, WaitLimit: 50 * time.Second, ReplyLimit: 10 * time.Minute,
 		MaxRunning: 3, SendsPerMinute: 20, Eliza: auto, LogFormat: logText, LogLevel: slog.LevelInfo,
 	}
 	if diff := cmp.Diff(got, want, cmp.Comparer(sameSecret)); diff != "" {
@@ -73,7 +73,7 @@ func TestConfigEverySetting(t *testing.T) {
 	t.Parallel()
 	got := mustLoad(t,
 		"PARLEY_ADDR=0.0.0.0:80", "PARLEY_DATA_DIR=/data", "PARLEY_DATABASE_URL=postgres://u:p@h/d",
-		"PARLEY_MODE=development", "PARLEY_AUTH_KEYS="+testKeys, "PARLEY_ISSUER=me",
+		"PARLEY_MODE=development", "PARLEY_AUTH_KEYS="+testKeys, "PARLEY_ISSUER=me", "PARLEY_ACCESS_TTL=2s", "PARLEY_DOCUMENTS=/d.json", "PARLEY_DOCUMENTS_ONLY=on",
 		"PARLEY_ALLOWED_ORIGINS=HTTPS://App.example.com:443, http://localhost:3000,https://app.example.com",
 		"PARLEY_TRUSTED_PROXIES=10.1.2.3/8", "PARLEY_SIGNUP=open", "PARLEY_LEASE=1m", "PARLEY_ON_CRASH=interrupt",
 		"PARLEY_WAIT_LIMIT=5s", "PARLEY_REPLY_LIMIT=1m", "PARLEY_MAX_RUNNING=1", "PARLEY_SENDS_PER_MINUTE=0",
@@ -83,7 +83,7 @@ func TestConfigEverySetting(t *testing.T) {
 	)
 	want := config{
 		Addr: "0.0.0.0:80", DataDir: "/data", DatabaseURL: newSecret("postgres://u:p@h/d"),
-		Mode: development, AuthKeys: newSecret(testKeys), Issuer: "me",
+		Mode: development, AuthKeys: newSecret(testKeys), Issuer: "me", AccessTTL: 2 * time.Second, Documents: "/d.json", DocumentsOnly: on,
 		AllowedOrigins: []string{"https://app.example.com", "http://localhost:3000"},
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
 		SignUpOpen:     true, Lease: time.Minute, OnCrash: crashInterrupt, WaitLimit: 5 * time.Second, ReplyLimit: time.Minute,

@@ -72,20 +72,24 @@ func (r *readiness) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 }
 
 // authenticate turns a token into a context for its user. No token is nobody.
-func (s *server) authenticate(ctx context.Context, token string) (context.Context, func(), error) {
+func (s *server) authenticate(ctx context.Context, token string) (transport.Identity, error) {
 	if token == "" {
-		return ctx, func() {}, nil
+		return transport.Identity{Context: ctx}, nil
 	}
 	p, err := s.auth.Authenticate(ctx, token)
 	var refused *auth.Error
 	if errors.As(err, &refused) && refused.Code == auth.CodeUnauthenticated {
-		return ctx, nil, transport.ErrForbidden
+		return transport.Identity{}, transport.ErrForbidden
 	}
 	if err != nil {
-		return ctx, nil, err
+		return transport.Identity{}, err
 	}
 	ctx, end := s.auth.Bind(ctx, p)
-	return viewer.AsUser(auth.WithPrincipal(ctx, p), p.UserID), end, nil
+	return transport.Identity{
+		Context: viewer.AsUser(auth.WithPrincipal(ctx, p), p.UserID),
+		User:    string(p.UserID),
+		End:     end,
+	}, nil
 }
 
 // withClientAddr puts the address of the client into the context, by which

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"sync"
 	"syscall"
@@ -168,18 +169,44 @@ func open(ctx context.Context, cfg config, log *slog.Logger) (_ *server, closeSt
 		TokensPerDay:   int(cfg.TokensPerDay),
 	}, db, s.replies, models, s.bus, log)
 	resolver := &graph.Resolver{Accounts: s.auth, Chat: s.chat, Replies: s.replies, Log: log}
+	documents, err := readDocuments(cfg)
+	if err != nil {
+		return nil, nil, err
+	}
 	s.graphql = transport.New(transport.Config{
 		Schema:         graph.NewSchema(resolver),
 		ErrorPresenter: graph.ErrorPresenter(log),
 		Recover:        graph.Recover(log),
 		Operations:     resolver.WithBatches,
 		Authenticate:   s.authenticate,
+		ClientAddr:     func(r *http.Request) string { return auth.ClientAddr(r.Context()).String() },
 		AllowedOrigin:  cfg.allowsOrigin,
 		AllowedHost:    cfg.hostCheck(),
 		Development:    cfg.Mode == development,
-		Log:            log,
+		Limits: transport.Limits{
+			Once: []string{"signUp", "signIn", "refreshSession", "changePassword", "sendMessage"},
+		},
+		Documents: documents,
+		Log:       log,
 	})
 	return s, closeAll, nil
+}
+
+// readDocuments reads the operations that are known beforehand, if any.
+func readDocuments(cfg config) (*transport.Documents, error) {
+	if cfg.Documents == "" {
+		return nil, nil // None are known, which is not an error.
+	}
+	manifest, err := os.ReadFile(cfg.Documents)
+	if err != nil {
+		return nil, fmt.Errorf("PARLEY_DOCUMENTS: %w", err)
+	}
+	documents, err := transport.ParseDocuments(manifest)
+	if err != nil {
+		return nil, fmt.Errorf("PARLEY_DOCUMENTS: %w", err)
+	}
+	documents.Only = cfg.DocumentsOnly == on
+	return documents, nil
 }
 
 // start starts what runs by itself, in the order of who needs whom.
@@ -268,6 +295,7 @@ func newAuth(cfg config, db *store.Store, facts event.Bus, log *slog.Logger) (*a
 		Issuer:     cfg.Issuer,
 		Audience:   "parley",
 		SignUpOpen: cfg.SignUpOpen,
+		AccessTTL:  cfg.AccessTTL,
 		External:   external,
 	}, db, facts, keys, log)
 }

@@ -2,15 +2,27 @@ package transport
 
 import "time"
 
-// NewImpatient is New with short waits: for connection_init, between pings, for
-// their answers, for a client to take a write, and between comments of a stream.
-func NewImpatient(cfg Config, init, ping, pong, write, sse time.Duration) *Server {
-	return newServer(cfg, patience{init: init, ping: ping, pong: pong, write: write, sse: sse})
+// NewImpatient is New with waits of the test's choice.
+func NewImpatient(cfg Config, init, ping, pong, write, beat time.Duration) *Server {
+	return newServer(cfg, timing{init: init, ping: ping, pong: pong, write: write, beat: beat, read: write, goodbye: time.Minute})
 }
 
-// Open counts the sockets and streams that the server knows of.
+// Open returns how many sockets and streams are open.
 func (s *Server) Open() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.sockets) + len(s.streams)
+}
+
+// Counted returns how many sockets are counted by user and by address.
+func (s *Server) Counted() (byUser, byAddr int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, n := range s.byUser {
+		byUser += n
+	}
+	for _, n := range s.byAddr {
+		byAddr += n
+	}
+	return byUser, byAddr
 }

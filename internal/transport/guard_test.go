@@ -158,17 +158,26 @@ func TestBodyLimit(t *testing.T) {
 func TestMethods(t *testing.T) {
 	t.Parallel()
 	b := start(t)
-	for _, method := range []string{"GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY", "PROPFIND"} {
+	for method, allow := range map[string]string{
+		"GET": "POST", "HEAD": "POST", // Queries only.
+		"PUT": "GET, POST, OPTIONS", "PATCH": "GET, POST, OPTIONS", "DELETE": "GET, POST, OPTIONS",
+		"TRACE": "GET, POST, OPTIONS", "QUERY": "GET, POST, OPTIONS", "PROPFIND": "GET, POST, OPTIONS",
+	} {
 		r := b.request(operation(`mutation { write }`))
 		r.Method = method
 		r.URL.RawQuery = "query=mutation{write}"
 		got := b.do(r)
-		if got.StatusCode != http.StatusMethodNotAllowed || got.Header.Get("Allow") != "POST, OPTIONS" {
-			t.Errorf("%s: got %d, Allow %q, want 405 and POST, OPTIONS", method, got.StatusCode, got.Header.Get("Allow"))
+		if got.StatusCode != http.StatusMethodNotAllowed || got.Header.Get("Allow") != allow {
+			t.Errorf("%s: got %d, Allow %q, want 405 and %s", method, got.StatusCode, got.Header.Get("Allow"), allow)
 		}
 		if method != "HEAD" && got.code() != "BAD_REQUEST" {
 			t.Errorf("%s: got %s, want BAD_REQUEST", method, got.text)
 		}
+	}
+	r := b.request(operation(`mutation { write }`))
+	r.Method = "OPTIONS"
+	if got := b.do(r); got.StatusCode != http.StatusNoContent || got.Header.Get("Allow") != "GET, POST, OPTIONS" {
+		t.Errorf("OPTIONS: got %d, Allow %q, want 204 and what there is", got.StatusCode, got.Header.Get("Allow"))
 	}
 	if n := b.writes.Load(); n != 0 {
 		t.Errorf("%d mutations ran", n)
@@ -232,7 +241,7 @@ func TestOrigins(t *testing.T) {
 			case method == "OPTIONS":
 				headers := got.Header.Get("Access-Control-Allow-Headers")
 				if got.StatusCode != http.StatusNoContent || ran != 0 || !strings.Contains(headers, "Authorization") || strings.Contains(headers, "evil") ||
-					got.Header.Get("Access-Control-Allow-Methods") != "POST, OPTIONS" {
+					got.Header.Get("Access-Control-Allow-Methods") != "GET, POST, OPTIONS" {
 					t.Errorf("OPTIONS %s: got %d %v and %d writes", c.origin, got.StatusCode, got.Header, ran)
 				}
 			case got.StatusCode != http.StatusOK || ran != 1:
@@ -279,7 +288,10 @@ func TestSecurityHeaders(t *testing.T) {
 		if got.Header.Get("X-Content-Type-Options") != "nosniff" {
 			t.Errorf("%s: no nosniff", name)
 		}
-		if cache := got.Header.Get("Cache-Control"); !strings.Contains(cache, "no-store") && (name != "stream" || cache != "no-cache") {
+		if got.Header.Get("Referrer-Policy") != "no-referrer" || !strings.Contains(got.Header.Get("Content-Security-Policy"), "default-src 'none'") {
+			t.Errorf("%s: the headers are %v", name, got.Header)
+		}
+		if cache := got.Header.Get("Cache-Control"); !strings.Contains(cache, "no-store") && (name != "stream" || cache != "no-cache, no-transform") {
 			t.Errorf("%s: Cache-Control is %q", name, cache)
 		}
 	}
@@ -316,12 +328,64 @@ func TestTokensOnPost(t *testing.T) {
 	}
 }
 
+// A GET that any page could cause executes nothing.
+func TestGet(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	get := func(query string, header ...string) reply {
+		r := b.request("", header...)
+		r.Method, r.Body, r.ContentLength = "GET", nil, 0
+		r.Header.Del("Content-Type")
+		for i := 0; i < len(header); i += 2 {
+			r.Header.Set(header[i], header[i+1])
+		}
+		r.URL.RawQuery = query
+		return b.do(r)
+	}
+	const who = "query=%7Bwho%7D"
+	if got := get(who); got.StatusCode != http.StatusBadRequest || got.code() != "BAD_REQUEST" {
+		t.Errorf("a plain GET: got %d %s, want it refused", got.StatusCode, got.text)
+	}
+	for _, header := range [][]string{
+		{"GraphQL-Require-Preflight", "1"}, {"Apollo-Require-Preflight", "true"}, {"X-Apollo-Operation-Name", "A"},
+		{"X-Requested-With", "x"}, {"Content-Type", "application/json"},
+	} {
+		if got := get(who, header...); got.text != `{"data":{"who":null}}` {
+			t.Errorf("%v: got %d %s, want it to run", header, got.StatusCode, got.text)
+		}
+	}
+	if got := get(who, "Authorization", "Bearer "+goodToken); got.text != `{"data":{"who":"ada"}}` {
+		t.Errorf("with a token: got %d %s", got.StatusCode, got.text)
+	}
+	if got := get("query=query($t:String!){echo(text:$t)}&variables=%7B%22t%22%3A%22a%22%7D", "X-Requested-With", "x"); got.text != `{"data":{"echo":"a"}}` {
+		t.Errorf("with variables: got %d %s", got.StatusCode, got.text)
+	}
+	for _, bad := range []string{"", "query", "query=%7Bwho%7D&variables=%5B1%5D", "query=%7Bwho%7D&variables=%7B", "query=%zz", "variables=%7B%7D"} {
+		if got := get(bad, "X-Requested-With", "x"); bad != "query" && got.StatusCode != http.StatusBadRequest {
+			t.Errorf("%q: got %d %s, want 400", bad, got.StatusCode, got.text)
+		}
+	}
+	// EventSource sends no headers of ours; its token is in the URL, there only.
+	got := get("query=subscription%7Bcount(to:2)%7D&access_token="+goodToken, "Accept", "text/event-stream")
+	if got.StatusCode != 200 || !strings.HasSuffix(got.text, "event: complete\ndata:\n\n") {
+		t.Errorf("a subscription: got %d %q", got.StatusCode, got.text)
+	}
+	r := b.request(operation(`{ who }`))
+	r.URL.RawQuery = "access_token=" + goodToken
+	if got := b.do(r); got.text != `{"data":{"who":null}}` {
+		t.Errorf("a POST with a token in the URL: got %s, want nobody", got.text)
+	}
+	if b.writes.Load() != 0 {
+		t.Error("something was written")
+	}
+}
+
 func TestDocumentsThatDoNotFit(t *testing.T) {
 	t.Parallel()
 	b := start(t)
 	for _, query := range []string{
 		"", "{", "{ whoo }", "mutation { wrote }", "{ who(first: 1) }", `{ echo(txt: "a") }`, "query($e: Strin) { who }",
-		"{ " + strings.Repeat("a: who ", 3000) + "}", "query A { who } query B { who }",
+		"{ " + strings.Repeat("a: who ", 600) + "}", "query A { who } query B { who }",
 	} {
 		got := b.do(b.request(operation(query)))
 		if code := got.code(); code != "GRAPHQL_PARSE_FAILED" && code != "GRAPHQL_VALIDATION_FAILED" && !strings.HasPrefix(code, "several") {

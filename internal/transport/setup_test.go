@@ -132,22 +132,22 @@ func start(t testing.TB) *bundle {
 
 type whoKey struct{}
 
-func (b *bundle) authenticate(ctx context.Context, token string) (context.Context, func(), error) {
+func (b *bundle) authenticate(ctx context.Context, token string) (transport.Identity, error) {
 	switch token {
 	case "":
 		b.begun.Add(1)
-		return ctx, func() { b.ended.Add(1) }, nil
+		return transport.Identity{Context: ctx, End: func() { b.ended.Add(1) }}, nil
 	case goodToken:
 		ctx, cancel := context.WithCancel(context.WithValue(ctx, whoKey{}, "ada"))
 		b.mu.Lock()
 		b.expire = append(b.expire, cancel)
 		b.mu.Unlock()
 		b.begun.Add(1)
-		return ctx, func() { b.ended.Add(1); cancel() }, nil
+		return transport.Identity{Context: ctx, User: "ada", End: func() { b.ended.Add(1); cancel() }}, nil
 	case downToken:
-		return ctx, nil, errDown
+		return transport.Identity{}, errDown
 	}
-	return ctx, nil, transport.ErrForbidden
+	return transport.Identity{}, transport.ErrForbidden
 }
 
 // expireTokens ends everything that good tokens have begun.

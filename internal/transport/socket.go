@@ -1,85 +1,476 @@
 package transport
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"io"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/99designs/gqlgen/graphql/handler/transport"
+	"github.com/99designs/gqlgen/graphql"
 	"github.com/coder/websocket"
+	"github.com/vektah/gqlparser/v2/gqlerror"
 )
 
-// The close codes we use, and what the reference client graphql-ws does on them:
-// on 1012 and 4403 it comes back, on 4403 with a fresh token; 1000 from a server
-// makes it come back at once and without end.
+// The close codes of a socket. Those of 44xx are the protocol's; what the reference
+// client does on each decides which is used for what: it comes back with back-off
+// on 1012, 1013, 4403 and 4408, asks for its token again when it does, and gives up
+// for good on the others. 1000 is never sent: on it the client comes back at once,
+// without end.
 const (
-	closeRestart   = websocket.StatusCode(1012)
-	closeForbidden = websocket.StatusCode(4403)
-	closeNoInit    = websocket.StatusCode(4408)
+	closeRestart     = websocket.StatusCode(1012)
+	closeTryLater    = websocket.StatusCode(1013)
+	closeBadMessage  = websocket.StatusCode(4400)
+	closeNoAck       = websocket.StatusCode(4401)
+	closeForbidden   = websocket.StatusCode(4403)
+	closeSubprotocol = websocket.StatusCode(4406)
+	closeNoInit      = websocket.StatusCode(4408)
+	closeDuplicate   = websocket.StatusCode(4409)
+	closeSecondInit  = websocket.StatusCode(4429)
 )
 
-// serveSocket upgrades the request. It returns when the socket is closed.
+// The sizes of what a client may send: little before it is known, a whole request
+// afterwards. More closes the socket with 1009.
+const (
+	maxInit    = 64 << 10
+	maxMessage = maxBody
+)
+
+// socket is one WebSocket. One goroutine reads; each operation has one that
+// executes and writes. A write that does not get through within its deadline closes
+// the socket, so a client that does not read holds nothing for longer than that.
+type socket struct {
+	server   *Server
+	conn     *websocket.Conn
+	dialect  dialect
+	request  *http.Request
+	stalled  *time.Timer // closes the connection during a write that takes too long
+	identity Identity
+	user     string // counted under this name in Server.byUser
+	acked    bool   // touched by the reader only
+	allowed  bucket // touched by the reader only
+	running  sync.WaitGroup
+
+	// ctx ends with the socket.
+	ctx    context.Context
+	cancel context.CancelFunc
+
+	// unwatched is ctx without its end.
+	unwatched context.Context
+
+	// writing orders the writes and guards out.
+	writing sync.Mutex
+	out     []byte
+
+	// mu guards the fields below.
+	mu     sync.Mutex
+	active map[string]*operation
+	closed bool
+	// gone is closed when the connection is, after close was called.
+	gone chan struct{}
+}
+
+// operation is one that runs on a socket.
+type operation struct {
+	cancel context.CancelFunc
+	// head is what each of its results begins with.
+	head []byte
+}
+
+// serveSocket upgrades the request and serves the socket until it is closed.
 func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	stopping := s.stopping
-	s.mu.Unlock()
-	if stopping {
-		refuse(w, http.StatusServiceUnavailable, "UNAVAILABLE", "The server is restarting.")
+	addr := s.addressOf(r)
+	if s.stopped() {
+		s.refuse(w, r, http.StatusServiceUnavailable, "UNAVAILABLE", "The server is restarting.")
 		return
 	}
-	holder := &socketHolder{header: bearer(r.Header.Get("Authorization")), end: func() {}}
-	ctx := context.WithValue(withStreaming(r.Context()), holderKey{}, holder)
-	s.handler.ServeHTTP(w, r.WithContext(ctx))
-	// gqlgen returns without closing when the first message has a wrong shape.
-	if c := holder.socket; c != nil {
-		c.end(websocket.StatusPolicyViolation, "bad connection_init")
-		s.mu.Lock()
-		delete(s.sockets, c)
-		s.mu.Unlock()
+	if !s.count(s.byAddr, addr, s.cfg.Limits.SocketsPerAddr) {
+		w.Header().Set("Retry-After", "5")
+		s.refuse(w, r, http.StatusTooManyRequests, "RATE_LIMITED", "Too many sockets are open from this address.")
+		return
 	}
-	holder.end()
-}
-
-// socketHolder carries what belongs to one socket through gqlgen.
-type socketHolder struct {
-	header string // the token of the upgrade request, for clients that send it there
-	socket *socket
-	end    func()
-}
-
-type holderKey struct{}
-
-// initSocket authenticates a socket by its connection_init message.
-func (s *Server) initSocket(ctx context.Context, payload transport.InitPayload) (context.Context, *transport.InitPayload, error) {
-	holder := ctx.Value(holderKey{}).(*socketHolder)
-	token := holder.header
-	if t := tokenOf(payload); t != "" {
-		token = t
-	}
-	authenticated, end, err := s.cfg.Authenticate(ctx, token)
+	defer s.uncount(s.byAddr, addr)
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+		Subprotocols:       []string{transportWS{}.name(), legacyWS{}.name()},
+		InsecureSkipVerify: true, // allowOrigin has checked it, by the operator's list.
+		CompressionMode:    websocket.CompressionDisabled,
+	})
 	if err != nil {
-		code := closeForbidden
-		if !errors.Is(err, ErrForbidden) {
-			code = closeRestart // Not the token's fault: try again.
-		}
-		ctx = transport.AppendCloseReason(ctx, "Forbidden")
-		return transport.WithWebsocketCloseCode(ctx, int(code)), nil, errors.New("forbidden")
+		return // Accept has answered.
 	}
-	holder.end = end
-	holder.socket.authenticated(authenticated)
-	return authenticated, nil, nil
+	c := &socket{
+		server:  s,
+		conn:    conn,
+		request: r,
+		allowed: newBucket(s.cfg.Limits.MessagesPerSecond),
+		active:  make(map[string]*operation),
+		gone:    make(chan struct{}),
+	}
+	c.unwatched = context.WithoutCancel(r.Context())
+	c.ctx, c.cancel = context.WithCancel(c.unwatched)
+	c.identity.Context = c.ctx
+	c.stalled = time.AfterFunc(time.Hour, func() { _ = conn.CloseNow() }) // It does not read: no close frame would reach it.
+	c.stalled.Stop()
+	switch conn.Subprotocol() {
+	case transportWS{}.name():
+		c.dialect = transportWS{}
+	case legacyWS{}.name():
+		c.dialect = legacyWS{}
+	default:
+		c.close(closeSubprotocol, "Subprotocol not acceptable")
+		<-c.gone
+		return
+	}
+	if !s.enter(c) {
+		c.close(closeRestart, "Service restart")
+		<-c.gone
+		return
+	}
+	c.serve()
+	s.leave(c)
 }
 
-// tokenOf finds the token where clients put it: at the top of the payload or in
-// its headers, with or without the scheme.
+// enter registers a socket unless the server is stopping.
+func (s *Server) enter(c *socket) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping {
+		return false
+	}
+	s.sockets[c] = struct{}{}
+	return true
+}
+
+func (s *Server) leave(c *socket) {
+	s.mu.Lock()
+	delete(s.sockets, c)
+	s.mu.Unlock()
+	s.uncount(s.byUser, c.user)
+	c.identity.end()
+}
+
+// count takes a place for a name, or returns false when there is none left. The
+// empty name is not counted.
+func (s *Server) count(by map[string]int, name string, limit int) bool {
+	if name == "" {
+		return true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if by[name] >= limit {
+		return false
+	}
+	by[name]++
+	return true
+}
+
+func (s *Server) uncount(by map[string]int, name string) {
+	if name == "" {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if by[name]--; by[name] <= 0 {
+		delete(by, name)
+	}
+}
+
+// serve reads until the socket is closed, and returns when everything it started
+// has ended.
+func (c *socket) serve() {
+	c.running.Go(c.ping)
+	noInit := time.AfterFunc(c.server.timing.init, func() {
+		c.close(closeNoInit, "Connection initialisation timeout")
+	})
+	defer noInit.Stop()
+	c.conn.SetReadLimit(maxInit)
+	for {
+		kind, data, err := c.conn.Read(c.ctx)
+		if err != nil {
+			break // However it ended, there is nothing to report: clients come and go.
+		}
+		if kind != websocket.MessageText {
+			c.close(closeBadMessage, "Invalid message")
+			break
+		}
+		if !c.allowed.take(time.Now()) {
+			c.close(closeTryLater, "Too many messages")
+			break
+		}
+		m, err := c.dialect.parse(data)
+		if err != nil {
+			c.close(closeBadMessage, "Invalid message")
+			break
+		}
+		if m.kind == messageInit && !c.acked {
+			noInit.Stop()
+		}
+		if !c.handle(m) {
+			break
+		}
+	}
+	c.close(websocket.StatusGoingAway, "") // No effect when it is closed already, as mostly.
+	<-c.gone
+	c.running.Wait()
+}
+
+// handle acts on one message and returns false when the socket is closed.
+func (c *socket) handle(m message) bool {
+	switch m.kind {
+	case messageInit:
+		if c.acked {
+			c.close(closeSecondInit, "Too many initialisation requests")
+			return false
+		}
+		return c.init(m)
+	case messagePing:
+		c.writeFrame(func(out []byte) []byte { return c.dialect.pong(out, m.payload) })
+	case messagePong:
+	case messageTerminate:
+		// The client says that it closes the connection; it does so.
+	case messageStop:
+		c.stop(m.id)
+	case messageStart:
+		if !c.acked {
+			c.close(closeNoAck, "Unauthorized")
+			return false
+		}
+		return c.start(m)
+	}
+	return true
+}
+
+// init authenticates the socket.
+func (c *socket) init(m message) bool {
+	token := tokenOf(m.init)
+	if token == "" {
+		token = bearer(c.request.Header.Get("Authorization"))
+	}
+	identity, err := c.server.cfg.Authenticate(c.ctx, token)
+	if err != nil {
+		code, reason := closeForbidden, "Forbidden"
+		if !errors.Is(err, ErrForbidden) {
+			code, reason = closeTryLater, "Try again later" // Not the token's fault.
+		}
+		c.writeFrame(func(out []byte) []byte { return c.dialect.refused(out, reason) })
+		c.close(code, reason)
+		return false
+	}
+	c.identity = identity
+	if !c.server.count(c.server.byUser, identity.User, c.server.cfg.Limits.SocketsPerUser) {
+		c.close(closeTryLater, "Too many sockets")
+		return false
+	}
+	c.user = identity.User
+	c.acked = true
+	c.conn.SetReadLimit(maxMessage)
+	// A token that ends ends the socket, whatever runs on it.
+	context.AfterFunc(identity.Context, func() { c.close(closeForbidden, "Forbidden") })
+	c.writeFrame(c.dialect.acknowledged)
+	return true
+}
+
+// start runs an operation in a goroutine of its own.
+func (c *socket) start(m message) bool {
+	ctx, cancel := context.WithCancel(c.identity.Context)
+	c.mu.Lock()
+	previous, exists := c.active[m.id]
+	count := len(c.active)
+	if exists && c.dialect.duplicateIsFatal() {
+		c.mu.Unlock()
+		cancel()
+		c.close(closeDuplicate, fmt.Sprintf("Subscriber for %s already exists", short(m.id)))
+		return false
+	}
+	op := &operation{cancel: cancel, head: c.dialect.nextHead(nil, m.id)}
+	if count < c.server.cfg.Limits.Operations {
+		c.active[m.id] = op
+	}
+	c.mu.Unlock()
+	if exists {
+		previous.cancel() // The older protocol's servers replace it.
+	}
+	if count >= c.server.cfg.Limits.Operations {
+		cancel()
+		refusal := &graphql.Response{Errors: gqlerror.List{coded("RATE_LIMITED", "Too many operations run on this socket.")}}
+		c.send(op, refusal)
+		c.complete(m.id)
+		return true
+	}
+	c.running.Go(func() {
+		defer cancel()
+		c.run(ctx, op, m)
+	})
+	return true
+}
+
+// run executes an operation and writes what it gives.
+func (c *socket) run(ctx context.Context, self *operation, m message) {
+	// The executor recovers resolvers; this is for what lies around them.
+	defer func() {
+		if p := recover(); p != nil {
+			_ = c.server.cfg.Recover(ctx, p) // It logs.
+			c.close(closeTryLater, "Try again later")
+		}
+	}()
+	params, err := parseOperation(m.payload)
+	if err != nil {
+		c.close(closeBadMessage, "Invalid message")
+		return
+	}
+	params.Headers = c.request.Header
+	op, errs := c.server.prepare(ctx, params)
+	if len(errs) > 0 {
+		response := c.server.requestError(ctx, op, errs)
+		if c.forget(m.id, self) {
+			c.writeFrame(func(out []byte) []byte {
+				return c.dialect.failed(out, m.id, response.Errors[:min(len(response.Errors), maxErrors)])
+			})
+		}
+		return
+	}
+	responses, opCtx := c.server.executor.DispatchOperation(ctx, op)
+	for {
+		response := responses(opCtx)
+		if response == nil || ctx.Err() != nil {
+			break
+		}
+		c.send(self, response)
+		if !isSubscription(op) {
+			break
+		}
+	}
+	// Stopped by the client, or by the end of the socket or token: nothing more is
+	// said about it. A clean end of a reply must not be made up.
+	if ctx.Err() == nil && c.forget(m.id, self) {
+		c.complete(m.id)
+	}
+}
+
+// stop ends an operation for the client.
+func (c *socket) stop(id string) {
+	c.mu.Lock()
+	op := c.active[id]
+	delete(c.active, id)
+	c.mu.Unlock()
+	if op != nil {
+		op.cancel()
+	}
+}
+
+// forget frees an operation's id, and reports whether the client still waits for
+// it.
+func (c *socket) forget(id string, op *operation) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	waits := c.active[id] == op
+	if waits {
+		delete(c.active, id)
+	}
+	return waits
+}
+
+// send writes one result.
+func (c *socket) send(op *operation, r *graphql.Response) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	out, err := appendResponse(append(c.out[:0], op.head...), r, true)
+	if err != nil {
+		c.server.cfg.Log.ErrorContext(c.ctx, "event not encoded", "err", err)
+		return
+	}
+	c.write(append(out, '}'))
+}
+
+func (c *socket) complete(id string) {
+	c.writeFrame(func(out []byte) []byte { return c.dialect.complete(out, id) })
+}
+
+// writeFrame writes one message, made in a buffer that is used again. Nothing is
+// written when make gives nothing.
+func (c *socket) writeFrame(make func(out []byte) []byte) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	if out := make(c.out[:0]); out != nil {
+		c.write(out)
+	}
+}
+
+// write is called with writing held, and keeps the buffer for the next message.
+func (c *socket) write(out []byte) {
+	c.out = out
+	if cap(out) > maxKept {
+		c.out = nil // One long reply must not be paid for until the socket closes.
+	}
+	c.stalled.Reset(c.server.timing.write)
+	// The context cannot be cancelled, which saves the library a watcher for each
+	// write: the timer, and the reader when the socket ends, break off a write.
+	err := c.conn.Write(c.unwatched, websocket.MessageText, out)
+	c.stalled.Stop()
+	if err != nil {
+		c.cancel() // The reader finds out by this.
+	}
+}
+
+// maxKept is the largest buffer a socket keeps between writes.
+const maxKept = 64 << 10
+
+// close closes the socket with a code and ends all that runs on it. Only the first
+// call has an effect.
+func (c *socket) close(code websocket.StatusCode, reason string) {
+	c.mu.Lock()
+	again := c.closed
+	c.closed = true
+	for _, op := range c.active {
+		op.cancel()
+	}
+	c.mu.Unlock()
+	if again {
+		return
+	}
+	// The closing handshake waits for the client, and needs a reader, which may be
+	// the caller: it goes on by itself and is bounded by the library's five seconds.
+	// An error says that the client has gone already.
+	go func() {
+		defer close(c.gone)
+		_ = c.conn.Close(code, reason)
+		c.cancel()
+	}()
+}
+
+// ping finds clients that have gone without a word. Control frames are answered by
+// every client by itself; the protocol's own pings break genqlient. Clients of the
+// older protocol wait for its keep-alives instead.
+func (c *socket) ping() {
+	interval := c.server.timing.ping
+	if c.dialect.keepAlive(nil) != nil {
+		interval = min(interval, c.server.timing.beat)
+	}
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-c.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		c.writeFrame(c.dialect.keepAlive)
+		ctx, cancel := context.WithTimeout(c.ctx, c.server.timing.pong)
+		err := c.conn.Ping(ctx)
+		cancel()
+		if err != nil {
+			c.cancel()
+			return
+		}
+	}
+}
+
+// tokenOf finds the token where clients put it: at the top of the payload, as
+// GraphiQL does with its headers, or in headers; with or without the scheme.
 func tokenOf(payload map[string]any) string {
-	for _, key := range []string{"Authorization", "authorization", "token"} {
+	for _, key := range []string{"Authorization", "authorization", "token", "authToken"} {
 		if text, ok := payload[key].(string); ok {
 			if strings.Contains(text, " ") {
 				return bearer(text)
@@ -93,142 +484,34 @@ func tokenOf(payload map[string]any) string {
 	return ""
 }
 
-// upgrader makes our sockets for gqlgen.
-type upgrader struct{ server *Server }
-
-// Accept implements transport.WebsocketImplementation.
-func (u upgrader) Accept(w http.ResponseWriter, r *http.Request, options transport.WebsocketAcceptOptions) (transport.WebsocketConn, error) {
-	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
-		Subprotocols:       options.Subprotocols,
-		InsecureSkipVerify: true, // ServeHTTP has checked the origin, by the operator's list.
-		CompressionMode:    websocket.CompressionDisabled,
-	})
-	if err != nil {
-		return nil, err
+// short keeps a close reason within the 123 bytes that a frame may have.
+func short(id string) string {
+	if len(id) > 60 {
+		return id[:60]
 	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
-	c := &socket{conn: conn, wait: u.server.wait, ctx: ctx, cancel: cancel, token: ctx}
-	r.Context().Value(holderKey{}).(*socketHolder).socket = c
-	u.server.mu.Lock()
-	u.server.sockets[c] = struct{}{}
-	stopping := u.server.stopping
-	u.server.mu.Unlock()
-	if stopping {
-		go c.end(closeRestart, "restarting") // Close has not seen this one.
+	return id
+}
+
+// bucket bounds how many messages come in the long run. It is not safe for
+// concurrent use.
+type bucket struct {
+	perSecond, level, size float64
+	at                     time.Time
+}
+
+func newBucket(perSecond int) bucket {
+	size := float64(10 * perSecond)
+	return bucket{perSecond: float64(perSecond), level: size, size: size}
+}
+
+func (b *bucket) take(now time.Time) bool {
+	if !b.at.IsZero() {
+		b.level = min(b.size, b.level+now.Sub(b.at).Seconds()*b.perSecond)
 	}
-	go c.ping()
-	return c, nil
-}
-
-// socket is a WebSocket whose writes have a deadline: a client that does not read
-// is let go instead of holding its goroutines for ever.
-type socket struct {
-	conn *websocket.Conn
-	wait patience
-	// ctx ends when the socket does.
-	ctx    context.Context
-	cancel context.CancelFunc
-
-	mu sync.Mutex
-	// token ends when the client's token does. It is guarded by mu, like closed.
-	token  context.Context
-	closed bool
-}
-
-func (c *socket) authenticated(token context.Context) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.token = token
-}
-
-// NextReader implements transport.WebsocketConn.
-func (c *socket) NextReader() (int, io.Reader, error) {
-	kind, data, err := c.conn.Read(c.ctx)
-	if err != nil {
-		// However it ended, there is nothing to report: clients come and go.
-		return int(kind), nil, transport.ErrWebsocketClosed
+	b.at = now
+	if b.level < 1 {
+		return false
 	}
-	return int(kind), bytes.NewReader(data), nil
-}
-
-// WriteJSON implements transport.WebsocketConn.
-func (c *socket) WriteJSON(v any) error {
-	data, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(c.ctx, c.wait.write)
-	defer cancel()
-	return c.conn.Write(ctx, websocket.MessageText, data)
-}
-
-// WriteClose implements transport.WebsocketConn. gqlgen's codes are put right
-// where clients would draw wrong conclusions.
-func (c *socket) WriteClose(code int, reason string) error {
-	c.mu.Lock()
-	ended := c.token.Err() != nil
-	c.mu.Unlock()
-	status := websocket.StatusCode(code)
-	switch {
-	case ended && status == websocket.StatusNormalClosure:
-		status, reason = closeForbidden, "Forbidden"
-	case reason == "connection initialisation timeout":
-		status = closeNoInit
-	}
-	if c.claimEnd() {
-		go c.close(status, reason) // The closing handshake may take seconds.
-	}
-	return nil
-}
-
-// end closes the socket. Only the first end, of whatever kind, has an effect.
-func (c *socket) end(code websocket.StatusCode, reason string) {
-	if c.claimEnd() {
-		c.close(code, reason)
-	}
-}
-
-// claimEnd reports whether the caller is the one who closes the socket.
-func (c *socket) claimEnd() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	first := !c.closed
-	c.closed = true
-	return first
-}
-
-func (c *socket) close(code websocket.StatusCode, reason string) {
-	// The error says that the peer has gone already.
-	_ = c.conn.Close(code, reason)
-	c.cancel()
-}
-
-// Close implements transport.WebsocketConn. It leaves a closing handshake alone.
-func (c *socket) Close() error { return nil }
-
-// Subprotocol implements transport.WebsocketConn.
-func (c *socket) Subprotocol() string { return c.conn.Subprotocol() }
-
-// SetReadLimit implements transport.WebsocketReadLimiter.
-func (c *socket) SetReadLimit(limit int64) { c.conn.SetReadLimit(limit) }
-
-// ping finds peers that are gone without a word. Control frames are answered by
-// every client by itself; a ping message of the protocol breaks some.
-func (c *socket) ping() {
-	tick := time.NewTicker(c.wait.ping)
-	defer tick.Stop()
-	for {
-		select {
-		case <-c.ctx.Done():
-			return
-		case <-tick.C:
-		}
-		ctx, cancel := context.WithTimeout(c.ctx, c.wait.pong)
-		err := c.conn.Ping(ctx)
-		cancel()
-		if err != nil {
-			_ = c.conn.CloseNow() // Gone already, or as good as.
-			return
-		}
-	}
+	b.level--
+	return true
 }

@@ -210,11 +210,11 @@ func TestCloseCodes(t *testing.T) {
 	}{
 		{"bad token", "", `{"type":"connection_init","payload":{"Authorization":"Bearer bad-token"}}`, 4403},
 		{"bad token in the upgrade", "Bearer " + badToken, `{"type":"connection_init"}`, 4403},
-		{"database down", "", `{"type":"connection_init","payload":{"token":"` + downToken + `"}}`, 1012},
+		{"database down", "", `{"type":"connection_init","payload":{"token":"` + downToken + `"}}`, 1013},
 		{"silence", "", ``, 4408},
-		{"payload of a wrong type", "", `{"type":"connection_init","payload":"secret"}`, 1008},
-		{"payload that is a list", "", `{"type":"connection_init","payload":[1]}`, 1008},
-		{"payload that is a number", "", `{"type":"connection_init","payload":5}`, 1008},
+		{"payload of a wrong type", "", `{"type":"connection_init","payload":"secret"}`, 4400},
+		{"payload that is a list", "", `{"type":"connection_init","payload":[1]}`, 4400},
+		{"payload that is a number", "", `{"type":"connection_init","payload":5}`, 4400},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			t.Parallel()

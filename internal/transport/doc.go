@@ -1,0 +1,22 @@
+// Package transport serves a GraphQL schema on one URL by every transport that
+// common clients use with their default settings:
+//
+//   - queries and mutations by POST, queries by GET (GraphQL over HTTP);
+//   - subscriptions over WebSocket, by graphql-transport-ws (the npm package
+//     graphql-ws) and by the older graphql-ws (subscriptions-transport-ws);
+//   - subscriptions over HTTP, as Server-Sent Events (graphql-sse, "distinct
+//     connections mode") and as multipart/mixed;subscriptionSpec=1.0 (Apollo).
+//
+// It is written on gqlgen's executor and knows GraphQL, not what a schema is
+// about: who a token belongs to, which pages may call and what may be asked how
+// often are answered by its Config.
+//
+// Its invariants: what a client sent is checked before the executor sees it, and
+// is neither echoed nor logged; a stream ends cleanly only when its operation has;
+// a client that does not read costs nobody else anything and is let go.
+//
+// The sources of its rules are the GraphQL over HTTP draft, the graphql-ws protocol
+// document, the graphql-sse protocol document, and Apollo's description of HTTP
+// callback-free multipart subscriptions; rules that come from the behaviour of a
+// client say so where they stand.
+package transport

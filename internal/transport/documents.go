@@ -1,0 +1,117 @@
+package transport
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+)
+
+// documentIDKey is where the id of a known document travels to resolve. It cannot
+// be sent by a client under this name.
+const documentIDKey = "parley.documentId"
+
+// Documents are operations that are known beforehand, each by one or more ids. It
+// is read only after it has been made.
+type Documents struct {
+	byID  map[string]string
+	texts map[string]bool
+	// Only refuses every other operation.
+	Only bool
+}
+
+// ParseDocuments reads a manifest: either the object that relay-compiler and
+// graphql-codegen write, from id to document, or Apollo's
+// (format "apollo-persisted-query-manifest"). Every document is also known by the
+// SHA-256 of its text, which is what Apollo Client sends by itself.
+func ParseDocuments(manifest []byte) (*Documents, error) {
+	d := &Documents{byID: make(map[string]string), texts: make(map[string]bool)}
+	var apollo struct {
+		Format     string `json:"format"`
+		Version    int    `json:"version"`
+		Operations []struct {
+			ID   string `json:"id"`
+			Body string `json:"body"`
+		} `json:"operations"`
+	}
+	if err := json.Unmarshal(manifest, &apollo); err == nil && apollo.Format != "" {
+		if apollo.Format != "apollo-persisted-query-manifest" || apollo.Version != 1 {
+			return nil, fmt.Errorf("unknown manifest format %q, version %d", apollo.Format, apollo.Version)
+		}
+		for _, op := range apollo.Operations {
+			d.add(op.ID, op.Body)
+		}
+		return d, d.check()
+	}
+	var plain map[string]string
+	if err := json.Unmarshal(manifest, &plain); err != nil {
+		return nil, errors.New("the manifest must be an object from id to document, or Apollo's manifest")
+	}
+	for id, body := range plain {
+		d.add(id, body)
+	}
+	return d, d.check()
+}
+
+func (d *Documents) add(id, body string) {
+	sum := sha256.Sum256([]byte(body))
+	d.byID[id] = body
+	d.byID[hex.EncodeToString(sum[:])] = body
+	d.texts[body] = true
+}
+
+func (d *Documents) check() error {
+	if len(d.texts) == 0 {
+		return errors.New("the manifest holds no documents")
+	}
+	for id, body := range d.byID {
+		if id == "" || body == "" {
+			return errors.New("the manifest holds an empty id or document")
+		}
+	}
+	return nil
+}
+
+// resolve puts the text of a known document into a request that names one, and
+// refuses what is not known where only known ones may run. A nil Documents knows
+// none.
+func (d *Documents) resolve(p *graphql.RawParams) *gqlerror.Error {
+	id, named := documentID(p)
+	if named {
+		text, known := "", false
+		if d != nil {
+			text, known = d.byID[id]
+		}
+		switch {
+		case known && (p.Query == "" || p.Query == text):
+			p.Query = text
+			return nil
+		case p.Query == "":
+			// The code and message make Apollo Client send the text.
+			return coded("PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound")
+		}
+	}
+	if d != nil && d.Only && !d.texts[p.Query] {
+		return coded("FORBIDDEN", "This server runs known operations only.")
+	}
+	return nil
+}
+
+// documentID finds the id of a known document: our own field of the request, or the
+// extension that Apollo Client sends.
+func documentID(p *graphql.RawParams) (string, bool) {
+	if id, ok := p.Extensions[documentIDKey].(string); ok {
+		delete(p.Extensions, documentIDKey)
+		return id, true
+	}
+	persisted, ok := p.Extensions["persistedQuery"].(map[string]any)
+	if !ok {
+		return "", false
+	}
+	hash, ok := persisted["sha256Hash"].(string)
+	return hash, ok
+}

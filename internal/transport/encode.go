@@ -1,0 +1,78 @@
+package transport
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+)
+
+// maxErrors bounds the errors of one response: a document of a few hundred bytes
+// can be wrong in thousands of places.
+const maxErrors = 5
+
+// appendResponse appends a response as JSON. A request that was not executed has no
+// data at all, not even null (GraphQL, 7.1). Data is copied as it is: the executor
+// has encoded it already, into a buffer it uses again for the next event.
+func appendResponse(out []byte, r *graphql.Response, executed bool) ([]byte, error) {
+	out = append(out, '{')
+	if len(r.Errors) > 0 {
+		errors, err := json.Marshal(r.Errors[:min(len(r.Errors), maxErrors)])
+		if err != nil {
+			return nil, fmt.Errorf("encode errors: %w", err)
+		}
+		out = append(out, `"errors":`...)
+		out = append(out, errors...)
+	}
+	if executed {
+		if len(r.Errors) > 0 {
+			out = append(out, ',')
+		}
+		out = append(out, `"data":`...)
+		if len(r.Data) == 0 {
+			out = append(out, "null"...)
+		} else {
+			out = append(out, r.Data...)
+		}
+	}
+	if len(r.Extensions) > 0 {
+		extensions, err := json.Marshal(r.Extensions)
+		if err != nil {
+			return nil, fmt.Errorf("encode extensions: %w", err)
+		}
+		out = append(out, `,"extensions":`...)
+		out = append(out, extensions...)
+	}
+	return append(out, '}'), nil
+}
+
+// coded is an error of this package for the client.
+func coded(code, message string) *gqlerror.Error {
+	return &gqlerror.Error{Message: message, Extensions: map[string]any{"code": code}}
+}
+
+// refuse answers a request that carries no operation, or one that may not run, with
+// one error and no data.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, status int, code, message string) {
+	f := forResult(parseAccept(r.Header.Values("Accept")))
+	if !f.isJSON() {
+		f = formatJSON // Whoever does not take JSON reads the status.
+	}
+	s.writeJSON(w, r, status, f, &graphql.Response{Errors: gqlerror.List{coded(code, message)}}, false)
+}
+
+// writeJSON answers with one result.
+func (s *Server) writeJSON(w http.ResponseWriter, r *http.Request, status int, f format, response *graphql.Response, executed bool) {
+	body, err := appendResponse(nil, response, executed)
+	if err != nil {
+		s.cfg.Log.ErrorContext(r.Context(), "response not encoded", "err", err)
+		status, body = http.StatusInternalServerError, []byte(`{"errors":[{"message":"Internal error.","extensions":{"code":"INTERNAL"}}]}`)
+	}
+	w.Header().Set("Content-Type", f.contentType())
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body) // A client that does not take the answer has gone.
+	}
+}

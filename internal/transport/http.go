@@ -1,0 +1,172 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+)
+
+// serveOperation serves one operation over HTTP: a single result as JSON, or a
+// stream.
+func (s *Server) serveOperation(w http.ResponseWriter, r *http.Request) {
+	w.Header().Add("Vary", "Accept")
+	accepts := parseAccept(r.Header.Values("Accept"))
+	if len(accepts) == 0 {
+		s.refuse(w, r, http.StatusNotAcceptable, "BAD_REQUEST",
+			"The answer can be application/graphql-response+json or application/json, and for subscriptions text/event-stream or multipart/mixed;subscriptionSpec=1.0.")
+		return
+	}
+	var params *graphql.RawParams
+	var err error
+	if r.Method == http.MethodPost {
+		params, err = s.readPOST(w, r)
+	} else {
+		params, err = readGET(r.URL)
+	}
+	var bad *badRequest
+	if errors.As(err, &bad) {
+		s.refuse(w, r, bad.status, "BAD_REQUEST", bad.message)
+		return
+	}
+	params.Headers = r.Header
+
+	identity, err := s.identify(r)
+	if err != nil {
+		presented := s.cfg.ErrorPresenter(r.Context(), err)
+		code, _ := presented.Extensions["code"].(string)
+		s.refuse(w, r, http.StatusServiceUnavailable, code, presented.Message)
+		return
+	}
+	defer identity.end()
+	ctx := identity.Context
+	op, errs := s.prepare(ctx, params)
+	switch {
+	case len(errs) > 0:
+		s.answerRequestError(w, r.WithContext(ctx), accepts, op, errs)
+	case isSubscription(op):
+		s.serveSubscription(ctx, w, r, accepts, op)
+	default:
+		s.serveResult(ctx, w, r, accepts, op)
+	}
+}
+
+// identify asks who holds the request's token. A token that is not good counts as
+// none: signing in and refreshing must work beside one that has run out, and what
+// needs a user says so by itself.
+func (s *Server) identify(r *http.Request) (Identity, error) {
+	token := bearer(r.Header.Get("Authorization"))
+	if token == "" && r.Method == http.MethodGet {
+		// EventSource can send no headers. See docs/adr/0006-get.md.
+		token = r.URL.Query().Get("access_token")
+	}
+	identity, err := s.cfg.Authenticate(r.Context(), token)
+	if errors.Is(err, ErrForbidden) {
+		return s.cfg.Authenticate(r.Context(), "")
+	}
+	return identity, err
+}
+
+// answerRequestError answers a request that was not executed. As application/json
+// the status is 200 whatever is wrong with the document, since that is what clients
+// from before graphql-response+json expect (GraphQL over HTTP, 6.4.1).
+func (s *Server) answerRequestError(w http.ResponseWriter, r *http.Request, accepts []accepted, op *graphql.OperationContext, errs gqlerror.List) {
+	response := s.requestError(r.Context(), op, errs)
+	f := forResult(accepts)
+	if !f.isJSON() {
+		s.streamOnce(w, r, f, response, false)
+		return
+	}
+	status := http.StatusOK
+	if f == formatResponse {
+		status = http.StatusBadRequest
+	}
+	s.writeJSON(w, r, status, f, response, false)
+}
+
+// serveResult serves a query or a mutation.
+func (s *Server) serveResult(ctx context.Context, w http.ResponseWriter, r *http.Request, accepts []accepted, op *graphql.OperationContext) {
+	if r.Method != http.MethodPost {
+		if op.Operation.Operation == ast.Mutation {
+			w.Header().Set("Allow", "POST")
+			s.refuse(w, r, http.StatusMethodNotAllowed, "BAD_REQUEST", "A mutation needs POST.")
+			return
+		}
+		if !forcesPreflight(r) {
+			s.refuse(w, r, http.StatusBadRequest, "BAD_REQUEST",
+				"A query by GET needs a header that pages of other origins cannot send by themselves, such as GraphQL-Require-Preflight: 1.")
+			return
+		}
+	}
+	responses, ctx := s.executor.DispatchOperation(ctx, op)
+	response := responses(ctx)
+	if response == nil { // The context has ended: nobody reads this.
+		response = &graphql.Response{Errors: gqlerror.List{coded("UNAVAILABLE", "The request was given up.")}}
+	}
+	f := forResult(accepts)
+	if !f.isJSON() {
+		s.streamOnce(w, r, f, response, true)
+		return
+	}
+	s.writeJSON(w, r, http.StatusOK, f, response, true)
+}
+
+// serveSubscription serves a stream of results.
+func (s *Server) serveSubscription(ctx context.Context, w http.ResponseWriter, r *http.Request, accepts []accepted, op *graphql.OperationContext) {
+	f := forStream(accepts)
+	if f == formatNone {
+		s.refuse(w, r, http.StatusNotAcceptable, "BAD_REQUEST",
+			"A subscription needs a WebSocket (graphql-transport-ws), or Accept: text/event-stream, or Accept: multipart/mixed;subscriptionSpec=1.0.")
+		return
+	}
+	if r.Method == http.MethodHead {
+		w.Header().Set("Content-Type", f.contentType())
+		return
+	}
+	st, ok := s.openStream(ctx, w, f)
+	if !ok {
+		s.refuse(w, r, http.StatusServiceUnavailable, "UNAVAILABLE", "The server is restarting.")
+		return
+	}
+	defer st.leave()
+	responses, opCtx := s.executor.DispatchOperation(st.ctx, op)
+	for {
+		response := responses(opCtx)
+		if response == nil {
+			break
+		}
+		if err := st.send(response, true); err != nil {
+			break
+		}
+	}
+	if st.ctx.Err() != nil {
+		// A clean end would look like the end of the operation.
+		panic(http.ErrAbortHandler)
+	}
+	st.complete()
+}
+
+// streamOnce answers with one result in the form of a stream.
+func (s *Server) streamOnce(w http.ResponseWriter, r *http.Request, f format, response *graphql.Response, executed bool) {
+	st, ok := s.openStream(r.Context(), w, f)
+	if !ok {
+		s.refuse(w, r, http.StatusServiceUnavailable, "UNAVAILABLE", "The server is restarting.")
+		return
+	}
+	defer st.leave()
+	if st.send(response, executed) == nil {
+		st.complete()
+	}
+}
+
+// addressOf names the client for the limit on sockets.
+func (s *Server) addressOf(r *http.Request) string {
+	if s.cfg.ClientAddr == nil {
+		return ""
+	}
+	return strings.TrimSpace(s.cfg.ClientAddr(r))
+}

@@ -1,0 +1,183 @@
+package transport
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/99designs/gqlgen/graphql"
+)
+
+// maxBody bounds the body of a request, variables included.
+const maxBody = 1 << 20
+
+// badRequest is a request that carries no GraphQL operation. Its text holds nothing
+// of what the client sent.
+type badRequest struct {
+	status  int
+	message string
+}
+
+func (e *badRequest) Error() string { return e.message }
+
+// operationRequest is a GraphQL request in its JSON form (GraphQL over HTTP, 5.3),
+// with the names under which clients send the id of a known document.
+type operationRequest struct {
+	Query         *string         `json:"query"`
+	OperationName *string         `json:"operationName"`
+	Variables     json.RawMessage `json:"variables"`
+	Extensions    json.RawMessage `json:"extensions"`
+	DocumentID    *string         `json:"documentId"` // GraphQL over HTTP, persisted documents appendix
+	DocID         *string         `json:"doc_id"`     // Relay
+	ID            *string         `json:"id"`         // Relay's older examples
+}
+
+var errNotAnOperation = &badRequest{http.StatusBadRequest,
+	"The request must be one JSON object with a text query, and variables and extensions that are objects."}
+
+// params turns the request into what the executor takes. Numbers stay as they were
+// written, so that a large integer is not rounded.
+func (o operationRequest) params() (*graphql.RawParams, error) {
+	p := &graphql.RawParams{}
+	for _, id := range []*string{o.DocumentID, o.DocID, o.ID} {
+		if id != nil && p.Extensions == nil {
+			p.Extensions = map[string]any{documentIDKey: *id}
+		}
+	}
+	if o.OperationName != nil {
+		p.OperationName = *o.OperationName
+	}
+	if err := decodeObject(o.Variables, &p.Variables); err != nil {
+		return nil, errNotAnOperation
+	}
+	var extensions map[string]any
+	if err := decodeObject(o.Extensions, &extensions); err != nil {
+		return nil, errNotAnOperation
+	}
+	delete(extensions, documentIDKey) // Ours alone.
+	for k, v := range extensions {
+		if p.Extensions == nil {
+			p.Extensions = make(map[string]any)
+		}
+		p.Extensions[k] = v
+	}
+	if o.Query != nil {
+		p.Query = *o.Query
+	} else if p.Extensions == nil {
+		return nil, errNotAnOperation // Neither a document nor a name of one.
+	}
+	return p, nil
+}
+
+// decodeObject reads a JSON object, or nothing from null and from nothing.
+func decodeObject(raw json.RawMessage, into *map[string]any) error {
+	raw = bytes.TrimSpace(raw)
+	if len(raw) == 0 || string(raw) == "null" {
+		return nil
+	}
+	if raw[0] != '{' {
+		return errNotAnOperation
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	return d.Decode(into)
+}
+
+// parseBody reads one JSON object and nothing else.
+func parseOperation(body []byte) (*graphql.RawParams, error) {
+	if !utf8.Valid(body) {
+		return nil, errNotAnOperation
+	}
+	var o operationRequest
+	// Unmarshal refuses anything behind the object, and an array in its place.
+	if err := json.Unmarshal(body, &o); err != nil {
+		return nil, errNotAnOperation
+	}
+	if trimmed := bytes.TrimSpace(body); len(trimmed) == 0 || trimmed[0] != '{' {
+		return nil, errNotAnOperation // null
+	}
+	return o.params()
+}
+
+// readPOST reads the operation of a POST.
+func (s *Server) readPOST(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, error) {
+	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	charset := strings.ToLower(params["charset"])
+	if err != nil || kind != "application/json" || charset != "" && charset != "utf-8" {
+		return nil, &badRequest{http.StatusUnsupportedMediaType, "The Content-Type must be application/json, in UTF-8."}
+	}
+	if enc := r.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
+		return nil, &badRequest{http.StatusUnsupportedMediaType, "The body must not be compressed."}
+	}
+	control := http.NewResponseController(w)
+	// Neither error matters: a writer without deadlines just has none.
+	_ = control.SetReadDeadline(time.Now().Add(s.timing.read))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	_ = control.SetReadDeadline(time.Time{})
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, &badRequest{http.StatusRequestEntityTooLarge, "The body may have at most 1 MiB."}
+	case err != nil:
+		return nil, &badRequest{http.StatusBadRequest, "The body could not be read."}
+	}
+	return parseOperation(body)
+}
+
+// readGET reads the operation of a GET from the URL.
+func readGET(u *url.URL) (*graphql.RawParams, error) {
+	values, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return nil, errNotAnOperation
+	}
+	var o operationRequest
+	text := func(name string) *string {
+		if !values.Has(name) {
+			return nil
+		}
+		v := values.Get(name)
+		return &v
+	}
+	o.Query, o.OperationName = text("query"), text("operationName")
+	o.DocumentID, o.DocID, o.ID = text("documentId"), text("doc_id"), text("id")
+	for name, field := range map[string]*json.RawMessage{"variables": &o.Variables, "extensions": &o.Extensions} {
+		v := values.Get(name)
+		if v != "" && !json.Valid([]byte(v)) {
+			return nil, errNotAnOperation
+		}
+		*field = json.RawMessage(v)
+	}
+	return o.params()
+}
+
+// forcesPreflight reports whether a browser asks the server before it sends this
+// request for a page of another origin. A GET without is one that any page can
+// cause, by an image or a link.
+func forcesPreflight(r *http.Request) bool {
+	for _, name := range []string{
+		"Authorization", "GraphQL-Require-Preflight", "Apollo-Require-Preflight",
+		"X-Apollo-Operation-Name", "X-Requested-With",
+	} {
+		if r.Header.Get(name) != "" {
+			return true
+		}
+	}
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return err == nil && kind == "application/json"
+}
+
+// bearer returns the token of an Authorization header, or "".
+func bearer(header string) string {
+	scheme, token, _ := strings.Cut(header, " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
+}

@@ -1,0 +1,256 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/executor"
+	"github.com/99designs/gqlgen/graphql/handler/extension"
+	"github.com/99designs/gqlgen/graphql/handler/lru"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+	"github.com/vektah/gqlparser/v2/validator/rules"
+)
+
+// Config is what a Server needs. Fields without a default named beside them are
+// required.
+type Config struct {
+	Schema         graphql.ExecutableSchema
+	ErrorPresenter graphql.ErrorPresenterFunc
+	Recover        graphql.RecoverFunc
+	// Operations surrounds every operation. Nil: nothing does.
+	Operations graphql.OperationMiddleware
+	// Authenticate says who holds a token, which may be empty. ErrForbidden means
+	// that the token is not good; any other error, that this cannot be said now.
+	Authenticate func(ctx context.Context, token string) (Identity, error)
+	// ClientAddr names the client's address, by which sockets are counted. Nil:
+	// sockets are not counted by address.
+	ClientAddr func(r *http.Request) string
+	// AllowedOrigin says which web pages of other origins may call.
+	AllowedOrigin func(origin string) bool
+	// AllowedHost refuses requests for unknown host names: a page that points its
+	// own name at this machine gets nowhere. Nil: any name will do.
+	AllowedHost func(host string) bool
+	// Development switches introspection and suggestions on.
+	Development bool
+	// Limits bounds what one request may ask for. Zero fields take the default.
+	Limits Limits
+	// Documents are the operations known beforehand. Nil: there are none.
+	Documents *Documents
+	// Log takes what is odd. It never gets what a client sent.
+	Log *slog.Logger
+}
+
+// Identity is who is asking.
+type Identity struct {
+	// Context is derived from the one given to Authenticate and ends with the token.
+	Context context.Context
+	// User is the same for all tokens of one user, and empty for nobody.
+	User string
+	// End is called once when the request or socket is over. Nil: nothing to do.
+	End func()
+}
+
+func (i Identity) end() {
+	if i.End != nil {
+		i.End()
+	}
+}
+
+// ErrForbidden is returned by Config.Authenticate for a token that is not good.
+var ErrForbidden = errors.New("the token is not good")
+
+// errRestart is the cause of streams that end because the server does.
+var errRestart = errors.New("the server is restarting")
+
+// Server serves GraphQL. It is safe for concurrent use.
+type Server struct {
+	cfg      Config
+	executor *executor.Executor
+	checked  *lru.LRU[bool] // documents that have passed the limits of their shape
+	timing   timing
+
+	// mu guards the fields below.
+	mu       sync.Mutex
+	sockets  map[*socket]struct{}
+	streams  map[*stream]struct{}
+	byUser   map[string]int
+	byAddr   map[string]int
+	stopping bool
+}
+
+// timing holds what tests shorten.
+type timing struct {
+	init  time.Duration // until connection_init
+	ping  time.Duration // between control pings
+	pong  time.Duration // until the answer to one
+	write time.Duration // for one write to a client
+	beat  time.Duration // between heartbeats on HTTP streams and legacy sockets
+	read  time.Duration // for the body of a request
+	// goodbye is how long Close waits for clients to answer.
+	goodbye time.Duration
+}
+
+func defaultTiming() timing {
+	return timing{
+		init:  10 * time.Second,
+		ping:  20 * time.Second,
+		pong:  10 * time.Second,
+		write: 5 * time.Second,
+		beat:  12 * time.Second,
+		read:  15 * time.Second,
+
+		goodbye: 2 * time.Second,
+	}
+}
+
+// cachedDocuments bounds the documents that are kept parsed. Each is at most
+// Limits.DocumentBytes long.
+const cachedDocuments = 500
+
+// New returns a server. It panics when a required field is missing.
+func New(cfg Config) *Server { return newServer(cfg, defaultTiming()) }
+
+func newServer(cfg Config, t timing) *Server {
+	if cfg.Schema == nil || cfg.ErrorPresenter == nil || cfg.Recover == nil ||
+		cfg.Authenticate == nil || cfg.AllowedOrigin == nil || cfg.Log == nil {
+		panic("transport: incomplete Config")
+	}
+	cfg.Limits = cfg.Limits.withDefaults()
+	s := &Server{
+		cfg:      cfg,
+		executor: executor.New(cfg.Schema),
+		checked:  lru.New[bool](cachedDocuments),
+		timing:   t,
+		sockets:  make(map[*socket]struct{}),
+		streams:  make(map[*stream]struct{}),
+		byUser:   make(map[string]int),
+		byAddr:   make(map[string]int),
+	}
+	s.executor.SetQueryCache(lru.New[*ast.QueryDocument](cachedDocuments))
+	s.executor.SetParserTokenLimit(cfg.Limits.Tokens)
+	s.executor.SetErrorPresenter(cfg.ErrorPresenter)
+	s.executor.SetRecoverFunc(cfg.Recover)
+	s.executor.SetDisableSuggestion(!cfg.Development)
+	if cfg.Development {
+		s.executor.Use(extension.Introspection{})
+	} else {
+		s.executor.SetDefaultRulesFn(rulesWithoutSuggestions)
+	}
+	if cfg.Operations != nil {
+		s.executor.AroundOperations(cfg.Operations)
+	}
+	return s
+}
+
+// rulesWithoutSuggestions are the rules a document is checked by. gqlgen's switch
+// leaves suggestions in the errors of three of them.
+func rulesWithoutSuggestions() *rules.Rules {
+	r := rules.NewDefaultRules()
+	r.ReplaceRule(rules.KnownArgumentNamesRule.Name, rules.KnownArgumentNamesRuleWithoutSuggestions.RuleFunc)
+	r.ReplaceRule(rules.KnownTypeNamesRule.Name, rules.KnownTypeNamesRuleWithoutSuggestions.RuleFunc)
+	r.ReplaceRule(rules.ValuesOfCorrectTypeRule.Name, rules.ValuesOfCorrectTypeRuleWithoutSuggestions.RuleFunc)
+	return r
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("Cache-Control", "no-store")
+	if s.cfg.AllowedHost != nil && !s.cfg.AllowedHost(r.Host) {
+		s.refuse(w, r, http.StatusMisdirectedRequest, "FORBIDDEN", "This server does not answer under this host name.")
+		return
+	}
+	if !s.allowOrigin(w, r) {
+		return
+	}
+	switch {
+	case r.Method == http.MethodGet && strings.EqualFold(r.Header.Get("Upgrade"), "websocket"):
+		s.serveSocket(w, r)
+	case r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodPost:
+		s.serveOperation(w, r)
+	default:
+		h.Set("Allow", allowedMethods)
+		s.refuse(w, r, http.StatusMethodNotAllowed, "BAD_REQUEST", "Send the operation by POST, or open a WebSocket.")
+	}
+}
+
+const allowedMethods = "GET, POST, OPTIONS"
+
+// Close ends all sockets and streams, telling their clients to come back, and
+// refuses new ones. Queries and mutations go on. It returns when all have been
+// told and have answered, or after two seconds.
+func (s *Server) Close() {
+	s.mu.Lock()
+	s.stopping = true
+	sockets := make([]*socket, 0, len(s.sockets))
+	for c := range s.sockets {
+		sockets = append(sockets, c)
+	}
+	for st := range s.streams {
+		st.cancel(errRestart)
+	}
+	s.mu.Unlock()
+	var told sync.WaitGroup
+	patience := time.After(s.timing.goodbye)
+	done := make(chan struct{})
+	for _, c := range sockets {
+		told.Go(func() {
+			c.close(closeRestart, "Service restart")
+			<-c.gone
+		})
+	}
+	go func() { told.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-patience: // Clients that do not answer learn it when the process ends.
+	}
+}
+
+// stopped reports whether Close has been called.
+func (s *Server) stopped() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stopping
+}
+
+// prepare makes an operation of what a client sent. The errors it returns are about
+// the request: nothing has been executed.
+func (s *Server) prepare(ctx context.Context, p *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
+	if err := s.cfg.Documents.resolve(p); err != nil {
+		return nil, gqlerror.List{err}
+	}
+	if err := s.checkDocument(ctx, p.Query); err != nil {
+		return nil, gqlerror.List{err}
+	}
+	op, errs := s.executor.CreateOperationContext(graphql.StartOperationTrace(ctx), p)
+	if len(errs) > 0 {
+		return op, errs
+	}
+	if err := s.checkOperation(op); err != nil {
+		return op, gqlerror.List{err}
+	}
+	return op, nil
+}
+
+// requestError is the response to a request that was not executed.
+func (s *Server) requestError(ctx context.Context, op *graphql.OperationContext, errs gqlerror.List) *graphql.Response {
+	if op == nil {
+		op = &graphql.OperationContext{RecoverFunc: s.cfg.Recover}
+	}
+	return s.executor.DispatchError(graphql.WithOperationContext(ctx, op), errs)
+}
+
+// isSubscription reports whether an operation gives several responses.
+func isSubscription(op *graphql.OperationContext) bool {
+	return op.Operation.Operation == ast.Subscription
+}
