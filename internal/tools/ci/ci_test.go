@@ -116,6 +116,7 @@ func TestFindProjects(t *testing.T) {
 	root := t.TempDir()
 	for name, text := range map[string]string{
 		"compat/apollo/package.json":                   `{"scripts":{"test":"node --test"}}`,
+		"compat/clients/package.json":                  `{"scripts":{"test":"node --test"},"parley":{"databases":["sqlite","postgres"]}}`,
 		"compat/library/package.json":                  `{"scripts":{"build":"tsc"}}`,
 		"compat/apollo/node_modules/left/package.json": `{"scripts":{"test":"x"}}`,
 		"web/graphiql/package.json":                    `{"scripts":{"test":"node --test"}}`,
@@ -134,7 +135,7 @@ func TestFindProjects(t *testing.T) {
 		}
 		got = append(got, rel+" "+strings.Join(p.databases, "+"))
 	}
-	if want := []string{"compat/apollo sqlite+postgres", "web/graphiql sqlite"}; !slices.Equal(got, want) {
+	if want := []string{"compat/apollo sqlite", "compat/clients sqlite+postgres", "web/graphiql sqlite"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -68,19 +68,13 @@ func clients(ctx context.Context, r *run) error {
 	return errors.Join(errs...)
 }
 
-// findProjects lists the folders of the client tests. GraphiQL's page is the
-// same on every database; the others are not.
+// findProjects lists the folders of the client tests. Most run on SQLite only: a
+// client library meets the same transports on every database. A package.json whose
+// tests reach further says so: "parley": {"databases": ["sqlite", "postgres"]}.
 func findProjects(root string) ([]project, error) {
 	var projects []project
-	for _, g := range []struct {
-		glob      string
-		databases []string
-	}{
-		{"compat/package.json", []string{"sqlite", "postgres"}},
-		{"compat/*/package.json", []string{"sqlite", "postgres"}},
-		{"web/graphiql/package.json", []string{"sqlite"}},
-	} {
-		files, err := filepath.Glob(filepath.Join(root, g.glob))
+	for _, glob := range []string{"compat/package.json", "compat/*/package.json", "web/graphiql/package.json"} {
+		files, err := filepath.Glob(filepath.Join(root, glob))
 		if err != nil {
 			return nil, err
 		}
@@ -89,13 +83,20 @@ func findProjects(root string) ([]project, error) {
 			if err != nil {
 				return nil, err
 			}
-			var manifest struct{ Scripts struct{ Test string } }
+			var manifest struct {
+				Scripts struct{ Test string }
+				Parley  struct{ Databases []string }
+			}
 			if err := json.Unmarshal(text, &manifest); err != nil {
 				return nil, fmt.Errorf("%s: %w", file, err)
 			}
-			if manifest.Scripts.Test != "" {
-				projects = append(projects, project{filepath.Dir(file), g.databases})
+			if manifest.Scripts.Test == "" {
+				continue
 			}
+			if len(manifest.Parley.Databases) == 0 {
+				manifest.Parley.Databases = []string{"sqlite"}
+			}
+			projects = append(projects, project{filepath.Dir(file), manifest.Parley.Databases})
 		}
 	}
 	return projects, nil
