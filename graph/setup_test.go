@@ -127,7 +127,7 @@ func setup(t testing.TB, db *store.Store, o options) *bundle {
 		Authenticate:   b.authenticate,
 		AllowedOrigin:  func(string) bool { return false },
 		Development:    !o.production,
-		Limits:         transport.Limits{Cost: 100_000}, // Some tests select everything there is.
+		Limits:         transport.Limits{Cost: 100_000, Selections: 1000}, // Some tests select everything there is.
 		Log:            log,
 	})
 	b.exec = executor.New(graph.NewSchema(resolver))

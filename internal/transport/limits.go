@@ -19,7 +19,7 @@ type Limits struct {
 	DocumentBytes int // length of the document [16 KiB]
 	Tokens        int // tokens of the document [1000]
 	Depth         int // fields inside each other [12]
-	Selections    int // fields, each spread counted as what it spreads [500]
+	Selections    int // fields, each spread counted as what it spreads [300]
 	Aliases       int // fields with another name, likewise [30]
 	QueryRoots    int // fields of a query's root, likewise [10]
 	MutationRoots int // fields of a mutation's root, likewise [5]
@@ -50,7 +50,7 @@ func (l Limits) withDefaults() Limits {
 		field *int
 		value int
 	}{
-		{&l.DocumentBytes, 16 << 10}, {&l.Tokens, 1000}, {&l.Depth, 12}, {&l.Selections, 500}, {&l.Aliases, 30},
+		{&l.DocumentBytes, 16 << 10}, {&l.Tokens, 1000}, {&l.Depth, 12}, {&l.Selections, 300}, {&l.Aliases, 30},
 		{&l.QueryRoots, 10}, {&l.MutationRoots, 5}, {&l.Directives, 30}, {&l.Fragments, 50}, {&l.Spreads, 100},
 		{&l.Cost, 5000}, {&l.PageSize, 20}, {&l.MaxPage, 100}, {&l.Operations, 50}, {&l.SocketsPerUser, 20}, {&l.SocketsPerAddr, 200},
 		{&l.MessagesPerSecond, 20},
