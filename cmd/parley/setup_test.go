@@ -397,9 +397,10 @@ type result struct {
 // command runs the built binary with arguments to its end.
 func command(t *testing.T, environ []string, stdin string, args ...string) result {
 	t.Helper()
+	path := binary(t) // Building it takes its own time.
 	ctx, cancel := context.WithTimeout(t.Context(), startLimit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, binary(t), args...)
+	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Env = environ
 	cmd.Dir = t.TempDir()
 	cmd.Stdin = strings.NewReader(stdin)
