@@ -37,9 +37,15 @@ bench: ## Run the Go benchmarks; PKG and BENCH narrow them
 	$(WITH_POSTGRES) go test -run '^$$' -bench '$(or $(BENCH),.)' -benchmem $(or $(PKG),./...)
 
 .PHONY: generate
-generate: ## Regenerate ent, the GraphQL server and README's table of configuration
+generate: ## Regenerate ent, the GraphQL server, README's table of configuration, the examples' schema
 	go generate .
 	go test ./cmd/parley -run '^TestReadmeTable$$' -count=1 -update
+	go run ./cmd/parley schema >examples/schema.graphql
+	cd examples/go && go generate .
+
+.PHONY: release-schema
+release-schema: ## Take the schema as that of a release; breaking changes need a line in CHANGELOG.md
+	go run ./cmd/parley schema >graph/schema/released.graphql
 
 .PHONY: migration
 migration: ## Write the migrations of both databases after a change of ent/schema; NAME=add_colour

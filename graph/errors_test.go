@@ -107,7 +107,7 @@ func TestModelServerDown(t *testing.T) {
 	t.Parallel()
 	b := setup(t, storetest.SQLite(t), options{catalog: &chat.Catalog{Source: deadModels{}}})
 	ada := b.signUp("ada")
-	for _, document := range []string{`{ models { id } }`, `mutation { sendMessage(input: {content: "x"}) { reply { id } } }`} {
+	for _, document := range []string{`{ models { name } }`, `mutation { sendMessage(input: {content: "x"}) { reply { id } } }`} {
 		if a := b.wantCode(ada, "MODEL_UNAVAILABLE", document, nil); strings.Contains(a.raw, "10.0.0.7") {
 			t.Errorf("got %s, which tells where the model server is", a.raw)
 		}

@@ -74,7 +74,7 @@ var matrix = []matrixCase{
 	{"Query.conversation", "Query.conversation(id)", `query($id: ID!) { conversation(id: $id) { ` + conversationFields + ` } }`, byID, refused},
 	{"Query.conversations", "", `{ conversations { totalCount nodes { ` + conversationFields + ` } } }`, none, refused},
 	{"Query.viewer", "", `{ viewer { id email conversations { totalCount nodes { ` + conversationFields + ` } } } }`, none, nullData},
-	{"Query.models", "", `{ models { id isDefault description } }`, none, refused},
+	{"Query.models", "", `{ models { name isDefault description } }`, none, refused},
 
 	{"Mutation.signUp", "", `mutation { signUp(input: {email: "new@example.org", password: "` + password + `"}) { user { email } } }`, none, open},
 	{"Mutation.signIn", "", `mutation { signIn(input: {email: "b@example.org", password: "` + password + `"}) { user { email } } }`, none, open},

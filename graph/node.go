@@ -67,7 +67,7 @@ func (r *Resolver) attach(ctx context.Context, id pid.ID, after *string) (*reply
 func models(list []chat.Model) []*model.Model {
 	out := make([]*model.Model, len(list))
 	for i, m := range list {
-		out[i] = &model.Model{ID: m.ID, IsDefault: m.Default}
+		out[i] = &model.Model{Name: m.ID, IsDefault: m.Default}
 		if m.Description != "" {
 			out[i].Description = &m.Description
 		}

@@ -87,7 +87,7 @@ test('a model server without a key', async (t) => {
   const { token } = await signUp(url)
 
   await t.test('its models are listed, and the only one is the default', async () => {
-    assert.deepEqual(await data(url, '{ models { id isDefault } }', {}, token), { models: [{ id: 'mock-small', isDefault: true }] })
+    assert.deepEqual(await data(url, '{ models { name isDefault } }', {}, token), { models: [{ name: 'mock-small', isDefault: true }] })
   })
 
   await t.test('a streamed reply is what the model server sent', async (t) => {
@@ -178,8 +178,8 @@ test('several models and no default', async (t) => {
   await t.test('PARLEY_MODELS is the list of what may be used', async (t) => {
     const { url } = await parleyBefore(t, { PARLEY_MODELS: 'mock-small', PARLEY_ELIZA: 'on' })
     const { token } = await signUp(url)
-    const { models } = await data(url, '{ models { id isDefault } }', {}, token)
-    assert.deepEqual(models.map((m) => m.id).sort(), ['eliza', 'mock-small'])
+    const { models } = await data(url, '{ models { name isDefault } }', {}, token)
+    assert.deepEqual(models.map((m) => m.name).sort(), ['eliza', 'mock-small'])
     assert.equal((await send(url, token, { content: 'which model', wait: true })).reply.content, 'model=mock-small')
     assert.equal((await send(url, token, { content: 'Hello', model: 'eliza', wait: true })).reply.status, 'COMPLETED')
     const error = await refused(url, sendDocument, { input: { content: 'Hi', model: 'mock-large' } }, token)
@@ -190,7 +190,7 @@ test('several models and no default', async (t) => {
 test('a model server that is not there', async (t) => {
   const { url } = await parleyBefore(t, { OPENAI_BASE_URL: `http://127.0.0.1:${await freePort()}/v1`, PARLEY_MODEL: 'mock-small' })
   const { token } = await signUp(url)
-  const error = await refused(url, '{ models { id } }', {}, token)
+  const error = await refused(url, '{ models { name } }', {}, token)
   assert.equal(error.extensions.code, 'MODEL_UNAVAILABLE')
   // The operator has named a model, so that nobody has to ask for the list.
   const { reply } = await send(url, token, { content: 'Hello', wait: true })

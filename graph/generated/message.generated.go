@@ -663,16 +663,16 @@ func (ec *executionContext) fieldContext_MessageError_retryable(_ context.Contex
 	return graphql.NewScalarFieldContext("MessageError", field, false, false, "Boolean")
 }
 
-func (ec *executionContext) _Model_id(ctx context.Context, field graphql.CollectedField, obj *model.Model) (ret graphql.Marshaler) {
+func (ec *executionContext) _Model_name(ctx context.Context, field graphql.CollectedField, obj *model.Model) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
 		field,
 		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Model_id(ctx, field)
+			return ec.fieldContext_Model_name(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.ID, nil
+			return obj.Name, nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
@@ -682,7 +682,7 @@ func (ec *executionContext) _Model_id(ctx context.Context, field graphql.Collect
 		true,
 	)
 }
-func (ec *executionContext) fieldContext_Model_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+func (ec *executionContext) fieldContext_Model_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Model", field, false, false, "String")
 }
 
@@ -1080,18 +1080,18 @@ func (ec *executionContext) unmarshalInputSendMessageInput(ctx context.Context, 
 			it.ExpectedHeadID = graphql.OmittableOf(data)
 		case "onBusy":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("onBusy"))
-			data, err := ec.unmarshalNOnBusy2parleyᚋgraphᚋmodelᚐOnBusy(ctx, v)
+			data, err := ec.unmarshalOOnBusy2ᚖparleyᚋgraphᚋmodelᚐOnBusy(ctx, v)
 			if err != nil {
 				return it, err
 			}
-			it.OnBusy = data
+			it.OnBusy = graphql.OmittableOf(data)
 		case "wait":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("wait"))
-			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
 			if err != nil {
 				return it, err
 			}
-			it.Wait = data
+			it.Wait = graphql.OmittableOf(data)
 		case "model":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("model"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -1421,8 +1421,8 @@ func (ec *executionContext) _Model(ctx context.Context, sel ast.SelectionSet, ob
 		switch field.Name {
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("Model")
-		case "id":
-			out.Values[i] = ec._Model_id(ctx, field, obj)
+		case "name":
+			out.Values[i] = ec._Model_name(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -1738,16 +1738,6 @@ func (ec *executionContext) marshalNModel2ᚖparleyᚋgraphᚋmodelᚐModel(ctx 
 	return ec._Model(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalNOnBusy2parleyᚋgraphᚋmodelᚐOnBusy(ctx context.Context, v any) (model.OnBusy, error) {
-	var res model.OnBusy
-	err := res.UnmarshalGQL(v)
-	return res, graphql.ErrorOnPath(ctx, err)
-}
-
-func (ec *executionContext) marshalNOnBusy2parleyᚋgraphᚋmodelᚐOnBusy(ctx context.Context, sel ast.SelectionSet, v model.OnBusy) graphql.Marshaler {
-	return v
-}
-
 func (ec *executionContext) unmarshalNSendMessageInput2parleyᚋgraphᚋmodelᚐSendMessageInput(ctx context.Context, v any) (model.SendMessageInput, error) {
 	res, err := ec.unmarshalInputSendMessageInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -1820,6 +1810,22 @@ func (ec *executionContext) marshalOMessageError2ᚖparleyᚋgraphᚋmodelᚐMes
 		return graphql.Null
 	}
 	return ec._MessageError(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOOnBusy2ᚖparleyᚋgraphᚋmodelᚐOnBusy(ctx context.Context, v any) (*model.OnBusy, error) {
+	if v == nil {
+		return nil, nil
+	}
+	var res = new(model.OnBusy)
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOOnBusy2ᚖparleyᚋgraphᚋmodelᚐOnBusy(ctx context.Context, sel ast.SelectionSet, v *model.OnBusy) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return v
 }
 
 func (ec *executionContext) marshalOUsage2ᚖparleyᚋgraphᚋmodelᚐUsage(ctx context.Context, sel ast.SelectionSet, v *model.Usage) graphql.Marshaler {

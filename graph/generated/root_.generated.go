@@ -734,7 +734,8 @@ input CreateConversationInput {
 
 """
 Input of updateConversation. What is left out stays; null clears where that has a
-meaning.
+meaning, so clients that send every field of their types must leave out what they
+do not mean (omitempty in genqlient).
 """
 input UpdateConversationInput {
   """
@@ -1368,7 +1369,7 @@ type Model {
   """
   The name to give as model.
   """
-  id: String!
+  name: String!
 
   """
   What kind of thing it is, when that is known.
@@ -1418,15 +1419,15 @@ input SendMessageInput {
   expectedHeadId: ID
 
   """
-  What to do when a reply is still being written.
+  What to do when a reply is still being written; null for the default.
   """
-  onBusy: OnBusy! = REJECT
+  onBusy: OnBusy = REJECT
 
   """
   Answer when the reply is final, not at once. After the server's limit (50 seconds
   unless configured) the answer is the pair as it stands, not an error.
   """
-  wait: Boolean! = false
+  wait: Boolean = false
 
   """
   The model for this reply, and for the conversation when it is a new one; left
@@ -1771,8 +1772,8 @@ func (ec *executionContext) childFields_MessageError(ctx context.Context, field 
 
 func (ec *executionContext) childFields_Model(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
-	case "id":
-		return ec.fieldContext_Model_id(ctx, field)
+	case "name":
+		return ec.fieldContext_Model_name(ctx, field)
 	case "description":
 		return ec.fieldContext_Model_description(ctx, field)
 	case "isDefault":

@@ -247,7 +247,7 @@ func (MessageSnapshot) IsConversationEvent() {}
 // A model that may be used.
 type Model struct {
 	// The name to give as model.
-	ID string `json:"id"`
+	Name string `json:"name"`
 	// What kind of thing it is, when that is known.
 	Description *string `json:"description,omitempty"`
 	// It answers where no model is named.
@@ -358,11 +358,11 @@ type SendMessageInput struct {
 	ClientKey graphql.Omittable[*string] `json:"clientKey,omitempty"`
 	// Refuse with STALE_HEAD when the conversation has gone on since this message.
 	ExpectedHeadID graphql.Omittable[*pid.ID] `json:"expectedHeadId,omitempty"`
-	// What to do when a reply is still being written.
-	OnBusy OnBusy `json:"onBusy"`
+	// What to do when a reply is still being written; null for the default.
+	OnBusy graphql.Omittable[*OnBusy] `json:"onBusy,omitempty"`
 	// Answer when the reply is final, not at once. After the server's limit (50 seconds
 	// unless configured) the answer is the pair as it stands, not an error.
-	Wait bool `json:"wait"`
+	Wait graphql.Omittable[*bool] `json:"wait,omitempty"`
 	// The model for this reply, and for the conversation when it is a new one; left
 	// out, the conversation's.
 	Model graphql.Omittable[*string] `json:"model,omitempty"`
@@ -423,7 +423,8 @@ type Subscription struct {
 }
 
 // Input of updateConversation. What is left out stays; null clears where that has a
-// meaning.
+// meaning, so clients that send every field of their types must leave out what they
+// do not mean (omitempty in genqlient).
 type UpdateConversationInput struct {
 	// The conversation.
 	ConversationID pid.ID `json:"conversationId"`

@@ -33,7 +33,8 @@ type house struct {
 }
 
 // load parses all our Go and GraphQL files. It leaves out what is no part of the
-// house: hidden folders, testdata, and packages installed by npm.
+// house: hidden folders, testdata, packages installed by npm, and modules of their
+// own.
 func load(fsys fs.FS) (*house, error) {
 	h := &house{fset: token.NewFileSet(), graphql: make(map[string]string)}
 	err := fs.WalkDir(fsys, ".", func(name string, entry fs.DirEntry, err error) error {
@@ -43,6 +44,9 @@ func load(fsys fs.FS) (*house, error) {
 		base := path.Base(name)
 		if entry.IsDir() {
 			if name != "." && (strings.HasPrefix(base, ".") || base == "testdata" || base == "node_modules") {
+				return fs.SkipDir
+			}
+			if _, err := fs.Stat(fsys, path.Join(name, "go.mod")); name != "." && err == nil {
 				return fs.SkipDir
 			}
 			return nil
