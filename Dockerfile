@@ -14,7 +14,7 @@ COPY . .
 RUN CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o /out/parley ./cmd/parley
 # A new volume takes over the owner of the folder it hides.
 RUN install -d -o 65532 -g 65532 -m 0700 /out/data
-# SQLite sorts large results, and backup writes, in a temporary folder.
+# SQLite sorts large results in a temporary folder.
 RUN install -d -o 65532 -g 65532 -m 0700 /out/tmp
 
 FROM scratch

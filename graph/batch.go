@@ -131,7 +131,7 @@ type batches struct {
 	systemPrompts batch[pid.ID, string]
 	running       batch[pid.ID, *ent.Message]
 	counts        batch[pid.ID, int]
-	pages         batch[pageKey, chat.Page[*ent.Message]]
+	pages         batch[pageKey, pageResult]
 }
 
 type batchesKey struct{}
@@ -183,34 +183,38 @@ func (r *Resolver) newBatches() *batches {
 			return r.Chat.CountMessages(ctx, user, ids)
 		})
 	}
-	b.pages.load = func(ctx context.Context, keys []pageKey) (map[pageKey]chat.Page[*ent.Message], error) {
-		return own(ctx, func(user pid.ID) (map[pageKey]chat.Page[*ent.Message], error) {
-			return r.loadPages(ctx, user, keys)
+	b.pages.load = func(ctx context.Context, keys []pageKey) (map[pageKey]pageResult, error) {
+		return own(ctx, func(user pid.ID) (map[pageKey]pageResult, error) {
+			return r.loadPages(ctx, user, keys), nil
 		})
 	}
 	return b
 }
 
+// pageResult is a page, or why there is none: arguments that make no sense are the
+// fault of one field, not of all in the batch.
+type pageResult struct {
+	page chat.Page[*ent.Message]
+	err  error
+}
+
 // loadPages runs one query for each set of arguments, which mostly is one.
-func (r *Resolver) loadPages(ctx context.Context, user pid.ID, keys []pageKey) (map[pageKey]chat.Page[*ent.Message], error) {
+func (r *Resolver) loadPages(ctx context.Context, user pid.ID, keys []pageKey) map[pageKey]pageResult {
 	groups := make(map[pageKey][]pid.ID)
 	for _, k := range keys {
 		id := k.id
 		k.id = ""
 		groups[k] = append(groups[k], id)
 	}
-	out := make(map[pageKey]chat.Page[*ent.Message], len(keys))
+	out := make(map[pageKey]pageResult, len(keys))
 	for k, ids := range groups {
 		pages, err := r.Chat.ListMessages(ctx, user, ids, k.args())
-		if err != nil {
-			return nil, err
-		}
-		for id, page := range pages {
+		for _, id := range ids {
 			k.id = id
-			out[k] = page
+			out[k] = pageResult{pages[id], err}
 		}
 	}
-	return out, nil
+	return out
 }
 
 // own runs a load as the user of the operation.

@@ -7,6 +7,7 @@ package graph
 
 import (
 	"context"
+	"errors"
 	"parley/ent"
 	"parley/graph/generated"
 	"parley/graph/model"
@@ -47,12 +48,12 @@ func (r *conversationResolver) User(ctx context.Context, obj *ent.Conversation) 
 
 // Messages is the resolver for the messages field.
 func (r *conversationResolver) Messages(ctx context.Context, obj *ent.Conversation, first *int, after *string, last *int, before *string) (*model.MessageConnection, error) {
-	page, _, err := r.batches(ctx).pages.get(ctx, newPageKey(obj.ID,
+	result, _, err := r.batches(ctx).pages.get(ctx, newPageKey(obj.ID,
 		chat.PageArgs{First: first, Last: last, After: after, Before: before}))
-	if err != nil {
+	if err = errors.Join(err, result.err); err != nil {
 		return nil, err
 	}
-	return messageConnection(page, func(ctx context.Context) (int, error) {
+	return messageConnection(result.page, func(ctx context.Context) (int, error) {
 		n, _, err := r.batches(ctx).counts.get(ctx, obj.ID)
 		return n, err
 	}), nil

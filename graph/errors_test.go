@@ -279,7 +279,6 @@ func TestBadInputsAreNotInternal(t *testing.T) {
 		{sendDocument, vars{"input": "x"}},
 		{sendDocument, vars{"input": []any{vars{"content": "x"}, vars{"content": "y"}}}},
 		{sendDocument, vars{"input": vars{"content": "x", "onBusy": "NEVER"}}},
-		{sendDocument, vars{"input": vars{"content": "x", "onBusy": nil}}},
 		{sendDocument, vars{"input": vars{"content": "x", "onBusy": 1}}},
 		{sendDocument, vars{"input": vars{"content": "x", "wait": "yes"}}},
 		{sendDocument, vars{"input": vars{"content": "x", "parameters": vars{"temperature": "hot"}}}},

@@ -2,11 +2,14 @@ package graph_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"parley/internal/event"
 	"parley/internal/pid"
 )
 
@@ -316,5 +319,52 @@ func TestSignOutEndsSubscriptions(t *testing.T) {
 	b.wantCode(ada, "UNAUTHENTICATED", `{ conversations { totalCount } }`, nil)
 	if a := b.post(ada, `{ viewer { id } }`, nil); a.raw != `{"data":{"viewer":null}}` {
 		t.Errorf("after signing out: got %s, want null", a.raw)
+	}
+}
+
+// What a feed heard while the database did not answer is not lost: it begins anew.
+func TestFeedsBeginAnewAfterAFault(t *testing.T) {
+	t.Parallel()
+	b := onSQLite(t)
+	ada := b.signUp("ada")
+	conversation := b.conversation(ada, vars{})
+	list := b.subscribe(ada, viewerDocument, nil)
+	open := b.subscribe(ada, conversationDocument, vars{"id": conversation})
+	list.event(t)
+	open.event(t)
+	failed := make(chan struct{}, 100)
+	b.faults.on(func() error {
+		failed <- struct{}{}
+		return errors.New("the database is away")
+	})
+	b.bus.Publish(createdFact(ada.id, conversation))
+	b.bus.Publish(event.Fact{Kind: event.ConversationUpdated, UserID: ada.id, ConversationID: conversation})
+	for range 2 { // Both have tried, and lost what they had heard.
+		select {
+		case <-failed:
+		case <-time.After(patience):
+			t.Fatal("a feed has not looked")
+		}
+	}
+	b.faults.off()
+	if a := list.event(t); !strings.Contains(a.raw, "ViewerReady") {
+		t.Errorf("the list goes on with %s, want ViewerReady again", a.raw)
+	}
+	if a := open.event(t); !strings.Contains(a.raw, "ConversationSnapshot") {
+		t.Errorf("the conversation goes on with %s, want ConversationSnapshot again", a.raw)
+	}
+}
+
+// Arguments that make no sense are the fault of their own field.
+func TestBadPageHarmsNoOther(t *testing.T) {
+	t.Parallel()
+	b := onSQLite(t)
+	ada := b.signUp("ada")
+	conversation := b.conversation(ada, vars{"systemPrompt": "Be brief"})
+	a := b.post(ada, `query($id: ID!) {
+		bad: conversation(id: $id) { messages(after: "zz") { nodes { content } } }
+		good: conversation(id: $id) { messages(first: 1) { nodes { content } } } }`, vars{"id": conversation})
+	if !strings.Contains(a.raw, `"good":{"messages":{"nodes":[{"content":"Be brief"}]}}`) || len(a.Errors) != 1 {
+		t.Errorf("got %s, want one error, and the other field's messages", a.raw)
 	}
 }

@@ -66,7 +66,7 @@ func TestInputFields(t *testing.T) {
 		"RefreshSessionInput": "refreshToken: String!",
 		"ResponseFormatInput": "type: ResponseFormatType! name: String schema: String strict: Boolean",
 		"SendMessageInput": "conversationId: ID content: String! clientKey: String expectedHeadId: ID " +
-			"onBusy: OnBusy! wait: Boolean! model: String parameters: ParametersInput",
+			"onBusy: OnBusy wait: Boolean model: String parameters: ParametersInput",
 		"SignInInput":    "email: String! password: String!",
 		"SignUpInput":    "email: String! password: String! name: String",
 		"StopReplyInput": "messageId: ID!",

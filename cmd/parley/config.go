@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"parley/internal/upstream/eliza"
 )
 
 // config is everything Parley can be told, read from the environment once at
@@ -241,6 +243,10 @@ func (c config) check() []crossError {
 		if c.DatabaseURL.IsZero() {
 			add("PARLEY_DATABASE_URL", "required with PARLEY_NATS_URL: several replicas need a Postgres they share", "PARLEY_NATS_URL")
 		}
+	}
+	if c.OpenAIBaseURL == "" && c.Model != "" && c.Model != eliza.Model {
+		add("PARLEY_MODEL", fmt.Sprintf("there is no model server to ask for %q: set OPENAI_API_KEY or OPENAI_BASE_URL", c.Model),
+			"OPENAI_API_KEY", "OPENAI_BASE_URL")
 	}
 	if c.DocumentsOnly == on && c.Documents == "" {
 		add("PARLEY_DOCUMENTS_ONLY", "nothing could be asked at all without PARLEY_DOCUMENTS", "PARLEY_DOCUMENTS")

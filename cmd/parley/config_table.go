@@ -53,7 +53,7 @@ var variables = []variable{
 	},
 	{
 		name: "PARLEY_DATABASE_URL", fallback: "SQLite in PARLEY_DATA_DIR", secret: true,
-		accepted: "a postgres:// URL",
+		accepted: "a postgres:// or postgresql:// URL",
 		meaning:  "The Postgres to use instead of SQLite.",
 		example:  "postgres://parley:secret@db.example.com/parley?sslmode=verify-full",
 		parse: func(c *config, v string) error {

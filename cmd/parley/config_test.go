@@ -131,7 +131,7 @@ func TestConfigDerivedDefaults(t *testing.T) {
 
 func TestConfigModels(t *testing.T) {
 	t.Parallel()
-	if c := mustLoad(t, "PARLEY_MODELS=a,b"); c.Model != "a" {
+	if c := mustLoad(t, "PARLEY_MODELS=a,b", "OPENAI_API_KEY=k"); c.Model != "a" {
 		t.Errorf("default model %q, want the first of PARLEY_MODELS", c.Model)
 	}
 	c := mustLoad(t, "OPENAI_API_KEY=k")
@@ -157,6 +157,7 @@ func TestConfigRefusals(t *testing.T) {
 		{"PARLEY_DATABASE_URL=mysql://u:hunter2@h/d", "PARLEY_DATABASE_URL", "does not start with postgres://"},
 		{"PARLEY_DATABASE_URL=postgres://u:hunter2%@h/d", "PARLEY_DATABASE_URL", "not a URL"},
 		{"PARLEY_NATS_URL=nats://hunter2@h", "PARLEY_NATS_URL", "later version"},
+		{"PARLEY_MODEL=gpt-5", "PARLEY_MODEL", "no model server"},
 		{"PARLEY_AUTH_KEYS=hunter2", "PARLEY_AUTH_KEYS", "kid:secret"},
 		{"PARLEY_AUTH_KEYS=a:hunter2", "PARLEY_AUTH_KEYS", "at least 32 random bytes"},
 		{"PARLEY_ISSUER=a b", "PARLEY_ISSUER", "white space"},

@@ -33,8 +33,7 @@ const (
 )
 
 // elizaPace is the pause between two words of the built-in model, about twice the
-// speed of the teletype it was written for: slow enough for somebody to send, turn
-// to another tab and still see the reply grow.
+// speed of the teletype it was written for: slow enough to be seen growing.
 const elizaPace = 200 * time.Millisecond
 
 // server is the running program, from the database up.
@@ -97,7 +96,7 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) 
 	case err := <-ended:
 		return fmt.Errorf("serve: %w", err)
 	}
-	log.InfoContext(base, "shutting down")
+	log.InfoContext(base, "shutting down", "running_replies", s.replies.Running(), "at_most", finishReplies+finishRequests)
 	s.ready.set(false)
 	s.graphql.Close()
 	// The server still answers meanwhile: load balancers see that it is not ready,
@@ -277,6 +276,9 @@ func newAuth(cfg config, db *store.Store, facts event.Bus, log *slog.Logger) (*a
 	var keys *auth.Keyring
 	var err error
 	if cfg.AuthKeys.IsZero() {
+		if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+			return nil, fmt.Errorf("PARLEY_DATA_DIR: %w", err)
+		}
 		keys, err = auth.LoadOrCreateKeyring(filepath.Join(cfg.DataDir, "auth.keys"))
 	} else {
 		keys, err = auth.ParseKeyring(cfg.AuthKeys.Reveal())
@@ -334,12 +336,14 @@ func (s *server) greet(stdout io.Writer, addr net.Addr) {
 	line := func(format string, args ...any) {
 		_, _ = fmt.Fprintf(stdout, format+"\n", args...) // Without a terminal there is nobody to greet.
 	}
-	line("Parley %s is listening on %s", version(), url)
+	line("Parley is listening on %s (%s mode, version %s)", url, s.cfg.Mode, version())
 	if s.cfg.Mode == development {
 		line("  GraphiQL   %s/graphiql", url)
 	}
 	line("  GraphQL    %s/graphql", url)
-	line("  Schema     %s/schema.graphql", url)
+	if s.cfg.Mode == development {
+		line("  Schema     %s/schema.graphql", url)
+	}
 	if s.cfg.DatabaseURL.IsZero() {
 		line("  Database   SQLite, %s", store.SQLitePath(s.cfg.DataDir))
 	} else {

@@ -1557,8 +1557,8 @@ type PageInfo {
 }
 
 """
-Reading. Every field but models needs an access token; what belongs to another
-user is answered like what does not exist.
+Reading. Every field needs an access token, but for viewer, which is null without
+one. What belongs to another user is answered like what does not exist.
 """
 type Query {
   """

@@ -310,8 +310,8 @@ type ParametersInput struct {
 	ResponseFormat graphql.Omittable[*ResponseFormatInput] `json:"responseFormat,omitempty"`
 }
 
-// Reading. Every field but models needs an access token; what belongs to another
-// user is answered like what does not exist.
+// Reading. Every field needs an access token, but for viewer, which is null without
+// one. What belongs to another user is answered like what does not exist.
 type Query struct {
 }
 

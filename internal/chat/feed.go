@@ -69,6 +69,9 @@ func (f *ViewerFeed) Next(ctx context.Context) (FeedEvent, error) {
 			return FeedEvent{Kind: FeedOpened}, nil
 		case fact := <-f.facts.Facts():
 			e, ok, err := f.service.conversationEvent(ctx, f.userID, fact)
+			if err != nil {
+				f.opened = false // The fact is gone: the next call begins anew.
+			}
 			if err != nil || ok {
 				return e, err
 			}
@@ -157,7 +160,6 @@ func (f *ConversationFeed) Next(ctx context.Context) (FeedEvent, error) {
 			f.told = false
 			select {
 			case <-f.facts.Missed():
-				drain(f.facts)
 				return f.open(ctx)
 			case fact := <-f.facts.Facts():
 				e, ok, err := f.hear(ctx, fact)
@@ -188,7 +190,6 @@ func (f *ConversationFeed) Next(ctx context.Context) (FeedEvent, error) {
 			return FeedEvent{}, context.Cause(ctx)
 		case <-ready:
 		case <-f.facts.Missed():
-			drain(f.facts)
 			return f.open(ctx)
 		case fact := <-f.facts.Facts():
 			e, ok, err := f.hear(ctx, fact)
@@ -201,12 +202,16 @@ func (f *ConversationFeed) Next(ctx context.Context) (FeedEvent, error) {
 
 // open gives the state and watches the running reply.
 func (f *ConversationFeed) open(ctx context.Context) (FeedEvent, error) {
-	f.opened = true
+	// What is read below is newer than the facts that wait. After an error the next
+	// call begins anew.
+	f.opened = false
+	drain(f.facts)
 	found, err := f.service.Conversations(ctx, f.userID, []pid.ID{f.id})
 	if err != nil {
 		return FeedEvent{}, err
 	}
 	if len(found) == 0 {
+		f.opened = true
 		f.unwatch()
 		f.deleted, f.ended = true, true
 		return FeedEvent{Kind: FeedConversationDeleted, ConversationID: f.id}, nil
@@ -221,6 +226,7 @@ func (f *ConversationFeed) open(ctx context.Context) (FeedEvent, error) {
 			return FeedEvent{}, err
 		}
 	}
+	f.opened = true
 	return FeedEvent{Kind: FeedOpened, ConversationID: f.id, Conversation: found[0], Message: m}, nil
 }
 
@@ -245,8 +251,17 @@ func (f *ConversationFeed) pollReply(ctx context.Context) (FeedEvent, bool, erro
 	return FeedEvent{Kind: FeedReply, ConversationID: f.id, Update: u}, true, nil
 }
 
-// hear turns a fact into an event, if it makes one.
+// hear turns a fact into an event, if it makes one. When the database does not
+// answer, the fact is gone and the next call of Next begins anew.
 func (f *ConversationFeed) hear(ctx context.Context, fact event.Fact) (FeedEvent, bool, error) {
+	e, ok, err := f.understand(ctx, fact)
+	if err != nil {
+		f.opened = false
+	}
+	return e, ok, err
+}
+
+func (f *ConversationFeed) understand(ctx context.Context, fact event.Fact) (FeedEvent, bool, error) {
 	switch fact.Kind {
 	case event.ConversationDeleted:
 		f.deleted = true // The reply's end is told first.

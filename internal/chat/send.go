@@ -68,7 +68,8 @@ func (in SendInput) payloadHash() string {
 
 // SendMessage stores the user's message and the reply's row in one transaction,
 // then has the reply written. It returns both rows at once, or with Wait when the
-// reply is final. The end of ctx ends the wait, never the reply.
+// reply is final, or as they stand when the wait is over. The end of ctx ends the
+// wait, never the reply.
 //
 // A known client key gives the same pair again, before any limit. Errors:
 // BAD_USER_INPUT, NOT_FOUND, IDEMPOTENCY_CONFLICT, STALE_HEAD {headId},
@@ -84,8 +85,13 @@ func (s *Service) SendMessage(ctx context.Context, userID pid.ID, in SendInput) 
 		return result, err
 	}
 	final, err := s.replies.Wait(ctx, result.Reply.ID, s.cfg.WaitLimit)
-	if err != nil {
-		return SendResult{}, OrNotFound(err, "message")
+	switch {
+	case ent.IsNotFound(err):
+		return SendResult{}, notFound("message any more")
+	case err != nil:
+		// The pair is stored, and that is the answer; the wait alone has failed.
+		s.log.WarnContext(ctx, "wait given up", "message_id", string(result.Reply.ID), "err", err)
+		return result, nil
 	}
 	result.Reply = final
 	return result, nil

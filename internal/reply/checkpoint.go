@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"parley/ent"
 	"parley/ent/message"
 	"parley/internal/pid"
 	"parley/internal/viewer"
@@ -93,6 +94,7 @@ func (e *Engine) watchOnce(ctx context.Context, strays map[pid.ID]bool) (map[pid
 	before := e.runningIDs()
 	rows, err := e.store.Client().Message.Query().
 		Where(message.Owner(e.id), Streaming()).
+		Select(message.FieldID, message.FieldStopRequestedAt). // Not the texts, each second.
 		All(ctx)
 	if err != nil {
 		return nil, err
@@ -106,7 +108,7 @@ func (e *Engine) watchOnce(ctx context.Context, strays map[pid.ID]bool) (map[pid
 		switch {
 		case e.find(row.ID) != nil:
 		case strays[row.ID]:
-			if err := e.claim(ctx, row, false); err != nil {
+			if err := e.claimStray(ctx, row.ID); err != nil {
 				return nil, err
 			}
 		default:
@@ -119,6 +121,18 @@ func (e *Engine) watchOnce(ctx context.Context, strays map[pid.ID]bool) (map[pid
 	}
 	e.reconsider(ctx, missing)
 	return now, nil
+}
+
+// claimStray takes up a row that is this replica's and that it does not run.
+func (e *Engine) claimStray(ctx context.Context, id pid.ID) error {
+	row, err := e.store.Client().Message.Query().Where(message.ID(id), message.Owner(e.id), Streaming()).Only(ctx)
+	if ent.IsNotFound(err) {
+		return nil // Somebody else's by now, or gone.
+	}
+	if err != nil {
+		return err
+	}
+	return e.claim(ctx, row, false)
 }
 
 // reconsider cancels runs whose row is deleted or somebody else's. A run that has

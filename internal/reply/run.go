@@ -153,6 +153,9 @@ func (e *Engine) finish(r *Run, final *ent.Message) {
 	// The reply's own context may have ended; that is what made it final.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), finalWriteLimit)
 	defer cancel()
+	// A shutdown does not wait that long: the row is taken up at the next start.
+	hurry := context.AfterFunc(e.ctx, func() { time.AfterFunc(releaseLimit, cancel) })
+	defer hurry()
 	wait := 50 * time.Millisecond
 	for {
 		err := e.writeFinal(ctx, r, final)

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
@@ -71,8 +73,15 @@ func (s *Server) writeJSON(w http.ResponseWriter, r *http.Request, status int, f
 		status, body = http.StatusInternalServerError, []byte(`{"errors":[{"message":"Internal error.","extensions":{"code":"INTERNAL"}}]}`)
 	}
 	w.Header().Set("Content-Type", f.contentType())
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	// A client that does not take the answer must not hold what made it. None of the
+	// errors matters: it has gone, or the writer has no deadlines.
+	control := http.NewResponseController(w)
+	_ = control.SetWriteDeadline(time.Now().Add(s.timing.forWrite(len(body))))
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(body) // A client that does not take the answer has gone.
+		_, _ = w.Write(body)
 	}
+	_ = control.Flush()
+	_ = control.SetWriteDeadline(time.Time{})
 }

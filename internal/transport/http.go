@@ -49,7 +49,7 @@ func (s *Server) serveOperation(w http.ResponseWriter, r *http.Request) {
 	case len(errs) > 0:
 		s.answerRequestError(w, r.WithContext(ctx), accepts, op, errs)
 	case isSubscription(op):
-		s.serveSubscription(ctx, w, r, accepts, op)
+		s.serveSubscription(ctx, w, r, accepts, op, identity.User)
 	default:
 		s.serveResult(ctx, w, r, accepts, op)
 	}
@@ -102,6 +102,11 @@ func (s *Server) serveResult(ctx context.Context, w http.ResponseWriter, r *http
 			return
 		}
 	}
+	// The token was good when the operation began, and that is enough for one result:
+	// it must not be lost because a send waited for its reply meanwhile.
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(r.Context(), cancel)()
 	responses, ctx := s.executor.DispatchOperation(ctx, op)
 	response := responses(ctx)
 	if response == nil { // The context has ended: nobody reads this.
@@ -116,7 +121,7 @@ func (s *Server) serveResult(ctx context.Context, w http.ResponseWriter, r *http
 }
 
 // serveSubscription serves a stream of results.
-func (s *Server) serveSubscription(ctx context.Context, w http.ResponseWriter, r *http.Request, accepts []accepted, op *graphql.OperationContext) {
+func (s *Server) serveSubscription(ctx context.Context, w http.ResponseWriter, r *http.Request, accepts []accepted, op *graphql.OperationContext, user string) {
 	f := forStream(accepts)
 	if f == formatNone {
 		s.refuse(w, r, http.StatusNotAcceptable, "BAD_REQUEST",
@@ -127,11 +132,23 @@ func (s *Server) serveSubscription(ctx context.Context, w http.ResponseWriter, r
 		w.Header().Set("Content-Type", f.contentType())
 		return
 	}
-	st, ok := s.openStream(ctx, w, f)
-	if !ok {
+	if s.stopped() {
 		s.refuse(w, r, http.StatusServiceUnavailable, "UNAVAILABLE", "The server is restarting.")
 		return
 	}
+	addr := s.addressOf(r)
+	if !s.count(s.byAddr, addr, s.cfg.Limits.SocketsPerAddr) {
+		s.refuseTooMany(w, r)
+		return
+	}
+	defer s.uncount(s.byAddr, addr)
+	if !s.count(s.byUser, user, s.cfg.Limits.SocketsPerUser) {
+		s.refuseTooMany(w, r)
+		return
+	}
+	defer s.uncount(s.byUser, user)
+	st := s.openStream(ctx, w, f)
+	st.enter()
 	defer st.leave()
 	responses, opCtx := s.executor.DispatchOperation(st.ctx, op)
 	for {
@@ -152,15 +169,17 @@ func (s *Server) serveSubscription(ctx context.Context, w http.ResponseWriter, r
 
 // streamOnce answers with one result in the form of a stream.
 func (s *Server) streamOnce(w http.ResponseWriter, r *http.Request, f format, response *graphql.Response, executed bool) {
-	st, ok := s.openStream(r.Context(), w, f)
-	if !ok {
-		s.refuse(w, r, http.StatusServiceUnavailable, "UNAVAILABLE", "The server is restarting.")
-		return
-	}
+	st := s.openStream(r.Context(), w, f)
 	defer st.leave()
 	if st.send(response, executed) == nil {
 		st.complete()
 	}
+}
+
+// refuseTooMany refuses a socket or stream beyond the limits.
+func (s *Server) refuseTooMany(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Retry-After", "5")
+	s.refuse(w, r, http.StatusTooManyRequests, "RATE_LIMITED", "Too many sockets and streams are open.")
 }
 
 // addressOf names the client for the limit on sockets.

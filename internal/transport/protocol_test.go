@@ -2,9 +2,13 @@ package transport_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -276,4 +280,97 @@ func TestResponseStatus(t *testing.T) {
 			t.Errorf("%s as JSON: got %d %s, want 200, with data only when it ran", query, got.StatusCode, got.text)
 		}
 	}
+}
+
+// A body that never comes holds nothing, however the request is answered.
+func TestUnfinishedBodies(t *testing.T) {
+	t.Parallel()
+	b := setup(t, waits{write: 50 * time.Millisecond}, nil) // Bodies have the same wait here.
+	for name, head := range map[string]string{
+		"right":              "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
+		"wrong type":         "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 100\r\n\r\n{",
+		"wrong origin":       "POST / HTTP/1.1\r\nHost: x\r\nOrigin: https://evil.example\r\nContent-Length: 100\r\n\r\n{",
+		"nothing acceptable": "POST / HTTP/1.1\r\nHost: x\r\nAccept: text/html\r\nContent-Length: 100\r\n\r\n{",
+		"a GET with a body":  "GET /?query=%7Bwho%7D HTTP/1.1\r\nHost: x\r\nX-Requested-With: x\r\nContent-Length: 100\r\n\r\n{",
+		"in pieces":          "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{",
+	} {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(b.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.Close() }()
+		if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Write([]byte(head)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, conn); err != nil && !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("%s: %v, want the connection ended", name, err)
+		}
+	}
+}
+
+// A result that its client does not read is given up.
+func TestUnreadResults(t *testing.T) {
+	t.Parallel()
+	b := setup(t, waits{write: 50 * time.Millisecond}, nil)
+	conn, err := net.Dial("tcp", strings.TrimPrefix(b.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	body := `{"query":"query($t: String!) { echo(text: $t) }","variables":{"t":"` + strings.Repeat("x", 100<<10) + `"}}`
+	request := fmt.Sprintf("POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	before := b.begun.Load()
+	go func() {
+		for range 200 { // Until nobody takes them any more.
+			if _, err := conn.Write([]byte(request)); err != nil {
+				return
+			}
+		}
+	}()
+	eventually(t, "some have begun", func() bool { return b.begun.Load() > before+5 })
+	eventually(t, "all have ended", func() bool { return b.begun.Load() == b.ended.Load() })
+}
+
+// What was executed is told, also by a server that is being closed; and a token
+// that ends during a mutation does not lose its result.
+func TestResultsAreNotLost(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.server.Close()
+	got := b.do(b.request(operation(`mutation { write }`), "Accept", "text/event-stream"))
+	if got.StatusCode != 200 || !strings.Contains(got.text, `{"data":{"write":1}}`) || !strings.HasSuffix(got.text, "event: complete\ndata:\n\n") {
+		t.Errorf("a mutation after Close: got %d %q, want its result", got.StatusCode, got.text)
+	}
+	if got := b.do(b.request(operation(`subscription { text }`), "Accept", "text/event-stream")); got.StatusCode != 503 {
+		t.Errorf("a subscription after Close: got %d, want 503", got.StatusCode)
+	}
+}
+
+func TestStreamsAreCounted(t *testing.T) {
+	t.Parallel()
+	b := setup(t, waits{}, func(c *transport.Config) { c.Limits = transport.Limits{SocketsPerUser: 2} })
+	open := func() *http.Response {
+		resp, err := http.DefaultClient.Do(b.request(operation(`subscription { never }`), "Accept", "text/event-stream", "Authorization", "Bearer "+goodToken))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp
+	}
+	first, second := open(), open()
+	defer func() { _ = second.Body.Close() }()
+	third := open()
+	if third.StatusCode != http.StatusTooManyRequests || third.Header.Get("Retry-After") == "" {
+		t.Errorf("a third stream: got %d, want 429", third.StatusCode)
+	}
+	_ = third.Body.Close()
+	_ = first.Body.Close()
+	eventually(t, "the first is not counted any more", func() bool { users, _ := b.server.Counted(); return users == 1 })
+	fourth := open()
+	if fourth.StatusCode != 200 {
+		t.Errorf("after one has gone: got %d, want 200", fourth.StatusCode)
+	}
+	_ = fourth.Body.Close()
 }

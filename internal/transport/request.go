@@ -116,11 +116,7 @@ func (s *Server) readPOST(w http.ResponseWriter, r *http.Request) (*graphql.RawP
 	if enc := r.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
 		return nil, &badRequest{http.StatusUnsupportedMediaType, "The body must not be compressed."}
 	}
-	control := http.NewResponseController(w)
-	// Neither error matters: a writer without deadlines just has none.
-	_ = control.SetReadDeadline(time.Now().Add(s.timing.read))
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	_ = control.SetReadDeadline(time.Time{})
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
@@ -128,6 +124,8 @@ func (s *Server) readPOST(w http.ResponseWriter, r *http.Request) (*graphql.RawP
 	case err != nil:
 		return nil, &badRequest{http.StatusBadRequest, "The body could not be read."}
 	}
+	// All of it is here: a stream may take as long as it likes.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // ServeHTTP has set it.
 	return parseOperation(body)
 }
 

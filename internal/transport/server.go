@@ -80,8 +80,8 @@ type Server struct {
 	mu       sync.Mutex
 	sockets  map[*socket]struct{}
 	streams  map[*stream]struct{}
-	byUser   map[string]int
-	byAddr   map[string]int
+	byUser   map[string]int // sockets and streams, by Identity.User
+	byAddr   map[string]int // likewise, by Config.ClientAddr
 	stopping bool
 }
 
@@ -90,11 +90,19 @@ type timing struct {
 	init  time.Duration // until connection_init
 	ping  time.Duration // between control pings
 	pong  time.Duration // until the answer to one
-	write time.Duration // for one write to a client
+	write time.Duration // for one write to a client, beside what its length takes
 	beat  time.Duration // between heartbeats on HTTP streams and legacy sockets
 	read  time.Duration // for the body of a request
 	// goodbye is how long Close waits for clients to answer.
 	goodbye time.Duration
+}
+
+// slowest is the slowest that a client may read, in bytes a second.
+const slowest = 32 << 10
+
+// forWrite is how long a write of n bytes may take.
+func (t timing) forWrite(n int) time.Duration {
+	return t.write + time.Duration(n)*time.Second/slowest
 }
 
 func defaultTiming() timing {
@@ -161,6 +169,11 @@ func rulesWithoutSuggestions() *rules.Rules {
 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength != 0 {
+		// However the request is answered, net/http reads the rest of its body first,
+		// and would wait for it for ever. A writer without deadlines just has none.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.timing.read))
+	}
 	h := w.Header()
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")

@@ -87,8 +87,7 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !s.count(s.byAddr, addr, s.cfg.Limits.SocketsPerAddr) {
-		w.Header().Set("Retry-After", "5")
-		s.refuse(w, r, http.StatusTooManyRequests, "RATE_LIMITED", "Too many sockets are open from this address.")
+		s.refuseTooMany(w, r)
 		return
 	}
 	defer s.uncount(s.byAddr, addr)
@@ -128,8 +127,15 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
 		<-c.gone
 		return
 	}
+	defer s.leave(c)
+	defer func() {
+		if p := recover(); p != nil { // Of the reader; operations have their own.
+			_ = s.cfg.Recover(c.ctx, p) // It logs.
+			_ = conn.CloseNow()         // Whatever state it is in.
+			c.cancel()
+		}
+	}()
 	c.serve()
-	s.leave(c)
 }
 
 // enter registers a socket unless the server is stopping.
@@ -278,6 +284,9 @@ func (c *socket) start(m message) bool {
 	c.mu.Lock()
 	previous, exists := c.active[m.id]
 	count := len(c.active)
+	if exists {
+		count-- // It makes room.
+	}
 	if exists && c.dialect.duplicateIsFatal() {
 		c.mu.Unlock()
 		cancel()
@@ -295,7 +304,7 @@ func (c *socket) start(m message) bool {
 	if count >= c.server.cfg.Limits.Operations {
 		cancel()
 		refusal := &graphql.Response{Errors: gqlerror.List{coded("RATE_LIMITED", "Too many operations run on this socket.")}}
-		c.send(op, refusal)
+		c.sendAnyway(op, refusal)
 		c.complete(m.id)
 		return true
 	}
@@ -337,7 +346,7 @@ func (c *socket) run(ctx context.Context, self *operation, m message) {
 		if response == nil || ctx.Err() != nil {
 			break
 		}
-		c.send(self, response)
+		c.send(m.id, self, response)
 		if !isSubscription(op) {
 			break
 		}
@@ -372,10 +381,28 @@ func (c *socket) forget(id string, op *operation) bool {
 	return waits
 }
 
-// send writes one result.
-func (c *socket) send(op *operation, r *graphql.Response) {
+// send writes one result of an operation, unless the client has done with it: its id
+// may be another's by now.
+func (c *socket) send(id string, op *operation, r *graphql.Response) {
 	c.writing.Lock()
 	defer c.writing.Unlock()
+	c.mu.Lock()
+	waits := c.active[id] == op
+	c.mu.Unlock()
+	if waits {
+		c.writeResult(op, r)
+	}
+}
+
+// sendAnyway writes the result of an operation that was refused.
+func (c *socket) sendAnyway(op *operation, r *graphql.Response) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	c.writeResult(op, r)
+}
+
+// writeResult is called with writing held.
+func (c *socket) writeResult(op *operation, r *graphql.Response) {
 	out, err := appendResponse(append(c.out[:0], op.head...), r, true)
 	if err != nil {
 		c.server.cfg.Log.ErrorContext(c.ctx, "event not encoded", "err", err)
@@ -404,7 +431,7 @@ func (c *socket) write(out []byte) {
 	if cap(out) > maxKept {
 		c.out = nil // One long reply must not be paid for until the socket closes.
 	}
-	c.stalled.Reset(c.server.timing.write)
+	c.stalled.Reset(c.server.timing.forWrite(len(out)))
 	// The context cannot be cancelled, which saves the library a watcher for each
 	// write: the timer, and the reader when the socket ends, break off a write.
 	err := c.conn.Write(c.unwatched, websocket.MessageText, out)
@@ -456,6 +483,10 @@ func (c *socket) ping() {
 			return
 		case <-tick.C:
 		}
+		if !c.writing.TryLock() {
+			continue // A long message is under way, with a deadline of its own.
+		}
+		c.writing.Unlock()
 		c.writeFrame(c.dialect.keepAlive)
 		ctx, cancel := context.WithTimeout(c.ctx, c.server.timing.pong)
 		err := c.conn.Ping(ctx)

@@ -40,22 +40,14 @@ type framing interface {
 	complete(out []byte) []byte
 }
 
-// openStream answers with the header of a stream, which starts a goroutine's timer
-// for heartbeats. The caller calls leave. It returns false when the server stops.
-func (s *Server) openStream(ctx context.Context, w http.ResponseWriter, f format) (*stream, bool) {
+// openStream answers with the header of a stream, which starts a timer for
+// heartbeats. The caller calls leave.
+func (s *Server) openStream(ctx context.Context, w http.ResponseWriter, f format) *stream {
 	st := &stream{server: s, w: w, control: http.NewResponseController(w), form: eventStream{}}
 	if f == formatMultipart {
 		st.form = multipartStream{}
 	}
 	st.ctx, st.cancel = context.WithCancelCause(ctx)
-	s.mu.Lock()
-	if s.stopping {
-		s.mu.Unlock()
-		st.cancel(errRestart)
-		return nil, false
-	}
-	s.streams[st] = struct{}{}
-	s.mu.Unlock()
 	h := w.Header()
 	h.Set("Content-Type", f.contentType())
 	h.Set("Cache-Control", "no-cache, no-transform")
@@ -64,7 +56,19 @@ func (s *Server) openStream(ctx context.Context, w http.ResponseWriter, f format
 	st.beat = time.AfterFunc(s.timing.beat, st.sendBeat)
 	st.write(st.form.open(nil))
 	st.mu.Unlock()
-	return st, true
+	return st
+}
+
+// enter lets Close end the stream. A stream of one result does without: that was
+// executed, and is told.
+func (st *stream) enter() {
+	s := st.server
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.streams[st] = struct{}{}
+	if s.stopping {
+		st.cancel(errRestart) // Close has not seen this one.
+	}
 }
 
 // leave ends the stream's timer and forgets it.
@@ -117,7 +121,7 @@ func (st *stream) write(b []byte) error {
 	if err := context.Cause(st.ctx); err != nil {
 		return err
 	}
-	err := st.control.SetWriteDeadline(time.Now().Add(st.server.timing.write))
+	err := st.control.SetWriteDeadline(time.Now().Add(st.server.timing.forWrite(len(b))))
 	if err == nil {
 		_, err = st.w.Write(b)
 	}
