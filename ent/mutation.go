@@ -6380,6 +6380,9 @@ type UserMutation struct {
 	subject              *string
 	external_email       *string
 	disabled_at          *time.Time
+	spent_tokens         *int
+	addspent_tokens      *int
+	spent_on             *time.Time
 	created_at           *time.Time
 	updated_at           *time.Time
 	clearedFields        map[string]struct{}
@@ -6883,6 +6886,111 @@ func (m *UserMutation) ResetDisabledAt() {
 	delete(m.clearedFields, user.FieldDisabledAt)
 }
 
+// SetSpentTokens sets the "spent_tokens" field.
+func (m *UserMutation) SetSpentTokens(i int) {
+	m.spent_tokens = &i
+	m.addspent_tokens = nil
+}
+
+// SpentTokens returns the value of the "spent_tokens" field in the mutation.
+func (m *UserMutation) SpentTokens() (r int, exists bool) {
+	v := m.spent_tokens
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSpentTokens returns the old "spent_tokens" field's value of the User entity.
+// If the User object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UserMutation) OldSpentTokens(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSpentTokens is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSpentTokens requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSpentTokens: %w", err)
+	}
+	return oldValue.SpentTokens, nil
+}
+
+// AddSpentTokens adds i to the "spent_tokens" field.
+func (m *UserMutation) AddSpentTokens(i int) {
+	if m.addspent_tokens != nil {
+		*m.addspent_tokens += i
+	} else {
+		m.addspent_tokens = &i
+	}
+}
+
+// AddedSpentTokens returns the value that was added to the "spent_tokens" field in this mutation.
+func (m *UserMutation) AddedSpentTokens() (r int, exists bool) {
+	v := m.addspent_tokens
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetSpentTokens resets all changes to the "spent_tokens" field.
+func (m *UserMutation) ResetSpentTokens() {
+	m.spent_tokens = nil
+	m.addspent_tokens = nil
+}
+
+// SetSpentOn sets the "spent_on" field.
+func (m *UserMutation) SetSpentOn(t time.Time) {
+	m.spent_on = &t
+}
+
+// SpentOn returns the value of the "spent_on" field in the mutation.
+func (m *UserMutation) SpentOn() (r time.Time, exists bool) {
+	v := m.spent_on
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSpentOn returns the old "spent_on" field's value of the User entity.
+// If the User object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UserMutation) OldSpentOn(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSpentOn is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSpentOn requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSpentOn: %w", err)
+	}
+	return oldValue.SpentOn, nil
+}
+
+// ClearSpentOn clears the value of the "spent_on" field.
+func (m *UserMutation) ClearSpentOn() {
+	m.spent_on = nil
+	m.clearedFields[user.FieldSpentOn] = struct{}{}
+}
+
+// SpentOnCleared returns if the "spent_on" field was cleared in this mutation.
+func (m *UserMutation) SpentOnCleared() bool {
+	_, ok := m.clearedFields[user.FieldSpentOn]
+	return ok
+}
+
+// ResetSpentOn resets all changes to the "spent_on" field.
+func (m *UserMutation) ResetSpentOn() {
+	m.spent_on = nil
+	delete(m.clearedFields, user.FieldSpentOn)
+}
+
 // SetCreatedAt sets the "created_at" field.
 func (m *UserMutation) SetCreatedAt(t time.Time) {
 	m.created_at = &t
@@ -7205,7 +7313,7 @@ func (m *UserMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *UserMutation) Fields() []string {
-	fields := make([]string, 0, 10)
+	fields := make([]string, 0, 12)
 	if m.email != nil {
 		fields = append(fields, user.FieldEmail)
 	}
@@ -7229,6 +7337,12 @@ func (m *UserMutation) Fields() []string {
 	}
 	if m.disabled_at != nil {
 		fields = append(fields, user.FieldDisabledAt)
+	}
+	if m.spent_tokens != nil {
+		fields = append(fields, user.FieldSpentTokens)
+	}
+	if m.spent_on != nil {
+		fields = append(fields, user.FieldSpentOn)
 	}
 	if m.created_at != nil {
 		fields = append(fields, user.FieldCreatedAt)
@@ -7260,6 +7374,10 @@ func (m *UserMutation) Field(name string) (ent.Value, bool) {
 		return m.ExternalEmail()
 	case user.FieldDisabledAt:
 		return m.DisabledAt()
+	case user.FieldSpentTokens:
+		return m.SpentTokens()
+	case user.FieldSpentOn:
+		return m.SpentOn()
 	case user.FieldCreatedAt:
 		return m.CreatedAt()
 	case user.FieldUpdatedAt:
@@ -7289,6 +7407,10 @@ func (m *UserMutation) OldField(ctx context.Context, name string) (ent.Value, er
 		return m.OldExternalEmail(ctx)
 	case user.FieldDisabledAt:
 		return m.OldDisabledAt(ctx)
+	case user.FieldSpentTokens:
+		return m.OldSpentTokens(ctx)
+	case user.FieldSpentOn:
+		return m.OldSpentOn(ctx)
 	case user.FieldCreatedAt:
 		return m.OldCreatedAt(ctx)
 	case user.FieldUpdatedAt:
@@ -7358,6 +7480,20 @@ func (m *UserMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetDisabledAt(v)
 		return nil
+	case user.FieldSpentTokens:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSpentTokens(v)
+		return nil
+	case user.FieldSpentOn:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSpentOn(v)
+		return nil
 	case user.FieldCreatedAt:
 		v, ok := value.(time.Time)
 		if !ok {
@@ -7379,13 +7515,21 @@ func (m *UserMutation) SetField(name string, value ent.Value) error {
 // AddedFields returns all numeric fields that were incremented/decremented during
 // this mutation.
 func (m *UserMutation) AddedFields() []string {
-	return nil
+	var fields []string
+	if m.addspent_tokens != nil {
+		fields = append(fields, user.FieldSpentTokens)
+	}
+	return fields
 }
 
 // AddedField returns the numeric value that was incremented/decremented on a field
 // with the given name. The second boolean return value indicates that this field
 // was not set, or was not defined in the schema.
 func (m *UserMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case user.FieldSpentTokens:
+		return m.AddedSpentTokens()
+	}
 	return nil, false
 }
 
@@ -7394,6 +7538,13 @@ func (m *UserMutation) AddedField(name string) (ent.Value, bool) {
 // type.
 func (m *UserMutation) AddField(name string, value ent.Value) error {
 	switch name {
+	case user.FieldSpentTokens:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddSpentTokens(v)
+		return nil
 	}
 	return fmt.Errorf("unknown User numeric field %s", name)
 }
@@ -7422,6 +7573,9 @@ func (m *UserMutation) ClearedFields() []string {
 	}
 	if m.FieldCleared(user.FieldDisabledAt) {
 		fields = append(fields, user.FieldDisabledAt)
+	}
+	if m.FieldCleared(user.FieldSpentOn) {
+		fields = append(fields, user.FieldSpentOn)
 	}
 	return fields
 }
@@ -7458,6 +7612,9 @@ func (m *UserMutation) ClearField(name string) error {
 	case user.FieldDisabledAt:
 		m.ClearDisabledAt()
 		return nil
+	case user.FieldSpentOn:
+		m.ClearSpentOn()
+		return nil
 	}
 	return fmt.Errorf("unknown User nullable field %s", name)
 }
@@ -7489,6 +7646,12 @@ func (m *UserMutation) ResetField(name string) error {
 		return nil
 	case user.FieldDisabledAt:
 		m.ResetDisabledAt()
+		return nil
+	case user.FieldSpentTokens:
+		m.ResetSpentTokens()
+		return nil
+	case user.FieldSpentOn:
+		m.ResetSpentOn()
 		return nil
 	case user.FieldCreatedAt:
 		m.ResetCreatedAt()

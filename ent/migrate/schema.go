@@ -301,6 +301,8 @@ var (
 		{Name: "subject", Type: field.TypeString, Nullable: true},
 		{Name: "external_email", Type: field.TypeString, Nullable: true},
 		{Name: "disabled_at", Type: field.TypeTime, Nullable: true},
+		{Name: "spent_tokens", Type: field.TypeInt, Default: 0},
+		{Name: "spent_on", Type: field.TypeTime, Nullable: true},
 		{Name: "created_at", Type: field.TypeTime},
 		{Name: "updated_at", Type: field.TypeTime},
 	}

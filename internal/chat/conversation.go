@@ -208,6 +208,11 @@ func rename(ctx context.Context, tx *ent.Tx, u *ent.ConversationUpdateOne, old *
 // stops its reply. Error: NOT_FOUND.
 func (s *Service) DeleteConversation(ctx context.Context, userID, id pid.ID) error {
 	err := s.store.InTx(ctx, func(tx *ent.Tx) error {
+		if s.cfg.TokensPerDay > 0 {
+			if err := s.keepSpent(ctx, tx, userID, id); err != nil {
+				return err
+			}
+		}
 		if err := s.store.Lock(ctx, tx, string(id)); err != nil {
 			return err
 		}

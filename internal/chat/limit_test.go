@@ -121,3 +121,21 @@ func TestTokensPerDay(t *testing.T) {
 		b.ask(t, other, nil, "unaffected")
 	})
 }
+
+// Deleting gives no tokens back.
+func TestDeletedTokensCount(t *testing.T) {
+	t.Parallel()
+	each(t, chat.Config{TokensPerDay: 30}, func(t *testing.T, b *bundle) {
+		u := b.user(t)
+		for range 2 { // 15 each.
+			r := b.send(t, u, chat.SendInput{Content: "10 asked and 5 answered", Wait: true})
+			if err := b.DeleteConversation(u.ctx, u.id, r.Conversation.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.limited(t, u, chat.SendInput{Content: "no more"})
+		// What was spent yesterday does not count today.
+		b.store.Client().User.UpdateOneID(u.id).SetSpentOn(time.Now().UTC().Truncate(24 * time.Hour).Add(-24 * time.Hour)).ExecX(u.ctx)
+		b.send(t, u, chat.SendInput{Content: "a new day", Wait: true})
+	})
+}

@@ -11,7 +11,9 @@ import (
 	"parley/ent"
 	"parley/ent/conversation"
 	"parley/ent/message"
+	"parley/ent/predicate"
 	"parley/ent/send"
+	"parley/ent/user"
 	"parley/internal/event"
 	"parley/internal/failpoint"
 	"parley/internal/pid"
@@ -327,30 +329,81 @@ func (t *sendTx) checkRate(ctx context.Context, tx *ent.Tx, now time.Time) error
 // checkTokens refuses when the tokens of the day are used up.
 func (t *sendTx) checkTokens(ctx context.Context, tx *ent.Tx, now time.Time) error {
 	day := now.Truncate(24 * time.Hour)
-	var used []struct {
+	used, err := usedTokens(ctx, tx, message.UserID(t.userID), message.CreatedAtGTE(day))
+	if err != nil {
+		return err
+	}
+	deleted, err := spentTokens(ctx, tx, t.userID, day)
+	if err != nil {
+		return err
+	}
+	if used+deleted >= t.cfg.TokensPerDay {
+		return rateLimited("The tokens of this day are used up.", day.Add(24*time.Hour).Sub(now))
+	}
+	return nil
+}
+
+// usedTokens sums what replies have used, asked and answered.
+func usedTokens(ctx context.Context, tx *ent.Tx, where ...predicate.Message) (int, error) {
+	var sums []struct {
 		Prompt     *int `sql:"prompt"`
 		Completion *int `sql:"completion"`
 	}
 	err := tx.Message.Query().
-		Where(message.UserID(t.userID), reply.Replies(), message.CreatedAtGTE(day)).
+		Where(where...).
+		Where(reply.Replies()).
 		Aggregate(
 			ent.As(ent.Sum(message.FieldPromptTokens), "prompt"),
 			ent.As(ent.Sum(message.FieldCompletionTokens), "completion"),
 		).
-		Scan(ctx, &used)
+		Scan(ctx, &sums)
 	if err != nil {
-		return fmt.Errorf("sum tokens: %w", err)
+		return 0, fmt.Errorf("sum tokens: %w", err)
 	}
 	total := 0
-	for _, u := range used {
-		for _, n := range []*int{u.Prompt, u.Completion} {
+	for _, s := range sums {
+		for _, n := range []*int{s.Prompt, s.Completion} {
 			if n != nil {
 				total += *n
 			}
 		}
 	}
-	if total >= t.cfg.TokensPerDay {
-		return rateLimited("The tokens of this day are used up.", day.Add(24*time.Hour).Sub(now))
+	return total, nil
+}
+
+// spentTokens is what the user's deleted replies of a day had used.
+func spentTokens(ctx context.Context, tx *ent.Tx, userID pid.ID, day time.Time) (int, error) {
+	u, err := tx.User.Query().Where(user.ID(userID)).Only(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("read spent tokens: %w", err)
+	}
+	if u.SpentOn == nil || !u.SpentOn.Equal(day) {
+		return 0, nil
+	}
+	return u.SpentTokens, nil
+}
+
+// keepSpent remembers the tokens of a conversation that is about to be deleted.
+func (s *Service) keepSpent(ctx context.Context, tx *ent.Tx, userID, id pid.ID) error {
+	if err := s.store.Lock(ctx, tx, string(userID)); err != nil {
+		return err
+	}
+	now, err := s.store.NowTx(ctx, tx)
+	if err != nil {
+		return err
+	}
+	day := now.Truncate(24 * time.Hour)
+	used, err := usedTokens(ctx, tx, message.UserID(userID), message.ConversationID(id), message.CreatedAtGTE(day))
+	if err != nil || used == 0 {
+		return err
+	}
+	before, err := spentTokens(ctx, tx, userID, day)
+	if err != nil {
+		return err
+	}
+	err = tx.User.Update().Where(user.ID(userID)).SetSpentOn(day).SetSpentTokens(before + used).Exec(ctx)
+	if err != nil {
+		return fmt.Errorf("keep spent tokens: %w", err)
 	}
 	return nil
 }
@@ -364,7 +417,7 @@ func (t *sendTx) insert(ctx context.Context, tx *ent.Tx, c *ent.Conversation, he
 	if t.in.Parameters != nil {
 		of = of.Over(*t.in.Parameters)
 	}
-	user, err := tx.Message.Create().
+	question, err := tx.Message.Create().
 		SetConversationID(c.ID).
 		SetUserID(t.userID).
 		SetParentID(head.ID).
@@ -379,8 +432,8 @@ func (t *sendTx) insert(ctx context.Context, tx *ent.Tx, c *ent.Conversation, he
 	answer, err := tx.Message.Create().
 		SetConversationID(c.ID).
 		SetUserID(t.userID).
-		SetParentID(user.ID).
-		SetIndex(user.Index + 1).
+		SetParentID(question.ID).
+		SetIndex(question.Index + 1).
 		SetRole(message.RoleASSISTANT).
 		SetStatus(message.StatusSTREAMING).
 		SetModel(t.model).
@@ -406,15 +459,15 @@ func (t *sendTx) insert(ctx context.Context, tx *ent.Tx, c *ent.Conversation, he
 		SetNillableClientKey(t.in.ClientKey).
 		SetPayloadHash(t.hash).
 		SetConversationID(c.ID).
-		SetUserMessageID(user.ID).
+		SetUserMessageID(question.ID).
 		SetReplyID(answer.ID).
 		SetCreatedAt(now).
 		Exec(ctx)
 	if err != nil {
 		return fmt.Errorf("record send: %w", err)
 	}
-	t.result = SendResult{Conversation: c, UserMessage: user, Reply: answer}
-	for _, m := range []*ent.Message{user, answer} {
+	t.result = SendResult{Conversation: c, UserMessage: question, Reply: answer}
+	for _, m := range []*ent.Message{question, answer} {
 		t.facts = append(t.facts, event.Fact{Kind: event.MessageAdded, UserID: t.userID, ConversationID: c.ID, MessageID: m.ID})
 	}
 	return nil

@@ -203,8 +203,8 @@ func withMigration(t *testing.T, text string) fs.FS {
 // the old one. With foreign keys on, dropping the old one deletes its children.
 const rebuildUsers = `-- +goose Up
 PRAGMA foreign_keys = off;
-CREATE TABLE new_users (id text NOT NULL, email text NULL, name text NOT NULL DEFAULT (''), password_hash text NULL, password_changed_at datetime NULL, issuer text NULL, subject text NULL, external_email text NULL, disabled_at datetime NULL, created_at datetime NOT NULL, updated_at datetime NOT NULL, colour text NULL, PRIMARY KEY (id));
-INSERT INTO new_users (id, email, name, password_hash, password_changed_at, issuer, subject, external_email, disabled_at, created_at, updated_at) SELECT id, email, name, password_hash, password_changed_at, issuer, subject, external_email, disabled_at, created_at, updated_at FROM users;
+CREATE TABLE new_users (id text NOT NULL, email text NULL, name text NOT NULL DEFAULT (''), password_hash text NULL, password_changed_at datetime NULL, issuer text NULL, subject text NULL, external_email text NULL, disabled_at datetime NULL, spent_tokens integer NOT NULL DEFAULT (0), spent_on datetime NULL, created_at datetime NOT NULL, updated_at datetime NOT NULL, colour text NULL, PRIMARY KEY (id));
+INSERT INTO new_users (id, email, name, password_hash, password_changed_at, issuer, subject, external_email, disabled_at, spent_tokens, spent_on, created_at, updated_at) SELECT id, email, name, password_hash, password_changed_at, issuer, subject, external_email, disabled_at, spent_tokens, spent_on, created_at, updated_at FROM users;
 DROP TABLE users;
 ALTER TABLE new_users RENAME TO users;
 CREATE UNIQUE INDEX user_email ON users (email);

@@ -8,7 +8,7 @@ CREATE TABLE "replicas" ("id" character varying NOT NULL, "address" character va
 -- create index "replica_lease_expires_at" to table: "replicas"
 CREATE INDEX "replica_lease_expires_at" ON "replicas" ("lease_expires_at");
 -- create "users" table
-CREATE TABLE "users" ("id" character varying NOT NULL, "email" character varying NULL, "name" character varying NOT NULL DEFAULT '', "password_hash" character varying NULL, "password_changed_at" timestamptz NULL, "issuer" character varying NULL, "subject" character varying NULL, "external_email" character varying NULL, "disabled_at" timestamptz NULL, "created_at" timestamptz NOT NULL, "updated_at" timestamptz NOT NULL, PRIMARY KEY ("id"));
+CREATE TABLE "users" ("id" character varying NOT NULL, "email" character varying NULL, "name" character varying NOT NULL DEFAULT '', "password_hash" character varying NULL, "password_changed_at" timestamptz NULL, "issuer" character varying NULL, "subject" character varying NULL, "external_email" character varying NULL, "disabled_at" timestamptz NULL, "spent_tokens" bigint NOT NULL DEFAULT 0, "spent_on" timestamptz NULL, "created_at" timestamptz NOT NULL, "updated_at" timestamptz NOT NULL, PRIMARY KEY ("id"));
 -- create index "user_email" to table: "users"
 CREATE UNIQUE INDEX "user_email" ON "users" ("email");
 -- create index "user_issuer_subject" to table: "users"

@@ -44,7 +44,7 @@ CREATE UNIQUE INDEX `send_user_id_client_key` ON `sends` (`user_id`, `client_key
 -- create index "send_user_id_created_at" to table: "sends"
 CREATE INDEX `send_user_id_created_at` ON `sends` (`user_id`, `created_at`);
 -- create "users" table
-CREATE TABLE `users` (`id` text NOT NULL, `email` text NULL, `name` text NOT NULL DEFAULT (''), `password_hash` text NULL, `password_changed_at` datetime NULL, `issuer` text NULL, `subject` text NULL, `external_email` text NULL, `disabled_at` datetime NULL, `created_at` datetime NOT NULL, `updated_at` datetime NOT NULL, PRIMARY KEY (`id`));
+CREATE TABLE `users` (`id` text NOT NULL, `email` text NULL, `name` text NOT NULL DEFAULT (''), `password_hash` text NULL, `password_changed_at` datetime NULL, `issuer` text NULL, `subject` text NULL, `external_email` text NULL, `disabled_at` datetime NULL, `spent_tokens` integer NOT NULL DEFAULT (0), `spent_on` datetime NULL, `created_at` datetime NOT NULL, `updated_at` datetime NOT NULL, PRIMARY KEY (`id`));
 -- create index "user_email" to table: "users"
 CREATE UNIQUE INDEX `user_email` ON `users` (`email`);
 -- create index "user_issuer_subject" to table: "users"
