@@ -100,7 +100,8 @@ test('kill -9 in mid-stream: the reply is written again and reaches its viewers'
   assert.equal(watch.partial, text)
   assert.equal(watch.events.at(-1).message.attempt, 2)
   await watchSSE.done
-  assert.equal(watchSSE.count('MessageSnapshot'), 2)
+  // One more on Postgres: until the lease ends it comes back to the old attempt.
+  assert.ok([2, 3].includes(watchSSE.count('MessageSnapshot')), `${watchSSE.types()}`)
   assert.equal(watchSSE.partial, text)
 
   // The send is answered from what was stored.
