@@ -36,7 +36,23 @@ func (s *server) routes() http.Handler {
 		mux.Handle("/graphiql/", web.GraphiQL())
 		mux.Handle("GET /{$}", http.RedirectHandler("graphiql", http.StatusFound))
 	}
-	return mux
+	return boundBodies(mux, bodyLimit)
+}
+
+// bodyLimit is how long the body of a request may take.
+const bodyLimit = 15 * time.Second
+
+// boundBodies keeps a body that never comes from holding its connection: net/http
+// reads the rest of it before it answers, whichever route it was for. GraphQL lifts
+// the deadline when it has read all.
+func boundBodies(next http.Handler, limit time.Duration) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 {
+			// The writer of a real connection has deadlines; any other has nothing to hold.
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(limit))
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func plainText(w http.ResponseWriter, status int, text string) {
