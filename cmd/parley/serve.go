@@ -290,7 +290,7 @@ func newAuth(cfg config, db *store.Store, facts event.Bus, log *slog.Logger) (*a
 	for i, o := range cfg.OIDC {
 		external[i] = auth.ExternalIssuer{
 			Issuer: o.Issuer, Audience: o.Audience, JWKSURL: o.JWKSURL,
-			Algorithms: []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"},
+			Algorithms: auth.AsymmetricAlgorithms(),
 		}
 	}
 	return auth.New(auth.Config{

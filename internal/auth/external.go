@@ -39,7 +39,8 @@ type ExternalIssuer struct {
 	Types []string
 }
 
-func asymmetric() []string {
+// AsymmetricAlgorithms returns all that an ExternalIssuer may sign with.
+func AsymmetricAlgorithms() []string {
 	return []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"}
 }
 
@@ -52,8 +53,8 @@ func (e ExternalIssuer) validate() error {
 		errs = append(errs, fmt.Errorf("auth: external issuer %q: %w", e.Issuer, err))
 	}
 	for _, alg := range e.Algorithms {
-		if !slices.Contains(asymmetric(), alg) {
-			errs = append(errs, fmt.Errorf("auth: external issuer %q: algorithm %q is not one of %s", e.Issuer, alg, strings.Join(asymmetric(), ", ")))
+		if !slices.Contains(AsymmetricAlgorithms(), alg) {
+			errs = append(errs, fmt.Errorf("auth: external issuer %q: algorithm %q is not one of %s", e.Issuer, alg, strings.Join(AsymmetricAlgorithms(), ", ")))
 		}
 	}
 	return errors.Join(errs...)

@@ -21,8 +21,8 @@ var (
 )
 
 // Hand-written statements, as the dialect gets them.
-func (s *Store) PromptStatement() string     { return s.bind(promptQuery) }
-func (s *Store) CheckpointStatement() string { return s.bind(checkpointStatement) }
+func (s *Store) PromptStatement() string     { return s.statements.prompt }
+func (s *Store) CheckpointStatement() string { return s.statements.checkpoint }
 
 // Pools returns the pool that writes and the one that reads.
 func (s *Store) Pools() (write, read *sql.DB) { return s.write, s.read }

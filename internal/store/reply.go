@@ -32,7 +32,7 @@ ORDER BY "index"`
 // failed, are joined by an empty line: many models' chat templates insist that
 // user and assistant alternate.
 func (s *Store) Prompt(ctx context.Context, userID, conversationID pid.ID, before int) (_ []reply.PromptMessage, err error) {
-	rows, err := s.read.QueryContext(ctx, s.bind(promptQuery), string(conversationID), string(userID), before)
+	rows, err := s.read.QueryContext(ctx, s.statements.prompt, string(conversationID), string(userID), before)
 	if err != nil {
 		return nil, fmt.Errorf("read prompt: %w", err)
 	}
@@ -75,7 +75,7 @@ func (s *Store) Checkpoint(ctx context.Context, owner pid.ID, due []reply.Checkp
 	var lost []pid.ID
 	err := s.InTx(ctx, func(tx *ent.Tx) error {
 		for _, c := range due {
-			result, err := tx.ExecContext(ctx, s.bind(checkpointStatement),
+			result, err := tx.ExecContext(ctx, s.statements.checkpoint,
 				c.Content, c.Reasoning, string(c.MessageID), string(c.UserID), c.Attempt, string(owner))
 			if err != nil {
 				return err
@@ -96,10 +96,17 @@ func (s *Store) Checkpoint(ctx context.Context, owner pid.ID, due []reply.Checkp
 	return lost, nil
 }
 
+// statements are those of this file in the words of the dialect, made once.
+type statements struct{ prompt, checkpoint string }
+
+func statementsFor(name string) statements {
+	return statements{prompt: bind(name, promptQuery), checkpoint: bind(name, checkpointStatement)}
+}
+
 // bind turns $1, $2, … into the placeholders of the dialect. The parameters of our
 // statements stand in order and once each.
-func (s *Store) bind(query string) string {
-	if s.dialect == dialect.Postgres {
+func bind(name, query string) string {
+	if name == dialect.Postgres {
 		return query
 	}
 	for i := 1; strings.Contains(query, fmt.Sprintf("$%d", i)); i++ {

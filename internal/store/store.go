@@ -50,6 +50,8 @@ type Store struct {
 	read    *sql.DB // The same pool as write on Postgres.
 	dialect string
 	log     *slog.Logger
+
+	statements statements
 }
 
 // Open connects to the database and checks that it works as configured. It does
@@ -66,6 +68,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Store, error) {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	s.log = log
+	s.statements = statementsFor(s.dialect)
 	s.client = ent.NewClient(ent.Driver(newSplitDriver(s.dialect, s.write, s.read)))
 	return s, nil
 }

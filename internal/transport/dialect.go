@@ -37,14 +37,22 @@ type dialect interface {
 	name() string
 	parse(data []byte) (message, error)
 	duplicateIsFatal() bool
-	acknowledged(out []byte) []byte
 	refused(out []byte, reason string) []byte
 	pong(out []byte, payload json.RawMessage) []byte
 	keepAlive(out []byte) []byte
 	// nextHead begins a message that a response and a closing brace complete.
 	nextHead(out []byte, id string) []byte
 	failed(out []byte, id string, errs gqlerror.List) []byte
-	complete(out []byte, id string) []byte
+}
+
+// appendAcknowledged and appendComplete are the same in both protocols.
+func appendAcknowledged(out []byte) []byte {
+	return append(out, `{"type":"connection_ack"}`...)
+}
+
+func appendComplete(out []byte, id string) []byte {
+	out = appendJSONString(append(out, `{"id":`...), id)
+	return append(out, `,"type":"complete"}`...)
 }
 
 // envelope is a message as it comes.
@@ -118,10 +126,6 @@ func (transportWS) parse(data []byte) (message, error) {
 
 func (transportWS) duplicateIsFatal() bool { return true }
 
-func (transportWS) acknowledged(out []byte) []byte {
-	return append(out, `{"type":"connection_ack"}`...)
-}
-
 func (transportWS) refused([]byte, string) []byte { return nil } // The close code says it.
 
 func (transportWS) pong(out []byte, payload json.RawMessage) []byte {
@@ -147,11 +151,6 @@ func (transportWS) failed(out []byte, id string, errs gqlerror.List) []byte {
 	return append(out, '}')
 }
 
-func (transportWS) complete(out []byte, id string) []byte {
-	out = appendJSONString(append(out, `{"id":`...), id)
-	return append(out, `,"type":"complete"}`...)
-}
-
 // legacyWS is graphql-ws, the protocol of the npm package
 // subscriptions-transport-ws: the default of Altair and of Apollo Kotlin before 5.
 type legacyWS struct{}
@@ -167,10 +166,6 @@ func (legacyWS) parse(data []byte) (message, error) {
 
 // duplicateIsFatal is false: the package's server replaces the operation.
 func (legacyWS) duplicateIsFatal() bool { return false }
-
-func (l legacyWS) acknowledged(out []byte) []byte {
-	return append(out, `{"type":"connection_ack"}`...)
-}
 
 func (legacyWS) refused(out []byte, reason string) []byte {
 	out = appendJSONString(append(out, `{"type":"connection_error","payload":{"message":`...), reason)
@@ -191,9 +186,4 @@ func (legacyWS) failed(out []byte, id string, errs gqlerror.List) []byte {
 	out = appendJSONString(append(out, `{"id":`...), id)
 	out = appendErrors(append(out, `,"type":"error","payload":`...), errs[0])
 	return append(out, '}')
-}
-
-func (legacyWS) complete(out []byte, id string) []byte {
-	out = appendJSONString(append(out, `{"id":`...), id)
-	return append(out, `,"type":"complete"}`...)
 }

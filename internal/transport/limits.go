@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -135,7 +136,7 @@ func (l Limits) checkOnce(m *measurer, op *ast.OperationDefinition) *gqlerror.Er
 		total += counts[name]
 	}
 	if total > 1 {
-		return coded(codeTooComplex, "The fields that sign in, sign up, refresh or send may stand once in an operation.")
+		return coded(codeTooComplex, fmt.Sprintf("Only one of these fields may stand in an operation, and once: %s.", strings.Join(l.Once, ", ")))
 	}
 	return nil
 }

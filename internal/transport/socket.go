@@ -274,7 +274,7 @@ func (c *socket) init(m message) bool {
 	c.conn.SetReadLimit(maxMessage)
 	// A token that ends ends the socket, whatever runs on it.
 	context.AfterFunc(identity.Context, func() { c.close(closeForbidden, "Forbidden") })
-	c.writeFrame(c.dialect.acknowledged)
+	c.writeFrame(appendAcknowledged)
 	return true
 }
 
@@ -412,7 +412,7 @@ func (c *socket) writeResult(op *operation, r *graphql.Response) {
 }
 
 func (c *socket) complete(id string) {
-	c.writeFrame(func(out []byte) []byte { return c.dialect.complete(out, id) })
+	c.writeFrame(func(out []byte) []byte { return appendComplete(out, id) })
 }
 
 // writeFrame writes one message, made in a buffer that is used again. Nothing is
