@@ -57,6 +57,7 @@ func (e usageError) Error() string { return string(e) + " (see parley --help)" }
 
 // run is the whole program, with everything it touches as an argument.
 func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) error {
+	armFailpoints(environ)
 	command := "serve"
 	if len(args) > 0 {
 		command, args = args[0], args[1:]

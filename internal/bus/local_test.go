@@ -89,6 +89,7 @@ func TestFanOut(t *testing.T) {
 		event.ReplyFinished:       {"conversation"},
 		event.StopRequested:       {"control"},
 		event.AccessRevoked:       {"control"},
+		event.ReplyReleased:       {"control"},
 		event.Kind(0):             {},
 		event.Kind(200):           {},
 	} {

@@ -31,6 +31,9 @@ const (
 	// AccessRevoked goes to every replica: SessionID of UserID, or all sessions of
 	// UserID when SessionID is empty, may do nothing any more.
 	AccessRevoked
+	// ReplyReleased goes to every replica: the reply in MessageID has no owner, and
+	// one of them takes it up.
+	ReplyReleased
 )
 
 // Fact is one thing that happened. Ids that do not apply to its kind are empty.
@@ -65,7 +68,7 @@ func (f Fact) Topics() []Topic {
 		return []Topic{OfUser(f.UserID), OfConversation(f.ConversationID), Control}
 	case MessageAdded, ReplyStarted, ReplyFinished:
 		return []Topic{OfConversation(f.ConversationID)}
-	case StopRequested, AccessRevoked:
+	case StopRequested, AccessRevoked, ReplyReleased:
 		return []Topic{Control}
 	}
 	return nil
@@ -88,8 +91,9 @@ type Subscription interface {
 	// Facts gives the facts in the order they arrived. It is never closed: wait
 	// on it together with your own context.
 	Facts() <-chan Fact
-	// Missed is signalled when facts were lost since the last signal. Read the
-	// database again then.
+	// Missed is signalled when facts may have been lost since the last signal, and
+	// from time to time where losses go unnoticed. Compare what you know with the
+	// database then.
 	Missed() <-chan struct{}
 	// Close stops listening. It may be called more than once.
 	Close()
