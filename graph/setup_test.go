@@ -107,7 +107,7 @@ func setup(t testing.TB, db *store.Store, o options) *bundle {
 		t.Fatal(err)
 	}
 	router := upstream.Router{Models: map[string]reply.Upstream{modelServer: client, modelPieces: b.pieces}}
-	b.replies = reply.New(reply.Config{Address: "test", SoleReplica: true}, db, router, b.bus, log)
+	b.replies = reply.New(reply.Config{Address: "test", SoleReplica: true}, db, router, b.bus, nil, log)
 	if o.catalog == nil {
 		o.catalog = &chat.Catalog{Allowed: []string{modelServer, modelPieces}}
 	}

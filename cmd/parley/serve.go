@@ -160,7 +160,7 @@ func open(ctx context.Context, cfg config, log *slog.Logger) (_ *server, closeSt
 		ReplyLimit:       cfg.ReplyLimit,
 		InterruptOnCrash: cfg.OnCrash == crashInterrupt,
 		SoleReplica:      cfg.DatabaseURL.IsZero(),
-	}, db, router, s.bus, log)
+	}, db, router, s.bus, nil, log)
 	s.chat = chat.New(chat.Config{
 		WaitLimit:      cfg.WaitLimit,
 		MaxRunning:     cfg.MaxRunning,

@@ -66,7 +66,7 @@ func setup(t testing.TB, s *store.Store, cfg chat.Config) *bundle {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
-	b.engine = reply.New(reply.Config{}, s, client, b.bus, log)
+	b.engine = reply.New(reply.Config{}, s, client, b.bus, nil, log)
 	if err := b.engine.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -11,8 +11,7 @@ import (
 	"parley/internal/pid"
 )
 
-// pollInterval is how often a viewer looks at the row of a reply that does not
-// run here.
+// pollInterval is how often replies are looked at whose changes nobody announces.
 const pollInterval = time.Second
 
 // UpdateKind says what an Update tells.
@@ -48,14 +47,13 @@ type Viewer struct {
 	engine *Engine
 	id     pid.ID
 	wake   chan struct{}
-	live   *live       // The buffer it has joined, nil when the reply does not run here.
-	poll   *time.Timer // Wakes a viewer that has joined none.
+	live   *live  // The text it has joined; nil before, and once the reply is final.
+	leave  func() // Leaves it.
 
 	// started is false until the first update, and whenever the next update has to
 	// be a snapshot.
 	started bool
 	cursor  Cursor
-	status  message.Status
 	// seen is the latest state that was given out.
 	seen *ent.Message
 	done bool
@@ -64,8 +62,9 @@ type Viewer struct {
 // Attach starts watching a reply. The viewer in ctx must own it; otherwise, and
 // when there is no such message, the error is Ent's not-found error. With a
 // cursor the updates go on behind it; ErrBadCursor is returned when the cursor
-// belongs to another message or lies beyond the text. Any message can be watched:
-// one that is final gives its text and Finished. The caller closes the viewer.
+// belongs to another message or lies beyond the text. Any message can be watched,
+// wherever it runs: one that is final gives its text and Finished. The caller closes
+// the viewer.
 func (e *Engine) Attach(ctx context.Context, id pid.ID, after *Cursor) (*Viewer, error) {
 	// Always read, also for a live buffer here: the row is what authorises.
 	row, err := e.row(ctx, id)
@@ -83,7 +82,9 @@ func (e *Engine) Attach(ctx context.Context, id pid.ID, after *Cursor) (*Viewer,
 			return nil, err
 		}
 	}
-	v.joinLive()
+	if !IsFinal(row.Status) {
+		v.join(row)
+	}
 	return v, nil
 }
 
@@ -96,8 +97,9 @@ func (v *Viewer) resume(row *ent.Message, after Cursor) error {
 	case after.Attempt < row.Attempt:
 		return nil
 	}
-	// A running reply's row may lag behind what its owner has published.
-	behind := !IsFinal(row.Status) && v.engine.find(v.id) == nil
+	// The row of a reply that runs elsewhere may lag behind what its owner has
+	// published.
+	behind := !IsFinal(row.Status) && v.engine.runOf(v.id) == nil
 	for _, at := range []struct {
 		text   string
 		offset int
@@ -109,16 +111,13 @@ func (v *Viewer) resume(row *ent.Message, after Cursor) error {
 			return ErrBadCursor
 		}
 	}
-	v.cursor, v.started, v.status = after, true, row.Status
+	v.cursor, v.started = after, true
 	return nil
 }
 
 // Close stops watching. It may be called more than once.
 func (v *Viewer) Close() {
-	v.leaveLive()
-	if v.poll != nil {
-		v.poll.Stop()
-	}
+	v.unjoin()
 	v.done = true
 }
 
@@ -147,68 +146,42 @@ func (v *Viewer) Poll(ctx context.Context) (Update, bool, error) {
 	if err := context.Cause(ctx); err != nil {
 		return Update{}, false, err
 	}
-	for {
-		if v.live == nil {
-			v.joinLive()
-		}
-		u, ok, err := v.step(ctx)
-		if ent.IsNotFound(err) {
-			v.Close()
-			return Update{Kind: Finished, Message: deleted(v.seen), Cursor: v.cursor}, true, nil
-		}
-		if err != nil {
-			return Update{}, false, err
-		}
-		if ok {
-			v.seen = u.Message
-		}
-		if ok && u.Kind == Finished {
-			v.Close()
-		}
-		if ok || v.live != nil {
-			return u, ok, nil
-		}
-		if v.engine.find(v.id) == nil {
-			// It runs elsewhere, or nowhere yet: look again in a while.
-			v.armPoll()
-			return Update{}, false, nil
-		}
+	u, ok, err := v.step(ctx)
+	if ent.IsNotFound(err) {
+		u, ok, err = Update{Kind: Finished, Message: deleted(v.seen), Cursor: v.cursor}, true, nil
 	}
+	if ok {
+		v.seen = u.Message
+	}
+	if ok && u.Kind == Finished {
+		v.Close()
+	}
+	return u, ok, err
 }
 
 // Ready is signalled when Poll may have something.
 func (v *Viewer) Ready() <-chan struct{} { return v.wake }
 
-func (v *Viewer) armPoll() {
-	if v.poll != nil {
-		v.poll.Reset(pollInterval)
-		return
-	}
-	v.poll = time.AfterFunc(pollInterval, func() {
-		select {
-		case v.wake <- struct{}{}:
-		default: // A wake-up is waiting already.
-		}
-	})
-}
-
 // step looks once. It returns false when there is nothing new.
 func (v *Viewer) step(ctx context.Context) (Update, bool, error) {
-	if l := v.live; l != nil {
-		if u, ok, lost := v.fromLive(l); !lost {
+	for {
+		if v.live == nil {
+			row, err := v.engine.row(ctx, v.id)
+			if err != nil {
+				return Update{}, false, err
+			}
+			if IsFinal(row.Status) {
+				u, ok := v.fromFinal(row)
+				return u, ok, nil
+			}
+			v.join(row)
+		}
+		u, ok, lost := v.fromLive(v.live)
+		if !lost {
 			return u, ok, nil
 		}
-		v.leaveLive()
+		v.unjoin() // It runs somewhere else by now, or has ended.
 	}
-	row, err := v.engine.row(ctx, v.id)
-	if err != nil {
-		return Update{}, false, err
-	}
-	if v.engine.find(v.id) != nil {
-		return Update{}, false, nil // It runs here by now; the row is older than that.
-	}
-	u, ok := v.fromRow(row)
-	return u, ok, nil
 }
 
 // fromLive takes what is new in the live buffer.
@@ -219,10 +192,11 @@ func (v *Viewer) fromLive(l *live) (u Update, ok, lost bool) {
 		return Update{}, false, true
 	}
 	if l.final != nil {
-		u, ok = v.fromRow(l.final)
+		u, ok = v.fromFinal(l.final)
 		return u, ok, false
 	}
-	if !v.started || v.cursor.Attempt != l.row.Attempt {
+	// A cursor that lies ahead of a copy which is behind may turn out to be none.
+	if !v.started || v.cursor.Attempt != l.row.Attempt || !l.text.begins(v.cursor.Text) || !l.reasoning.begins(v.cursor.Reasoning) {
 		return v.snapshot(l.at(len(l.text.bytes), len(l.reasoning.bytes))), true, false
 	}
 	if n := len(l.reasoning.bytes); n > v.cursor.Reasoning {
@@ -250,14 +224,13 @@ func (v *Viewer) fromLive(l *live) (u Update, ok, lost bool) {
 	return Update{}, false, false
 }
 
-// fromRow takes what is new in a row, or in the final state, which is one too.
-func (v *Viewer) fromRow(row *ent.Message) (Update, bool) {
+// fromFinal takes what is new in a final state: what is left of the text, then the
+// end.
+func (v *Viewer) fromFinal(row *ent.Message) (Update, bool) {
 	switch {
 	case !v.started, v.cursor.Attempt != row.Attempt,
-		// QUEUED has become STREAMING.
-		v.status == message.StatusQUEUED && row.Status == message.StatusSTREAMING,
 		// Continuity cannot be proved: the final text is not behind what was shown.
-		IsFinal(row.Status) && !(onBoundary(row.Content, v.cursor.Text) && onBoundary(row.Reasoning, v.cursor.Reasoning)):
+		!onBoundary(row.Content, v.cursor.Text), !onBoundary(row.Reasoning, v.cursor.Reasoning):
 		return v.snapshot(row), true
 	case len(row.Reasoning) > v.cursor.Reasoning:
 		from := v.cursor.Reasoning
@@ -279,15 +252,12 @@ func (v *Viewer) fromRow(row *ent.Message) (Update, bool) {
 			Units:   utf16Len(row.Content[:from]),
 			Cursor:  v.cursor,
 		}, true
-	case IsFinal(row.Status):
-		return Update{Kind: Finished, Message: row, Cursor: v.cursor}, true
 	}
-	v.status = row.Status
-	return Update{}, false
+	return Update{Kind: Finished, Message: row, Cursor: v.cursor}, true
 }
 
 func (v *Viewer) snapshot(m *ent.Message) Update {
-	v.started, v.status = true, m.Status
+	v.started = true
 	v.cursor = Cursor{MessageID: v.id, Attempt: m.Attempt, Text: len(m.Content), Reasoning: len(m.Reasoning)}
 	return Update{Kind: Snapshot, Message: m, Cursor: v.cursor}
 }
@@ -305,37 +275,78 @@ func asRunning(row *ent.Message, at Cursor) *ent.Message {
 	return &m
 }
 
-func (v *Viewer) joinLive() {
-	l := v.engine.find(v.id)
-	if l == nil {
-		return
-	}
-	l.join(v.wake)
-	v.live = l
+func (v *Viewer) join(row *ent.Message) {
+	v.live, v.leave = v.engine.join(row)
+	v.live.join(v.wake)
 }
 
-func (v *Viewer) leaveLive() {
+func (v *Viewer) unjoin() {
 	if v.live != nil {
 		v.live.leave(v.wake)
+		v.leave()
 		v.live = nil
 	}
 }
 
-// Overlay replaces the text of messages that are being written here by their live
-// text, so that a query never shows less than a subscription has.
+// Wait blocks until the reply is final, ctx ends or limit has passed, and returns
+// it as it then is, as the viewer in ctx, wherever it runs.
+func (e *Engine) Wait(ctx context.Context, id pid.ID, limit time.Duration) (*ent.Message, error) {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	for {
+		m, err := e.row(ctx, id)
+		if err != nil || IsFinal(m.Status) {
+			return m, err
+		}
+		if m, done, err := e.waitJoined(ctx, m, timer.C); done || err != nil {
+			return m, err
+		}
+	}
+}
+
+// waitJoined waits at one text. It returns false when that was lost.
+func (e *Engine) waitJoined(ctx context.Context, row *ent.Message, over <-chan time.Time) (*ent.Message, bool, error) {
+	l, leave := e.join(row)
+	defer leave()
+	select {
+	case <-l.ended:
+		m, ok := l.state()
+		return m, ok, nil
+	case <-over:
+		m, err := e.row(ctx, row.ID)
+		if err == nil {
+			e.Overlay(m)
+		}
+		return m, true, err
+	case <-ctx.Done():
+		return nil, false, context.Cause(ctx)
+	}
+}
+
+// Overlay replaces the text of messages that are being written here, or followed
+// here, by their live text, so that a query never shows less than a subscription has.
 func (e *Engine) Overlay(messages ...*ent.Message) {
 	for _, m := range messages {
 		if m.Status != message.StatusSTREAMING {
 			continue
 		}
 		if l := e.find(m.ID); l != nil {
-			if now, ok := l.state(); ok && now.Attempt >= m.Attempt {
+			// A copy may be behind its row.
+			if now, ok := l.state(); ok && now.Attempt >= m.Attempt && (now.Attempt > m.Attempt || len(now.Content) >= len(m.Content)) {
 				edges := m.Edges
 				*m = *now
 				m.Edges = edges
 			}
 		}
 	}
+}
+
+// find returns the text of a reply that runs or is followed here, nil when neither.
+func (e *Engine) find(id pid.ID) *live {
+	if r := e.runOf(id); r != nil {
+		return r.live
+	}
+	return e.mirrorOf(id)
 }
 
 // row reads a message as the viewer in ctx.

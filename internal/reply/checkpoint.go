@@ -2,10 +2,13 @@ package reply
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"parley/ent"
 	"parley/ent/message"
+	"parley/internal/failpoint"
 	"parley/internal/pid"
 	"parley/internal/viewer"
 )
@@ -50,10 +53,15 @@ func (e *Engine) checkpoint(ctx context.Context) {
 			lives[c.MessageID] = r.live
 		}
 	}
+	// In one order everywhere, so that two replicas of which one is mistaken about its
+	// replies do not wait for each other's rows.
+	slices.SortFunc(due, func(a, b Checkpoint) int { return strings.Compare(string(a.MessageID), string(b.MessageID)) })
 	for len(due) > 0 {
 		batch := due[:min(checkpointBatch, len(due))]
 		due = due[len(batch):]
+		failpoint.Hit("reply.before-checkpoint")
 		lost, err := e.store.Checkpoint(ctx, e.id, batch)
+		failpoint.Hit("reply.after-checkpoint")
 		if err != nil {
 			e.log.WarnContext(ctx, "checkpoint failed", "replies", len(batch), "err", err)
 			return // The next turn stores more.
@@ -106,7 +114,7 @@ func (e *Engine) watchOnce(ctx context.Context, strays map[pid.ID]bool) (map[pid
 			e.cancelRun(row.ID, errStopped)
 		}
 		switch {
-		case e.find(row.ID) != nil:
+		case e.knows(row.ID):
 		case strays[row.ID]:
 			if err := e.claimStray(ctx, row.ID); err != nil {
 				return nil, err
@@ -132,7 +140,11 @@ func (e *Engine) claimStray(ctx context.Context, id pid.ID) error {
 	if err != nil {
 		return err
 	}
-	return e.claim(ctx, row, false)
+	e.mu.Lock()
+	_, neverRan := e.uncertain[id]
+	delete(e.uncertain, id)
+	e.mu.Unlock()
+	return e.claim(ctx, row, neverRan)
 }
 
 // reconsider cancels runs whose row is deleted or somebody else's. A run that has

@@ -13,8 +13,8 @@ import (
 	"parley/ent"
 	"parley/ent/message"
 	"parley/internal/event"
+	"parley/internal/failpoint"
 	"parley/internal/pid"
-	"parley/internal/viewer"
 )
 
 // Config holds the engine's limits. Zero fields take the default.
@@ -70,23 +70,40 @@ type Engine struct {
 	store    Store
 	upstream Upstream
 	bus      event.Bus
+	wire     event.Wire // nil: what runs on other replicas is followed in the database
 	log      *slog.Logger
 
-	// ctx is the life of all runs; set by Start, ended by Stop.
-	ctx    context.Context
-	cancel context.CancelCauseFunc
+	// ctx is the life of all runs; set by Start, ended by Stop. loopCtx is that of the
+	// engine's own goroutines.
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	loopCtx context.Context
 	// loops counts the engine's own goroutines, runs those of replies.
 	loops, runs sync.WaitGroup
 	stopLoops   context.CancelFunc
+	stopServing func() // nil without a wire
+	// sweepNow asks for a sweep before its time.
+	sweepNow chan struct{}
+	// inDoubt is set while this replica may have lost its lease.
+	inDoubt atomic.Bool
+	// peers is how many other replicas had a lease at the last sweep.
+	peers atomic.Int64
 
-	// mu guards the fields below.
+	// mu guards the fields below. It may be held while a live's lock is taken, never
+	// the other way round.
 	mu      sync.Mutex
 	running map[pid.ID]*Run
-	closed  bool
+	mirrors map[pid.ID]*mirror
+	// uncertain are replies whose commit failed: they may be there all the same.
+	uncertain map[pid.ID]time.Time
+	closed    bool // No more replies are taken.
+	ended     bool // No more goroutines are started.
 }
 
-// New returns an engine with an id of its own. It does nothing before Start.
-func New(cfg Config, store Store, upstream Upstream, bus event.Bus, log *slog.Logger) *Engine {
+// New returns an engine with an id of its own. It does nothing before Start. wire is
+// nil where there is none: viewers of replies on other replicas then see what those
+// have stored, each second.
+func New(cfg Config, store Store, upstream Upstream, bus event.Bus, wire event.Wire, log *slog.Logger) *Engine {
 	if cfg.Lease == 0 {
 		cfg.Lease = DefaultLease
 	}
@@ -101,13 +118,17 @@ func New(cfg Config, store Store, upstream Upstream, bus event.Bus, log *slog.Lo
 	}
 	id := pid.New(pid.Replica)
 	return &Engine{
-		id:       id,
-		cfg:      cfg,
-		store:    store,
-		upstream: upstream,
-		bus:      bus,
-		log:      log.With("replica_id", string(id)),
-		running:  make(map[pid.ID]*Run),
+		id:        id,
+		cfg:       cfg,
+		store:     store,
+		upstream:  upstream,
+		bus:       bus,
+		wire:      wire,
+		log:       log.With("replica_id", string(id)),
+		sweepNow:  make(chan struct{}, 1),
+		running:   make(map[pid.ID]*Run),
+		mirrors:   make(map[pid.ID]*mirror),
+		uncertain: make(map[pid.ID]time.Time),
 	}
 }
 
@@ -126,7 +147,10 @@ func (e *Engine) Start(ctx context.Context) error {
 	}
 	facts := e.bus.Subscribe(event.Control)
 	loopCtx, stop := context.WithCancel(base)
-	e.stopLoops = stop
+	e.loopCtx, e.stopLoops = loopCtx, stop
+	if e.wire != nil {
+		e.stopServing = e.wire.Serve(e.id, e.answer)
+	}
 	for _, loop := range []func(context.Context){e.keepLease, e.sweepLoop, e.checkpointLoop, e.watchRows} {
 		e.loops.Go(func() { e.keepGoing(loopCtx, loop) })
 	}
@@ -156,107 +180,18 @@ func (e *Engine) Stop(ctx context.Context) {
 		e.cancel(errReleased)
 		<-finished
 	}
+	if e.stopServing != nil {
+		e.stopServing()
+	}
+	e.mu.Lock()
+	e.ended = true
+	e.mu.Unlock()
 	e.stopLoops()
 	e.loops.Wait()
 	if !again {
 		e.returnLease()
 	}
 	e.cancel(errReleased)
-}
-
-// Run is one attempt of one reply.
-type Run struct {
-	engine *Engine
-	row    *ent.Message
-	live   *live
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	// committed is set when the row exists, so that nobody takes the reply for
-	// deleted before.
-	committed atomic.Bool
-}
-
-// ErrStopping is returned by Prepare when the engine takes no more replies.
-var ErrStopping = errors.New("the server is shutting down")
-
-// Prepare makes a reply's live buffer known before its row is committed, so that
-// nobody who sees the row can miss it. The row is STREAMING and owned by this
-// replica. Call exactly one of Go, after the commit, and Discard.
-func (e *Engine) Prepare(row *ent.Message) (*Run, error) {
-	r := &Run{engine: e, row: row, live: newLive(row, e.cfg.MaxReplyBytes)}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.closed || e.ctx == nil {
-		return nil, ErrStopping
-	}
-	r.ctx, r.cancel = context.WithCancelCause(viewer.AsUser(e.ctx, row.UserID))
-	if earlier := e.running[row.ID]; earlier != nil {
-		// This replica lost the reply and has claimed it again before it noticed.
-		earlier.cancel(errFenced)
-	}
-	e.running[row.ID] = r
-	e.runs.Add(1)
-	return r, nil
-}
-
-// Discard forgets a prepared reply whose row was not committed.
-func (r *Run) Discard() {
-	r.engine.forget(r)
-	r.live.abandon()
-	r.cancel(context.Canceled)
-	r.engine.runs.Done()
-}
-
-// Go starts the reply in a goroutine of the engine.
-func (r *Run) Go() {
-	r.committed.Store(true)
-	go func() {
-		defer r.engine.runs.Done()
-		defer r.cancel(context.Canceled)
-		if !r.engine.guard(r.ctx, func() { r.engine.run(r) }) {
-			// The row is a stray now, which watchRows takes up.
-			r.engine.forget(r)
-			r.live.abandon()
-		}
-	}()
-}
-
-// Wait blocks until the reply is final, ctx ends or limit has passed, and returns
-// it as it then is, as the viewer in ctx.
-func (e *Engine) Wait(ctx context.Context, id pid.ID, limit time.Duration) (*ent.Message, error) {
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
-	for {
-		l := e.find(id)
-		if l == nil {
-			m, err := e.row(ctx, id)
-			if err != nil || IsFinal(m.Status) {
-				return m, err
-			}
-		}
-		var ended <-chan struct{}
-		var again <-chan time.Time
-		if l != nil {
-			ended = l.ended
-		} else {
-			again = time.After(pollInterval)
-		}
-		select {
-		case <-ended:
-			if m, ok := l.state(); ok {
-				return m, nil
-			}
-		case <-again:
-		case <-timer.C:
-			m, err := e.row(ctx, id)
-			if err == nil {
-				e.Overlay(m)
-			}
-			return m, err
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
-	}
 }
 
 // RequestStop asks for a reply of the viewer in ctx to be stopped, from any
@@ -275,6 +210,7 @@ func (e *Engine) RequestStop(ctx context.Context, id pid.ID) error {
 		return fmt.Errorf("request stop: %w", err)
 	}
 	if n > 0 {
+		failpoint.Hit("reply.after-stop-flag")
 		e.bus.Publish(event.Fact{Kind: event.StopRequested, MessageID: id})
 	}
 	return nil
@@ -293,12 +229,23 @@ func (e *Engine) Running() int {
 	return n
 }
 
-// find returns the live buffer of a reply that runs here or has just ended here.
-func (e *Engine) find(id pid.ID) *live {
+// Peers returns how many other replicas were alive at the last sweep.
+func (e *Engine) Peers() int { return int(e.peers.Load()) }
+
+// knows reports whether a reply runs here, is about to, or has just ended here.
+func (e *Engine) knows(id pid.ID) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if r := e.running[id]; r != nil {
-		return r.live
+	return e.running[id] != nil
+}
+
+// runOf returns the attempt of a reply that is committed and runs here, or has just
+// ended here; nil otherwise.
+func (e *Engine) runOf(id pid.ID) *Run {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if r := e.running[id]; r != nil && r.committed.Load() {
+		return r
 	}
 	return nil
 }
@@ -318,6 +265,11 @@ func (e *Engine) forgetEnded(now time.Time) {
 	for id, r := range e.running {
 		if r.live.endedBefore(now.Add(-linger)) {
 			delete(e.running, id)
+		}
+	}
+	for id, at := range e.uncertain {
+		if at.Before(now.Add(-uncertainFor)) {
+			delete(e.uncertain, id)
 		}
 	}
 }
@@ -368,6 +320,8 @@ func (e *Engine) listen(ctx context.Context, facts event.Subscription) {
 				e.cancelWhere(func(m *ent.Message) bool { return m.ID == f.MessageID }, errStopped)
 			case event.ConversationDeleted:
 				e.cancelWhere(func(m *ent.Message) bool { return m.ConversationID == f.ConversationID }, errDeleted)
+			case event.ReplyReleased:
+				e.sweepSoon()
 			}
 		case <-facts.Missed():
 			// watchRows finds what was lost within a second.

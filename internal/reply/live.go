@@ -6,18 +6,20 @@ import (
 
 	"parley/ent"
 	"parley/ent/message"
+	"parley/internal/event"
 )
 
-// live is a reply that runs here: one append-only text that any number of viewers
-// read at their own pace. A viewer is only a position and a wake-up; nothing is
-// queued for it, so that a slow one costs nothing and simply gets more at once.
+// live is a reply that runs here, or the copy of one that runs elsewhere: one
+// append-only text that any number of viewers read at their own pace. A viewer is
+// only a position and a wake-up; nothing is queued for it, so that a slow one costs
+// nothing and simply gets more at once.
 type live struct {
-	maxBytes int
+	maxBytes int // Of a reply that runs here.
 
 	// mu guards everything below. It is held for copies of a few words only.
 	mu sync.Mutex
-	// row is the reply's row as it was at the start of the attempt. It is replaced,
-	// never changed.
+	// row is the reply's row as it was at the start of the attempt. It is replaced by
+	// restart, never changed.
 	row       *ent.Message
 	text      text
 	reasoning text
@@ -59,6 +61,57 @@ func (l *live) append(t *text, piece string) error {
 		l.wake()
 	}
 	return nil
+}
+
+// restart begins the copy of another attempt, with the text its row holds.
+func (l *live) restart(row *ent.Message) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.row = row
+	// New buffers: viewers hold parts of the old ones.
+	l.text, l.reasoning = text{}, text{}
+	l.text.append(row.Content)
+	l.reasoning.append(row.Reasoning)
+	l.wake()
+}
+
+// merge adds a piece to a copy.
+func (l *live) merge(p event.Piece) merged {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	before := len(l.text.bytes) + len(l.reasoning.bytes)
+	m := merge(l.row.Attempt, &l.text, &l.reasoning, p)
+	if len(l.text.bytes)+len(l.reasoning.bytes) > before {
+		l.wake()
+	}
+	return m
+}
+
+// held says how much there is of which attempt.
+func (l *live) held() event.Question {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return event.Question{
+		MessageID: l.row.ID, Attempt: l.row.Attempt,
+		Text: len(l.text.bytes), Reasoning: len(l.reasoning.bytes),
+	}
+}
+
+// from returns what lies behind a place, as much as fits into one answer. Of another
+// attempt than the one asked about it returns the beginning.
+func (l *live) from(q event.Question) event.Piece {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if q.Attempt != l.row.Attempt {
+		q.Text, q.Reasoning = 0, 0
+	}
+	p := event.Piece{
+		MessageID: l.row.ID, Attempt: l.row.Attempt,
+		TextLen: len(l.text.bytes), ReasoningLen: len(l.reasoning.bytes),
+	}
+	p.ReasoningOffset, p.Reasoning = l.reasoning.part(q.Reasoning, event.MaxAnswerBytes)
+	p.TextOffset, p.Text = l.text.part(q.Text, event.MaxAnswerBytes-len(p.Reasoning))
+	return p
 }
 
 // flush ends both texts and returns them.

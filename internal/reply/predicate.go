@@ -12,6 +12,11 @@ import (
 // Streaming matches replies that are being written.
 func Streaming() predicate.Message { return literal("status = 'STREAMING'") }
 
+// Queued matches replies that wait for the one before them.
+func Queued() predicate.Message {
+	return literal("(status = 'QUEUED' OR status = 'STREAMING') AND status = 'QUEUED'")
+}
+
 // Unfinished matches replies that are being written or wait for it.
 func Unfinished() predicate.Message { return literal("status = 'QUEUED' OR status = 'STREAMING'") }
 

@@ -107,7 +107,7 @@ func newBundle(t *testing.T, s *store.Store, cfg reply.Config, up reply.Upstream
 func (b *bundle) use(cfg reply.Config, up reply.Upstream) {
 	b.t.Helper()
 	b.bus = bus.NewLocal()
-	b.engine = reply.New(cfg, b.store, up, b.bus, slog.New(slog.DiscardHandler))
+	b.engine = reply.New(cfg, b.store, up, b.bus, nil, slog.New(slog.DiscardHandler))
 	if err := b.engine.Start(b.t.Context()); err != nil {
 		b.t.Fatal(err)
 	}

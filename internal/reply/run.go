@@ -5,22 +5,15 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
-	"time"
 
 	"parley/ent"
 	"parley/ent/message"
-	"parley/internal/event"
 	"parley/internal/failpoint"
 )
 
 // run carries one attempt from the call of the model to the final row.
 func (e *Engine) run(r *Run) {
-	deadline := e.cfg.ReplyLimit
-	if r.row.StartedAt != nil {
-		deadline -= time.Since(*r.row.StartedAt)
-	}
-	ctx, cancel := context.WithTimeoutCause(r.ctx, deadline, errTimeLimit)
+	ctx, cancel := context.WithTimeoutCause(r.ctx, r.limit, errTimeLimit)
 	defer cancel()
 
 	out, err := e.generate(ctx, r)
@@ -145,135 +138,3 @@ func setUsage(m *ent.Message, out generated) {
 	}
 	m.UsageEstimated = u.Estimated
 }
-
-// finish writes the final state, again and again while the database does not
-// answer, and then tells everyone.
-func (e *Engine) finish(r *Run, final *ent.Message) {
-	failpoint.Hit("reply.before-final")
-	// The reply's own context may have ended; that is what made it final.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), finalWriteLimit)
-	defer cancel()
-	// A shutdown does not wait that long: the row is taken up at the next start.
-	hurry := context.AfterFunc(e.ctx, func() { time.AfterFunc(releaseLimit, cancel) })
-	defer hurry()
-	wait := 50 * time.Millisecond
-	for {
-		err := e.writeFinal(ctx, r, final)
-		switch {
-		case err == nil:
-			failpoint.Hit("reply.after-final")
-			r.live.finish(final)
-			e.bus.Publish(event.Fact{
-				Kind: event.ReplyFinished, UserID: final.UserID,
-				ConversationID: final.ConversationID, MessageID: final.ID,
-			})
-			return
-		case errors.Is(err, errDeleted):
-			e.finishInMemory(r)
-			return
-		case errors.Is(err, errFenced):
-			e.forget(r)
-			r.live.abandon()
-			return
-		}
-		e.log.WarnContext(ctx, "final write failed", "message_id", string(final.ID), "err", err)
-		select {
-		case <-time.After(wait):
-			wait = min(2*wait, time.Second)
-		case <-ctx.Done():
-			e.log.ErrorContext(ctx, "reply left to a takeover", "message_id", string(final.ID), "err", err)
-			e.forget(r)
-			r.live.abandon()
-			return
-		}
-	}
-}
-
-// writeFinal stores text, status, finish reason, error and usage in one fenced
-// statement. It returns errFenced or errDeleted when the row is no longer ours.
-func (e *Engine) writeFinal(ctx context.Context, r *Run, final *ent.Message) error {
-	now, err := e.store.Now(ctx)
-	if err != nil {
-		return err
-	}
-	final.FinishedAt = &now
-	u := e.fenced(r.row).
-		SetContent(final.Content).
-		SetReasoning(final.Reasoning).
-		SetStatus(final.Status).
-		SetNillableFinishReason(final.FinishReason).
-		SetNillableErrorCode(final.ErrorCode).
-		SetNillablePromptTokens(final.PromptTokens).
-		SetNillableCompletionTokens(final.CompletionTokens).
-		SetNillableCachedTokens(final.CachedTokens).
-		SetNillableReasoningTokens(final.ReasoningTokens).
-		SetUsageEstimated(final.UsageEstimated).
-		SetNillableSystemPromptHash(final.SystemPromptHash).
-		SetAttempt(final.Attempt).
-		SetSalvage("").
-		SetFinishedAt(now)
-	n, err := u.Save(ctx)
-	if err != nil {
-		return fmt.Errorf("write final state: %w", err)
-	}
-	if n > 0 {
-		return nil
-	}
-	row, err := e.row(ctx, r.row.ID)
-	switch {
-	case ent.IsNotFound(err):
-		return errDeleted
-	case err != nil:
-		return err
-	case row.Status == final.Status && row.Attempt == final.Attempt && row.Content == final.Content:
-		// An earlier try was committed though its answer was lost.
-		return nil
-	}
-	return errFenced
-}
-
-// fenced starts an update of a running reply that does nothing when the reply is
-// not this replica's any more, or another attempt's.
-func (e *Engine) fenced(row *ent.Message) *ent.MessageUpdate {
-	return e.store.Client().Message.Update().Where(
-		message.ID(row.ID),
-		message.UserID(row.UserID),
-		message.Attempt(row.Attempt),
-		message.Owner(e.id),
-		Streaming(),
-	)
-}
-
-// finishInMemory tells viewers that the reply is gone. There is no row to write.
-func (e *Engine) finishInMemory(r *Run) {
-	last := *r.row
-	last.Content, last.Reasoning = r.live.flush()
-	r.live.finish(deleted(&last))
-}
-
-// deleted is the final state of a reply whose row is gone.
-func deleted(last *ent.Message) *ent.Message {
-	m := *last
-	m.Status = message.StatusSTOPPED
-	code := string(CodeDeleted)
-	m.ErrorCode = &code
-	now := time.Now().UTC().Truncate(time.Microsecond)
-	m.FinishedAt = &now
-	return &m
-}
-
-// release gives a running reply back, with its text, for another process to claim
-// at once.
-func (e *Engine) release(r *Run) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), releaseLimit)
-	defer cancel()
-	content, reasoning := r.live.flush()
-	if _, err := e.fenced(r.row).SetContent(content).SetReasoning(reasoning).ClearOwner().Save(ctx); err != nil {
-		e.log.WarnContext(ctx, "reply not released; its lease has to run out", "message_id", string(r.row.ID), "err", err)
-	}
-	e.forget(r)
-	r.live.abandon()
-}
-
-// releaseLimit bounds the last write of a reply during shutdown.
-const releaseLimit = 3 * time.Second

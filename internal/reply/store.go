@@ -14,8 +14,12 @@ type Store interface {
 	Client() *ent.Client
 	// InTx runs fn in one transaction.
 	InTx(ctx context.Context, fn func(tx *ent.Tx) error) error
+	// Lock makes transactions that lock the same key run one after the other.
+	Lock(ctx context.Context, tx *ent.Tx, key string) error
 	// Now returns the database's clock.
 	Now(ctx context.Context) (time.Time, error)
+	// NowTx is Now within a transaction, without a second connection beside tx.
+	NowTx(ctx context.Context, tx *ent.Tx) (time.Time, error)
 	// Prompt returns what a model is sent for the reply at the given index: the
 	// visible line before it, in index order. Rows of other users are not read.
 	Prompt(ctx context.Context, userID, conversationID pid.ID, before int) ([]PromptMessage, error)

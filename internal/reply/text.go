@@ -91,6 +91,25 @@ func (t *text) from(offset int) string {
 	return unsafe.String(unsafe.SliceData(b), len(b))
 }
 
+// begins reports whether a position lies between two runes, or beyond the end.
+func (t *text) begins(offset int) bool {
+	return offset >= len(t.bytes) || offset >= 0 && utf8.RuneStart(t.bytes[offset])
+}
+
+// part returns at most max bytes from a position on, cut between two runes, and where
+// they lie. A position that is none gives nothing, at the end.
+func (t *text) part(offset, max int) (int, string) {
+	all := t.all()
+	if !onBoundary(all, offset) {
+		return len(all), ""
+	}
+	end := min(offset+max, len(all))
+	for end > offset && !onBoundary(all, end) {
+		end--
+	}
+	return offset, all[offset:end]
+}
+
 // unitsAt returns how many UTF-16 units lie before a byte position.
 func (t *text) unitsAt(offset int) int {
 	if tail := len(t.bytes) - offset; tail < blockSize/8 {

@@ -1,0 +1,72 @@
+package reply
+
+import (
+	"unicode/utf8"
+
+	"parley/ent"
+	"parley/internal/event"
+)
+
+// What became of a piece of a reply that runs elsewhere.
+type merged uint8
+
+const (
+	// stale: it belongs to an earlier attempt, or held nothing new.
+	stale merged = iota
+	// taken: it was appended, and nothing is known to be missing.
+	taken
+	// gap: text is missing before or behind what is held now.
+	gap
+	// newer: it belongs to an attempt that has begun since.
+	newer
+)
+
+// merge appends what is new in a piece to a text of which attempt, text and reasoning
+// are held. Pieces may come late, twice, in any order or not at all: their places say
+// what they are worth. It decides and never waits, so that every interleaving can be
+// tried out.
+func merge(attempt int, text, reasoning *text, p event.Piece) merged {
+	switch {
+	case p.Attempt < attempt:
+		return stale
+	case p.Attempt > attempt:
+		return newer
+	}
+	before := len(text.bytes) + len(reasoning.bytes)
+	missing := !extend(reasoning, p.ReasoningOffset, p.Reasoning)
+	missing = !extend(text, p.TextOffset, p.Text) || missing
+	switch {
+	case missing, len(text.bytes) < p.TextLen, len(reasoning.bytes) < p.ReasoningLen:
+		return gap
+	case len(text.bytes)+len(reasoning.bytes) == before:
+		return stale
+	}
+	return taken
+}
+
+// extend appends what lies behind the end of t. It returns false when the piece does
+// not join it.
+func extend(t *text, offset int, piece string) bool {
+	held := len(t.bytes)
+	switch {
+	case offset > held:
+		return false
+	case offset < 0 || offset+len(piece) <= held:
+		return true
+	}
+	rest := piece[held-offset:]
+	if !utf8.RuneStart(rest[0]) {
+		return false // Not a piece of this text. The row knows better.
+	}
+	t.append(rest)
+	return true
+}
+
+// pieceOf makes a piece of all a row holds.
+func pieceOf(m *ent.Message) event.Piece {
+	return event.Piece{
+		MessageID: m.ID, Attempt: m.Attempt,
+		Text: m.Content, TextLen: len(m.Content),
+		Reasoning: m.Reasoning, ReasoningLen: len(m.Reasoning),
+	}
+}

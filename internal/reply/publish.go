@@ -1,0 +1,102 @@
+package reply
+
+import (
+	"sync"
+	"time"
+
+	"parley/internal/event"
+)
+
+// interestFor is how long a question keeps the pieces of a reply coming. Replicas
+// with viewers ask again long before.
+const interestFor = 15 * time.Second
+
+// publisher sends the text of one reply to other replicas for as long as one of
+// them is interested. Where nobody is, it does not exist: local viewers never pay for
+// the wire.
+type publisher struct {
+	mu sync.Mutex
+	// until is when the interest ends; on says that a goroutine sends. Both are guarded
+	// by mu.
+	until time.Time
+	on    bool
+}
+
+// extend notes the interest and reports whether a goroutine has to be started.
+func (p *publisher) extend(now time.Time) (start bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.until = now.Add(interestFor)
+	start = !p.on
+	p.on = true
+	return start
+}
+
+// rest returns how long the interest still lasts. At its end it notes that nothing
+// is sent any more.
+func (p *publisher) rest(now time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	d := p.until.Sub(now)
+	if d <= 0 {
+		p.on = false
+	}
+	return d
+}
+
+// answer tells another replica what it has not got of a reply that runs here, and
+// sends it the pieces that follow. It implements what event.Wire asks for.
+func (e *Engine) answer(q event.Question) (event.Piece, error) {
+	r := e.runOf(q.MessageID)
+	if r == nil || r.live.hasEnded() {
+		return event.Piece{}, event.ErrNotRunning
+	}
+	if r.publisher.extend(time.Now()) {
+		// The pieces begin where the reply ends now, the answer ends behind that.
+		at := r.live.held()
+		if !e.goLoop(func() { e.publish(r, at) }) {
+			return event.Piece{}, event.ErrNotRunning
+		}
+	}
+	return r.live.from(q), nil
+}
+
+// publish sends what is new in a reply whenever there is something, joined as it
+// lies there: a slow wire gets fewer, bigger pieces.
+func (e *Engine) publish(r *Run, at event.Question) {
+	wake := make(chan struct{}, 1)
+	r.live.join(wake)
+	defer r.live.leave(wake)
+	interest := time.NewTimer(interestFor)
+	defer interest.Stop()
+	for !r.live.hasEnded() {
+		p := r.live.from(at)
+		if p.Text != "" || p.Reasoning != "" {
+			e.wire.Send(p)
+			at.Text, at.Reasoning = p.TextOffset+len(p.Text), p.ReasoningOffset+len(p.Reasoning)
+			continue
+		}
+		select {
+		case <-wake:
+		case <-r.live.ended:
+		case <-interest.C:
+			d := r.publisher.rest(time.Now())
+			if d <= 0 {
+				return
+			}
+			interest.Reset(d)
+		}
+	}
+}
+
+// goLoop starts a goroutine of the engine's own. It returns false when the engine
+// has ended.
+func (e *Engine) goLoop(work func()) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.ended {
+		return false
+	}
+	e.loops.Go(func() { e.guard(e.loopCtx, work) })
+	return true
+}
