@@ -57,6 +57,7 @@ func (r *mutationResolver) SendMessage(ctx context.Context, input model.SendMess
 		Content:        input.Content,
 		ClientKey:      input.ClientKey.Value(),
 		ExpectedHeadID: input.ExpectedHeadID.Value(),
+		OnBusy:         chat.OnBusy(deref(input.OnBusy.Value())),
 		Wait:           deref(input.Wait.Value()),
 		Model:          input.Model.Value(),
 		Parameters:     fromInput(input.Parameters.Value()),

@@ -19,9 +19,10 @@ const (
 	MessageStatusQueued MessageStatus = "QUEUED"
 	// A reply that is being written.
 	MessageStatusStreaming MessageStatus = "STREAMING"
-	// All of it is there. Messages of the user always are.
+	// All of it is there. Messages of the user are, unless they were cancelled.
 	MessageStatusCompleted MessageStatus = "COMPLETED"
-	// Somebody stopped it; what was written stays.
+	// Somebody stopped it; what was written stays. A message of the user is STOPPED when
+	// its reply was cancelled while it waited: no model ever saw it.
 	MessageStatusStopped MessageStatus = "STOPPED"
 	// It failed, see error; what was written stays.
 	MessageStatusFailed MessageStatus = "FAILED"
@@ -44,10 +45,18 @@ type OnBusy string
 const (
 	// Refuse with CONVERSATION_BUSY and write nothing.
 	OnBusyReject OnBusy = "REJECT"
+	// Store both messages; the reply is QUEUED and is written when those before it have
+	// ended, however they end. At most 10 wait in a conversation: QUEUE_FULL.
+	OnBusyQueue OnBusy = "QUEUE"
+	// Stop the reply that is being written, cancel those that wait, and have this one
+	// written next. The text so far stays.
+	OnBusyInterrupt OnBusy = "INTERRUPT"
 )
 
 var AllOnBusy = []OnBusy{
 	OnBusyReject,
+	OnBusyQueue,
+	OnBusyInterrupt,
 }
 
 // How a model is to be steered. What is left out is not sent to the model server.

@@ -1162,7 +1162,8 @@ type Message implements Node {
   usage: Usage
 
   """
-  How often the model was started for this reply; above 1 after a takeover.
+  How often the model was started for this reply; 0 while it waits, above 1 after a
+  takeover.
   """
   attempt: Int!
 
@@ -1222,12 +1223,13 @@ enum MessageStatus {
   STREAMING
 
   """
-  All of it is there. Messages of the user always are.
+  All of it is there. Messages of the user are, unless they were cancelled.
   """
   COMPLETED
 
   """
-  Somebody stopped it; what was written stays.
+  Somebody stopped it; what was written stays. A message of the user is STOPPED when
+  its reply was cancelled while it waited: no model ever saw it.
   """
   STOPPED
 
@@ -1390,6 +1392,18 @@ enum OnBusy {
   Refuse with CONVERSATION_BUSY and write nothing.
   """
   REJECT
+
+  """
+  Store both messages; the reply is QUEUED and is written when those before it have
+  ended, however they end. At most 10 wait in a conversation: QUEUE_FULL.
+  """
+  QUEUE
+
+  """
+  Stop the reply that is being written, cancel those that wait, and have this one
+  written next. The text so far stays.
+  """
+  INTERRUPT
 }
 
 """
@@ -1506,7 +1520,8 @@ extend type Mutation {
   ): SendMessagePayload!
 
   """
-  Stop a reply; what has been written stays. Stopping twice, or too late, is no error.
+  Stop a reply; what has been written stays. One that waits for its turn is cancelled,
+  with its question. Stopping twice, or too late, is no error.
   """
   stopReply(
     """

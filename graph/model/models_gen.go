@@ -479,15 +479,23 @@ type OnBusy string
 const (
 	// Refuse with CONVERSATION_BUSY and write nothing.
 	OnBusyReject OnBusy = "REJECT"
+	// Store both messages; the reply is QUEUED and is written when those before it have
+	// ended, however they end. At most 10 wait in a conversation: QUEUE_FULL.
+	OnBusyQueue OnBusy = "QUEUE"
+	// Stop the reply that is being written, cancel those that wait, and have this one
+	// written next. The text so far stays.
+	OnBusyInterrupt OnBusy = "INTERRUPT"
 )
 
 var AllOnBusy = []OnBusy{
 	OnBusyReject,
+	OnBusyQueue,
+	OnBusyInterrupt,
 }
 
 func (e OnBusy) IsValid() bool {
 	switch e {
-	case OnBusyReject:
+	case OnBusyReject, OnBusyQueue, OnBusyInterrupt:
 		return true
 	}
 	return false

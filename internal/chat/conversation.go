@@ -11,6 +11,7 @@ import (
 	"parley/ent/message"
 	"parley/ent/predicate"
 	"parley/internal/event"
+	"parley/internal/failpoint"
 	"parley/internal/pid"
 	"parley/internal/reply"
 )
@@ -223,11 +224,13 @@ func (s *Service) DeleteConversation(ctx context.Context, userID, id pid.ID) err
 		if n == 0 {
 			return notFound("conversation")
 		}
+		failpoint.Hit("chat.delete-uncommitted")
 		return nil
 	})
 	if err != nil {
 		return err
 	}
+	failpoint.Hit("chat.after-delete")
 	s.bus.Publish(event.Fact{Kind: event.ConversationDeleted, UserID: userID, ConversationID: id})
 	return nil
 }

@@ -20,6 +20,7 @@ const (
 	IdempotencyConflict Code = "IDEMPOTENCY_CONFLICT"
 	StaleHead           Code = "STALE_HEAD"
 	ConversationBusy    Code = "CONVERSATION_BUSY"
+	QueueFull           Code = "QUEUE_FULL"
 	ModelRequired       Code = "MODEL_REQUIRED"
 	ModelUnavailable    Code = "MODEL_UNAVAILABLE"
 	RateLimited         Code = "RATE_LIMITED"
@@ -69,6 +70,10 @@ func busy(running *ent.Message) *Error {
 		extras["startedAt"] = running.StartedAt.UTC().Format(time.RFC3339Nano)
 	}
 	return &Error{Code: ConversationBusy, Message: "A reply is still being written in this conversation.", Extras: extras}
+}
+
+func queueFull() *Error {
+	return &Error{Code: QueueFull, Message: fmt.Sprintf("%d replies wait in this conversation already.", MaxQueued)}
 }
 
 func staleHead(head pid.ID) *Error {

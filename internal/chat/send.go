@@ -11,9 +11,7 @@ import (
 	"parley/ent"
 	"parley/ent/conversation"
 	"parley/ent/message"
-	"parley/ent/predicate"
 	"parley/ent/send"
-	"parley/ent/user"
 	"parley/internal/event"
 	"parley/internal/failpoint"
 	"parley/internal/pid"
@@ -29,6 +27,8 @@ type SendInput struct {
 	ClientKey *string
 	// ExpectedHeadID refuses the send when the conversation has gone on since.
 	ExpectedHeadID *pid.ID
+	// OnBusy says what to do when a reply is still being written; "" is Reject.
+	OnBusy OnBusy
 	// Wait returns when the reply is final, or after Config.WaitLimit.
 	Wait       bool
 	Model      *string
@@ -58,7 +58,8 @@ func (in SendInput) check() error {
 	return p.err()
 }
 
-// payloadHash is the same for two sends that ask for the same thing.
+// payloadHash is the same for two sends that ask for the same thing. OnBusy is no part
+// of it: it says how to come to it.
 func (in SendInput) payloadHash() string {
 	b, err := json.Marshal([]any{in.ConversationID, in.Content, in.Model, in.Parameters})
 	if err != nil {
@@ -69,15 +70,17 @@ func (in SendInput) payloadHash() string {
 }
 
 // SendMessage stores the user's message and the reply's row in one transaction,
-// then has the reply written. It returns both rows at once, or with Wait when the
+// then has the reply written, at once or, where another one is being written and
+// OnBusy allows it, behind that. It returns both rows at once, or with Wait when the
 // reply is final, or as they stand when the wait is over. The end of ctx ends the
 // wait, never the reply.
 //
 // A known client key gives the same pair again, before any limit. Errors:
 // BAD_USER_INPUT, NOT_FOUND, IDEMPOTENCY_CONFLICT, STALE_HEAD {headId},
-// CONVERSATION_BUSY {messageId, startedAt}, RATE_LIMITED {retryAfter},
+// CONVERSATION_BUSY {messageId, startedAt}, QUEUE_FULL, RATE_LIMITED {retryAfter},
 // MODEL_REQUIRED {models}, MODEL_UNAVAILABLE, UNAVAILABLE. After an error nothing
-// has been stored.
+// has been stored, except that UNAVAILABLE may hide a commit: repeat the send with
+// its client key.
 func (s *Service) SendMessage(ctx context.Context, userID pid.ID, in SendInput) (SendResult, error) {
 	if err := in.check(); err != nil {
 		return SendResult{}, err
@@ -131,10 +134,13 @@ func (s *Service) send(ctx context.Context, userID pid.ID, in SendInput) (SendRe
 		return s.repeat(ctx, userID, t.known, hash)
 	}
 	failpoint.Hit("chat.after-send-commit")
-	t.run.Go()
+	if t.run != nil {
+		t.run.Go()
+	}
 	for _, f := range t.facts {
 		s.bus.Publish(f)
 	}
+	failpoint.Hit("chat.after-send-told")
 	t.result.Conversation.Unwrap()
 	t.result.UserMessage.Unwrap()
 	t.result.Reply.Unwrap()
@@ -196,6 +202,7 @@ type sendTx struct {
 	model  string
 
 	known  *ent.Send // set when another request with this key was quicker
+	queued bool      // the reply has to wait for others
 	run    *reply.Run
 	result SendResult
 	facts  []event.Fact
@@ -220,7 +227,7 @@ func (t *sendTx) write(ctx context.Context, tx *ent.Tx) error {
 	if err != nil {
 		return err
 	}
-	c, head, err := t.place(ctx, tx)
+	c, head, err := t.place(ctx, tx, now)
 	if err != nil {
 		return err
 	}
@@ -230,19 +237,23 @@ func (t *sendTx) write(ctx context.Context, tx *ent.Tx) error {
 	if err := t.insert(ctx, tx, c, head, now); err != nil {
 		return err
 	}
+	failpoint.Hit("chat.send-uncommitted")
+	if t.queued {
+		return nil
+	}
 	// The engine gets a row of its own: it reads it from its goroutine while the
 	// caller unwraps and changes the one it was given.
 	row := *t.result.Reply
 	t.run, err = t.replies.Prepare(row.Unwrap())
 	if err != nil {
-		return &Error{Code: Unavailable, Message: "The server is shutting down. Send again.", Err: err}
+		return &Error{Code: Unavailable, Message: "This server can not take messages right now. Send again.", Err: err}
 	}
 	return nil
 }
 
 // place finds, or makes, where the message goes: the conversation and the head it
 // follows.
-func (t *sendTx) place(ctx context.Context, tx *ent.Tx) (*ent.Conversation, *ent.Message, error) {
+func (t *sendTx) place(ctx context.Context, tx *ent.Tx, now time.Time) (*ent.Conversation, *ent.Message, error) {
 	if t.in.ConversationID == nil {
 		name := placeholderName(t.in.Content)
 		c, root, err := createConversation(ctx, tx, t.userID, NewConversation{Model: t.in.Model, Parameters: t.in.Parameters})
@@ -264,15 +275,8 @@ func (t *sendTx) place(ctx context.Context, tx *ent.Tx) (*ent.Conversation, *ent
 	if t.in.ExpectedHeadID != nil && *t.in.ExpectedHeadID != c.HeadID {
 		return nil, nil, staleHead(c.HeadID)
 	}
-	running, err := tx.Message.Query().
-		Where(message.ConversationID(id), message.UserID(t.userID), reply.Unfinished()).
-		Order(message.ByIndex()).
-		First(ctx)
-	switch {
-	case err == nil:
-		return nil, nil, busy(running)
-	case !ent.IsNotFound(err):
-		return nil, nil, fmt.Errorf("look for a running reply: %w", err)
+	if err := t.admit(ctx, tx, id, now); err != nil {
+		return nil, nil, err
 	}
 	head, err := tx.Message.Query().
 		Where(message.ID(c.HeadID), message.ConversationID(id), message.UserID(t.userID)).
@@ -285,127 +289,6 @@ func (t *sendTx) place(ctx context.Context, tx *ent.Tx) (*ent.Conversation, *ent
 	}
 	t.facts = append(t.facts, event.Fact{Kind: event.ConversationUpdated, UserID: t.userID, ConversationID: id})
 	return c, head, nil
-}
-
-// checkLimits refuses what one user may not do all at once.
-func (t *sendTx) checkLimits(ctx context.Context, tx *ent.Tx, now time.Time) error {
-	running, err := tx.Message.Query().
-		Where(message.UserID(t.userID), reply.Unfinished()).
-		Count(ctx)
-	if err != nil {
-		return fmt.Errorf("count running replies: %w", err)
-	}
-	if running >= t.cfg.MaxRunning {
-		return rateLimited(fmt.Sprintf("At most %d replies may be written at once.", t.cfg.MaxRunning), time.Second)
-	}
-	if t.cfg.SendsPerMinute > 0 {
-		if err := t.checkRate(ctx, tx, now); err != nil {
-			return err
-		}
-	}
-	if t.cfg.TokensPerDay > 0 {
-		return t.checkTokens(ctx, tx, now)
-	}
-	return nil
-}
-
-// checkRate refuses more than so many sends in a minute.
-func (t *sendTx) checkRate(ctx context.Context, tx *ent.Tx, now time.Time) error {
-	recent, err := tx.Send.Query().
-		Where(send.UserID(t.userID), send.CreatedAtGT(now.Add(-time.Minute))).
-		Order(send.ByCreatedAt()).
-		Select(send.FieldCreatedAt).
-		All(ctx)
-	if err != nil {
-		return fmt.Errorf("count sends: %w", err)
-	}
-	if n := len(recent); n >= t.cfg.SendsPerMinute {
-		free := recent[n-t.cfg.SendsPerMinute].CreatedAt.Add(time.Minute).Sub(now)
-		return rateLimited(fmt.Sprintf("At most %d messages may be sent in a minute.", t.cfg.SendsPerMinute), free)
-	}
-	return nil
-}
-
-// checkTokens refuses when the tokens of the day are used up.
-func (t *sendTx) checkTokens(ctx context.Context, tx *ent.Tx, now time.Time) error {
-	day := now.Truncate(24 * time.Hour)
-	used, err := usedTokens(ctx, tx, message.UserID(t.userID), message.CreatedAtGTE(day))
-	if err != nil {
-		return err
-	}
-	deleted, err := spentTokens(ctx, tx, t.userID, day)
-	if err != nil {
-		return err
-	}
-	if used+deleted >= t.cfg.TokensPerDay {
-		return rateLimited("The tokens of this day are used up.", day.Add(24*time.Hour).Sub(now))
-	}
-	return nil
-}
-
-// usedTokens sums what replies have used, asked and answered.
-func usedTokens(ctx context.Context, tx *ent.Tx, where ...predicate.Message) (int, error) {
-	var sums []struct {
-		Prompt     *int `sql:"prompt"`
-		Completion *int `sql:"completion"`
-	}
-	err := tx.Message.Query().
-		Where(where...).
-		Where(reply.Replies()).
-		Aggregate(
-			ent.As(ent.Sum(message.FieldPromptTokens), "prompt"),
-			ent.As(ent.Sum(message.FieldCompletionTokens), "completion"),
-		).
-		Scan(ctx, &sums)
-	if err != nil {
-		return 0, fmt.Errorf("sum tokens: %w", err)
-	}
-	total := 0
-	for _, s := range sums {
-		for _, n := range []*int{s.Prompt, s.Completion} {
-			if n != nil {
-				total += *n
-			}
-		}
-	}
-	return total, nil
-}
-
-// spentTokens is what the user's deleted replies of a day had used.
-func spentTokens(ctx context.Context, tx *ent.Tx, userID pid.ID, day time.Time) (int, error) {
-	u, err := tx.User.Query().Where(user.ID(userID)).Only(ctx)
-	if err != nil {
-		return 0, fmt.Errorf("read spent tokens: %w", err)
-	}
-	if u.SpentOn == nil || !u.SpentOn.Equal(day) {
-		return 0, nil
-	}
-	return u.SpentTokens, nil
-}
-
-// keepSpent remembers the tokens of a conversation that is about to be deleted.
-func (s *Service) keepSpent(ctx context.Context, tx *ent.Tx, userID, id pid.ID) error {
-	if err := s.store.Lock(ctx, tx, string(userID)); err != nil {
-		return err
-	}
-	now, err := s.store.NowTx(ctx, tx)
-	if err != nil {
-		return err
-	}
-	day := now.Truncate(24 * time.Hour)
-	used, err := usedTokens(ctx, tx, message.UserID(userID), message.ConversationID(id), message.CreatedAtGTE(day))
-	if err != nil || used == 0 {
-		return err
-	}
-	before, err := spentTokens(ctx, tx, userID, day)
-	if err != nil {
-		return err
-	}
-	err = tx.User.Update().Where(user.ID(userID)).SetSpentOn(day).SetSpentTokens(before + used).Exec(ctx)
-	if err != nil {
-		return fmt.Errorf("keep spent tokens: %w", err)
-	}
-	return nil
 }
 
 // insert writes the pair, the new head and the record of the send.
@@ -429,20 +312,20 @@ func (t *sendTx) insert(ctx context.Context, tx *ent.Tx, c *ent.Conversation, he
 	if err != nil {
 		return fmt.Errorf("insert user message: %w", err)
 	}
-	answer, err := tx.Message.Create().
+	create := tx.Message.Create().
 		SetConversationID(c.ID).
 		SetUserID(t.userID).
 		SetParentID(question.ID).
 		SetIndex(question.Index + 1).
 		SetRole(message.RoleASSISTANT).
-		SetStatus(message.StatusSTREAMING).
+		SetStatus(message.StatusQUEUED).
 		SetModel(t.model).
 		SetParameters(of.Encode()).
-		SetOwner(t.replies.ID()).
-		SetAttempt(1).
-		SetStartedAt(now).
-		SetCreatedAt(now).
-		Save(ctx)
+		SetCreatedAt(now)
+	if !t.queued {
+		create.SetStatus(message.StatusSTREAMING).SetOwner(t.replies.ID()).SetAttempt(1).SetStartedAt(now)
+	}
+	answer, err := create.Save(ctx)
 	if err != nil {
 		return fmt.Errorf("insert reply: %w", err)
 	}
@@ -471,29 +354,4 @@ func (t *sendTx) insert(ctx context.Context, tx *ent.Tx, c *ent.Conversation, he
 		t.facts = append(t.facts, event.Fact{Kind: event.MessageAdded, UserID: t.userID, ConversationID: c.ID, MessageID: m.ID})
 	}
 	return nil
-}
-
-// stopPatience is how long StopReply waits for the reply to end, so that its
-// answer usually shows the end already.
-const stopPatience = 2 * time.Second
-
-// StopReply asks for a reply to be stopped and returns it, mostly as it ended. The
-// text so far stays. It is idempotent; a reply that is final stays as it is.
-// Errors: NOT_FOUND, BAD_USER_INPUT for a message that is not a reply.
-func (s *Service) StopReply(ctx context.Context, userID, id pid.ID) (*ent.Message, error) {
-	m, err := s.store.Client().Message.Query().Where(message.ID(id), message.UserID(userID)).Only(ctx)
-	if err != nil {
-		return nil, OrNotFound(err, "message")
-	}
-	if m.Role != message.RoleASSISTANT {
-		return nil, badInput("messageId", "must name a reply")
-	}
-	if reply.IsFinal(m.Status) {
-		return m, nil
-	}
-	if err := s.replies.RequestStop(ctx, id); err != nil {
-		return nil, err
-	}
-	m, err = s.replies.Wait(ctx, id, stopPatience)
-	return m, OrNotFound(err, "message")
 }

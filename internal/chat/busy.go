@@ -1,0 +1,181 @@
+package chat
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"parley/ent"
+	"parley/ent/message"
+	"parley/internal/event"
+	"parley/internal/failpoint"
+	"parley/internal/pid"
+	"parley/internal/reply"
+)
+
+// OnBusy says what a send does when a reply is still being written in its
+// conversation.
+type OnBusy string
+
+// The ways of OnBusy.
+const (
+	// Reject refuses the send.
+	Reject OnBusy = "REJECT"
+	// Queue stores the pair; the reply is written when those before it have ended.
+	Queue OnBusy = "QUEUE"
+	// Interrupt stops what is being written and what waits, and stores the pair
+	// behind it; the reply is written as soon as the running one has ended.
+	Interrupt OnBusy = "INTERRUPT"
+)
+
+// MaxQueued is how many replies may wait in one conversation.
+const MaxQueued = 10
+
+// admit decides, under the conversation's lock, whether the send may go on while
+// other replies are unfinished, and does to them what it asks for.
+func (t *sendTx) admit(ctx context.Context, tx *ent.Tx, id pid.ID, now time.Time) error {
+	unfinished, err := tx.Message.Query().
+		Where(message.ConversationID(id), message.UserID(t.userID), reply.Unfinished()).
+		Order(message.ByIndex()).
+		Select(message.FieldID, message.FieldUserID, message.FieldConversationID, message.FieldParentID,
+			message.FieldStatus, message.FieldStartedAt). // Not the text so far.
+		All(ctx)
+	if err != nil {
+		return fmt.Errorf("look for unfinished replies: %w", err)
+	}
+	if len(unfinished) == 0 {
+		return nil
+	}
+	var waiting []*ent.Message
+	for _, m := range unfinished {
+		if m.Status == message.StatusQUEUED {
+			waiting = append(waiting, m)
+		}
+	}
+	switch t.in.OnBusy {
+	case Queue:
+		if len(waiting) >= MaxQueued {
+			return queueFull()
+		}
+	case Interrupt:
+		if err := t.interrupt(ctx, tx, unfinished, waiting, now); err != nil {
+			return err
+		}
+	default:
+		return busy(unfinished[0])
+	}
+	t.queued = len(unfinished) > len(waiting) || t.in.OnBusy == Queue
+	return nil
+}
+
+// interrupt asks for the running reply to be stopped and cancels those that wait. The
+// owner of the running one writes its end, with all its text, and starts the new one.
+func (t *sendTx) interrupt(ctx context.Context, tx *ent.Tx, unfinished, waiting []*ent.Message, now time.Time) error {
+	if err := cancelQueued(ctx, tx, waiting, now); err != nil {
+		return err
+	}
+	for _, m := range unfinished {
+		kind := event.ReplyFinished
+		if m.Status == message.StatusSTREAMING {
+			kind = event.StopRequested
+			err := tx.Message.Update().
+				Where(message.ID(m.ID), message.UserID(m.UserID), reply.Streaming(), message.StopRequestedAtIsNil()).
+				SetStopRequestedAt(now).
+				Exec(ctx)
+			if err != nil {
+				return fmt.Errorf("request stop: %w", err)
+			}
+		}
+		t.facts = append(t.facts, event.Fact{Kind: kind, UserID: m.UserID, ConversationID: m.ConversationID, MessageID: m.ID})
+	}
+	return nil
+}
+
+// cancelQueued ends replies that wait, and the questions they would have answered:
+// neither is ever sent to a model. The caller holds the conversation's lock.
+func cancelQueued(ctx context.Context, tx *ent.Tx, queued []*ent.Message, now time.Time) error {
+	for _, m := range queued {
+		err := tx.Message.Update().
+			Where(message.ID(m.ID), message.UserID(m.UserID), reply.Queued()).
+			SetStatus(message.StatusSTOPPED).
+			SetFinishedAt(now).
+			Exec(ctx)
+		if err != nil {
+			return fmt.Errorf("cancel queued reply: %w", err)
+		}
+		err = tx.Message.Update().
+			Where(message.ID(*m.ParentID), message.UserID(m.UserID)).
+			SetStatus(message.StatusSTOPPED).
+			Exec(ctx)
+		if err != nil {
+			return fmt.Errorf("cancel queued question: %w", err)
+		}
+	}
+	return nil
+}
+
+// stopPatience is how long StopReply waits for the reply to end, so that its
+// answer usually shows the end already.
+const stopPatience = 2 * time.Second
+
+// StopReply asks for a reply to be stopped and returns it, mostly as it ended. The
+// text so far stays. A reply that waits for its turn ends at once, and its question
+// with it. It is idempotent; a reply that is final stays as it is.
+// Errors: NOT_FOUND, BAD_USER_INPUT for a message that is not a reply.
+func (s *Service) StopReply(ctx context.Context, userID, id pid.ID) (*ent.Message, error) {
+	m, err := s.store.Client().Message.Query().Where(message.ID(id), message.UserID(userID)).Only(ctx)
+	if err != nil {
+		return nil, OrNotFound(err, "message")
+	}
+	if m.Role != message.RoleASSISTANT {
+		return nil, badInput("messageId", "must name a reply")
+	}
+	if m.Status == message.StatusQUEUED {
+		if err := s.cancel(ctx, userID, m); err != nil {
+			return nil, err
+		}
+	}
+	if reply.IsFinal(m.Status) {
+		return m, nil
+	}
+	if err := s.replies.RequestStop(ctx, id); err != nil {
+		return nil, err
+	}
+	m, err = s.replies.Wait(ctx, id, stopPatience)
+	return m, OrNotFound(err, "message")
+}
+
+// cancel ends a reply that waits and writes into m what became of it. When its turn
+// has come meanwhile, it is left alone.
+func (s *Service) cancel(ctx context.Context, userID pid.ID, m *ent.Message) error {
+	err := s.store.InTx(ctx, func(tx *ent.Tx) error {
+		if err := s.store.Lock(ctx, tx, string(m.ConversationID)); err != nil {
+			return err
+		}
+		now, err := s.store.NowTx(ctx, tx)
+		if err != nil {
+			return err
+		}
+		row, err := tx.Message.Query().Where(message.ID(m.ID), message.UserID(userID)).Only(ctx)
+		if err != nil {
+			return OrNotFound(err, "message")
+		}
+		if row.Status == message.StatusQUEUED {
+			if err := cancelQueued(ctx, tx, []*ent.Message{row}, now); err != nil {
+				return err
+			}
+			row.Status, row.FinishedAt = message.StatusSTOPPED, &now
+		}
+		failpoint.Hit("chat.cancel-uncommitted")
+		*m = *row.Unwrap()
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	failpoint.Hit("chat.after-cancel")
+	if m.Status == message.StatusSTOPPED {
+		s.bus.Publish(event.Fact{Kind: event.ReplyFinished, UserID: userID, ConversationID: m.ConversationID, MessageID: m.ID})
+	}
+	return nil
+}

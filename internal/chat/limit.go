@@ -1,0 +1,147 @@
+package chat
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"parley/ent"
+	"parley/ent/message"
+	"parley/ent/predicate"
+	"parley/ent/send"
+	"parley/ent/user"
+	"parley/internal/pid"
+	"parley/internal/reply"
+)
+
+// checkLimits refuses what one user may not do all at once.
+func (t *sendTx) checkLimits(ctx context.Context, tx *ent.Tx, now time.Time) error {
+	if !t.queued { // A queued reply starts when another one has ended.
+		if err := t.checkRunning(ctx, tx); err != nil {
+			return err
+		}
+	}
+	if t.cfg.SendsPerMinute > 0 {
+		if err := t.checkRate(ctx, tx, now); err != nil {
+			return err
+		}
+	}
+	if t.cfg.TokensPerDay > 0 {
+		return t.checkTokens(ctx, tx, now)
+	}
+	return nil
+}
+
+// checkRunning refuses more than so many replies at once. Both conditions are there
+// for the sake of the index: see package reply's predicates.
+func (t *sendTx) checkRunning(ctx context.Context, tx *ent.Tx) error {
+	running, err := tx.Message.Query().
+		Where(message.UserID(t.userID), reply.Unfinished(), reply.Streaming()).
+		Count(ctx)
+	if err != nil {
+		return fmt.Errorf("count running replies: %w", err)
+	}
+	if running >= t.cfg.MaxRunning {
+		return rateLimited(fmt.Sprintf("At most %d replies may be written at once.", t.cfg.MaxRunning), time.Second)
+	}
+	return nil
+}
+
+// checkRate refuses more than so many sends in a minute.
+func (t *sendTx) checkRate(ctx context.Context, tx *ent.Tx, now time.Time) error {
+	recent, err := tx.Send.Query().
+		Where(send.UserID(t.userID), send.CreatedAtGT(now.Add(-time.Minute))).
+		Order(send.ByCreatedAt()).
+		Select(send.FieldCreatedAt).
+		All(ctx)
+	if err != nil {
+		return fmt.Errorf("count sends: %w", err)
+	}
+	if n := len(recent); n >= t.cfg.SendsPerMinute {
+		free := recent[n-t.cfg.SendsPerMinute].CreatedAt.Add(time.Minute).Sub(now)
+		return rateLimited(fmt.Sprintf("At most %d messages may be sent in a minute.", t.cfg.SendsPerMinute), free)
+	}
+	return nil
+}
+
+// checkTokens refuses when the tokens of the day are used up.
+func (t *sendTx) checkTokens(ctx context.Context, tx *ent.Tx, now time.Time) error {
+	day := now.Truncate(24 * time.Hour)
+	used, err := usedTokens(ctx, tx, message.UserID(t.userID), message.CreatedAtGTE(day))
+	if err != nil {
+		return err
+	}
+	deleted, err := spentTokens(ctx, tx, t.userID, day)
+	if err != nil {
+		return err
+	}
+	if used+deleted >= t.cfg.TokensPerDay {
+		return rateLimited("The tokens of this day are used up.", day.Add(24*time.Hour).Sub(now))
+	}
+	return nil
+}
+
+// usedTokens sums what replies have used, asked and answered.
+func usedTokens(ctx context.Context, tx *ent.Tx, where ...predicate.Message) (int, error) {
+	var sums []struct {
+		Prompt     *int `sql:"prompt"`
+		Completion *int `sql:"completion"`
+	}
+	err := tx.Message.Query().
+		Where(where...).
+		Where(reply.Replies()).
+		Aggregate(
+			ent.As(ent.Sum(message.FieldPromptTokens), "prompt"),
+			ent.As(ent.Sum(message.FieldCompletionTokens), "completion"),
+		).
+		Scan(ctx, &sums)
+	if err != nil {
+		return 0, fmt.Errorf("sum tokens: %w", err)
+	}
+	total := 0
+	for _, s := range sums {
+		for _, n := range []*int{s.Prompt, s.Completion} {
+			if n != nil {
+				total += *n
+			}
+		}
+	}
+	return total, nil
+}
+
+// spentTokens is what the user's deleted replies of a day had used.
+func spentTokens(ctx context.Context, tx *ent.Tx, userID pid.ID, day time.Time) (int, error) {
+	u, err := tx.User.Query().Where(user.ID(userID)).Only(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("read spent tokens: %w", err)
+	}
+	if u.SpentOn == nil || !u.SpentOn.Equal(day) {
+		return 0, nil
+	}
+	return u.SpentTokens, nil
+}
+
+// keepSpent remembers the tokens of a conversation that is about to be deleted.
+func (s *Service) keepSpent(ctx context.Context, tx *ent.Tx, userID, id pid.ID) error {
+	if err := s.store.Lock(ctx, tx, string(userID)); err != nil {
+		return err
+	}
+	now, err := s.store.NowTx(ctx, tx)
+	if err != nil {
+		return err
+	}
+	day := now.Truncate(24 * time.Hour)
+	used, err := usedTokens(ctx, tx, message.UserID(userID), message.ConversationID(id), message.CreatedAtGTE(day))
+	if err != nil || used == 0 {
+		return err
+	}
+	before, err := spentTokens(ctx, tx, userID, day)
+	if err != nil {
+		return err
+	}
+	err = tx.User.Update().Where(user.ID(userID)).SetSpentOn(day).SetSpentTokens(before + used).Exec(ctx)
+	if err != nil {
+		return fmt.Errorf("keep spent tokens: %w", err)
+	}
+	return nil
+}
