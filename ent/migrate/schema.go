@@ -107,6 +107,11 @@ var (
 				Columns: []*schema.Column{ConversationsColumns[13], ConversationsColumns[10], ConversationsColumns[0]},
 			},
 			{
+				Name:    "conversation_user_id_updated_at_id",
+				Unique:  false,
+				Columns: []*schema.Column{ConversationsColumns[13], ConversationsColumns[12], ConversationsColumns[0]},
+			},
+			{
 				Name:    "conversation_expires_at",
 				Unique:  false,
 				Columns: []*schema.Column{ConversationsColumns[9]},

@@ -49,6 +49,8 @@ func (Conversation) Edges() []ent.Edge {
 func (Conversation) Indexes() []ent.Index {
 	return []ent.Index{
 		index.Fields("user_id", "last_message_at", "id"),
+		// The latest changes of a list, by which feeds notice what they missed.
+		index.Fields("user_id", "updated_at", "id"),
 		index.Fields("expires_at").Annotations(entsql.IndexWhere("expires_at IS NOT NULL")),
 	}
 }

@@ -133,7 +133,11 @@ func (s *Service) UpdateConversation(ctx context.Context, userID, id pid.ID, in 
 		if err != nil {
 			return OrNotFound(err, "conversation")
 		}
-		u := tx.Conversation.UpdateOne(old)
+		now, err := s.store.NowTx(ctx, tx)
+		if err != nil {
+			return err
+		}
+		u := tx.Conversation.UpdateOne(old).SetUpdatedAt(now)
 		if in.Name != nil {
 			if err := rename(ctx, tx, u, old, *in.Name); err != nil {
 				return err
@@ -157,10 +161,6 @@ func (s *Service) UpdateConversation(ctx context.Context, userID, id pid.ID, in 
 			case !*in.Archived:
 				u.ClearArchivedAt()
 			case old.ArchivedAt == nil:
-				now, err := s.store.NowTx(ctx, tx)
-				if err != nil {
-					return err
-				}
 				u.SetArchivedAt(now)
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"slices"
+	"time"
 
 	"parley/ent"
 	"parley/ent/message"
@@ -44,6 +45,8 @@ type ViewerFeed struct {
 	userID  pid.ID
 	facts   event.Subscription
 	opened  bool
+	known   listState
+	doubt   suspicion
 }
 
 // ViewerFeed opens the feed of a user. The caller closes it.
@@ -56,27 +59,59 @@ func (f *ViewerFeed) Close() { f.facts.Close() }
 
 // Next blocks until there is an event. When ctx ends it returns its cause.
 func (f *ViewerFeed) Next(ctx context.Context) (FeedEvent, error) {
-	if !f.opened {
-		f.opened = true
-		return FeedEvent{Kind: FeedOpened}, nil
-	}
-	for {
+	for f.opened {
 		select {
 		case <-ctx.Done():
 			return FeedEvent{}, context.Cause(ctx)
 		case <-f.facts.Missed():
-			drain(f.facts)
-			return FeedEvent{Kind: FeedOpened}, nil
+			if err := f.check(ctx); err != nil {
+				return FeedEvent{}, err
+			}
+		case <-f.doubt.again:
+			if err := f.check(ctx); err != nil {
+				return FeedEvent{}, err
+			}
 		case fact := <-f.facts.Facts():
 			e, ok, err := f.service.conversationEvent(ctx, f.userID, fact)
 			if err != nil {
 				f.opened = false // The fact is gone: the next call begins anew.
+				return FeedEvent{}, err
 			}
-			if err != nil || ok {
-				return e, err
+			if ok {
+				f.known.tell(e)
+				return e, nil
 			}
 		}
 	}
+	return f.open(ctx)
+}
+
+// open says that everything is to be fetched. What the client then reads is newer
+// than the facts that wait, and than the state noted here.
+func (f *ViewerFeed) open(ctx context.Context) (FeedEvent, error) {
+	drain(f.facts)
+	known, err := f.service.listState(ctx, f.userID)
+	if err != nil {
+		return FeedEvent{}, err
+	}
+	f.known, f.doubt, f.opened = known, suspicion{}, true
+	return FeedEvent{Kind: FeedOpened}, nil
+}
+
+// check compares with the database, and has the next call begin anew when something
+// was missed.
+func (f *ViewerFeed) check(ctx context.Context) error {
+	now, err := f.service.listState(ctx, f.userID)
+	if err != nil {
+		f.opened = false
+		return err
+	}
+	agrees := f.known.knows(now)
+	if agrees {
+		f.known = now
+	}
+	f.opened = !f.doubt.confirm(agrees)
+	return nil
 }
 
 // conversationEvent reads what a fact about a conversation has changed. It returns
@@ -124,6 +159,14 @@ type ConversationFeed struct {
 	// told is set after an update of the reply. Facts have their turn then, since a
 	// reader slower than the model would find new text for ever.
 	told bool
+
+	// updatedAt is the version of the conversation that the client was told of, head the
+	// last message, and unended the replies whose end it was not told. A difference from
+	// the database means that facts were lost.
+	updatedAt time.Time
+	head      pid.ID
+	unended   map[pid.ID]bool
+	doubt     suspicion
 }
 
 // ConversationFeed opens the feed of a conversation. The caller closes it. Error:
@@ -152,34 +195,10 @@ func (f *ConversationFeed) Close() {
 // Next blocks until there is an event. After the conversation's deletion it
 // returns io.EOF; when ctx ends, its cause.
 func (f *ConversationFeed) Next(ctx context.Context) (FeedEvent, error) {
-	if !f.opened {
-		return f.open(ctx)
-	}
-	for {
-		if f.told {
-			f.told = false
-			select {
-			case <-f.facts.Missed():
-				return f.open(ctx)
-			case fact := <-f.facts.Facts():
-				e, ok, err := f.hear(ctx, fact)
-				if ok || err != nil {
-					return e, err
-				}
-			default:
-			}
-		}
-		e, ok, err := f.pollReply(ctx)
+	for f.opened {
+		e, ok, err := f.poll(ctx)
 		if ok || err != nil {
-			f.told = ok
 			return e, err
-		}
-		if f.ended {
-			return FeedEvent{}, io.EOF
-		}
-		if f.deleted && f.replying == nil {
-			f.ended = true
-			return FeedEvent{Kind: FeedConversationDeleted, ConversationID: f.id}, nil
 		}
 		var ready <-chan struct{}
 		if f.replying != nil {
@@ -190,44 +209,110 @@ func (f *ConversationFeed) Next(ctx context.Context) (FeedEvent, error) {
 			return FeedEvent{}, context.Cause(ctx)
 		case <-ready:
 		case <-f.facts.Missed():
-			return f.open(ctx)
+			err = f.check(ctx)
+		case <-f.doubt.again:
+			err = f.check(ctx)
+		case fact := <-f.facts.Facts():
+			e, ok, err = f.hear(ctx, fact)
+		}
+		if ok || err != nil {
+			return e, err
+		}
+	}
+	return f.open(ctx)
+}
+
+// poll takes what is there without waiting: a fact when an update of the reply was
+// told last, else what is new in the reply, else the end.
+func (f *ConversationFeed) poll(ctx context.Context) (FeedEvent, bool, error) {
+	if f.told {
+		f.told = false
+		select {
 		case fact := <-f.facts.Facts():
 			e, ok, err := f.hear(ctx, fact)
 			if ok || err != nil {
-				return e, err
+				return e, ok, err
 			}
+		default:
 		}
 	}
+	e, ok, err := f.pollReply(ctx)
+	if ok || err != nil {
+		f.told = ok
+		return e, ok, err
+	}
+	switch {
+	case f.ended:
+		return FeedEvent{}, false, io.EOF
+	case f.deleted && f.replying == nil:
+		f.ended = true
+		return FeedEvent{Kind: FeedConversationDeleted, ConversationID: f.id}, true, nil
+	}
+	return FeedEvent{}, false, nil
 }
 
-// open gives the state and watches the running reply.
+// open gives the state and watches the replies that have not ended.
 func (f *ConversationFeed) open(ctx context.Context) (FeedEvent, error) {
-	// What is read below is newer than the facts that wait. After an error the next
-	// call begins anew.
-	f.opened = false
+	// What is read below is newer than the facts that wait.
 	drain(f.facts)
-	found, err := f.service.Conversations(ctx, f.userID, []pid.ID{f.id})
+	now, err := f.service.conversationState(ctx, f.userID, f.id)
 	if err != nil {
 		return FeedEvent{}, err
 	}
-	if len(found) == 0 {
+	if now.conversation == nil {
 		f.opened = true
 		f.unwatch()
 		f.deleted, f.ended = true, true
 		return FeedEvent{Kind: FeedConversationDeleted, ConversationID: f.id}, nil
 	}
-	running, err := f.service.RunningReplies(ctx, f.userID, []pid.ID{f.id})
-	if err != nil {
-		return FeedEvent{}, err
-	}
-	m := running[f.id]
-	if m != nil {
+	e := FeedEvent{Kind: FeedOpened, ConversationID: f.id, Conversation: now.conversation}
+	f.updatedAt, f.head = now.conversation.UpdatedAt, now.conversation.HeadID
+	f.unended, f.upcoming, f.doubt = make(map[pid.ID]bool), nil, suspicion{}
+	for _, m := range now.unfinished {
+		f.unended[m.ID] = true
+		if m.Status == message.StatusSTREAMING {
+			e.Message = m
+		}
 		if err := f.follow(ctx, m.ID); err != nil {
 			return FeedEvent{}, err
 		}
 	}
 	f.opened = true
-	return FeedEvent{Kind: FeedOpened, ConversationID: f.id, Conversation: found[0], Message: m}, nil
+	return e, nil
+}
+
+// check compares with the database, and has the next call begin anew when something
+// was missed.
+func (f *ConversationFeed) check(ctx context.Context) error {
+	now, err := f.service.conversationState(ctx, f.userID, f.id)
+	if err != nil {
+		f.opened = false
+		return err
+	}
+	f.opened = !f.doubt.confirm(f.deleted || f.knows(now))
+	return nil
+}
+
+// knows reports whether the client has been told of this state, or will be by the
+// replies that are watched.
+func (f *ConversationFeed) knows(now conversationState) bool {
+	if now.conversation == nil || !f.updatedAt.Equal(now.conversation.UpdatedAt) || f.head != now.conversation.HeadID {
+		return false
+	}
+	running := make(map[pid.ID]bool)
+	for _, m := range now.unfinished {
+		running[m.ID] = true
+		if !f.unended[m.ID] {
+			return false
+		}
+	}
+	for id := range f.unended {
+		watched := f.replying != nil && f.watched == id
+		if !running[id] && !watched {
+			return false
+		}
+	}
+	return true
 }
 
 // pollReply takes what is new in the running reply.
@@ -247,6 +332,7 @@ func (f *ConversationFeed) pollReply(ctx context.Context) (FeedEvent, bool, erro
 	}
 	if u.Kind == reply.Finished {
 		f.unwatch()
+		delete(f.unended, u.Message.ID)
 	}
 	return FeedEvent{Kind: FeedReply, ConversationID: f.id, Update: u}, true, nil
 }
@@ -268,20 +354,45 @@ func (f *ConversationFeed) understand(ctx context.Context, fact event.Fact) (Fee
 		return FeedEvent{}, false, nil
 	case event.ReplyStarted:
 		return FeedEvent{}, false, f.follow(ctx, fact.MessageID)
+	case event.ReplyFinished:
+		return f.cancelled(ctx, fact.MessageID)
 	case event.MessageAdded:
 		found, err := f.service.Messages(ctx, f.userID, []pid.ID{fact.MessageID})
 		if err != nil || len(found) == 0 {
 			return FeedEvent{}, false, err
 		}
 		m := found[0]
+		f.head = m.ID
 		if m.Role == message.RoleASSISTANT {
+			f.unended[m.ID] = true
 			if err := f.follow(ctx, m.ID); err != nil {
 				return FeedEvent{}, false, err
 			}
 		}
 		return FeedEvent{Kind: FeedMessageAdded, ConversationID: f.id, Message: m}, true, nil
 	}
-	return f.service.conversationEvent(ctx, f.userID, fact)
+	e, ok, err := f.service.conversationEvent(ctx, f.userID, fact)
+	if ok && err == nil && e.Conversation != nil {
+		f.updatedAt = e.Conversation.UpdatedAt
+	}
+	return e, ok, err
+}
+
+// cancelled tells the end of a reply that never had its turn. The ends of all others
+// are told where they are watched, behind their text.
+func (f *ConversationFeed) cancelled(ctx context.Context, id pid.ID) (FeedEvent, bool, error) {
+	place := slices.Index(f.upcoming, id)
+	if place < 0 {
+		return FeedEvent{}, false, nil
+	}
+	found, err := f.service.Messages(ctx, f.userID, []pid.ID{id})
+	if err != nil || len(found) == 0 || found[0].Attempt > 0 || !reply.IsFinal(found[0].Status) {
+		return FeedEvent{}, false, err
+	}
+	f.upcoming = slices.Delete(f.upcoming, place, place+1)
+	delete(f.unended, id)
+	update := reply.Update{Kind: reply.Finished, Message: found[0]}
+	return FeedEvent{Kind: FeedReply, ConversationID: f.id, Update: update}, true, nil
 }
 
 // follow watches a reply from its beginning, after the one being watched, unless

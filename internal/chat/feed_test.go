@@ -241,36 +241,86 @@ func TestViewerFeed(t *testing.T) {
 	})
 }
 
+// flood publishes more facts than a listener may lag behind. What comes after them is
+// lost to feeds that are not read meanwhile.
+func (b *bundle) flood(u person, conversation pid.ID) {
+	for range 500 {
+		b.bus.Publish(event.Fact{Kind: event.ConversationUpdated, UserID: u.id, ConversationID: conversation})
+	}
+}
+
+// Whatever was lost, a feed notices and begins anew; where nothing was, it does not.
 func TestMissedFacts(t *testing.T) {
 	t.Parallel()
 	each(t, chat.Config{}, func(t *testing.T, b *bundle) {
 		u := b.user(t)
 		r := b.ask(t, u, nil, "one")
 		id := r.Conversation.ID
-		sidebar, open := b.ViewerFeed(u.id), b.conversationFeed(t, u, id)
-		t.Cleanup(sidebar.Close)
-		next(t, u, sidebar)
-		next(t, u, open)
-		for range 500 {
-			b.bus.Publish(event.Fact{Kind: event.ConversationUpdated, UserID: u.id, ConversationID: id})
-		}
-		for name, f := range map[string]feed{"viewer": sidebar, "conversation": open} {
-			var got []string
-			for len(got) == 0 || got[len(got)-1] != "opened" {
-				got = append(got, describe(next(t, u, f)))
-				if len(got) > 500 {
-					t.Fatalf("%s: got no new opening after facts were lost", name)
+		extra := b.ask(t, u, nil, "to be deleted")
+		for what, lose := range map[string]func(){
+			"a message":      func() { b.ask(t, u, &id, "two") },
+			"a conversation": func() { b.ask(t, u, nil, "other") },
+			"a deletion": func() {
+				if err := b.DeleteConversation(u.ctx, u.id, extra.Conversation.ID); err != nil {
+					t.Error(err)
+				}
+			},
+			"nothing": func() {},
+		} {
+			sidebar, open := b.ViewerFeed(u.id), b.conversationFeed(t, u, id)
+			next(t, u, sidebar)
+			next(t, u, open)
+			b.flood(u, id)
+			lose()
+			opens := map[string]feed{"viewer": sidebar}
+			switch what {
+			case "a message": // The list learns of it by the updates that were not lost.
+				opens = map[string]feed{"conversation": open}
+			case "nothing":
+				opens = nil
+			}
+			for name, f := range opens {
+				var got []string
+				for len(got) == 0 || got[len(got)-1] != "opened" {
+					got = append(got, describe(next(t, u, f)))
+					if len(got) > 500 {
+						t.Fatalf("%s: got no new opening after %s was lost", name, what)
+					}
 				}
 			}
+			// And both go on from there, without what was lost and without a new opening.
+			if _, err := b.UpdateConversation(u.ctx, u.id, id, chat.ConversationPatch{Name: ptr("after " + what)}); err != nil {
+				t.Fatal(err)
+			}
+			for name, f := range map[string]feed{"viewer": sidebar, "conversation": open} {
+				for {
+					e := next(t, u, f)
+					if describe(e) != "updated" {
+						t.Fatalf("%s: got %s after %s was lost and noticed", name, describe(e), what)
+					}
+					if e.Conversation.Name == "after "+what {
+						break
+					}
+				}
+			}
+			sidebar.Close()
+			open.Close()
 		}
-		// And it goes on from there, without what was lost.
-		live := b.running(t, u, &id, "half ")
-		list, _ := until(t, u, open, "snapshot")
-		want(t, "events after the new opening", list, []string{"updated", "added USER", "added ASSISTANT", "snapshot"})
-		for range 500 {
-			b.bus.Publish(event.Fact{Kind: event.ConversationUpdated, UserID: u.id, ConversationID: id})
-		}
-		list, _ = until(t, u, open, "opened")
+	})
+}
+
+// A running reply goes on where it was when a feed begins anew.
+func TestMissedFactsInMidReply(t *testing.T) {
+	t.Parallel()
+	each(t, chat.Config{}, func(t *testing.T, b *bundle) {
+		u := b.user(t)
+		live := b.running(t, u, nil, "half ")
+		id := live.Conversation.ID
+		open := b.conversationFeed(t, u, id)
+		until(t, u, open, "snapshot")
+		b.flood(u, id)
+		b.send(t, u, chat.SendInput{ConversationID: &id, Content: "next", OnBusy: chat.Queue})
+		list, _ := until(t, u, open, "opened")
 		if slices.Contains(list, "snapshot") {
 			t.Errorf("got %q, want the running reply to go on where it was", list)
 		}
@@ -278,6 +328,7 @@ func TestMissedFacts(t *testing.T) {
 			t.Fatal(err)
 		}
 		until(t, u, open, "finished STOPPED")
+		until(t, u, open, "finished COMPLETED") // Of the queued one, which was lost.
 	})
 }
 

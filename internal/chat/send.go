@@ -333,6 +333,7 @@ func (t *sendTx) insert(ctx context.Context, tx *ent.Tx, c *ent.Conversation, he
 		SetHeadID(answer.ID).
 		SetName(c.Name).
 		SetLastMessageAt(now).
+		SetUpdatedAt(now).
 		Save(ctx)
 	if err != nil {
 		return fmt.Errorf("move head: %w", err)

@@ -289,31 +289,39 @@ func (v *Viewer) unjoin() {
 }
 
 // Wait blocks until the reply is final, ctx ends or limit has passed, and returns
-// it as it then is, as the viewer in ctx, wherever it runs.
+// it as it then is, wherever it runs. The caller has made sure that it belongs to the
+// viewer in ctx.
 func (e *Engine) Wait(ctx context.Context, id pid.ID, limit time.Duration) (*ent.Message, error) {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	for {
-		m, err := e.row(ctx, id)
-		if err != nil || IsFinal(m.Status) {
-			return m, err
+		var l *live
+		leave := func() {}
+		if r := e.runOf(id); r != nil {
+			l = r.live
+		} else {
+			row, err := e.row(ctx, id)
+			if err != nil || IsFinal(row.Status) {
+				return row, err
+			}
+			l, leave = e.join(row)
 		}
-		if m, done, err := e.waitJoined(ctx, m, timer.C); done || err != nil {
+		m, done, err := e.waitAt(ctx, id, l, timer.C)
+		leave()
+		if done || err != nil {
 			return m, err
 		}
 	}
 }
 
-// waitJoined waits at one text. It returns false when that was lost.
-func (e *Engine) waitJoined(ctx context.Context, row *ent.Message, over <-chan time.Time) (*ent.Message, bool, error) {
-	l, leave := e.join(row)
-	defer leave()
+// waitAt waits at one text. It returns false when that was lost.
+func (e *Engine) waitAt(ctx context.Context, id pid.ID, l *live, over <-chan time.Time) (*ent.Message, bool, error) {
 	select {
 	case <-l.ended:
 		m, ok := l.state()
 		return m, ok, nil
 	case <-over:
-		m, err := e.row(ctx, row.ID)
+		m, err := e.row(ctx, id)
 		if err == nil {
 			e.Overlay(m)
 		}

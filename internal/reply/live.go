@@ -75,6 +75,19 @@ func (l *live) restart(row *ent.Message) {
 	l.wake()
 }
 
+// take brings a copy to what its row says and reports whether that is the end. A row
+// of the same attempt may be behind the pieces that came, never beside them.
+func (l *live) take(row *ent.Message) (ended bool) {
+	if IsFinal(row.Status) {
+		l.finish(row)
+		return true
+	}
+	if l.merge(pieceOf(row)) == newer {
+		l.restart(row)
+	}
+	return false
+}
+
 // merge adds a piece to a copy.
 func (l *live) merge(p event.Piece) merged {
 	l.mu.Lock()

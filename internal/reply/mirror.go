@@ -105,12 +105,6 @@ func (m *mirror) drop() {
 	m.live.abandon()
 }
 
-// finish ends the mirror with the reply's final state.
-func (m *mirror) finish(final *ent.Message) {
-	m.forget()
-	m.live.finish(final)
-}
-
 // follow keeps the copy until the reply is final or nobody watches.
 func (m *mirror) follow(ctx context.Context, row *ent.Message) {
 	facts := m.engine.bus.Subscribe(event.OfConversation(row.ConversationID))
@@ -159,21 +153,18 @@ func (m *mirror) look(ctx context.Context, id pid.ID) (ended bool) {
 	switch {
 	case ent.IsNotFound(err):
 		if last, ok := m.live.state(); ok {
-			m.finish(deleted(last))
+			m.forget()
+			m.live.finish(deleted(last))
 		}
 		return true
 	case err != nil:
 		m.engine.log.DebugContext(ctx, "reply cannot be looked at", "message_id", string(id), "err", err)
 		return false
 	case IsFinal(row.Status):
-		m.finish(row)
-		return true
+		m.forget()
 	}
 	m.owner = row.Owner
-	if m.live.merge(pieceOf(row)) == newer {
-		m.live.restart(row)
-	}
-	return false
+	return m.live.take(row)
 }
 
 // errNobody is returned by ask when there is nobody to ask, or the answer was of no
