@@ -23,6 +23,8 @@ type world struct {
 	sent  event.Question // what the owner has sent so far
 	wire  []event.Piece  // under way
 	copy  *live
+	// owners are those of all attempts, for what each has written.
+	owners map[int]*live
 	// viewers watch the copy, or the owner's text.
 	viewers []*screen
 	log     []string
@@ -40,7 +42,7 @@ type screen struct {
 }
 
 func newWorld(seed uint64) *world {
-	w := &world{Rand: rand.New(rand.NewPCG(seed, 17))}
+	w := &world{Rand: rand.New(rand.NewPCG(seed, 17)), owners: make(map[int]*live)}
 	w.row = &ent.Message{ID: pid.New(pid.Message), UserID: pid.New(pid.User), Attempt: 1, Status: message.StatusSTREAMING}
 	if w.IntN(3) == 0 {
 		w.row.Attempt, w.row.Status = 0, message.StatusQUEUED
@@ -55,6 +57,7 @@ func newWorld(seed uint64) *world {
 // own gives the current attempt an owner.
 func (w *world) own() {
 	w.owner = newLive(w.row, DefaultMaxReplyBytes)
+	w.owners[w.row.Attempt] = w.owner
 	w.sent = event.Question{MessageID: w.row.ID, Attempt: w.row.Attempt}
 }
 
@@ -196,8 +199,12 @@ func (w *world) read(s *screen) {
 		return
 	}
 	u, ok, _ := s.v.fromLive(s.v.live)
-	if ok {
-		s.apply(u)
+	if !ok {
+		return
+	}
+	s.apply(u)
+	if l := w.owners[s.attempt]; l != nil && !(strings.HasPrefix(l.text.all(), s.content) && strings.HasPrefix(l.reasoning.all(), s.thought)) {
+		panic(fmt.Sprintf("attempt %d shows %q, but wrote %q", s.attempt, s.content, l.text.all()))
 	}
 }
 
