@@ -292,7 +292,7 @@ func TestLeaseDecides(t *testing.T) {
 			calls.Add(1)
 			return reply.Result{FinishReason: reply.FinishStop}, out.Text("taken over")
 		})
-		cfg := reply.Config{Lease: 300 * time.Millisecond}
+		cfg := reply.Config{Lease: 3 * time.Second}
 		b := newBundle(t, s, cfg, up)
 		other := dead()
 		sweep := viewer.AsSweep(t.Context())

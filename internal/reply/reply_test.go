@@ -106,8 +106,14 @@ func newBundle(t *testing.T, s *store.Store, cfg reply.Config, up reply.Upstream
 // use starts a new engine, as a new process would, and stops it with the test.
 func (b *bundle) use(cfg reply.Config, up reply.Upstream) {
 	b.t.Helper()
+	b.useStore(b.store, cfg, up)
+}
+
+// useStore is use with a database of its own.
+func (b *bundle) useStore(s reply.Store, cfg reply.Config, up reply.Upstream) {
+	b.t.Helper()
 	b.bus = bus.NewLocal()
-	b.engine = reply.New(cfg, b.store, up, b.bus, nil, slog.New(slog.DiscardHandler))
+	b.engine = reply.New(cfg, s, up, b.bus, nil, slog.New(slog.DiscardHandler))
 	if err := b.engine.Start(b.t.Context()); err != nil {
 		b.t.Fatal(err)
 	}

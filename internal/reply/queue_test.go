@@ -1,0 +1,225 @@
+package reply_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"parley/ent"
+	"parley/ent/message"
+	"parley/internal/event"
+	"parley/internal/pid"
+	"parley/internal/reply"
+	"parley/internal/store"
+	"parley/internal/store/storetest"
+)
+
+// queued adds a pair whose reply waits.
+func (b *bundle) queued(question string) *ent.Message {
+	b.t.Helper()
+	return b.ask(question, nil, func(m *ent.MessageCreate) {
+		m.SetStatus(message.StatusQUEUED).SetAttempt(0).SetNillableStartedAt(nil)
+	})
+}
+
+// A reply that ends while its replica shuts down hands the next one to another
+// replica, which takes it up as if it were new.
+func TestShutdownHandsTheQueueOn(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		ch := make(chan string)
+		b := newBundle(t, s, reply.Config{}, pieces(ch))
+		b.start("hi")
+		next, last := b.queued("two"), b.queued("three")
+		control := b.bus.Subscribe(event.Control)
+		defer control.Close()
+		stopped := make(chan struct{})
+		engine := b.engine
+		go func() {
+			ctx, cancel := context.WithTimeout(context.Background(), deadline)
+			defer cancel()
+			engine.Stop(ctx)
+			close(stopped)
+		}()
+		until(t, "it takes no more replies", func() bool {
+			run, err := engine.Prepare(&ent.Message{ID: pid.New(pid.Message), UserID: b.user})
+			if run != nil {
+				run.Discard()
+			}
+			return errors.Is(err, reply.ErrStopping)
+		})
+		ch <- "whole"
+		close(ch)
+		<-stopped
+		m := b.row(next.ID)
+		if m.Status != message.StatusSTREAMING || m.Owner != nil || m.Attempt != 0 || m.StartedAt == nil {
+			t.Errorf("the next reply is %v, want it ready for any replica", m)
+		}
+		select {
+		case f := <-control.Facts():
+			if f.Kind != event.ReplyReleased || f.MessageID != next.ID {
+				t.Errorf("got %+v, want the others told", f)
+			}
+		default:
+			t.Error("the others are not told")
+		}
+		b.use(reply.Config{}, say("elsewhere"))
+		for _, id := range []pid.ID{next.ID, last.ID} {
+			if m := b.wants(id, message.StatusCOMPLETED, "elsewhere", ""); m.Attempt != 1 || m.Crashes != 0 {
+				t.Errorf("got attempt %d after %d crashes, want the first", m.Attempt, m.Crashes)
+			}
+		}
+	})
+}
+
+// However a takeover ends the reply, the one behind it starts, once.
+func TestTakeoverStartsTheQueue(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		var calls atomic.Int32
+		up := script(func(_ context.Context, _ reply.Request, out reply.Output) (reply.Result, error) {
+			calls.Add(1)
+			return reply.Result{FinishReason: reply.FinishStop}, out.Text("next")
+		})
+		b := newBundle(t, s, reply.Config{}, up)
+		stopNow(b.engine)
+		row := b.ask("hi", dead(), func(m *ent.MessageCreate) { m.SetContent("so far") })
+		next, last := b.queued("two"), b.queued("three")
+		cfg := reply.Config{InterruptOnCrash: true}
+		b.use(cfg, up)
+		b.use(cfg, up) // Two that would like to.
+		b.wants(row.ID, message.StatusINTERRUPTED, "so far", reply.CodeRestarted)
+		b.wants(next.ID, message.StatusCOMPLETED, "next", "")
+		b.wants(last.ID, message.StatusCOMPLETED, "next", "")
+		if n := calls.Load(); n != 2 {
+			t.Errorf("%d calls of the model, want one for each queued reply", n)
+		}
+	})
+}
+
+// A queued reply that nothing runs before would wait for ever; the sweep finds it.
+func TestForgottenReply(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		b := newBundle(t, s, reply.Config{}, say("at last"))
+		row, last := b.queued("one"), b.queued("two")
+		b.wants(row.ID, message.StatusCOMPLETED, "at last", "")
+		b.wants(last.ID, message.StatusCOMPLETED, "at last", "")
+	})
+}
+
+// A viewer of a queued reply sees it wait, start and end, wherever it runs.
+func TestViewerOfAQueuedReply(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		ch := make(chan string)
+		b := newBundle(t, s, reply.Config{}, pieces(ch))
+		b.start("hi")
+		next := b.queued("two")
+		here := b.watch(next.ID, nil)
+		first := b.engine
+		b.use(reply.Config{}, say("never asked"))
+		there := b.watch(next.ID, nil)
+		for _, w := range []*watch{here, there} {
+			until(t, "the waiting reply is seen", func() bool { return len(w.seen()) == 1 })
+			if u := w.seen()[0]; u.Kind != reply.Snapshot || u.Message.Status != message.StatusQUEUED {
+				t.Errorf("first comes %+v", u)
+			}
+		}
+		waited := make(chan *ent.Message, 1)
+		go func() {
+			m, err := first.Wait(b.ctx, next.ID, deadline)
+			if err != nil {
+				t.Error(err)
+			}
+			waited <- m
+		}()
+		ch <- "whole"
+		close(ch)
+		for name, w := range map[string]*watch{"here": here, "there": there} {
+			updates := w.wait(t)
+			if got := rebuild(t, "", updates); got != "" {
+				t.Errorf("%s: ends with %q, want an empty reply", name, got)
+			}
+			last := updates[len(updates)-1]
+			if last.Kind != reply.Finished || last.Message.Status != message.StatusCOMPLETED || last.Message.Attempt != 1 {
+				t.Errorf("%s: last comes %+v", name, last)
+			}
+			if updates[1].Kind != reply.Snapshot {
+				t.Errorf("%s: the start is told by %+v, want a snapshot", name, updates[1])
+			}
+		}
+		if m := <-waited; m.Status != message.StatusCOMPLETED {
+			t.Errorf("a wait for the queued reply ended with %v", m)
+		}
+	})
+}
+
+// brokenClock is a database that does not renew leases for a while.
+type brokenClock struct {
+	*store.Store
+	broken atomic.Bool
+}
+
+func (s *brokenClock) Now(ctx context.Context) (time.Time, error) {
+	if s.broken.Load() {
+		return time.Time{}, errBroken
+	}
+	return s.Store.Now(ctx)
+}
+
+// A replica that cannot renew its lease stops its replies before anybody may claim
+// them, and takes no new ones; it goes on when it can.
+func TestLeaseInDoubt(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		ended := make(chan error, 10)
+		b := newBundle(t, s, reply.Config{}, say("unused"))
+		clock := &brokenClock{Store: s}
+		b.useStore(clock, reply.Config{Lease: 3 * time.Second}, script(func(ctx context.Context, _ reply.Request, out reply.Output) (reply.Result, error) {
+			_ = out.Text("so far")
+			<-ctx.Done()
+			ended <- context.Cause(ctx)
+			return reply.Result{}, context.Cause(ctx)
+		}))
+		row := b.start("hi")
+		w := b.watch(row.ID, nil)
+		until(t, "text arrives", func() bool { return rebuild(t, "", w.seen()) == "so far" })
+		clock.broken.Store(true)
+		select {
+		case <-ended:
+		case <-time.After(deadline):
+			t.Fatal("the reply goes on without a lease")
+		}
+		if _, err := b.engine.Prepare(row); !errors.Is(err, reply.ErrNoLease) {
+			t.Errorf("Prepare gives %v, want ErrNoLease", err)
+		}
+		if m := b.row(row.ID); m.Status != message.StatusSTREAMING || m.Attempt != 1 {
+			t.Errorf("the row is %v, want it left for whoever claims it", m)
+		}
+		clock.broken.Store(false)
+		until(t, "it is taken up again", func() bool { return b.row(row.ID).Attempt >= 2 })
+		stopNow(b.engine)
+	})
+}
+
+// A send whose commit failed may be there all the same. It starts then, and is not
+// taken for a crash.
+func TestUncertainCommit(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		b := newBundle(t, s, reply.Config{InterruptOnCrash: true}, say("there"))
+		owner := b.engine.ID()
+		row := b.ask("hi", &owner)
+		run, err := b.engine.Prepare(row)
+		if err != nil {
+			t.Fatal(err)
+		}
+		run.Discard()
+		if m := b.wants(row.ID, message.StatusCOMPLETED, "there", ""); m.Crashes != 0 {
+			t.Errorf("%d crashes, want none", m.Crashes)
+		}
+	})
+}
