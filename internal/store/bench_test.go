@@ -2,12 +2,16 @@ package store_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
+	"parley/ent/message"
 	"parley/internal/chat"
 	"parley/internal/pid"
+	"parley/internal/reply"
 	"parley/internal/store"
 	"parley/internal/store/storetest"
+	"parley/internal/viewer"
 )
 
 func eachDatabase(b *testing.B, bench func(b *testing.B, s *store.Store)) {
@@ -108,4 +112,43 @@ func benchmarkPage(b *testing.B, s *store.Store, statement string) {
 			b.Fatalf("got %d messages, %v, want 20", len(p[l.id].Items), err)
 		}
 	}
+}
+
+// BenchmarkCheckpoint stores the running text of 1,500 replies once, as one replica
+// does about every second: in transactions of 32, as the engine does it, and one by
+// one, for the ratio.
+func BenchmarkCheckpoint(b *testing.B) {
+	const streams = 1500
+	for _, batch := range []int{32, 1} {
+		b.Run(fmt.Sprintf("batch=%d", batch), func(b *testing.B) {
+			eachDatabase(b, func(b *testing.B, s *store.Store) { benchmarkCheckpoint(b, s, streams, batch) })
+		})
+	}
+}
+
+func benchmarkCheckpoint(b *testing.B, s *store.Store, streams, batch int) {
+	u := makeUser(b, s, "a@example.com")
+	replica := pid.New(pid.Replica)
+	due := make([]reply.Checkpoint, streams)
+	for i := range due {
+		l := makeLine(b, s, u)
+		m := l.builder(message.RoleASSISTANT, "").SetStatus(message.StatusSTREAMING).SetOwner(replica).SetAttempt(1).SaveX(u.ctx)
+		due[i] = reply.Checkpoint{MessageID: m.ID, UserID: u.id, Attempt: 1}
+	}
+	ctx := viewer.AsSweep(b.Context())
+	text := strings.Repeat("a piece of a longer text ", 80) // 2,000 bytes
+	b.ReportAllocs()
+	for b.Loop() {
+		text += "." // No update is without a change.
+		for i := range due {
+			due[i].Content = text
+		}
+		for rest := due; len(rest) > 0; rest = rest[min(batch, len(rest)):] {
+			lost, err := s.Checkpoint(ctx, replica, rest[:min(batch, len(rest))])
+			if err != nil || len(lost) > 0 {
+				b.Fatalf("lost %v, %v", lost, err)
+			}
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/float64(streams), "µs/reply")
 }

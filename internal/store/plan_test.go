@@ -258,7 +258,8 @@ func TestQueryPlans(t *testing.T) {
 		must(err)
 		sent := j.take()
 		// Of all these rows none or three exist at a time, so any partial index will do.
-		check("unfinished of a user and of a conversation", sent, "status = 'QUEUED'", false, "message_unfinished")
+		partial := []string{"message_unfinished", "message_one_streaming", "message_running_by_owner"}
+		check("unfinished of a user and of a conversation", sent, "status = 'QUEUED'", false, partial...)
 		check("sends of a minute", sent, "sends.created_at >", false, "send_user_id_created_at")
 		check("tokens of a day", sent, "SUM(", false, "message_usage_by_user")
 		for _, st := range sent {
@@ -269,6 +270,21 @@ func TestQueryPlans(t *testing.T) {
 				t.Errorf("send: a full scan\n%s\n%s", st.Query, plan)
 			}
 		}
+		feed, list := conversationFeed(t, service, u, long.id), service.ViewerFeed(u.id)
+		for _, open := range []func(context.Context) (chat.FeedEvent, error){feed.Next, list.Next} {
+			_, err := open(u.ctx)
+			must(err)
+		}
+		feed.Close()
+		list.Close()
+		opened := j.take()
+		check("unfinished replies of a conversation", opened, "status = 'QUEUED'", false, partial...)
+		check("latest changes of a list", opened, "ORDER BY conversations.updated_at DESC", true, "conversation_user_id_updated_at_id")
+
+		finished := background.wait(t, "ORDER BY messages.index LIMIT 1")
+		check("next of a queue", finished, "ORDER BY messages.index LIMIT 1", false, partial...)
+		forgotten := background.wait(t, "NOT EXISTS")
+		check("forgotten replies", forgotten, "NOT EXISTS", false, partial...)
 		swept := background.wait(t, "owner IS NULL")
 		check("sweep", swept, "owner IS NULL", false, "message_running_by_owner", "message_one_streaming", "message_unfinished")
 		owned := background.wait(t, "FROM messages WHERE messages.owner =")
@@ -284,6 +300,15 @@ func TestQueryPlans(t *testing.T) {
 			check("cascade of a user in "+table, []store.Statement{lookup}, table, true, index)
 		}
 	})
+}
+
+func conversationFeed(t *testing.T, service *chat.Service, o person, id pid.ID) *chat.ConversationFeed {
+	t.Helper()
+	f, err := service.ConversationFeed(o.ctx, o.id, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
 }
 
 func ptr[T any](v T) *T { return &v }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"entgo.io/ent/dialect"
+	"github.com/lib/pq"
 
 	"parley/ent"
 	"parley/internal/pid"
@@ -70,10 +71,30 @@ const checkpointStatement = `
 UPDATE messages SET content = $1, reasoning = $2
 WHERE id = $3 AND user_id = $4 AND attempt = $5 AND owner = $6 AND status = 'STREAMING'`
 
+// checkpointMany is the same for many rows at once. On Postgres each statement costs a
+// round trip.
+const checkpointMany = `
+UPDATE messages SET content = due.content, reasoning = due.reasoning
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[]) AS due (content, reasoning, id, user_id, attempt)
+WHERE messages.id = due.id AND messages.user_id = due.user_id AND messages.attempt = due.attempt
+  AND messages.owner = $6 AND messages.status = 'STREAMING'
+RETURNING messages.id`
+
 // Checkpoint implements reply.Store.
 func (s *Store) Checkpoint(ctx context.Context, owner pid.ID, due []reply.Checkpoint) ([]pid.ID, error) {
-	var lost []pid.ID
-	err := s.InTx(ctx, func(tx *ent.Tx) error {
+	write := s.checkpointEach
+	if s.dialect == dialect.Postgres {
+		write = s.checkpointAtOnce
+	}
+	lost, err := write(ctx, owner, due)
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint: %w", err)
+	}
+	return lost, nil
+}
+
+func (s *Store) checkpointEach(ctx context.Context, owner pid.ID, due []reply.Checkpoint) (lost []pid.ID, err error) {
+	err = s.InTx(ctx, func(tx *ent.Tx) error {
 		for _, c := range due {
 			result, err := tx.ExecContext(ctx, s.statements.checkpoint,
 				c.Content, c.Reasoning, string(c.MessageID), string(c.UserID), c.Attempt, string(owner))
@@ -90,8 +111,35 @@ func (s *Store) Checkpoint(ctx context.Context, owner pid.ID, due []reply.Checkp
 		}
 		return nil
 	})
+	return lost, err
+}
+
+func (s *Store) checkpointAtOnce(ctx context.Context, owner pid.ID, due []reply.Checkpoint) (lost []pid.ID, err error) {
+	n := len(due)
+	contents, reasonings, ids, users, attempts := make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]int64, n)
+	missing := make(map[pid.ID]bool, n)
+	for i, c := range due {
+		contents[i], reasonings[i], ids[i], users[i], attempts[i] = c.Content, c.Reasoning, string(c.MessageID), string(c.UserID), int64(c.Attempt)
+		missing[c.MessageID] = true
+	}
+	rows, err := s.write.QueryContext(ctx, checkpointMany,
+		pq.Array(contents), pq.Array(reasonings), pq.Array(ids), pq.Array(users), pq.Array(attempts), string(owner))
 	if err != nil {
-		return nil, fmt.Errorf("checkpoint: %w", err)
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var id pid.ID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		delete(missing, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	for id := range missing {
+		lost = append(lost, id)
 	}
 	return lost, nil
 }
