@@ -106,7 +106,8 @@ func isUnavailable(err error) bool {
 	case strings.HasSuffix(err.Error(), "sql: database is closed"): // database/sql keeps this error to itself.
 		return true
 	case errors.As(err, &state):
-		for _, class := range []string{"08", "40", "53", "55P03", "57", "58"} {
+		// 25006 is a write to a server that has become a standby.
+		for _, class := range []string{"08", "25006", "40", "53", "55P03", "57", "58"} {
 			if strings.HasPrefix(state.SQLState(), class) {
 				return true
 			}

@@ -18,6 +18,7 @@ var (
 	PostgresDSN       = postgresDSN
 	SQLiteDSN         = sqliteDSN
 	EmbeddedMigration = migrations
+	SilenceOf         = silenceOf
 )
 
 // Hand-written statements, as the dialect gets them.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"entgo.io/ent/dialect"
+	"github.com/lib/pq"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 )
@@ -65,7 +66,9 @@ func migrateFrom(ctx context.Context, cfg Config, files fs.FS) (applied int, err
 		return len(results), err
 	}
 	if name == dialect.SQLite && len(results) > 0 {
-		return len(results), checkForeignKeys(ctx, db)
+		if err := checkForeignKeys(ctx, db); err != nil {
+			return len(results), fmt.Errorf("after the migrations: %w", err)
+		}
 	}
 	return len(results), nil
 }
@@ -76,8 +79,11 @@ func openForMigration(cfg Config) (string, *sql.DB, error) {
 		if err != nil {
 			return "", nil, err
 		}
-		db, err := sql.Open("postgres", dsn)
-		return dialect.Postgres, db, err
+		settings, err := pq.NewConfig(dsn)
+		if err != nil {
+			return "", nil, err
+		}
+		return dialect.Postgres, sql.OpenDB(&connector{settings: settings, silence: silenceOf(settings)}), nil
 	}
 	path, err := makeSQLiteFile(cfg.DataDir)
 	if err != nil {
@@ -106,7 +112,7 @@ func checkForeignKeys(ctx context.Context, db *sql.DB) (err error) {
 		if err := rows.Scan(&table, &row, &parent, &key); err != nil {
 			return fmt.Errorf("check foreign keys: %w", err)
 		}
-		return fmt.Errorf("after the migrations a row of %s points at no row of %s", table, parent)
+		return fmt.Errorf("a row of %s points at no row of %s", table, parent)
 	}
 	return rows.Err()
 }

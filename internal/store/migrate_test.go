@@ -70,8 +70,8 @@ func TestMigrateTwice(t *testing.T) {
 // The migrations lead to exactly what ent/schema says.
 func TestNoDrift(t *testing.T) {
 	t.Parallel()
+	// One after the other: Ent prepares its tables anew each time, in place.
 	t.Run("sqlite", func(t *testing.T) {
-		t.Parallel()
 		var plan bytes.Buffer
 		err := storetest.SQLite(t).Client().Schema.WriteTo(t.Context(), &plan, schema.WithDropColumn(true), schema.WithDropIndex(true))
 		if err != nil {
@@ -82,7 +82,6 @@ func TestNoDrift(t *testing.T) {
 		}
 	})
 	t.Run("postgres", func(t *testing.T) {
-		t.Parallel()
 		// Postgres writes conditions of indexes in words of its own, which Ent's plan
 		// takes for a difference. So compare with a database that Ent has made.
 		direct := openStore(t, storetest.EmptyPostgresConfig(t))
@@ -181,11 +180,11 @@ func TestMigrationSums(t *testing.T) {
 	}
 }
 
-// withMigration returns the real migrations with one more for SQLite.
-func withMigration(t *testing.T, text string) fs.FS {
+// withMigration returns the real migrations of a folder with one more.
+func withMigration(t *testing.T, folder, text string) fs.FS {
 	t.Helper()
-	files := fstest.MapFS{"migrations/sqlite/29991231235959_more.sql": {Data: []byte(text)}}
-	err := fs.WalkDir(store.EmbeddedMigration, "migrations/sqlite", func(name string, d fs.DirEntry, err error) error {
+	files := fstest.MapFS{folder + "/29991231235959_more.sql": {Data: []byte(text)}}
+	err := fs.WalkDir(store.EmbeddedMigration, folder, func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
@@ -221,7 +220,7 @@ func TestRebuildKeepsChildren(t *testing.T) {
 	u := makeUser(t, s, "a@example.com")
 	l := makeLine(t, s, u)
 	l.fill(10)
-	if n, err := store.MigrateFrom(t.Context(), cfg, withMigration(t, rebuildUsers)); err != nil || n != 1 {
+	if n, err := store.MigrateFrom(t.Context(), cfg, withMigration(t, "migrations/sqlite", rebuildUsers)); err != nil || n != 1 {
 		t.Fatalf("got %d migrations, %v, want 1", n, err)
 	}
 	if n := l.count(u.ctx); n != 10 {
@@ -243,7 +242,7 @@ func TestOrphansAreReported(t *testing.T) {
 	}
 	s := openStore(t, cfg)
 	makeLine(t, s, makeUser(t, s, "a@example.com")).fill(2)
-	_, err := store.MigrateFrom(t.Context(), cfg, withMigration(t, "-- +goose Up\nDELETE FROM users;\n"))
+	_, err := store.MigrateFrom(t.Context(), cfg, withMigration(t, "migrations/sqlite", "-- +goose Up\nDELETE FROM users;\n"))
 	if err == nil || !strings.Contains(err.Error(), "points at no row of users") {
 		t.Errorf("got error %v, want one that names the lost table", err)
 	}
@@ -257,7 +256,7 @@ func TestBrokenMigrationLeavesNothing(t *testing.T) {
 	}
 	s := openStore(t, cfg)
 	u := makeUser(t, s, "a@example.com")
-	broken := withMigration(t, "-- +goose Up\nDELETE FROM users;\nDROP TABLE nothing;\n")
+	broken := withMigration(t, "migrations/sqlite", "-- +goose Up\nDELETE FROM users;\nDROP TABLE nothing;\n")
 	if _, err := store.MigrateFrom(t.Context(), cfg, broken); err == nil {
 		t.Error("got no error of a broken migration")
 	}

@@ -138,8 +138,10 @@ func (s *Store) checkpointAtOnce(ctx context.Context, owner pid.ID, due []reply.
 	if err := rows.Err(); err != nil {
 		return nil, err
 	}
-	for id := range missing {
-		lost = append(lost, id)
+	for _, c := range due {
+		if missing[c.MessageID] {
+			lost = append(lost, c.MessageID)
+		}
 	}
 	return lost, nil
 }

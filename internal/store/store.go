@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"entgo.io/ent/dialect"
-	_ "github.com/lib/pq"  // The driver "postgres".
 	_ "modernc.org/sqlite" // The driver "sqlite".
 
 	"parley/ent"
@@ -35,39 +34,32 @@ type Config struct {
 	MaxConns int
 }
 
-// The limits of one statement on Postgres. SQLite needs none: its single writer
-// waits in this process, under the caller's context.
-const (
-	statementTimeout = 5 * time.Second
-	lockTimeout      = 2 * time.Second
-	idleInTxTimeout  = 10 * time.Second
-)
-
 // Store is an open database. It is safe for concurrent use.
 type Store struct {
 	client  *ent.Client
 	write   *sql.DB
 	read    *sql.DB // The same pool as write on Postgres.
 	dialect string
-	log     *slog.Logger
+	watch   *watch // Nil on SQLite, which cannot be away.
 
 	statements statements
 }
 
 // Open connects to the database and checks that it works as configured. It does
-// not change the schema: call Migrate. The caller closes the store.
+// not change the schema: call Migrate. On Postgres it starts a goroutine that
+// watches whether the database answers. The caller closes the store. IsOutage says
+// which errors may pass by themselves.
 func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Store, error) {
 	var s *Store
 	var err error
 	if cfg.DatabaseURL == "" {
 		s, err = openSQLite(ctx, cfg)
 	} else {
-		s, err = openPostgres(ctx, cfg)
+		s, err = openPostgres(ctx, cfg, log)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	s.log = log
 	s.statements = statementsFor(s.dialect)
 	s.client = ent.NewClient(ent.Driver(newSplitDriver(s.dialect, s.write, s.read)))
 	return s, nil
@@ -80,8 +72,13 @@ func (s *Store) Client() *ent.Client { return s.client }
 // Dialect names the database for logs: "sqlite3" or "postgres".
 func (s *Store) Dialect() string { return s.dialect }
 
-// Ping reports whether the database answers.
+// Ping reports whether the database answers. On Postgres it returns at once what
+// the watch knows, which is at most three seconds old: it needs no connection of the
+// pool, all of which may be waiting.
 func (s *Store) Ping(ctx context.Context) error {
+	if s.watch != nil {
+		return s.watch.state()
+	}
 	if err := s.read.PingContext(ctx); err != nil {
 		return fmt.Errorf("ping store: %w", err)
 	}
@@ -94,6 +91,9 @@ func (s *Store) Ping(ctx context.Context) error {
 
 // Close closes the database. Everything that uses it must have stopped.
 func (s *Store) Close() error {
+	if s.watch != nil {
+		defer s.watch.stop()
+	}
 	err := s.write.Close()
 	if s.read != s.write {
 		err = errors.Join(err, s.read.Close())
@@ -258,57 +258,3 @@ func checkPragmas(ctx context.Context, db *sql.DB) error {
 	}
 	return nil
 }
-
-func openPostgres(ctx context.Context, cfg Config) (*Store, error) {
-	dsn, err := postgresDSN(cfg.DatabaseURL, statementTimeout, lockTimeout)
-	if err != nil {
-		return nil, err
-	}
-	db, err := sql.Open("postgres", dsn)
-	if err != nil {
-		return nil, err
-	}
-	conns := cfg.MaxConns
-	if conns == 0 {
-		conns = 20
-	}
-	db.SetMaxOpenConns(conns)
-	db.SetMaxIdleConns(max(conns/4, 2))
-	db.SetConnMaxLifetime(30 * time.Minute)
-	if err := db.PingContext(ctx); err != nil {
-		_ = db.Close() // Never used.
-		return nil, fmt.Errorf("connect to Postgres: %w", err)
-	}
-	return &Store{write: db, read: db, dialect: dialect.Postgres}, nil
-}
-
-// ErrDatabaseURL is returned by Open for a database URL it cannot use. It does not
-// repeat the URL, which may hold a password.
-var ErrDatabaseURL = errors.New("the database URL must have the form postgres://user:password@host:port/database")
-
-// postgresDSN adds our settings to the operator's URL; what the URL says stands.
-func postgresDSN(raw string, statement, lock time.Duration) (string, error) {
-	u, err := url.Parse(raw)
-	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
-		return "", ErrDatabaseURL
-	}
-	q := u.Query()
-	for name, value := range map[string]string{
-		// Without it every parameterised query costs a second round trip.
-		"binary_parameters":                   "yes",
-		"connect_timeout":                     "5",
-		"application_name":                    "parley",
-		"timezone":                            "UTC",
-		"statement_timeout":                   milliseconds(statement),
-		"lock_timeout":                        milliseconds(lock),
-		"idle_in_transaction_session_timeout": milliseconds(idleInTxTimeout),
-	} {
-		if !q.Has(name) {
-			q.Set(name, value)
-		}
-	}
-	u.RawQuery = q.Encode()
-	return u.String(), nil
-}
-
-func milliseconds(d time.Duration) string { return fmt.Sprint(d.Milliseconds()) }

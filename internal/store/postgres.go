@@ -1,0 +1,99 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"entgo.io/ent/dialect"
+	"github.com/lib/pq"
+)
+
+// The limits of one statement on Postgres. SQLite needs none: its single writer
+// waits in this process, under the caller's context.
+const (
+	statementTimeout = 5 * time.Second
+	lockTimeout      = 2 * time.Second
+	idleInTxTimeout  = 10 * time.Second
+)
+
+func openPostgres(ctx context.Context, cfg Config, log *slog.Logger) (*Store, error) {
+	dsn, err := postgresDSN(cfg.DatabaseURL, statementTimeout, lockTimeout)
+	if err != nil {
+		return nil, err
+	}
+	settings, err := pq.NewConfig(dsn)
+	if err != nil {
+		return nil, err
+	}
+	w := newWatch(ctx, settings, log)
+	db := sql.OpenDB(&connector{settings: settings, silence: silenceOf(settings), epoch: w.current, heard: w.hear})
+	conns := cfg.MaxConns
+	if conns == 0 {
+		conns = 20
+	}
+	db.SetMaxOpenConns(conns)
+	db.SetMaxIdleConns(max(conns/4, 2))
+	db.SetConnMaxLifetime(30 * time.Minute)
+	if err := w.start(ctx, db); err != nil {
+		_ = db.Close() // Never used.
+		return nil, fmt.Errorf("connect to Postgres: %w", err)
+	}
+	return &Store{write: db, read: db, dialect: dialect.Postgres, watch: w}, nil
+}
+
+// ErrDatabaseURL is returned by Open for a database URL it cannot use. It does not
+// repeat the URL, which may hold a password.
+var ErrDatabaseURL = errors.New("the database URL must have the form postgres://user:password@host:port/database")
+
+// postgresDSN adds our settings to the operator's URL; what the URL says stands.
+func postgresDSN(raw string, statement, lock time.Duration) (string, error) {
+	u, err := url.Parse(raw)
+	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
+		return "", ErrDatabaseURL
+	}
+	q := u.Query()
+	for name, value := range map[string]string{
+		// Without it every parameterised query costs a second round trip.
+		"binary_parameters":                   "yes",
+		"connect_timeout":                     "5",
+		"application_name":                    "parley",
+		"timezone":                            "UTC",
+		"statement_timeout":                   milliseconds(statement),
+		"lock_timeout":                        milliseconds(lock),
+		"idle_in_transaction_session_timeout": milliseconds(idleInTxTimeout),
+	} {
+		if !q.Has(name) {
+			q.Set(name, value)
+		}
+	}
+	u.RawQuery = q.Encode()
+	return u.String(), nil
+}
+
+func milliseconds(d time.Duration) string { return fmt.Sprint(d.Milliseconds()) }
+
+// beyondStatement is how much longer than a statement may take its answer may: a
+// server that is alive says by then that the time is over.
+const beyondStatement = 2 * time.Second
+
+// silenceOf is how long a server may say nothing while it owes an answer, from its
+// own limit of a statement. Zero: for ever, when that has no limit.
+func silenceOf(settings pq.Config) time.Duration {
+	text := settings.Runtime["statement_timeout"]
+	if ms, err := strconv.ParseInt(text, 10, 32); err == nil {
+		text = fmt.Sprintf("%dms", ms)
+	}
+	// Postgres writes minutes as min.
+	limit, err := time.ParseDuration(strings.Replace(text, "min", "m", 1))
+	if err != nil || limit <= 0 {
+		return 0
+	}
+	return limit + beyondStatement
+}
