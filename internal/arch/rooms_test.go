@@ -24,7 +24,7 @@ var rooms = map[string][]string{
 	"internal/upstream":       {"internal/reply"},
 	"internal/upstream/eliza": {"internal/reply"},
 	"internal/store":          {"ent", "internal/chat", "internal/reply", "internal/auth", "internal/pid"},
-	"internal/bus":            {"internal/event"},
+	"internal/bus":            {"internal/event", "internal/pid"},
 	"internal/event":          {"internal/pid"},
 	"internal/viewer":         {"internal/pid"},
 	"internal/pid":            {},
@@ -37,13 +37,14 @@ var rooms = map[string][]string{
 	"ent/schema":              {"ent", "internal/viewer", "internal/pid"},
 	"web":                     {},
 	// Compiled into tests only.
+	"internal/bus/bustest":           {all},
 	"internal/store/storetest":       {all},
 	"internal/upstream/upstreamtest": {all},
 }
 
 // testOnly lists the rooms that nothing shipped may import.
 var testOnly = []string{
-	"internal/arch", "internal/faulttest", "internal/tools", "internal/store/storetest", "internal/upstream/upstreamtest", "ent/enttest",
+	"internal/arch", "internal/faulttest", "internal/tools", "internal/bus/bustest", "internal/store/storetest", "internal/upstream/upstreamtest", "ent/enttest",
 }
 
 // vendors lists who alone may import the packages of others that a room hides.

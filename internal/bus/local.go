@@ -1,12 +1,15 @@
-// Package bus carries facts between the rooms of one replica, and, later,
-// between replicas. It owns delivery only: what a fact means is decided by who
-// publishes and who listens.
+// Package bus carries facts between the rooms of one replica, and facts and the
+// text of running replies between replicas. It owns delivery only: what a fact
+// means is decided by who publishes and who listens.
 //
-// Its one invariant: publishing never blocks, however slow a listener is.
+// Its one invariant: publishing never blocks, however slow a listener or the
+// network is.
 package bus
 
 import (
+	"context"
 	"sync"
+	"time"
 
 	"parley/internal/event"
 )
@@ -15,17 +18,31 @@ import (
 // each; a listener this far behind reads the database again instead.
 const backlog = 64
 
+// doubtShares is into how many parts the listeners are divided, so that they do
+// not all read the database in the same instant.
+const doubtShares = 20
+
 // Local is an event.Bus within one process. The zero value is not usable; call
 // NewLocal. It is safe for concurrent use and starts no goroutine.
 type Local struct {
 	mu sync.Mutex
-	// listeners is guarded by mu.
+	// listeners, shares and joined are guarded by mu. Every listener is in both
+	// maps.
 	listeners map[event.Topic]map[*subscription]struct{}
+	shares    [doubtShares]map[*subscription]struct{}
+	joined    int
+	// heard, when set, is told with mu held that a topic got its first listener or
+	// lost its last one.
+	heard func(t event.Topic, heard bool)
 }
 
 // NewLocal returns a bus with no listeners.
 func NewLocal() *Local {
-	return &Local{listeners: make(map[event.Topic]map[*subscription]struct{})}
+	b := &Local{listeners: make(map[event.Topic]map[*subscription]struct{})}
+	for i := range b.shares {
+		b.shares[i] = make(map[*subscription]struct{})
+	}
+	return b
 }
 
 // Publish implements event.Bus. A listener whose backlog is full loses the fact
@@ -34,15 +51,17 @@ func (b *Local) Publish(f event.Fact) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, t := range f.Topics() {
-		for s := range b.listeners[t] {
-			select {
-			case s.facts <- f:
-			default:
-				select {
-				case s.missed <- struct{}{}:
-				default: // Already signalled and not yet read: one signal covers both.
-				}
-			}
+		b.deliver(t, f)
+	}
+}
+
+// deliver hands the fact to the listeners of one topic. mu is held.
+func (b *Local) deliver(t event.Topic, f event.Fact) {
+	for s := range b.listeners[t] {
+		select {
+		case s.facts <- f:
+		default:
+			s.miss()
 		}
 	}
 }
@@ -57,11 +76,54 @@ func (b *Local) Subscribe(t event.Topic) event.Subscription {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.listeners[t] == nil {
-		b.listeners[t] = make(map[*subscription]struct{})
+	s.share = b.joined % doubtShares
+	b.joined++
+	b.shares[s.share][s] = struct{}{}
+	set := b.listeners[t]
+	if set == nil {
+		set = make(map[*subscription]struct{})
+		b.listeners[t] = set
+		if b.heard != nil {
+			b.heard(t, true)
+		}
 	}
-	b.listeners[t][s] = struct{}{}
+	set[s] = struct{}{}
 	return s
+}
+
+// Doubt signals Missed to every listener once in each interval until ctx ends:
+// where losses can go unnoticed, listeners compare with the database from time to
+// time. They take turns, spread evenly over the interval, which is asked for anew
+// before each turn. Run it once at a time.
+func (b *Local) Doubt(ctx context.Context, interval func() time.Duration) {
+	turn := time.NewTimer(interval() / doubtShares)
+	defer turn.Stop()
+	for share := 0; ; share = (share + 1) % doubtShares {
+		select {
+		case <-ctx.Done():
+			return
+		case <-turn.C:
+		}
+		b.doubtShare(share)
+		turn.Reset(interval() / doubtShares)
+	}
+}
+
+func (b *Local) doubtShare(share int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for s := range b.shares[share] {
+		s.miss()
+	}
+}
+
+// doubtTopic signals Missed to the listeners of one topic.
+func (b *Local) doubtTopic(t event.Topic) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for s := range b.listeners[t] {
+		s.miss()
+	}
 }
 
 // Listeners returns how many subscriptions are open, for tests and metrics.
@@ -78,8 +140,17 @@ func (b *Local) Listeners() int {
 type subscription struct {
 	bus    *Local
 	topic  event.Topic
+	share  int
 	facts  chan event.Fact
 	missed chan struct{}
+}
+
+// miss signals Missed. One signal that is not read yet covers all.
+func (s *subscription) miss() {
+	select {
+	case s.missed <- struct{}{}:
+	default:
+	}
 }
 
 func (s *subscription) Facts() <-chan event.Fact { return s.facts }
@@ -87,11 +158,20 @@ func (s *subscription) Facts() <-chan event.Fact { return s.facts }
 func (s *subscription) Missed() <-chan struct{} { return s.missed }
 
 func (s *subscription) Close() {
-	s.bus.mu.Lock()
-	defer s.bus.mu.Unlock()
-	set := s.bus.listeners[s.topic]
+	b := s.bus
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.shares[s.share], s)
+	set, ok := b.listeners[s.topic]
+	if !ok {
+		return // Closed before, and so were all others of the topic.
+	}
 	delete(set, s)
-	if len(set) == 0 {
-		delete(s.bus.listeners, s.topic)
+	if len(set) > 0 {
+		return
+	}
+	delete(b.listeners, s.topic)
+	if b.heard != nil {
+		b.heard(s.topic, false)
 	}
 }

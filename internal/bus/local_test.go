@@ -1,8 +1,10 @@
 package bus_test
 
 import (
+	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -192,6 +194,59 @@ func TestClose(t *testing.T) {
 	if n := b.Listeners(); n != 0 {
 		t.Errorf("%d listeners are left", n)
 	}
+}
+
+// Every listener doubts once in each interval, and not all in the same instant.
+func TestDoubt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := bus.NewLocal()
+		const listeners = 100
+		var subs []event.Subscription
+		for i := range listeners {
+			subs = append(subs, b.Subscribe([]event.Topic{event.Control, event.OfUser("u"), event.OfConversation("c")}[i%3]))
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		interval := 5 * time.Second
+		var hurry atomic.Bool
+		go b.Doubt(ctx, func() time.Duration {
+			if hurry.Load() {
+				return interval / 5
+			}
+			return interval
+		})
+		count := func() int {
+			synctest.Wait()
+			n := 0
+			for _, s := range subs {
+				if missed(s) {
+					n++
+				}
+			}
+			return n
+		}
+		for range 3 {
+			for part := range 5 {
+				time.Sleep(interval / 5)
+				if n := count(); n != listeners/5 {
+					t.Errorf("%d of %d listeners were told in part %d of the interval, want %d", n, listeners, part, listeners/5)
+				}
+			}
+		}
+		for _, s := range subs[1:] {
+			s.Close()
+		}
+		hurry.Store(true)
+		time.Sleep(interval / 5 * 2) // Longer than the turn under way and a whole round.
+		if !missed(subs[0]) {
+			t.Error("the last listener was not told any more")
+		}
+		if n := count(); n != 0 {
+			t.Errorf("%d closed listeners were told", n)
+		}
+		subs[0].Close()
+		cancel()
+	})
 }
 
 // Everything at once: no fact comes twice or in another order, and every fact a

@@ -1,0 +1,267 @@
+package bus
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"iter"
+	"math"
+	"unicode/utf8"
+
+	"parley/internal/event"
+	"parley/internal/pid"
+)
+
+// What travels between replicas, of which some may be newer than others. Facts are
+// JSON with named kinds; kinds and fields that are not known are left out. The
+// rest begins with the version of its format; a format may grow at its end, and
+// one that changed otherwise has another version, which those who do not know it
+// ignore. Nothing that is received is trusted to make sense.
+const (
+	wireVersion = 1
+	// maxFactBytes leaves room for fields to come.
+	maxFactBytes = 1 << 10
+	// maxPieceBytes is what the text and the reasoning of one piece hold at most,
+	// maxFrameBytes a whole message: below the megabyte that NATS servers allow.
+	maxPieceBytes = event.MaxAnswerBytes
+	maxFrameBytes = maxPieceBytes + 1<<10
+	// maxPosition bounds positions and attempts, so that sums of two do not overflow.
+	maxPosition = math.MaxInt32
+)
+
+// The codes an answer begins with, behind the version.
+const (
+	answerPiece = iota
+	answerNotRunning
+)
+
+// kindNames are for the wire: the numbers of event.Kind may move.
+var kindNames = map[event.Kind]string{
+	event.ConversationCreated: "conversation_created",
+	event.ConversationUpdated: "conversation_updated",
+	event.ConversationDeleted: "conversation_deleted",
+	event.MessageAdded:        "message_added",
+	event.ReplyStarted:        "reply_started",
+	event.ReplyFinished:       "reply_finished",
+	event.StopRequested:       "stop_requested",
+	event.AccessRevoked:       "access_revoked",
+	event.ReplyReleased:       "reply_released",
+}
+
+var kindsByName = func() map[string]event.Kind {
+	kinds := make(map[string]event.Kind, len(kindNames))
+	for kind, name := range kindNames {
+		kinds[name] = kind
+	}
+	return kinds
+}()
+
+type factFrame struct {
+	Kind         string `json:"kind"`
+	User         pid.ID `json:"user,omitempty"`
+	Conversation pid.ID `json:"conversation,omitempty"`
+	Message      pid.ID `json:"message,omitempty"`
+	Session      pid.ID `json:"session,omitempty"`
+}
+
+// encodeFact returns false for a kind that has no name on the wire.
+func encodeFact(f event.Fact) ([]byte, bool) {
+	name, ok := kindNames[f.Kind]
+	if !ok {
+		return nil, false
+	}
+	data, err := json.Marshal(factFrame{name, f.UserID, f.ConversationID, f.MessageID, f.SessionID})
+	return data, err == nil
+}
+
+// decodeFact returns false for anything but a fact of a known kind whose ids are
+// ids.
+func decodeFact(data []byte) (event.Fact, bool) {
+	var w factFrame
+	if len(data) > maxFactBytes || json.Unmarshal(data, &w) != nil {
+		return event.Fact{}, false
+	}
+	kind, ok := kindsByName[w.Kind]
+	ok = ok && isOrEmpty(w.User, pid.User) && isOrEmpty(w.Conversation, pid.Conversation) &&
+		isOrEmpty(w.Message, pid.Message) && isOrEmpty(w.Session, pid.AuthSession)
+	if !ok {
+		return event.Fact{}, false
+	}
+	return event.Fact{Kind: kind, UserID: w.User, ConversationID: w.Conversation, MessageID: w.Message, SessionID: w.Session}, true
+}
+
+func isOrEmpty(id pid.ID, kind pid.Kind) bool { return id == "" || id.Is(kind) }
+
+// appendPiece appends a piece that is small enough, see split.
+func appendPiece(b []byte, p event.Piece) []byte {
+	b = append(b, wireVersion)
+	b = appendText(b, string(p.MessageID))
+	b = binary.AppendUvarint(b, uint64(p.Attempt))
+	b = binary.AppendUvarint(b, uint64(p.TextOffset))
+	b = appendText(b, p.Text)
+	b = binary.AppendUvarint(b, uint64(p.ReasoningOffset))
+	b = appendText(b, p.Reasoning)
+	b = binary.AppendUvarint(b, uint64(p.TextLen))
+	return binary.AppendUvarint(b, uint64(p.ReasoningLen))
+}
+
+// decodePiece returns false for anything but a piece that makes sense in itself:
+// its text is UTF-8, lies within what the owner has, and is not too long.
+func decodePiece(data []byte) (event.Piece, bool) {
+	r := newFrame(data)
+	r.version()
+	p := event.Piece{
+		MessageID:       r.id(pid.Message),
+		Attempt:         r.number(),
+		TextOffset:      r.number(),
+		Text:            r.text(),
+		ReasoningOffset: r.number(),
+		Reasoning:       r.text(),
+		TextLen:         r.number(),
+		ReasoningLen:    r.number(),
+	}
+	ok := !r.bad && len(p.Text)+len(p.Reasoning) <= maxPieceBytes &&
+		p.TextOffset+len(p.Text) <= p.TextLen && p.ReasoningOffset+len(p.Reasoning) <= p.ReasoningLen &&
+		utf8.ValidString(p.Text) && utf8.ValidString(p.Reasoning)
+	if !ok {
+		return event.Piece{}, false
+	}
+	return p, true
+}
+
+func appendQuestion(b []byte, q event.Question) []byte {
+	b = append(b, wireVersion)
+	b = appendText(b, string(q.MessageID))
+	b = binary.AppendUvarint(b, uint64(q.Attempt))
+	b = binary.AppendUvarint(b, uint64(q.Text))
+	return binary.AppendUvarint(b, uint64(q.Reasoning))
+}
+
+func decodeQuestion(data []byte) (event.Question, bool) {
+	r := newFrame(data)
+	r.version()
+	q := event.Question{MessageID: r.id(pid.Message), Attempt: r.number(), Text: r.number(), Reasoning: r.number()}
+	if r.bad {
+		return event.Question{}, false
+	}
+	return q, true
+}
+
+// appendAnswer appends what the owner said: a piece, or that it does not run the
+// reply.
+func appendAnswer(b []byte, p event.Piece, running bool) []byte {
+	if !running {
+		return append(b, wireVersion, answerNotRunning)
+	}
+	b = append(b, wireVersion, answerPiece)
+	return appendPiece(b, p)
+}
+
+// decodeAnswer fails with ErrNotRunning when that is the answer, and with
+// ErrNoAnswer when it is none.
+func decodeAnswer(data []byte) (event.Piece, error) {
+	if len(data) < 2 || data[0] != wireVersion {
+		return event.Piece{}, event.ErrNoAnswer
+	}
+	switch data[1] {
+	case answerPiece:
+		if p, ok := decodePiece(data[2:]); ok {
+			return p, nil
+		}
+	case answerNotRunning:
+		return event.Piece{}, event.ErrNotRunning
+	}
+	return event.Piece{}, event.ErrNoAnswer
+}
+
+func appendText(b []byte, s string) []byte {
+	b = binary.AppendUvarint(b, uint64(len(s)))
+	return append(b, s...)
+}
+
+// frame reads a message from its beginning. Once something was wrong it reads
+// nothing more.
+type frame struct {
+	data []byte
+	// all is data in one string, of which every text is a part: one allocation.
+	all string
+	at  int
+	bad bool
+}
+
+func newFrame(data []byte) frame {
+	if len(data) > maxFrameBytes {
+		return frame{bad: true}
+	}
+	return frame{data: data, all: string(data)}
+}
+
+func (r *frame) version() {
+	if r.number() != wireVersion {
+		r.bad = true
+	}
+}
+
+func (r *frame) number() int {
+	if r.bad {
+		return 0
+	}
+	v, n := binary.Uvarint(r.data[r.at:])
+	if n <= 0 || v > maxPosition {
+		r.bad = true
+		return 0
+	}
+	r.at += n
+	return int(v)
+}
+
+func (r *frame) text() string {
+	n := r.number()
+	if n > len(r.data)-r.at {
+		r.bad = true
+	}
+	if r.bad {
+		return ""
+	}
+	r.at += n
+	return r.all[r.at-n : r.at]
+}
+
+func (r *frame) id(kind pid.Kind) pid.ID {
+	id := pid.ID(r.text())
+	if !r.bad && !id.Is(kind) {
+		r.bad = true
+	}
+	return id
+}
+
+// split cuts a piece into pieces that fit into a message, at the ends of runes.
+// All of them say how much the owner has.
+func split(p event.Piece) iter.Seq[event.Piece] {
+	return func(yield func(event.Piece) bool) {
+		for {
+			part := p
+			part.Text = cut(p.Text, maxPieceBytes)
+			part.Reasoning = cut(p.Reasoning, maxPieceBytes-len(part.Text))
+			if !yield(part) {
+				return
+			}
+			p.Text, p.TextOffset = p.Text[len(part.Text):], p.TextOffset+len(part.Text)
+			p.Reasoning, p.ReasoningOffset = p.Reasoning[len(part.Reasoning):], p.ReasoningOffset+len(part.Reasoning)
+			if p.Text == "" && p.Reasoning == "" {
+				return
+			}
+		}
+	}
+}
+
+// cut returns the longest beginning of at most most bytes that ends with a rune.
+func cut(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	end := most
+	for end > 0 && end > most-utf8.UTFMax && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end]
+}
