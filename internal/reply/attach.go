@@ -54,6 +54,7 @@ type Viewer struct {
 	// be a snapshot.
 	started bool
 	cursor  Cursor
+	version int // of the text it has joined
 	// seen is the latest state that was given out.
 	seen *ent.Message
 	done bool
@@ -99,7 +100,8 @@ func (v *Viewer) resume(row *ent.Message, after Cursor) error {
 	}
 	// The row of a reply that runs elsewhere may lag behind what its owner has
 	// published.
-	behind := !IsFinal(row.Status) && v.engine.runOf(v.id) == nil
+	run := v.engine.runOf(v.id)
+	behind := !IsFinal(row.Status) && (run == nil || run.row.Attempt < row.Attempt)
 	for _, at := range []struct {
 		text   string
 		offset int
@@ -191,6 +193,9 @@ func (v *Viewer) fromLive(l *live) (u Update, ok, lost bool) {
 	if l.lost {
 		return Update{}, false, true
 	}
+	if v.version != l.version {
+		v.version, v.started = l.version, false
+	}
 	if l.final != nil {
 		u, ok = v.fromFinal(l.final)
 		return u, ok, false
@@ -198,6 +203,9 @@ func (v *Viewer) fromLive(l *live) (u Update, ok, lost bool) {
 	// A cursor that lies ahead of a copy which is behind may turn out to be none.
 	if !v.started || v.cursor.Attempt != l.row.Attempt || !l.text.begins(v.cursor.Text) || !l.reasoning.begins(v.cursor.Reasoning) {
 		return v.snapshot(l.at(len(l.text.bytes), len(l.reasoning.bytes))), true, false
+	}
+	if len(l.text.bytes) < v.cursor.Text || len(l.reasoning.bytes) < v.cursor.Reasoning {
+		return Update{}, false, false // The copy has to come so far first.
 	}
 	if n := len(l.reasoning.bytes); n > v.cursor.Reasoning {
 		from := v.cursor.Reasoning
@@ -277,7 +285,7 @@ func asRunning(row *ent.Message, at Cursor) *ent.Message {
 
 func (v *Viewer) join(row *ent.Message) {
 	v.live, v.leave = v.engine.join(row)
-	v.live.join(v.wake)
+	v.version = v.live.join(v.wake)
 }
 
 func (v *Viewer) unjoin() {
@@ -288,9 +296,9 @@ func (v *Viewer) unjoin() {
 	}
 }
 
-// Wait blocks until the reply is final, ctx ends or limit has passed, and returns
-// it as it then is, wherever it runs. The caller has made sure that it belongs to the
-// viewer in ctx.
+// Wait blocks until the reply is final, ctx ends, limit has passed or the engine has
+// given up its replies, and returns it as it then is, wherever it runs. The caller
+// has made sure that it belongs to the viewer in ctx.
 func (e *Engine) Wait(ctx context.Context, id pid.ID, limit time.Duration) (*ent.Message, error) {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
@@ -318,17 +326,19 @@ func (e *Engine) Wait(ctx context.Context, id pid.ID, limit time.Duration) (*ent
 func (e *Engine) waitAt(ctx context.Context, id pid.ID, l *live, over <-chan time.Time) (*ent.Message, bool, error) {
 	select {
 	case <-l.ended:
-		m, ok := l.state()
-		return m, ok, nil
-	case <-over:
-		m, err := e.row(ctx, id)
-		if err == nil {
-			e.Overlay(m)
+		if m, ok := l.state(); ok || e.ctx.Err() == nil {
+			return m, ok, nil
 		}
-		return m, true, err
+	case <-over:
+	case <-e.ctx.Done():
 	case <-ctx.Done():
 		return nil, false, context.Cause(ctx)
 	}
+	m, err := e.row(ctx, id) // As it stands.
+	if err == nil {
+		e.Overlay(m)
+	}
+	return m, true, err
 }
 
 // Overlay replaces the text of messages that are being written here, or followed

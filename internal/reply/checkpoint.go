@@ -2,6 +2,7 @@ package reply
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -17,13 +18,17 @@ import (
 // waits long behind checkpoints.
 const checkpointBatch = 32
 
+// maxStretch bounds how rare checkpoints become under load.
+const maxStretch = 10 * time.Second
+
 // checkpointLoop stores the text of running replies, all in one goroutine. Under
-// load it stretches: it rests at least nine times as long as it worked. A reply
-// that ends before its first turn is never checkpointed.
+// load it stretches: it rests nine times as long as it worked. A reply that ends
+// before its first turn is never checkpointed.
 func (e *Engine) checkpointLoop(ctx context.Context) {
 	ctx = viewer.AsSweep(ctx)
 	timer := time.NewTimer(e.cfg.Checkpoint)
 	defer timer.Stop()
+	trouble := complaint{what: "checkpoint"}
 	for {
 		select {
 		case <-ctx.Done():
@@ -32,13 +37,19 @@ func (e *Engine) checkpointLoop(ctx context.Context) {
 		}
 		began := time.Now()
 		e.forgetEnded(began)
-		e.checkpoint(ctx)
-		timer.Reset(max(e.cfg.Checkpoint, 9*time.Since(began)))
+		err := e.checkpoint(ctx)
+		trouble.report(ctx, e.log, err)
+		rest := e.cfg.Checkpoint
+		if err == nil { // How long a database that is away was waited for says nothing of load.
+			rest = max(rest, min(9*time.Since(began), maxStretch))
+		}
+		timer.Reset(rest)
 	}
 }
 
-// checkpoint stores all text that is not stored yet.
-func (e *Engine) checkpoint(ctx context.Context) {
+// checkpoint stores all text that is not stored yet. After an error the next turn
+// stores more.
+func (e *Engine) checkpoint(ctx context.Context) error {
 	var due []Checkpoint
 	lives := make(map[pid.ID]*live)
 	e.mu.Lock()
@@ -63,34 +74,37 @@ func (e *Engine) checkpoint(ctx context.Context) {
 		lost, err := e.store.Checkpoint(ctx, e.id, batch)
 		failpoint.Hit("reply.after-checkpoint")
 		if err != nil {
-			e.log.WarnContext(ctx, "checkpoint failed", "replies", len(batch), "err", err)
-			return // The next turn stores more.
+			return err
 		}
 		for _, c := range batch {
 			lives[c.MessageID].setSaved(c)
 		}
 		e.reconsider(ctx, lost)
 	}
+	return nil
 }
 
-// watchRows looks once a second at this replica's own replies: for some that
-// somebody asked to stop, so that a lost signal only costs that second; for some
-// that are gone; and for rows that nothing here runs.
+// watchRows looks at this replica's own replies, at once when somebody says that there
+// is something to see, and once a second, so that a lost signal only costs that
+// second: for some that somebody asked to stop; for some that are gone; and for rows
+// that nothing here runs.
 func (e *Engine) watchRows(ctx context.Context) {
 	ctx = viewer.AsSweep(ctx)
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	strays := make(map[pid.ID]bool)
+	trouble := complaint{what: "looking at own replies"}
 	for {
+		var err error
 		select {
 		case <-ctx.Done():
 			return
+		case <-e.watchNow:
+			_, err = e.watchOnce(ctx, nil) // Strays have their second.
 		case <-tick.C:
+			strays, err = e.watchOnce(ctx, strays)
 		}
-		var err error
-		if strays, err = e.watchOnce(ctx, strays); err != nil && ctx.Err() == nil {
-			e.log.WarnContext(ctx, "cannot look at own replies", "err", err)
-		}
+		trouble.report(ctx, e.log, err)
 	}
 }
 
@@ -107,6 +121,7 @@ func (e *Engine) watchOnce(ctx context.Context, strays map[pid.ID]bool) (map[pid
 	if err != nil {
 		return nil, err
 	}
+	var errs []error
 	now := make(map[pid.ID]bool)
 	for _, row := range rows {
 		delete(before, row.ID)
@@ -116,9 +131,7 @@ func (e *Engine) watchOnce(ctx context.Context, strays map[pid.ID]bool) (map[pid
 		switch {
 		case e.knows(row.ID):
 		case strays[row.ID]:
-			if err := e.claimStray(ctx, row.ID); err != nil {
-				return nil, err
-			}
+			errs = append(errs, e.claimStray(ctx, row.ID))
 		default:
 			now[row.ID] = true
 		}
@@ -128,7 +141,7 @@ func (e *Engine) watchOnce(ctx context.Context, strays map[pid.ID]bool) (map[pid
 		missing = append(missing, id)
 	}
 	e.reconsider(ctx, missing)
-	return now, nil
+	return now, errors.Join(errs...)
 }
 
 // claimStray takes up a row that is this replica's and that it does not run.

@@ -82,8 +82,9 @@ type Engine struct {
 	loops, runs sync.WaitGroup
 	stopLoops   context.CancelFunc
 	stopServing func() // nil without a wire
-	// sweepNow asks for a sweep before its time.
-	sweepNow chan struct{}
+	// sweepNow asks for a sweep before its time, watchNow for a look at the replies that
+	// run here.
+	sweepNow, watchNow chan struct{}
 	// inDoubt is set while this replica may have lost its lease.
 	inDoubt atomic.Bool
 	// peers is how many other replicas had a lease at the last sweep.
@@ -126,6 +127,7 @@ func New(cfg Config, store Store, upstream Upstream, bus event.Bus, wire event.W
 		wire:      wire,
 		log:       log.With("replica_id", string(id)),
 		sweepNow:  make(chan struct{}, 1),
+		watchNow:  make(chan struct{}, 1),
 		running:   make(map[pid.ID]*Run),
 		mirrors:   make(map[pid.ID]*mirror),
 		uncertain: make(map[pid.ID]time.Time),
@@ -285,6 +287,26 @@ func (e *Engine) cancelWhere(match func(*ent.Message) bool, cause error) {
 	}
 }
 
+// concerns reports whether a fact is about a reply that runs here.
+func (e *Engine) concerns(f event.Fact) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for id, r := range e.running {
+		if !r.live.hasEnded() && (id == f.MessageID || f.Kind == event.ConversationDeleted && r.row.ConversationID == f.ConversationID) {
+			return true
+		}
+	}
+	return false
+}
+
+// signal asks a loop for its next turn at once. It never blocks.
+func signal(loop chan struct{}) {
+	select {
+	case loop <- struct{}{}:
+	default: // It is asked already.
+	}
+}
+
 // keepGoing runs a loop until ctx ends, again after a panic: without its lease and
 // its sweeps a replica would be worse than gone.
 func (e *Engine) keepGoing(ctx context.Context, loop func(context.Context)) {
@@ -316,12 +338,12 @@ func (e *Engine) listen(ctx context.Context, facts event.Subscription) {
 			return
 		case f := <-facts.Facts():
 			switch f.Kind {
-			case event.StopRequested:
-				e.cancelWhere(func(m *ent.Message) bool { return m.ID == f.MessageID }, errStopped)
-			case event.ConversationDeleted:
-				e.cancelWhere(func(m *ent.Message) bool { return m.ConversationID == f.ConversationID }, errDeleted)
+			case event.StopRequested, event.ConversationDeleted:
+				if e.concerns(f) {
+					signal(e.watchNow) // The row says whether it is true.
+				}
 			case event.ReplyReleased:
-				e.sweepSoon()
+				signal(e.sweepNow)
 			}
 		case <-facts.Missed():
 			// watchRows finds what was lost within a second.

@@ -382,7 +382,7 @@ func TestClaimedBackFromTheDead(t *testing.T) {
 		<-ctx.Done()
 		return reply.Result{}, context.Cause(ctx)
 	})
-	b := newBundle(t, storetest.SQLite(t), reply.Config{Lease: 90 * time.Millisecond}, up)
+	b := newBundle(t, storetest.SQLite(t), reply.Config{Lease: 3 * time.Second}, up)
 	row := b.start("hi")
 	until(t, "it runs", func() bool { return running.Load() == 1 })
 	b.store.Client().Message.UpdateOneID(row.ID).SetOwner(*dead()).SetAttempt(2).ExecX(b.ctx)
@@ -434,6 +434,30 @@ func TestStopWaitsForReplies(t *testing.T) {
 	<-stopped
 	if m := b.row(row.ID); m.Status != message.StatusCOMPLETED || m.Content != "whole" {
 		t.Errorf("got %s %q, want the reply finished during the shutdown", m.Status, m.Content)
+	}
+}
+
+// TestStopEndsWaits answers whoever waits for a reply that is given back.
+func TestStopEndsWaits(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, storetest.SQLite(t), reply.Config{}, hang("so far"))
+	row := b.start("hi")
+	got := make(chan *ent.Message, 1)
+	go func() {
+		m, err := b.engine.Wait(b.ctx, row.ID, time.Hour)
+		if err != nil {
+			t.Errorf("wait: %v", err)
+		}
+		got <- m
+	}()
+	stopNow(b.engine)
+	select {
+	case m := <-got:
+		if m == nil || m.Status != message.StatusSTREAMING {
+			t.Errorf("got %v, want the reply as it stands", m)
+		}
+	case <-time.After(deadline):
+		t.Error("the wait goes on without an engine")
 	}
 }
 

@@ -24,14 +24,15 @@ func (e *Engine) finish(r *Run, final *ent.Message) {
 	hurry := context.AfterFunc(e.ctx, func() { time.AfterFunc(releaseLimit, cancel) })
 	defer hurry()
 	wait := 50 * time.Millisecond
+	trouble := complaint{what: "writing the end of a reply"}
 	for {
 		next, err := e.writeFinal(ctx, r, final)
 		switch {
 		case err == nil:
+			defer next.start(e) // Also after a panic: nobody else would.
 			failpoint.Hit("reply.after-final")
 			r.live.finish(final)
 			e.tell(event.ReplyFinished, final)
-			next.start(e)
 			return
 		case errors.Is(err, errDeleted):
 			e.finishInMemory(r)
@@ -41,7 +42,7 @@ func (e *Engine) finish(r *Run, final *ent.Message) {
 			r.live.abandon()
 			return
 		}
-		e.log.WarnContext(ctx, "final write failed", "message_id", string(final.ID), "err", err)
+		trouble.report(ctx, e.log.With("message_id", string(final.ID)), err)
 		select {
 		case <-time.After(wait):
 			wait = min(2*wait, time.Second)
@@ -110,8 +111,15 @@ func (e *Engine) writeFinal(ctx context.Context, r *Run, final *ent.Message) (*s
 // inFinalTx runs the write that makes a reply final and, in the same transaction
 // and under the conversation's lock, starts the queued reply behind it: whoever
 // sees the end of the one sees the start of the other, and no crash falls between.
-func (e *Engine) inFinalTx(ctx context.Context, m *ent.Message, write func(tx *ent.Tx, now time.Time) error) (next *successor, err error) {
-	err = e.store.InTx(ctx, func(tx *ent.Tx) error {
+func (e *Engine) inFinalTx(ctx context.Context, m *ent.Message, write func(tx *ent.Tx, now time.Time) error) (*successor, error) {
+	var next *successor
+	committed := false
+	defer func() {
+		if !committed { // Also on a panic.
+			next.discard()
+		}
+	}()
+	err := e.store.InTx(ctx, func(tx *ent.Tx) error {
 		if err := e.store.Lock(ctx, tx, string(m.ConversationID)); err != nil {
 			return err
 		}
@@ -127,9 +135,9 @@ func (e *Engine) inFinalTx(ctx context.Context, m *ent.Message, write func(tx *e
 		return err
 	})
 	if err != nil {
-		next.discard()
 		return nil, fmt.Errorf("write final state: %w", err)
 	}
+	committed = true
 	return next, nil
 }
 
@@ -187,7 +195,7 @@ func (s *successor) start(e *Engine) {
 }
 
 func (s *successor) discard() {
-	if s != nil && s.run != nil {
+	if s != nil {
 		s.run.Discard()
 	}
 }

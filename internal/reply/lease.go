@@ -38,6 +38,7 @@ func (e *Engine) keepLease(ctx context.Context) {
 	pause := e.cfg.Lease / 3
 	alarm := time.AfterFunc(e.cfg.Lease*2/3, e.doubtLease)
 	defer alarm.Stop()
+	trouble := complaint{what: "renewing the lease"}
 	for {
 		select {
 		case <-ctx.Done():
@@ -45,16 +46,16 @@ func (e *Engine) keepLease(ctx context.Context) {
 		case <-time.After(pause):
 		}
 		began := time.Now()
-		if err := e.renewLease(ctx); err != nil {
+		err := e.renewLease(ctx)
+		trouble.report(ctx, e.log, err)
+		if err != nil {
 			pause = e.cfg.Lease / 15
-			e.log.WarnContext(ctx, "lease not renewed", "err", err)
 			continue
 		}
 		pause = e.cfg.Lease / 3
 		alarm.Reset(e.cfg.Lease*2/3 - time.Since(began))
 		if e.inDoubt.Swap(false) {
-			e.log.InfoContext(ctx, "lease renewed")
-			e.sweepSoon()
+			signal(e.sweepNow)
 		}
 	}
 }

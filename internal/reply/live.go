@@ -23,6 +23,8 @@ type live struct {
 	row       *ent.Message
 	text      text
 	reasoning text
+	// version counts how often the text turned out to be another one than was shown.
+	version int
 	// final is the reply's final state, once it has one.
 	final *ent.Message
 	// lost says that this replica may not write the reply any more: viewers turn to
@@ -67,6 +69,21 @@ func (l *live) append(t *text, piece string) error {
 func (l *live) restart(row *ent.Message) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.begin(row)
+}
+
+// advance begins a later attempt, if the row is of one. What it holds of the same
+// attempt stays: it may be ahead of the row.
+func (l *live) advance(row *ent.Message) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if row.Attempt > l.row.Attempt {
+		l.begin(row)
+	}
+}
+
+// begin is restart under the lock.
+func (l *live) begin(row *ent.Message) {
 	l.row = row
 	// New buffers: viewers hold parts of the old ones.
 	l.text, l.reasoning = text{}, text{}
@@ -78,14 +95,32 @@ func (l *live) restart(row *ent.Message) {
 // take brings a copy to what its row says and reports whether that is the end. A row
 // of the same attempt may be behind the pieces that came, never beside them.
 func (l *live) take(row *ent.Message) (ended bool) {
+	l.correct(row)
 	if IsFinal(row.Status) {
 		l.finish(row)
 		return true
 	}
 	if l.merge(pieceOf(row)) == newer {
-		l.restart(row)
+		l.advance(row)
 	}
 	return false
+}
+
+// correct begins a copy anew that is not what its row says: somebody has sent a piece
+// that the owner never wrote. Its viewers start over.
+func (l *live) correct(row *ent.Message) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if row.Attempt == l.row.Attempt && !(agree(l.text.all(), row.Content) && agree(l.reasoning.all(), row.Reasoning)) {
+		l.version++
+		l.begin(row)
+	}
+}
+
+// agree reports whether one of two texts is the beginning of the other.
+func agree(a, b string) bool {
+	n := min(len(a), len(b))
+	return a[:n] == b[:n]
 }
 
 // merge adds a piece to a copy.
@@ -169,11 +204,13 @@ func (l *live) wake() {
 	}
 }
 
-// join adds a viewer's wake-up channel, which must hold one signal.
-func (l *live) join(wake chan struct{}) {
+// join adds a viewer's wake-up channel, which must hold one signal, and returns the
+// version of the text.
+func (l *live) join(wake chan struct{}) (version int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.waiting[wake] = struct{}{}
+	return l.version
 }
 
 func (l *live) leave(wake chan struct{}) {

@@ -177,7 +177,11 @@ func (w *world) attach(s *screen) {
 	}
 	e := &Engine{running: make(map[pid.ID]*Run), mirrors: make(map[pid.ID]*mirror)}
 	v := &Viewer{engine: e, id: w.row.ID, wake: make(chan struct{}, 1), seen: w.row, cursor: Cursor{MessageID: w.row.ID}}
+	w.copy.advance(w.row) // As join does.
 	v.live, v.leave = w.copy, func() {}
+	if w.owner != nil && w.IntN(2) == 0 {
+		v.live = w.owner
+	}
 	if after != nil {
 		if err := v.resume(w.row, *after); err != nil {
 			panic(fmt.Sprintf("resume %+v of a row with attempt %d and %d: %v", *after, w.row.Attempt, len(w.row.Content), err))
@@ -198,7 +202,12 @@ func (w *world) read(s *screen) {
 		w.attach(s)
 		return
 	}
-	u, ok, _ := s.v.fromLive(s.v.live)
+	u, ok, lost := s.v.fromLive(s.v.live)
+	if lost {
+		w.copy.advance(w.row)
+		s.v.live = w.copy
+		return
+	}
 	if !ok {
 		return
 	}
@@ -343,6 +352,60 @@ func TestMergeOfNonsense(t *testing.T) {
 		merge(1, &held, &reasoning, p)
 		if !utf8.ValidString(held.all()) || !strings.HasPrefix(held.all(), "aé") {
 			t.Errorf("%+v made %q", p, held.all())
+		}
+	}
+}
+
+// A copy whose reasoning runs ahead of its text gives a viewer who holds more text
+// nothing until the text is there, and then all of both.
+func TestViewerAheadOfTheCopy(t *testing.T) {
+	t.Parallel()
+	row := &ent.Message{ID: pid.New(pid.Message), Status: message.StatusSTREAMING, Attempt: 1, Reasoning: strings.Repeat("r", 500)}
+	l := newLive(row, 0)
+	l.restart(row)
+	v := &Viewer{id: row.ID, started: true, cursor: Cursor{MessageID: row.ID, Attempt: 1, Text: 200, Reasoning: 500}}
+	l.merge(event.Piece{Attempt: 1, TextOffset: 200, TextLen: 200, ReasoningOffset: 500, Reasoning: " more", ReasoningLen: 505})
+	if u, ok, _ := v.fromLive(l); ok {
+		t.Fatalf("got %+v before the text is there", u)
+	}
+	l.merge(event.Piece{Attempt: 1, Text: strings.Repeat("t", 200), TextLen: 200, ReasoningOffset: 505, Reasoning: " still", ReasoningLen: 511})
+	if u, ok, _ := v.fromLive(l); !ok || u.Kind != ReasoningDelta || u.Text != " more still" || u.Units != 500 {
+		t.Errorf("got %+v, want all that lies behind the cursor", u)
+	}
+}
+
+// A piece that the owner never wrote is gone from the screens when the row says so.
+func TestFalsePiece(t *testing.T) {
+	t.Parallel()
+	for _, final := range []bool{true, false} {
+		row := &ent.Message{ID: pid.New(pid.Message), Status: message.StatusSTREAMING, Attempt: 1}
+		l := newLive(row, 0)
+		l.restart(row)
+		s := &screen{v: &Viewer{id: row.ID, engine: &Engine{}, live: l, leave: func() {}, wake: make(chan struct{}, 1), seen: row, cursor: Cursor{MessageID: row.ID}}}
+		read := func() {
+			for {
+				u, ok, err := s.v.Poll(t.Context())
+				if err != nil || !ok {
+					return
+				}
+				s.apply(u)
+			}
+		}
+		read()
+		l.merge(event.Piece{Attempt: 1, Text: "evil", TextLen: 4})
+		read()
+		if s.content != "evil" {
+			t.Fatalf("shown is %q", s.content)
+		}
+		next := *row
+		next.Content = "good text"
+		if final {
+			next.Status = message.StatusCOMPLETED
+		}
+		l.take(&next)
+		read()
+		if s.content != "good text" || s.finished != final {
+			t.Errorf("the viewer ends with %q, finished: %t", s.content, s.finished)
 		}
 	}
 }

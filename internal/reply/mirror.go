@@ -32,7 +32,12 @@ func (e *Engine) join(row *ent.Message) (l *live, leave func()) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if r := e.running[row.ID]; r != nil && r.committed.Load() {
-		return r.live, func() {}
+		if r.row.Attempt >= row.Attempt {
+			return r.live, func() {}
+		}
+		// Another replica has taken the reply over, and this one, which stood still for
+		// longer than its lease, has not noticed yet.
+		r.cancel(errFenced)
 	}
 	m := e.mirrors[row.ID]
 	if m == nil {
@@ -50,6 +55,8 @@ func (e *Engine) join(row *ent.Message) (l *live, leave func()) {
 			}
 		})
 	}
+	// What others watch here may be older than the row that lets this viewer in.
+	m.live.advance(row)
 	m.viewers++
 	return m.live, func() { e.leaveMirror(row.ID, m) }
 }
@@ -187,10 +194,10 @@ func (m *mirror) ask(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		switch m.live.merge(p) {
-		case newer:
-			return errNobody
-		case gap:
+		switch outcome := m.live.merge(p); {
+		case p.Attempt != held.Attempt:
+			return errNobody // One of the two has not heard of a takeover. The row has.
+		case outcome == gap:
 			before = held // The answer was a part of it.
 		default:
 			return nil

@@ -78,7 +78,7 @@ func pieces(ch <-chan string) script {
 type bundle struct {
 	t      *testing.T
 	store  *store.Store
-	bus    *bus.Local
+	bus    event.Bus
 	engine *reply.Engine
 	user   pid.ID
 	ctx    context.Context // the user's

@@ -23,6 +23,8 @@ type Run struct {
 	// committed is set when the row exists, so that nobody takes the reply for
 	// deleted before, and viewers do not see what may never come true.
 	committed atomic.Bool
+	// settled is set by whichever of Go and Discard comes first.
+	settled atomic.Bool
 	// publisher sends the text to other replicas while one of them asks for it.
 	publisher publisher
 }
@@ -36,8 +38,7 @@ var (
 
 // Prepare makes a reply known to the engine before its row is committed, so that it
 // is neither taken for a stray nor for another replica's. The row is STREAMING and
-// owned by this replica. Call exactly one of Go, after the commit, and Discard.
-// Errors: ErrStopping, ErrNoLease.
+// owned by this replica. Call Go after the commit, and defer Discard. Errors: ErrStopping, ErrNoLease.
 func (e *Engine) Prepare(row *ent.Message) (*Run, error) {
 	r := &Run{engine: e, row: row, live: newLive(row, e.cfg.MaxReplyBytes), limit: e.cfg.ReplyLimit}
 	e.mu.Lock()
@@ -63,8 +64,12 @@ const uncertainFor = time.Minute
 
 // Discard forgets a prepared reply whose row was not committed. When that is not
 // certain, because the answer to the commit was lost, the row is found within
-// seconds and the reply starts then.
+// seconds and the reply starts then. After Go, and of no reply, it does nothing: defer
+// it, so that a panic leaves nothing prepared for ever.
 func (r *Run) Discard() {
+	if r == nil || r.settled.Swap(true) {
+		return
+	}
 	r.engine.mu.Lock()
 	r.engine.uncertain[r.row.ID] = time.Now()
 	r.engine.mu.Unlock()
@@ -76,6 +81,7 @@ func (r *Run) Discard() {
 
 // Go starts the reply in a goroutine of the engine.
 func (r *Run) Go() {
+	r.settled.Store(true)
 	r.committed.Store(true)
 	r.engine.dropMirror(r.row.ID) // Its viewers turn to the text here.
 	go func() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"parley/ent/replica"
 	"parley/internal/event"
 	"parley/internal/failpoint"
+	"parley/internal/pid"
 	"parley/internal/viewer"
 )
 
@@ -36,10 +38,9 @@ func (e *Engine) sweepLoop(ctx context.Context) {
 	ctx = viewer.AsSweep(ctx)
 	every := min(e.cfg.Lease/10, sweepEvery)
 	warned := false
+	trouble := complaint{what: "looking for abandoned replies"}
 	for {
-		if err := e.sweep(ctx); err != nil && ctx.Err() == nil {
-			e.log.WarnContext(ctx, "sweep failed", "err", err)
-		}
+		trouble.report(ctx, e.log, e.sweep(ctx))
 		if e.wire == nil && e.Peers() > 0 && !warned {
 			warned = true
 			e.log.WarnContext(ctx, "other replicas work on this database, but there is no bus between them: "+
@@ -51,14 +52,6 @@ func (e *Engine) sweepLoop(ctx context.Context) {
 		case <-time.After(every*3/4 + rand.N(every/2)):
 		case <-e.sweepNow:
 		}
-	}
-}
-
-// sweepSoon asks for a sweep before its time. It never blocks.
-func (e *Engine) sweepSoon() {
-	select {
-	case e.sweepNow <- struct{}{}:
-	default: // One is coming.
 	}
 }
 
@@ -90,21 +83,19 @@ func (e *Engine) sweep(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("find abandoned replies: %w", err)
 	}
+	var errs []error // One reply that resists does not hold up the others.
 	for _, row := range abandoned {
-		if err := e.claim(ctx, row, row.Owner == nil); err != nil {
-			return err
-		}
+		errs = append(errs, e.claim(ctx, row, row.Owner == nil))
 	}
-	if err := e.startForgotten(ctx); err != nil {
-		return err
-	}
+	errs = append(errs, e.startForgotten(ctx))
 	// The rows of the dead are of no use once their replies are claimed.
 	if len(abandoned) < sweepBatch {
 		_, err = e.store.Client().Replica.Delete().
 			Where(replica.LeaseExpiresAtLT(now.Add(-e.cfg.Lease))).
 			Exec(ctx)
+		errs = append(errs, err)
 	}
-	return err
+	return errors.Join(errs...)
 }
 
 // startForgotten starts queued replies that nothing runs before. The end of a reply
@@ -177,7 +168,7 @@ func (e *Engine) claim(ctx context.Context, row *ent.Message, released bool) err
 	next.Content, next.Salvage = next.Salvage, ""
 	next.Status, next.ErrorCode, next.FinishedAt = status, code, &now
 	after, err := e.inFinalTx(ctx, row, func(tx *ent.Tx, _ time.Time) error {
-		n, err := takeOver(tx.Message.Update(), row, &next).Save(ctx)
+		n, err := e.takeOver(tx.Message.Update(), row, &next, now).Save(ctx)
 		if err == nil && n == 0 {
 			err = errNoRow
 		}
@@ -204,9 +195,9 @@ func (e *Engine) claimToRun(ctx context.Context, row, next *ent.Message, release
 	if next.StartedAt != nil {
 		run.limit -= now.Sub(*next.StartedAt)
 	}
-	n, err := takeOver(e.store.Client().Message.Update(), row, next).Save(ctx)
+	defer run.Discard()
+	n, err := e.takeOver(e.store.Client().Message.Update(), row, next, now).Save(ctx)
 	if err != nil || n == 0 {
-		run.Discard()
 		return err // With no row changed, another replica was quicker.
 	}
 	failpoint.Hit("reply.after-claim")
@@ -216,11 +207,15 @@ func (e *Engine) claimToRun(ctx context.Context, row, next *ent.Message, release
 	return nil
 }
 
-// takeOver writes a claim, if the row is still as it was read.
-func takeOver(u *ent.MessageUpdate, row, next *ent.Message) *ent.MessageUpdate {
+// takeOver writes a claim, if the row is still as it was read and its owner, who may
+// have come back since, has no lease. A replica may claim what it owns itself.
+func (e *Engine) takeOver(u *ent.MessageUpdate, row, next *ent.Message, now time.Time) *ent.MessageUpdate {
 	owner := message.OwnerIsNil()
 	if row.Owner != nil {
 		owner = message.Owner(*row.Owner)
+		if *row.Owner != e.id {
+			owner = message.And(owner, hasNoLease(*row.Owner, now))
+		}
 	}
 	return u.Where(message.ID(row.ID), owner, message.Attempt(row.Attempt), Streaming()).
 		SetNillableOwner(next.Owner).
@@ -234,8 +229,25 @@ func takeOver(u *ent.MessageUpdate, row, next *ent.Message) *ent.MessageUpdate {
 		SetNillableFinishedAt(next.FinishedAt)
 }
 
+// hasNoLease matches while a replica has none.
+func hasNoLease(id pid.ID, now time.Time) predicate.Message {
+	return func(s *sql.Selector) {
+		t := sql.Table(replica.Table)
+		t.SetDialect(s.Dialect())
+		s.Where(sql.NotExists(sql.Dialect(s.Dialect()).
+			Select(t.C(replica.FieldID)).
+			From(t).
+			Where(sql.EQ(t.C(replica.FieldID), id)).
+			Where(sql.GT(t.C(replica.FieldLeaseExpiresAt), now))))
+	}
+}
+
 func (e *Engine) logClaim(ctx context.Context, next *ent.Message, released bool) {
-	e.log.InfoContext(ctx, "reply taken over", "message_id", string(next.ID), "attempt", next.Attempt,
+	level := slog.LevelInfo
+	if next.Status == message.StatusFAILED {
+		level = slog.LevelWarn
+	}
+	e.log.Log(ctx, level, "reply taken over", "message_id", string(next.ID), "attempt", next.Attempt,
 		"crashes", next.Crashes, "released", released, "status", string(next.Status))
 }
 

@@ -1,0 +1,121 @@
+package reply
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"parley/ent"
+	"parley/ent/message"
+	"parley/internal/event"
+	"parley/internal/pid"
+)
+
+// listenedWire notes what is sent.
+type listenedWire struct{ sent []event.Piece }
+
+func (w *listenedWire) Send(p event.Piece) { w.sent = append(w.sent, p) }
+
+func (w *listenedWire) Serve(pid.ID, func(event.Question) (event.Piece, error)) (stop func()) {
+	return func() {}
+}
+
+func (w *listenedWire) Ask(context.Context, pid.ID, event.Question) (event.Piece, error) {
+	return event.Piece{}, event.ErrNoAnswer
+}
+
+func (w *listenedWire) Follow(pid.ID) event.Pieces { return nil }
+
+// Pieces are sent for as long as somebody has asked lately, joined as they lie there,
+// and not a moment longer.
+func TestInterest(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := &listenedWire{}
+		e := &Engine{wire: w}
+		row := &ent.Message{ID: pid.New(pid.Message), Attempt: 2, Status: message.StatusSTREAMING}
+		r := &Run{engine: e, row: row, live: newLive(row, DefaultMaxReplyBytes)}
+		say := func(text string) {
+			if err := r.live.Text(text); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		var ended atomic.Int32
+		ask := func() {
+			if r.publisher.extend(time.Now()) {
+				at := r.live.held()
+				go func() { e.publish(r, at); ended.Add(1) }()
+				synctest.Wait()
+			}
+		}
+		say("before ")
+		ask()
+		say("one ")
+		time.Sleep(interestFor - time.Second)
+		say("two ")
+		ask() // Renewed: no second goroutine.
+		time.Sleep(interestFor - time.Second)
+		say("three ")
+		if ended.Load() != 0 {
+			t.Error("it has ended while somebody asks")
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if ended.Load() != 1 {
+			t.Fatal("it goes on though nobody asks any more")
+		}
+		say("unheard ")
+		ask()
+		say("heard")
+		r.live.finish(row)
+		synctest.Wait()
+		if ended.Load() != 2 {
+			t.Error("it outlives the reply")
+		}
+		var got strings.Builder
+		for _, p := range w.sent {
+			got.WriteString(p.Text)
+			if p.Attempt != 2 || p.MessageID != row.ID || p.TextLen != p.TextOffset+len(p.Text) {
+				t.Errorf("sent %+v", p)
+			}
+		}
+		if got.String() != "one two three heard" {
+			t.Errorf("sent %q", got.String())
+		}
+	})
+}
+
+// An answer holds as much as fits into a message of the bus, cut between two runes,
+// and the next one goes on behind it.
+func TestAnswersOfALongReply(t *testing.T) {
+	t.Parallel()
+	row := &ent.Message{ID: pid.New(pid.Message), Attempt: 1, Status: message.StatusSTREAMING}
+	owner, held := newLive(row, DefaultMaxReplyBytes), newLive(row, 0)
+	held.restart(row)
+	for range 100_000 {
+		if err := owner.Text("日é "); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := owner.Reasoning(strings.Repeat("😀", 50_000)); err != nil {
+		t.Fatal(err)
+	}
+	answers := 0
+	for outcome := gap; outcome == gap; answers++ {
+		p := owner.from(held.held())
+		if len(p.Text)+len(p.Reasoning) > event.MaxAnswerBytes {
+			t.Fatalf("an answer of %d bytes", len(p.Text)+len(p.Reasoning))
+		}
+		outcome = held.merge(p)
+	}
+	if held.text.all() != owner.text.all() || held.reasoning.all() != owner.reasoning.all() {
+		t.Error("the copy is another text")
+	}
+	if want := (600_000+200_000)/event.MaxAnswerBytes + 1; answers < want || answers > want+2 {
+		t.Errorf("it took %d answers, want about %d", answers, want)
+	}
+}
