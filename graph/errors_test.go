@@ -57,6 +57,13 @@ func TestRefusals(t *testing.T) {
 	if e["messageId"] != string(running.reply) || err != nil || time.Since(at).Abs() > time.Minute || len(e) != 3 {
 		t.Errorf("CONVERSATION_BUSY: got %v, want messageId %s and startedAt", e, running.reply)
 	}
+	for range chat.MaxQueued {
+		b.send(ada, running.conversation, "in turn", vars{"onBusy": "QUEUE"})
+	}
+	full := b.wantCode(ada, "QUEUE_FULL", sendDocument, vars{"input": vars{"conversationId": running.conversation, "content": "x", "onBusy": "QUEUE"}})
+	if len(full.Errors[0].Extensions) != 1 {
+		t.Errorf("QUEUE_FULL has extras: %s", full.raw)
+	}
 	s.finish(t, nil)
 
 	bad := b.wantCode(ada, "BAD_USER_INPUT", sendDocument, vars{"input": vars{
@@ -145,6 +152,7 @@ func TestErrorPresenter(t *testing.T) {
 		"deadline":      {context.DeadlineExceeded, map[string]any{"code": "UNAVAILABLE"}},
 		"network":       {&net.OpError{Op: "dial", Err: errors.New("refused")}, map[string]any{"code": "UNAVAILABLE"}},
 		"shutdown":      {&pq.Error{Code: "57P01"}, map[string]any{"code": "UNAVAILABLE"}},
+		"standby":       {&pq.Error{Code: "25006"}, map[string]any{"code": "UNAVAILABLE"}},
 		"too many":      {&pq.Error{Code: "53300"}, map[string]any{"code": "UNAVAILABLE"}},
 		"serialization": {&pq.Error{Code: "40001"}, map[string]any{"code": "UNAVAILABLE"}},
 		"lock timeout":  {&pq.Error{Code: "55P03"}, map[string]any{"code": "UNAVAILABLE"}},

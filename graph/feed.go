@@ -31,7 +31,11 @@ func pump[S, T any](ctx context.Context, log *slog.Logger, next func(context.Con
 			case ctx.Err() != nil || errors.Is(err, io.EOF):
 				return
 			case err != nil:
-				log.WarnContext(ctx, "feed interrupted", "err", err)
+				level := slog.LevelWarn
+				if isUnavailable(err) { // The store says so once, not each feed each second.
+					level = slog.LevelDebug
+				}
+				log.Log(ctx, level, "feed interrupted", "err", err)
 				select {
 				case <-time.After(retryPause):
 					continue

@@ -71,6 +71,53 @@ func TestSendMessage(t *testing.T) {
 	})
 }
 
+// The three ways to meet a reply that is being written, as a client sees them.
+func TestOnBusy(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, b *bundle) {
+		ada := b.signUp("ada")
+		running, s := b.start(ada, "")
+		s.say(t, "half ")
+		queue := vars{"onBusy": "QUEUE"}
+		first, second := b.send(ada, running.conversation, "one", queue), b.send(ada, running.conversation, "two", queue)
+		line := func() []string {
+			a := b.ask(ada, `query($id: ID!) { conversation(id: $id) { headId runningReply { id } messages(first: 50) { nodes { role status attempt } } } }`,
+				vars{"id": running.conversation})
+			nodes, _ := a.at("conversation.messages.nodes").([]any)
+			var list []string
+			for _, n := range nodes {
+				list = append(list, fmt.Sprint(at(n, "role"), " ", at(n, "status"), " ", at(n, "attempt")))
+			}
+			return list
+		}
+		want := []string{"USER COMPLETED 0", "ASSISTANT STREAMING 1", "USER COMPLETED 0", "ASSISTANT QUEUED 0", "USER COMPLETED 0", "ASSISTANT QUEUED 0"}
+		if diff := cmp.Diff(want, line()); diff != "" {
+			t.Errorf("with a queue (-want +got):\n%s", diff)
+		}
+		cancelled := b.ask(ada, `mutation($id: ID!) { stopReply(input: {messageId: $id}) { message { status finishedAt parent { status } } } }`, vars{"id": first.reply})
+		if cancelled.at("stopReply.message.status") != "STOPPED" || cancelled.at("stopReply.message.parent.status") != "STOPPED" || cancelled.at("stopReply.message.finishedAt") == nil {
+			t.Errorf("a queued reply was stopped: got %s", cancelled.raw)
+		}
+		follower := b.subscribe(ada, `subscription($id: ID!) { messageEvents(messageId: $id) { __typename message { status } } }`, vars{"id": second.reply})
+		if e := follower.event(t); e.at("messageEvents.message.status") != "QUEUED" {
+			t.Errorf("a follower of a queued reply begins with %s", e.raw)
+		}
+		a := b.ask(ada, sendDocument, vars{"input": vars{"conversationId": running.conversation, "content": "instead", "onBusy": "INTERRUPT", "wait": true, "model": modelServer}})
+		if a.at("sendMessage.reply.status") != "COMPLETED" || a.at("sendMessage.reply.content") != "You said: instead" {
+			t.Errorf("got %s, want the reply to what interrupted", a.raw)
+		}
+		if e := follower.event(t); e.at("messageEvents.__typename") != "MessageFinished" || e.at("messageEvents.message.status") != "STOPPED" {
+			t.Errorf("the follower of the cancelled reply got %s", e.raw)
+		}
+		follower.wantCompleted(t)
+		want = []string{"USER COMPLETED 0", "ASSISTANT STOPPED 1", "USER STOPPED 0", "ASSISTANT STOPPED 0", "USER STOPPED 0", "ASSISTANT STOPPED 0",
+			"USER COMPLETED 0", "ASSISTANT COMPLETED 1"}
+		if diff := cmp.Diff(want, line()); diff != "" {
+			t.Errorf("after the interruption (-want +got):\n%s", diff)
+		}
+	})
+}
+
 // A client that hangs up while it waits ends its wait, never the reply.
 func TestHangUpWhileWaiting(t *testing.T) {
 	t.Parallel()

@@ -470,7 +470,8 @@ func __marshalreplyEventsMessageEventsMessageEvent(v *replyEventsMessageEventsMe
 // replyEventsMessageEventsMessageFinished includes the requested fields of the GraphQL type MessageFinished.
 // The GraphQL type's documentation follows.
 //
-// The reply is final. The last event of a reply.
+// The message is final. The last event of a reply; in a conversation's feed also that of
+// a question that was cancelled with its reply.
 type replyEventsMessageEventsMessageFinished struct {
 	Typename *string `json:"__typename"`
 	// The final message.

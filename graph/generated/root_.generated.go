@@ -973,7 +973,8 @@ type MessageReasoningDelta implements MessageEvent {
 }
 
 """
-The reply is final. The last event of a reply.
+The message is final. The last event of a reply; in a conversation's feed also that of
+a question that was cancelled with its reply.
 """
 type MessageFinished implements MessageEvent {
   """
@@ -1162,8 +1163,8 @@ type Message implements Node {
   usage: Usage
 
   """
-  How often the model was started for this reply; 0 while it waits, above 1 after a
-  takeover.
+  Which run of the model the text is of: 0 while the reply waits, 1 for the first,
+  one more with each takeover, also one that ends the reply. It never goes down.
   """
   attempt: Int!
 

@@ -205,7 +205,8 @@ type MessageError struct {
 	Retryable bool `json:"retryable"`
 }
 
-// The reply is final. The last event of a reply.
+// The message is final. The last event of a reply; in a conversation's feed also that of
+// a question that was cancelled with its reply.
 type MessageFinished struct {
 	// The final message.
 	Message *ent.Message `json:"message"`

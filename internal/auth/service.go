@@ -150,6 +150,7 @@ func (s *Service) maintain(ctx context.Context, recheck <-chan struct{}) {
 	defer bound.Stop()
 	sweep := time.NewTicker(sweepEvery)
 	defer sweep.Stop()
+	undone := false
 	for {
 		task, name := s.checkBound, "check bound contexts"
 		select {
@@ -161,9 +162,15 @@ func (s *Service) maintain(ctx context.Context, recheck <-chan struct{}) {
 			task, name = s.Sweep, "sweep"
 		}
 		taskCtx, cancel := context.WithTimeout(ctx, sweepTime)
-		if err := task(taskCtx); err != nil && ctx.Err() == nil {
-			s.log.WarnContext(ctx, "auth task stays undone", slog.String("task", name), slog.Any("err", err))
+		err := task(taskCtx)
+		if err != nil && ctx.Err() == nil {
+			level := slog.LevelWarn
+			if undone { // Said already: it is mostly the database that is away.
+				level = slog.LevelDebug
+			}
+			s.log.Log(ctx, level, "auth task stays undone", slog.String("task", name), slog.Any("err", err))
 		}
+		undone = err != nil
 		cancel()
 	}
 }

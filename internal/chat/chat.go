@@ -2,6 +2,7 @@ package chat
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -69,4 +70,18 @@ func New(cfg Config, store Store, replies *reply.Engine, models *Catalog, bus ev
 		cfg.SendsPerMinute = DefaultSendsPerMinute
 	}
 	return &Service{cfg: cfg, store: store, replies: replies, models: models, bus: bus, log: log}
+}
+
+// settle publishes what a transaction has changed, and returns its error. It also
+// publishes when the transaction failed otherwise than by a refusal: the answer to its
+// commit may have been lost. Whoever hears a fact reads the rows, and finds nothing
+// where nothing was stored.
+func (s *Service) settle(err error, facts ...event.Fact) error {
+	var refusal *Error
+	if !errors.As(err, &refusal) {
+		for _, f := range facts {
+			s.bus.Publish(f)
+		}
+	}
+	return err
 }

@@ -3,6 +3,7 @@ package chat
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"entgo.io/ent/dialect/sql"
 
@@ -48,22 +49,29 @@ func (s *Service) CreateConversation(ctx context.Context, userID pid.ID, in NewC
 	}
 	var c *ent.Conversation
 	err := s.store.InTx(ctx, func(tx *ent.Tx) error {
-		var err error
-		c, _, err = createConversation(ctx, tx, userID, in)
+		now, err := s.store.NowTx(ctx, tx)
+		if err != nil {
+			return err
+		}
+		c, _, err = createConversation(ctx, tx, userID, in, now)
 		return err
 	})
+	if c == nil {
+		return nil, err
+	}
+	err = s.settle(err, event.Fact{Kind: event.ConversationCreated, UserID: userID, ConversationID: c.ID})
 	if err != nil {
 		return nil, err
 	}
-	c.Unwrap()
-	s.bus.Publish(event.Fact{Kind: event.ConversationCreated, UserID: userID, ConversationID: c.ID})
-	return c, nil
+	return c.Unwrap(), nil
 }
 
-// createConversation inserts a conversation and its message 0.
-func createConversation(ctx context.Context, tx *ent.Tx, userID pid.ID, in NewConversation) (*ent.Conversation, *ent.Message, error) {
+// createConversation inserts a conversation and its message 0. All times are the
+// database's: lists are sorted by them, and replicas' clocks differ.
+func createConversation(ctx context.Context, tx *ent.Tx, userID pid.ID, in NewConversation, now time.Time) (*ent.Conversation, *ent.Message, error) {
 	rootID := pid.New(pid.Message)
-	create := tx.Conversation.Create().SetUserID(userID).SetHeadID(rootID)
+	create := tx.Conversation.Create().SetUserID(userID).SetHeadID(rootID).
+		SetCreatedAt(now).SetUpdatedAt(now).SetLastMessageAt(now)
 	if in.Name != nil && *in.Name != "" {
 		create.SetName(*in.Name).SetNameSource(conversation.NameSourceUSER)
 	}
@@ -84,6 +92,7 @@ func createConversation(ctx context.Context, tx *ent.Tx, userID pid.ID, in NewCo
 		SetIndex(0).
 		SetRole(message.RoleSYSTEM).
 		SetContent(in.SystemPrompt).
+		SetCreatedAt(now).
 		Save(ctx)
 	if err != nil {
 		return nil, nil, fmt.Errorf("insert message 0: %w", err)
@@ -176,12 +185,11 @@ func (s *Service) UpdateConversation(ctx context.Context, userID, id pid.ID, in 
 		c, err = u.Save(ctx)
 		return OrNotFound(err, "conversation")
 	})
+	err = s.settle(err, event.Fact{Kind: event.ConversationUpdated, UserID: userID, ConversationID: id})
 	if err != nil {
 		return nil, err
 	}
-	c.Unwrap()
-	s.bus.Publish(event.Fact{Kind: event.ConversationUpdated, UserID: userID, ConversationID: id})
-	return c, nil
+	return c.Unwrap(), nil
 }
 
 func rename(ctx context.Context, tx *ent.Tx, u *ent.ConversationUpdateOne, old *ent.Conversation, name string) error {
@@ -210,12 +218,17 @@ func rename(ctx context.Context, tx *ent.Tx, u *ent.ConversationUpdateOne, old *
 func (s *Service) DeleteConversation(ctx context.Context, userID, id pid.ID) error {
 	err := s.store.InTx(ctx, func(tx *ent.Tx) error {
 		if s.cfg.TokensPerDay > 0 {
-			if err := s.keepSpent(ctx, tx, userID, id); err != nil {
+			if err := s.store.Lock(ctx, tx, string(userID)); err != nil {
 				return err
 			}
 		}
 		if err := s.store.Lock(ctx, tx, string(id)); err != nil {
 			return err
+		}
+		if s.cfg.TokensPerDay > 0 {
+			if err := s.keepSpent(ctx, tx, userID, id); err != nil {
+				return err
+			}
 		}
 		n, err := tx.Conversation.Delete().Where(conversation.ID(id), conversation.UserID(userID)).Exec(ctx)
 		if err != nil {
@@ -227,12 +240,8 @@ func (s *Service) DeleteConversation(ctx context.Context, userID, id pid.ID) err
 		failpoint.Hit("chat.delete-uncommitted")
 		return nil
 	})
-	if err != nil {
-		return err
-	}
 	failpoint.Hit("chat.after-delete")
-	s.bus.Publish(event.Fact{Kind: event.ConversationDeleted, UserID: userID, ConversationID: id})
-	return nil
+	return s.settle(err, event.Fact{Kind: event.ConversationDeleted, UserID: userID, ConversationID: id})
 }
 
 // Conversations returns those of the user's conversations that exist, in no

@@ -1,8 +1,11 @@
 package chat_test
 
 import (
+	"context"
+	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -11,6 +14,8 @@ import (
 	"parley/internal/chat"
 	"parley/internal/pid"
 	"parley/internal/reply"
+	"parley/internal/store"
+	"parley/internal/store/storetest"
 	"parley/internal/viewer"
 )
 
@@ -301,4 +306,44 @@ func TestForeignHistoryIsNotSent(t *testing.T) {
 			t.Errorf("got %v, %v, want the user's own four messages", pages, err)
 		}
 	})
+}
+
+// skewed is a database whose clock is an hour behind this machine's.
+type skewed struct{ *store.Store }
+
+func (s skewed) NowTx(ctx context.Context, tx *ent.Tx) (time.Time, error) {
+	now, err := s.Store.NowTx(ctx, tx)
+	return now.Add(-time.Hour), err
+}
+
+// All times by which lists are sorted and compared are the database's, whatever this
+// machine's clock says.
+func TestTimesAreTheDatabases(t *testing.T) {
+	t.Parallel()
+	s := storetest.SQLite(t)
+	b := setup(t, s, chat.Config{})
+	u := b.user(t)
+	service := chat.New(chat.Config{}, skewed{s}, b.engine, b.catalog, b.bus, slog.New(slog.DiscardHandler))
+	c, err := service.CreateConversation(u.ctx, u.id, chat.NewConversation{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(what string, times ...time.Time) {
+		t.Helper()
+		for _, at := range times {
+			if age := time.Since(at); age < 30*time.Minute {
+				t.Errorf("%s: got %v, %v ago, want the database's time", what, at, age)
+			}
+		}
+	}
+	check("create", c.CreatedAt, c.UpdatedAt, c.LastMessageAt)
+	if c, err = service.UpdateConversation(u.ctx, u.id, c.ID, chat.ConversationPatch{Name: ptr("x")}); err != nil {
+		t.Fatal(err)
+	}
+	check("update", c.UpdatedAt)
+	r, err := service.SendMessage(u.ctx, u.id, chat.SendInput{Content: "hello"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check("send", r.Conversation.CreatedAt, r.Conversation.UpdatedAt, r.Conversation.LastMessageAt, r.UserMessage.CreatedAt, r.Reply.CreatedAt, *r.Reply.StartedAt)
 }

@@ -103,7 +103,7 @@ func (f *ViewerFeed) open(ctx context.Context) (FeedEvent, error) {
 func (f *ViewerFeed) check(ctx context.Context) error {
 	now, err := f.service.listState(ctx, f.userID)
 	if err != nil {
-		f.opened = false
+		f.doubt.postpone()
 		return err
 	}
 	agrees := f.known.knows(now)
@@ -115,7 +115,8 @@ func (f *ViewerFeed) check(ctx context.Context) error {
 }
 
 // conversationEvent reads what a fact about a conversation has changed. It returns
-// false when the conversation is gone again: a fact about that follows.
+// false when that is nothing: when the conversation is gone again, which a fact of its
+// own tells, or is said to be gone and is not.
 func (s *Service) conversationEvent(ctx context.Context, userID pid.ID, fact event.Fact) (FeedEvent, bool, error) {
 	e := FeedEvent{ConversationID: fact.ConversationID}
 	switch fact.Kind {
@@ -125,16 +126,17 @@ func (s *Service) conversationEvent(ctx context.Context, userID pid.ID, fact eve
 		e.Kind = FeedConversationUpdated
 	case event.ConversationDeleted:
 		e.Kind = FeedConversationDeleted
-		return e, true, nil
 	default:
 		return e, false, nil
 	}
 	found, err := s.Conversations(ctx, userID, []pid.ID{fact.ConversationID})
-	if err != nil || len(found) == 0 {
+	if err != nil {
 		return e, false, err
 	}
-	e.Conversation = found[0]
-	return e, true, nil
+	if len(found) > 0 {
+		e.Conversation = found[0]
+	}
+	return e, (e.Conversation == nil) == (e.Kind == FeedConversationDeleted), nil
 }
 
 // ConversationFeed tells a user everything that happens in one conversation, the
@@ -149,24 +151,35 @@ type ConversationFeed struct {
 	// been told too.
 	deleted, ended bool
 
-	// replying watches the reply with the id watched; nil when none runs.
+	// replying watches the reply watched; nil when none runs.
 	replying *reply.Viewer
-	watched  pid.ID
-	// upcoming are replies to watch once this one has been told to its end: the
-	// next send may be admitted a moment before the viewers of the last reply know
-	// that it is final.
-	upcoming []pid.ID
+	watched  place
+	// upcoming are replies to watch once this one has been told to its end, by index:
+	// those that wait, and the next one, which may be admitted a moment before the
+	// viewers of the last one know that it is final.
+	upcoming []place
+	// stash is an event that comes after the one just told; nil: none.
+	stash *FeedEvent
 	// told is set after an update of the reply. Facts have their turn then, since a
 	// reader slower than the model would find new text for ever.
 	told bool
 
-	// updatedAt is the version of the conversation that the client was told of, head the
-	// last message, and unended the replies whose end it was not told. A difference from
-	// the database means that facts were lost.
+	// updatedAt is the version of the conversation that the client was told of, and
+	// unended the replies whose end it was not told. lastIndex is the index of the last
+	// message it was told of, head that message, and skipped those before it that it was
+	// not told of. A difference from the database means that facts were lost.
 	updatedAt time.Time
-	head      pid.ID
 	unended   map[pid.ID]bool
+	head      pid.ID
+	lastIndex int
+	skipped   map[int]bool
 	doubt     suspicion
+}
+
+// place is a reply and where it stands on the line.
+type place struct {
+	id    pid.ID
+	index int
 }
 
 // ConversationFeed opens the feed of a conversation. The caller closes it. Error:
@@ -225,6 +238,11 @@ func (f *ConversationFeed) Next(ctx context.Context) (FeedEvent, error) {
 // poll takes what is there without waiting: a fact when an update of the reply was
 // told last, else what is new in the reply, else the end.
 func (f *ConversationFeed) poll(ctx context.Context) (FeedEvent, bool, error) {
+	if f.stash != nil {
+		e := *f.stash
+		f.stash = nil
+		return e, true, nil
+	}
 	if f.told {
 		f.told = false
 		select {
@@ -266,14 +284,19 @@ func (f *ConversationFeed) open(ctx context.Context) (FeedEvent, error) {
 		return FeedEvent{Kind: FeedConversationDeleted, ConversationID: f.id}, nil
 	}
 	e := FeedEvent{Kind: FeedOpened, ConversationID: f.id, Conversation: now.conversation}
-	f.updatedAt, f.head = now.conversation.UpdatedAt, now.conversation.HeadID
-	f.unended, f.upcoming, f.doubt = make(map[pid.ID]bool), nil, suspicion{}
+	f.updatedAt, f.head, f.lastIndex = now.conversation.UpdatedAt, now.conversation.HeadID, now.headIndex
+	f.unended, f.skipped, f.stash = make(map[pid.ID]bool), make(map[int]bool), nil
+	f.upcoming, f.doubt = nil, suspicion{}
+	if len(now.unfinished) > 0 && f.watched.index > now.unfinished[0].Index {
+		f.unwatch() // It waits, and another one runs.
+		f.watched = place{}
+	}
 	for _, m := range now.unfinished {
 		f.unended[m.ID] = true
 		if m.Status == message.StatusSTREAMING {
 			e.Message = m
 		}
-		if err := f.follow(ctx, m.ID); err != nil {
+		if err := f.follow(ctx, place{m.ID, m.Index}); err != nil {
 			return FeedEvent{}, err
 		}
 	}
@@ -286,7 +309,7 @@ func (f *ConversationFeed) open(ctx context.Context) (FeedEvent, error) {
 func (f *ConversationFeed) check(ctx context.Context) error {
 	now, err := f.service.conversationState(ctx, f.userID, f.id)
 	if err != nil {
-		f.opened = false
+		f.doubt.postpone()
 		return err
 	}
 	f.opened = !f.doubt.confirm(f.deleted || f.knows(now))
@@ -296,7 +319,7 @@ func (f *ConversationFeed) check(ctx context.Context) error {
 // knows reports whether the client has been told of this state, or will be by the
 // replies that are watched.
 func (f *ConversationFeed) knows(now conversationState) bool {
-	if now.conversation == nil || !f.updatedAt.Equal(now.conversation.UpdatedAt) || f.head != now.conversation.HeadID {
+	if now.conversation == nil || !f.updatedAt.Equal(now.conversation.UpdatedAt) || f.head != now.conversation.HeadID || len(f.skipped) > 0 {
 		return false
 	}
 	running := make(map[pid.ID]bool)
@@ -307,7 +330,7 @@ func (f *ConversationFeed) knows(now conversationState) bool {
 		}
 	}
 	for id := range f.unended {
-		watched := f.replying != nil && f.watched == id
+		watched := f.replying != nil && f.watched.id == id
 		if !running[id] && !watched {
 			return false
 		}
@@ -321,20 +344,23 @@ func (f *ConversationFeed) pollReply(ctx context.Context) (FeedEvent, bool, erro
 		if len(f.upcoming) == 0 {
 			return FeedEvent{}, false, nil
 		}
-		if err := f.watch(ctx, f.upcoming[0]); err != nil {
+		if err := f.watchNext(ctx); err != nil {
 			return FeedEvent{}, false, err
 		}
-		f.upcoming = f.upcoming[1:]
 	}
 	u, ok, err := f.replying.Poll(ctx)
 	if err != nil || !ok {
 		return FeedEvent{}, false, err
 	}
+	e := FeedEvent{Kind: FeedReply, ConversationID: f.id, Update: u}
 	if u.Kind == reply.Finished {
 		f.unwatch()
 		delete(f.unended, u.Message.ID)
+		if u.Message.Attempt == 0 { // Cancelled before its turn.
+			e, err = f.withQuestion(ctx, e)
+		}
 	}
-	return FeedEvent{Kind: FeedReply, ConversationID: f.id, Update: u}, true, nil
+	return e, err == nil, err
 }
 
 // hear turns a fact into an event, if it makes one. When the database does not
@@ -349,74 +375,127 @@ func (f *ConversationFeed) hear(ctx context.Context, fact event.Fact) (FeedEvent
 
 func (f *ConversationFeed) understand(ctx context.Context, fact event.Fact) (FeedEvent, bool, error) {
 	switch fact.Kind {
-	case event.ConversationDeleted:
-		f.deleted = true // The reply's end is told first.
-		return FeedEvent{}, false, nil
 	case event.ReplyStarted:
-		return FeedEvent{}, false, f.follow(ctx, fact.MessageID)
+		return f.added(ctx, fact.MessageID) // When the fact of its making was not heard yet.
 	case event.ReplyFinished:
 		return f.cancelled(ctx, fact.MessageID)
 	case event.MessageAdded:
-		found, err := f.service.Messages(ctx, f.userID, []pid.ID{fact.MessageID})
-		if err != nil || len(found) == 0 {
-			return FeedEvent{}, false, err
-		}
-		m := found[0]
-		f.head = m.ID
-		if m.Role == message.RoleASSISTANT {
-			f.unended[m.ID] = true
-			if err := f.follow(ctx, m.ID); err != nil {
-				return FeedEvent{}, false, err
-			}
-		}
-		return FeedEvent{Kind: FeedMessageAdded, ConversationID: f.id, Message: m}, true, nil
+		return f.added(ctx, fact.MessageID)
 	}
 	e, ok, err := f.service.conversationEvent(ctx, f.userID, fact)
-	if ok && err == nil && e.Conversation != nil {
+	switch {
+	case !ok || err != nil:
+	case e.Kind == FeedConversationDeleted:
+		f.deleted = true // The reply's end is told first.
+		return FeedEvent{}, false, nil
+	default:
 		f.updatedAt = e.Conversation.UpdatedAt
 	}
 	return e, ok, err
 }
 
-// cancelled tells the end of a reply that never had its turn. The ends of all others
-// are told where they are watched, behind their text.
+// added tells of a new message, once. Messages are told in the order of their facts;
+// a gap between their indexes is given a moment to close.
+func (f *ConversationFeed) added(ctx context.Context, id pid.ID) (FeedEvent, bool, error) {
+	found, err := f.service.Messages(ctx, f.userID, []pid.ID{id})
+	if err != nil || len(found) == 0 || found[0].ConversationID != f.id {
+		return FeedEvent{}, false, err
+	}
+	m := found[0]
+	switch {
+	case f.skipped[m.Index]:
+		delete(f.skipped, m.Index)
+	case m.Index <= f.lastIndex:
+		return FeedEvent{}, false, nil // Told already.
+	default:
+		for i := f.lastIndex + 1; i < m.Index; i++ {
+			f.skipped[i] = true
+		}
+		f.head, f.lastIndex = m.ID, m.Index
+	}
+	if len(f.skipped) > 0 && f.doubt.again == nil {
+		f.doubt.again = time.After(settle)
+	}
+	if m.Role == message.RoleASSISTANT {
+		f.unended[m.ID] = true
+		if err := f.follow(ctx, place{m.ID, m.Index}); err != nil {
+			return FeedEvent{}, false, err
+		}
+	}
+	return FeedEvent{Kind: FeedMessageAdded, ConversationID: f.id, Message: m}, true, nil
+}
+
+// cancelled tells the end of a reply that never had its turn, and of its question. The
+// ends of all others are told where they are watched, behind their text.
 func (f *ConversationFeed) cancelled(ctx context.Context, id pid.ID) (FeedEvent, bool, error) {
-	place := slices.Index(f.upcoming, id)
-	if place < 0 {
+	at := slices.IndexFunc(f.upcoming, func(p place) bool { return p.id == id })
+	if at < 0 {
 		return FeedEvent{}, false, nil
 	}
 	found, err := f.service.Messages(ctx, f.userID, []pid.ID{id})
 	if err != nil || len(found) == 0 || found[0].Attempt > 0 || !reply.IsFinal(found[0].Status) {
 		return FeedEvent{}, false, err
 	}
-	f.upcoming = slices.Delete(f.upcoming, place, place+1)
-	delete(f.unended, id)
-	update := reply.Update{Kind: reply.Finished, Message: found[0]}
-	return FeedEvent{Kind: FeedReply, ConversationID: f.id, Update: update}, true, nil
-}
-
-// follow watches a reply from its beginning, after the one being watched, unless
-// it is or has been watched already.
-func (f *ConversationFeed) follow(ctx context.Context, id pid.ID) error {
-	switch {
-	case f.watched == id, slices.Contains(f.upcoming, id):
-		return nil
-	case f.replying != nil:
-		f.upcoming = append(f.upcoming, id)
-		return nil
-	}
-	return f.watch(ctx, id)
-}
-
-func (f *ConversationFeed) watch(ctx context.Context, id pid.ID) error {
-	v, err := f.service.replies.Attach(ctx, id, nil)
-	if ent.IsNotFound(err) {
-		return nil // Deleted meanwhile; the fact follows.
-	}
+	e, err := f.withQuestion(ctx, FeedEvent{
+		Kind: FeedReply, ConversationID: f.id,
+		Update: reply.Update{Kind: reply.Finished, Message: found[0]},
+	})
 	if err != nil {
+		return FeedEvent{}, false, err
+	}
+	f.upcoming = slices.Delete(f.upcoming, at, at+1)
+	delete(f.unended, id)
+	return e, true, nil
+}
+
+// withQuestion returns the end of the question that was cancelled with a reply, and
+// keeps the reply's own for the next call.
+func (f *ConversationFeed) withQuestion(ctx context.Context, end FeedEvent) (FeedEvent, error) {
+	m := end.Update.Message
+	if m.ParentID == nil {
+		return end, nil
+	}
+	found, err := f.service.Messages(ctx, f.userID, []pid.ID{*m.ParentID})
+	if err != nil || len(found) == 0 {
+		return end, err
+	}
+	f.stash = &end
+	question := end
+	question.Update = reply.Update{Kind: reply.Finished, Message: found[0]}
+	return question, nil
+}
+
+// follow watches a reply from its beginning, when those before it on the line have
+// been told to their ends, unless it is or has been watched already.
+func (f *ConversationFeed) follow(ctx context.Context, p place) error {
+	if f.watched == p || slices.Contains(f.upcoming, p) {
+		return nil
+	}
+	if f.replying != nil && f.watched.index > p.index {
+		// The one that is watched waits for this one, which was heard of later.
+		f.upcoming = append(f.upcoming, f.watched)
+		f.unwatch()
+		f.watched = place{}
+	}
+	f.upcoming = append(f.upcoming, p)
+	slices.SortFunc(f.upcoming, func(a, b place) int { return a.index - b.index })
+	if f.replying != nil {
+		return nil
+	}
+	return f.watchNext(ctx)
+}
+
+// watchNext watches the first of the upcoming replies.
+func (f *ConversationFeed) watchNext(ctx context.Context) error {
+	next := f.upcoming[0]
+	v, err := f.service.replies.Attach(ctx, next.id, nil)
+	if err != nil && !ent.IsNotFound(err) {
 		return err
 	}
-	f.replying, f.watched = v, id
+	f.upcoming = f.upcoming[1:]
+	if err == nil { // Else it is deleted; the fact follows.
+		f.replying, f.watched = v, next
+	}
 	return nil
 }
 

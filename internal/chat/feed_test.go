@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"parley/ent"
@@ -16,6 +18,7 @@ import (
 	"parley/internal/failpoint"
 	"parley/internal/pid"
 	"parley/internal/reply"
+	"parley/internal/store"
 	"parley/internal/store/storetest"
 	"parley/internal/upstream/upstreamtest"
 )
@@ -309,6 +312,42 @@ func TestMissedFacts(t *testing.T) {
 	})
 }
 
+// Facts that come in another order are told as they come; a gap that stays makes the
+// feed begin anew, though it knows the latest message.
+func TestFactsOutOfOrder(t *testing.T) {
+	t.Parallel()
+	s := storetest.Postgres(t)
+	here, elsewhere := setup(t, s, chat.Config{}), setup(t, s, chat.Config{}) // Without a bus between them.
+	u := here.user(t)
+	id := here.ask(t, u, nil, "one").Conversation.ID
+	f := here.conversationFeed(t, u, id)
+	next(t, u, f)
+	added := func(m *ent.Message) {
+		here.bus.Publish(event.Fact{Kind: event.MessageAdded, UserID: u.id, ConversationID: id, MessageID: m.ID})
+	}
+	two := elsewhere.ask(t, u, &id, "two")
+	here.bus.Publish(event.Fact{Kind: event.ReplyStarted, UserID: u.id, ConversationID: id, MessageID: two.Reply.ID})
+	here.bus.Publish(event.Fact{Kind: event.ConversationUpdated, UserID: u.id, ConversationID: id})
+	added(two.UserMessage)
+	added(two.Reply) // A second time.
+	added(two.UserMessage)
+	list, _ := until(t, u, f, "added USER")
+	if !slices.Contains(list, "added ASSISTANT") || !slices.Contains(list, "updated") || slices.Contains(list, "opened") {
+		t.Errorf("got %q, want each told as it comes", list)
+	}
+	elsewhere.ask(t, u, &id, "lost")
+	four := elsewhere.ask(t, u, &id, "four")
+	added(four.UserMessage)
+	added(four.Reply)
+	here.bus.Publish(event.Fact{Kind: event.ConversationUpdated, UserID: u.id, ConversationID: id})
+	list, _ = until(t, u, f, "opened")
+	for _, e := range []string{"added ASSISTANT", "added USER"} { // Of the last pair, and none of the one before again.
+		if n := len(slices.DeleteFunc(slices.Clone(list), func(x string) bool { return x != e })); n != 1 {
+			t.Errorf("got %q, want one %q", list, e)
+		}
+	}
+}
+
 // A running reply goes on where it was when a feed begins anew.
 func TestMissedFactsInMidReply(t *testing.T) {
 	t.Parallel()
@@ -476,6 +515,129 @@ func TestOverlayNeverGoesBack(t *testing.T) {
 			m = *got
 			if owner, err := m.QueryUser().OnlyID(u.ctx); err != nil || owner != u.id {
 				t.Errorf("query from a live message: got %v, %v", owner, err)
+			}
+		}
+	})
+}
+
+// Facts of two sends may come in the wrong order. The running reply is watched all the
+// same, and told before the one that waits for it.
+func TestFeedWatchesTheRunningReply(t *testing.T) { // Not parallel: the failpoint is everybody's.
+	b := setup(t, storetest.SQLite(t), chat.Config{})
+	u := b.user(t)
+	id := b.ask(t, u, nil, "one").Conversation.ID
+	f := b.conversationFeed(t, u, id)
+	next(t, u, f)
+	reached, goOn := make(chan struct{}), make(chan struct{})
+	var held atomic.Bool
+	reset := failpoint.Set(func(name string) {
+		if name == "chat.after-send-commit" && !held.Swap(true) {
+			close(reached)
+			<-goOn
+		}
+	})
+	defer reset()
+	pieces := make(chan string)
+	b.upstream.Next(upstreamtest.Pieces(pieces))
+	sent := make(chan chat.SendResult)
+	go func() { sent <- b.send(t, u, chat.SendInput{ConversationID: &id, Content: "two"}) }()
+	<-reached
+	waiting := b.queue(t, u, id, "three")
+	for e := next(t, u, f); describe(e) != "snapshot"; e = next(t, u, f) { // Of the one that waits.
+	}
+	close(goOn)
+	running := <-sent
+	pieces <- "live text"
+	for {
+		e := next(t, u, f)
+		if e.Kind != chat.FeedReply {
+			continue
+		}
+		if e.Update.Message.ID != running.Reply.ID {
+			t.Fatalf("got %s of the reply that waits", describe(e))
+		}
+		if e.Update.Message.Content == "live text" {
+			break
+		}
+	}
+	close(pieces)
+	until(t, u, f, "finished COMPLETED")
+	for {
+		e := next(t, u, f)
+		if e.Kind == chat.FeedReply && e.Update.Message.ID != waiting.Reply.ID {
+			t.Fatalf("got %s of the first reply after its end", describe(e))
+		}
+		if describe(e) == "finished COMPLETED" {
+			break
+		}
+	}
+}
+
+// lostAnswer loses the answers to commits, as a network does.
+type lostAnswer struct {
+	*store.Store
+	lose atomic.Bool
+}
+
+func (s *lostAnswer) InTx(ctx context.Context, fn func(tx *ent.Tx) error) error {
+	err := s.Store.InTx(ctx, fn)
+	if err == nil && s.lose.Load() {
+		return errors.New("the answer is lost")
+	}
+	return err
+}
+
+// What was stored though nobody knows is told all the same.
+func TestFeedsAfterALostAnswer(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		b := setup(t, s, chat.Config{})
+		u := b.user(t)
+		id := b.ask(t, u, nil, "one").Conversation.ID
+		lossy := &lostAnswer{Store: s}
+		service := chat.New(chat.Config{}, lossy, b.engine, b.catalog, b.bus, slog.New(slog.DiscardHandler))
+		f, sidebar := b.conversationFeed(t, u, id), b.ViewerFeed(u.id)
+		t.Cleanup(sidebar.Close)
+		next(t, u, f)
+		next(t, u, sidebar)
+		lossy.lose.Store(true)
+		in := chat.SendInput{ConversationID: &id, Content: "two", ClientKey: ptr("key-of-two")}
+		if _, err := service.SendMessage(u.ctx, u.id, in); err == nil {
+			t.Fatal("the send was answered")
+		}
+		list, text := until(t, u, f, "finished COMPLETED")
+		if !slices.Contains(list, "added USER") || !slices.Contains(list, "added ASSISTANT") || text != "You said: two" {
+			t.Errorf("got %q with %q", list, text)
+		}
+		if err := service.DeleteConversation(u.ctx, u.id, id); err == nil {
+			t.Fatal("the deletion was answered")
+		}
+		until(t, u, f, "deleted")
+		until(t, u, sidebar, "deleted")
+		lossy.lose.Store(false)
+		if _, err := service.SendMessage(u.ctx, u.id, in); err == nil {
+			t.Error("a repeat after the deletion makes it anew")
+		} else {
+			refused(t, err, chat.NotFound)
+		}
+	})
+}
+
+// A deletion that never was is not told.
+func TestFeedsLookBeforeTheyTell(t *testing.T) {
+	t.Parallel()
+	each(t, chat.Config{}, func(t *testing.T, b *bundle) {
+		u := b.user(t)
+		id := b.ask(t, u, nil, "one").Conversation.ID
+		f, sidebar := b.conversationFeed(t, u, id), b.ViewerFeed(u.id)
+		t.Cleanup(sidebar.Close)
+		next(t, u, f)
+		next(t, u, sidebar)
+		b.bus.Publish(event.Fact{Kind: event.ConversationDeleted, UserID: u.id, ConversationID: id})
+		b.bus.Publish(event.Fact{Kind: event.ConversationUpdated, UserID: u.id, ConversationID: id})
+		for name, f := range map[string]feed{"conversation": f, "viewer": sidebar} {
+			if e := next(t, u, f); describe(e) != "updated" {
+				t.Errorf("%s: got %s", name, describe(e))
 			}
 		}
 	})

@@ -3,6 +3,7 @@ package chat
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -40,11 +41,17 @@ func (s *suspicion) confirm(agrees bool) bool {
 	return lasted
 }
 
+// postpone asks again later, as the database did not answer. That is no loss.
+func (s *suspicion) postpone() {
+	s.again = time.After(time.Second + rand.N(time.Second)) // Not all feeds at once.
+}
+
 // conversationState is what decides whether a feed of a conversation is up to date:
 // whatever happens in it changes one of these.
 type conversationState struct {
 	conversation *ent.Conversation // nil: it is gone
-	unfinished   []*ent.Message    // by index, with their live text
+	headIndex    int
+	unfinished   []*ent.Message // by index, with their live text
 }
 
 // conversationState reads the state from the database.
@@ -60,10 +67,21 @@ func (s *Service) conversationState(ctx context.Context, userID, id pid.ID) (con
 	if err != nil {
 		return conversationState{}, fmt.Errorf("read unfinished replies: %w", err)
 	}
+	head, err := s.store.Client().Message.Query().
+		Where(message.ID(found[0].HeadID), message.UserID(userID)).
+		Select(message.FieldIndex).
+		Only(ctx)
+	if err != nil && !ent.IsNotFound(err) { // It is gone with the conversation; a fact about that follows.
+		return conversationState{}, fmt.Errorf("read head: %w", err)
+	}
+	state := conversationState{conversation: found[0]}
+	if head != nil {
+		state.headIndex = head.Index
+	}
 	s.replies.Overlay(unfinished...)
 	// A reply may have ended since its row was read.
-	unfinished = slices.DeleteFunc(unfinished, func(m *ent.Message) bool { return reply.IsFinal(m.Status) })
-	return conversationState{found[0], unfinished}, nil
+	state.unfinished = slices.DeleteFunc(unfinished, func(m *ent.Message) bool { return reply.IsFinal(m.Status) })
+	return state, nil
 }
 
 // listWindow is how many of the latest changes of a list are compared.

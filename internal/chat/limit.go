@@ -121,19 +121,26 @@ func spentTokens(ctx context.Context, tx *ent.Tx, userID pid.ID, day time.Time) 
 	return u.SpentTokens, nil
 }
 
-// keepSpent remembers the tokens of a conversation that is about to be deleted.
+// keepSpent remembers the tokens of a conversation that is about to be deleted, those
+// of the reply that is being written included. The caller holds the locks of the user
+// and of the conversation.
 func (s *Service) keepSpent(ctx context.Context, tx *ent.Tx, userID, id pid.ID) error {
-	if err := s.store.Lock(ctx, tx, string(userID)); err != nil {
-		return err
-	}
 	now, err := s.store.NowTx(ctx, tx)
 	if err != nil {
 		return err
 	}
 	day := now.Truncate(24 * time.Hour)
 	used, err := usedTokens(ctx, tx, message.UserID(userID), message.ConversationID(id), message.CreatedAtGTE(day))
-	if err != nil || used == 0 {
+	if err != nil {
 		return err
+	}
+	running, err := s.runningTokens(ctx, tx, userID, id)
+	if err != nil {
+		return err
+	}
+	used += running
+	if used == 0 {
+		return nil
 	}
 	before, err := spentTokens(ctx, tx, userID, day)
 	if err != nil {
@@ -144,4 +151,27 @@ func (s *Service) keepSpent(ctx context.Context, tx *ent.Tx, userID, id pid.ID) 
 		return fmt.Errorf("keep spent tokens: %w", err)
 	}
 	return nil
+}
+
+// runningTokens estimates what the running reply of a conversation has used: the
+// model server is never asked for the count of a reply that is cut off. About four
+// bytes of text make a token.
+func (s *Service) runningTokens(ctx context.Context, tx *ent.Tx, userID, id pid.ID) (int, error) {
+	rows, err := tx.Message.Query().
+		Where(message.ConversationID(id), message.UserID(userID), message.Active(true)).
+		Order(message.ByIndex()).
+		All(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("read running reply: %w", err)
+	}
+	bytes := 0
+	for _, m := range rows {
+		running := m.Status == message.StatusSTREAMING
+		s.replies.Overlay(m)
+		bytes += len(m.Content) + len(m.Reasoning)
+		if running {
+			return (bytes + 3) / 4, nil
+		}
+	}
+	return 0, nil
 }

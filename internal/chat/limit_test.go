@@ -139,3 +139,19 @@ func TestDeletedTokensCount(t *testing.T) {
 		b.send(t, u, chat.SendInput{Content: "a new day", Wait: true})
 	})
 }
+
+// Deleting a conversation while its reply is being written does not make the reply
+// free.
+func TestTokensOfDeletedRunningReplies(t *testing.T) {
+	t.Parallel()
+	each(t, chat.Config{TokensPerDay: 30}, func(t *testing.T, b *bundle) {
+		u := b.user(t)
+		for range 2 {
+			r := b.running(t, u, nil, "a text of about twenty tokens, which the model server has charged for already")
+			if err := b.DeleteConversation(u.ctx, u.id, r.Conversation.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.limited(t, u, chat.SendInput{Content: "a third"})
+	})
+}

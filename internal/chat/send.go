@@ -123,12 +123,10 @@ func (s *Service) send(ctx context.Context, userID pid.ID, in SendInput) (SendRe
 	}
 
 	t := sendTx{Service: s, userID: userID, in: in, hash: hash, model: model}
+	defer func() { t.run.Discard() }()
 	err = s.store.InTx(ctx, func(tx *ent.Tx) error { return t.write(ctx, tx) })
 	if err != nil {
-		if t.run != nil {
-			t.run.Discard()
-		}
-		return SendResult{}, err
+		return SendResult{}, s.settle(err, t.facts...)
 	}
 	if t.known != nil {
 		return s.repeat(ctx, userID, t.known, hash)
@@ -137,9 +135,7 @@ func (s *Service) send(ctx context.Context, userID pid.ID, in SendInput) (SendRe
 	if t.run != nil {
 		t.run.Go()
 	}
-	for _, f := range t.facts {
-		s.bus.Publish(f)
-	}
+	_ = s.settle(nil, t.facts...)
 	failpoint.Hit("chat.after-send-told")
 	t.result.Conversation.Unwrap()
 	t.result.UserMessage.Unwrap()
@@ -256,7 +252,7 @@ func (t *sendTx) write(ctx context.Context, tx *ent.Tx) error {
 func (t *sendTx) place(ctx context.Context, tx *ent.Tx, now time.Time) (*ent.Conversation, *ent.Message, error) {
 	if t.in.ConversationID == nil {
 		name := placeholderName(t.in.Content)
-		c, root, err := createConversation(ctx, tx, t.userID, NewConversation{Model: t.in.Model, Parameters: t.in.Parameters})
+		c, root, err := createConversation(ctx, tx, t.userID, NewConversation{Model: t.in.Model, Parameters: t.in.Parameters}, now)
 		if err != nil {
 			return nil, nil, err
 		}
