@@ -145,13 +145,13 @@ func setup(t testing.TB, db *store.Store, o options) *bundle {
 	b.url = web.URL
 	t.Cleanup(func() {
 		b.faults.off()
-		b.graphql.Close()
+		now, cancel := context.WithCancel(context.Background())
+		cancel() // Nobody needs time to come back.
+		b.graphql.Close(now)
 		b.model.Close()
 		b.pieces.close()
 		web.CloseClientConnections()
 		web.Close()
-		now, cancel := context.WithCancel(context.Background())
-		cancel()
 		b.replies.Stop(now)
 		b.auth.Stop()
 		client.Close()

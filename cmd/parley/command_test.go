@@ -33,7 +33,7 @@ func TestHelp(t *testing.T) {
 				t.Errorf("parley %s does not explain %s", arg, v.name)
 			}
 		}
-		for _, command := range []string{"serve", "migrate", "user add", "user list", "user passwd", "user disable", "user enable", "schema", "version"} {
+		for _, command := range []string{"serve", "backup DIR", "migrate", "user add", "user list", "user passwd", "user disable", "user enable", "schema", "version"} {
 			if !strings.Contains(got, command) {
 				t.Errorf("parley %s does not name the command %s", arg, command)
 			}
@@ -85,7 +85,7 @@ func TestUsageErrors(t *testing.T) {
 	t.Parallel()
 	environ := sqliteEnviron(t)
 	for _, args := range [][]string{
-		{"frobnicate"}, {"serve", "now"}, {"migrate", "now"}, {"--port", "80"},
+		{"frobnicate"}, {"serve", "now"}, {"migrate", "now"}, {"--port", "80"}, {"backup"}, {"backup", "a", "b"},
 		{"user"}, {"user", "add"}, {"user", "frobnicate", "ada@example.com"}, {"user", "list", "ada@example.com"},
 		{"user", "add", "ada@example.com", "eve@example.com"},
 		// A password must not be where ps shows it.
@@ -126,8 +126,9 @@ func TestRefusedStarts(t *testing.T) {
 		{"a data folder in use", other, []string{"PARLEY_DATA_DIR", "in use by another parley"}},
 		{"an unknown variable", append(sqliteEnviron(t), "PARLEY_ADRR=x"), []string{"PARLEY_ADRR", "did you mean PARLEY_ADDR?"}},
 		{"two wrong variables", append(sqliteEnviron(t), "PARLEY_LEASE=1h", "PARLEY_LOG=xml"), []string{"PARLEY_LEASE", "PARLEY_LOG"}},
-		{"NATS", append(sqliteEnviron(t), "PARLEY_NATS_URL=nats://u:"+testPassword+"@h"), []string{"PARLEY_NATS_URL"}},
-		{"a Postgres that is not there", append(sqliteEnviron(t), "PARLEY_DATABASE_URL=postgres://u:hunter2hunter2@127.0.0.1:1/d"), []string{"PARLEY_DATABASE_URL", "connection refused"}},
+		{"a database that does not exist", append(sqliteEnviron(t), "PARLEY_DATABASE_URL="+missingDatabase(t)), []string{"PARLEY_DATABASE_URL", "does not exist"}},
+		{"documents that are not there, and a database that is away", append(sqliteEnviron(t), "PARLEY_DOCUMENTS=/nowhere.json", "PARLEY_DATABASE_URL=postgres://u:hunter2hunter2@127.0.0.1:1/d"), []string{"PARLEY_DOCUMENTS"}},
+		{"NATS without Postgres", append(sqliteEnviron(t), "PARLEY_NATS_URL=nats://u:hunter2@h"), []string{"PARLEY_DATABASE_URL", "PARLEY_NATS_URL"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

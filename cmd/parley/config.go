@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"parley/internal/bus"
 	"parley/internal/upstream/eliza"
 )
 
@@ -36,6 +37,7 @@ type config struct {
 	Lease          time.Duration
 	OnCrash        crashPolicy
 	WaitLimit      time.Duration
+	Drain          time.Duration
 	ReplyLimit     time.Duration
 	MaxRunning     int
 	SendsPerMinute int   // 0: no limit.
@@ -50,6 +52,9 @@ type config struct {
 
 	LogFormat logFormat
 	LogLevel  slog.Level
+
+	// LossyBus is set in binaries built for tests only.
+	LossyBus bus.Lossy
 
 	// Notes are remarks for the start-up log: things that are allowed and odd.
 	Notes []string
@@ -94,6 +99,10 @@ type oidcIssuer struct {
 	Audience string
 	JWKSURL  string
 }
+
+// balancedDrain is PARLEY_DRAIN where a load balancer stands before several replicas:
+// time for it to look twice.
+const balancedDrain = 5 * time.Second
 
 // openAIBaseURL is where a key alone is sent.
 const openAIBaseURL = "https://api.openai.com/v1"
@@ -184,6 +193,7 @@ func loadConfig(environ []string) (config, error) {
 			errs = append(errs, &configError{Name: v.name, Problem: err.Error(), Accepted: plain(v.accepted)})
 		}
 	}
+	c.LossyBus = lossyBus(environ)
 	c.derive(values)
 	for _, e := range c.check() {
 		// A complaint about a value that could not be read would only repeat it.
@@ -211,6 +221,9 @@ func (c *config) derive(values map[string]string) {
 	}
 	if c.OpenAIBaseURL == "" && !c.OpenAIKey.IsZero() {
 		c.OpenAIBaseURL = openAIBaseURL
+	}
+	if values["PARLEY_DRAIN"] == "" && !c.NATSURL.IsZero() {
+		c.Drain = balancedDrain
 	}
 	if c.Model == "" && len(c.Models) > 0 {
 		c.Model = c.Models[0]

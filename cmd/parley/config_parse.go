@@ -15,9 +15,6 @@ import (
 	"parley/internal/auth"
 )
 
-// errNATSLater refuses what this version cannot do yet.
-var errNATSLater = errors.New("several replicas with NATS come in a later version; unset it to run one replica")
-
 func parseAddr(field *string, v string) error {
 	_, port, err := net.SplitHostPort(v)
 	if err != nil {
@@ -173,6 +170,29 @@ func parseSecretURL(field *Secret, v string, schemes ...string) error {
 		return fmt.Errorf("does not start with %s://", schemes[0])
 	}
 	*field = newSecret(v)
+	return nil
+}
+
+// parseNATSURLs never quotes the value either.
+func parseNATSURLs(field *Secret, v string) error {
+	parts, err := split(v)
+	if err != nil {
+		return err
+	}
+	for _, p := range parts {
+		u, err := url.Parse(p)
+		switch {
+		case err != nil:
+			return errors.New("not a URL; special characters in a password are percent-encoded")
+		case u.Scheme != "nats" && u.Scheme != "tls":
+			return errors.New("does not start with nats:// or tls://")
+		case u.Hostname() == "":
+			return errors.New("names no host")
+		case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
+			return errors.New("has more than a scheme, a user, a host and a port")
+		}
+	}
+	*field = newSecret(strings.Join(parts, ","))
 	return nil
 }
 

@@ -63,14 +63,11 @@ var variables = []variable{
 	},
 	{
 		name: "PARLEY_NATS_URL", secret: true,
-		accepted: "nothing in this version",
-		meaning:  "Reserved: the NATS server through which several replicas will work together. Refused in this version.",
-		example:  "nats://nats.example.com:4222",
-		parse: func(c *config, v string) error {
-			c.NATSURL = newSecret(v)
-			return errNATSLater
-		},
-		show: func(c config) any { return c.NATSURL },
+		accepted: "nats:// or tls:// URLs, separated by commas",
+		meaning:  "The NATS servers through which several replicas work together. Installations that share them need a PARLEY_ISSUER each.",
+		example:  "nats://parley:secret@nats-1.example.com:4222,nats://parley:secret@nats-2.example.com:4222",
+		parse:    func(c *config, v string) error { return parseNATSURLs(&c.NATSURL, v) },
+		show:     func(c config) any { return c.NATSURL },
 	},
 	{
 		name: "PARLEY_AUTH_KEYS", fallback: "generated beside the database", secret: true,
@@ -211,6 +208,14 @@ var variables = []variable{
 		example:  "25s",
 		parse:    func(c *config, v string) error { return parseDuration(&c.WaitLimit, v, time.Second, 10*time.Minute) },
 		show:     func(c config) any { return c.WaitLimit },
+	},
+	{
+		name: "PARLEY_DRAIN", fallback: "`5s` with PARLEY_NATS_URL, else `0s`",
+		accepted: "a duration from 0s to 1m",
+		meaning:  "How long a server that is told to end says so by /readyz and serves on, so that load balancers turn away first.",
+		example:  "10s",
+		parse:    func(c *config, v string) error { return parseDuration(&c.Drain, v, 0, time.Minute) },
+		show:     func(c config) any { return c.Drain },
 	},
 	{
 		name: "PARLEY_REPLY_LIMIT", value: "10m",

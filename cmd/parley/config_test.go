@@ -76,7 +76,7 @@ func TestConfigEverySetting(t *testing.T) {
 		"PARLEY_MODE=development", "PARLEY_AUTH_KEYS="+testKeys, "PARLEY_ISSUER=me", "PARLEY_ACCESS_TTL=2s", "PARLEY_DOCUMENTS=/d.json", "PARLEY_DOCUMENTS_ONLY=on",
 		"PARLEY_ALLOWED_ORIGINS=HTTPS://App.example.com:443, http://localhost:3000,https://app.example.com",
 		"PARLEY_TRUSTED_PROXIES=10.1.2.3/8", "PARLEY_SIGNUP=open", "PARLEY_LEASE=1m", "PARLEY_ON_CRASH=interrupt",
-		"PARLEY_WAIT_LIMIT=5s", "PARLEY_REPLY_LIMIT=1m", "PARLEY_MAX_RUNNING=1", "PARLEY_SENDS_PER_MINUTE=0",
+		"PARLEY_WAIT_LIMIT=5s", "PARLEY_DRAIN=0s", "PARLEY_REPLY_LIMIT=1m", "PARLEY_MAX_RUNNING=1", "PARLEY_SENDS_PER_MINUTE=0",
 		"PARLEY_TOKENS_PER_DAY=5000000000", "PARLEY_MODELS=a, b", "PARLEY_MODEL=b", "PARLEY_ELIZA=off",
 		"PARLEY_LOG=json", "PARLEY_LOG_LEVEL=debug", "OPENAI_API_KEY=sk-1\n", "OPENAI_BASE_URL=http://h/v1/",
 		"PARLEY_OIDC_ISSUER=i1,i2", "PARLEY_OIDC_AUDIENCE=a1,a2", "PARLEY_OIDC_JWKS_URL=https://h/1,http://[::1]:9/2",
@@ -156,7 +156,13 @@ func TestConfigRefusals(t *testing.T) {
 		{"PARLEY_MODE=prod", "PARLEY_MODE", `"prod" is not one of them; accepted: development or production`},
 		{"PARLEY_DATABASE_URL=mysql://u:hunter2@h/d", "PARLEY_DATABASE_URL", "does not start with postgres://"},
 		{"PARLEY_DATABASE_URL=postgres://u:hunter2%@h/d", "PARLEY_DATABASE_URL", "not a URL"},
-		{"PARLEY_NATS_URL=nats://hunter2@h", "PARLEY_NATS_URL", "later version"},
+		{"PARLEY_NATS_URL=http://hunter2@h", "PARLEY_NATS_URL", "does not start with nats:// or tls://"},
+		{"PARLEY_NATS_URL=nats://u:hunter2@h,ws://u:hunter2@h", "PARLEY_NATS_URL", "does not start with"},
+		{"PARLEY_NATS_URL=nats://u:hunter2%@h", "PARLEY_NATS_URL", "not a URL"},
+		{"PARLEY_NATS_URL=nats://u:hunter2@", "PARLEY_NATS_URL", "names no host"},
+		{"PARLEY_NATS_URL=nats://u:hunter2@h,", "PARLEY_NATS_URL", "nothing"},
+		{"PARLEY_NATS_URL=nats://u:hunter2@h/subject", "PARLEY_NATS_URL", "more than"},
+		{"PARLEY_NATS_URL=nats://u:hunter2@h PARLEY_DATABASE_URL=postgres://h/d", "PARLEY_AUTH_KEYS", "required with PARLEY_NATS_URL"},
 		{"PARLEY_MODEL=gpt-5", "PARLEY_MODEL", "no model server"},
 		{"PARLEY_AUTH_KEYS=hunter2", "PARLEY_AUTH_KEYS", "kid:secret"},
 		{"PARLEY_AUTH_KEYS=a:hunter2", "PARLEY_AUTH_KEYS", "at least 32 random bytes"},
@@ -223,18 +229,43 @@ func TestConfigReportsAllErrorsAtOnce(t *testing.T) {
 	}
 }
 
-// Once NATS is accepted, a replica with keys or a database of its own would be a
-// second, separate Parley.
+// A replica with keys or a database of its own would be a second, separate Parley.
 func TestConfigNATSNeedsSharedKeysAndDatabase(t *testing.T) {
 	t.Parallel()
+	got := loadErrors(t, "PARLEY_NATS_URL=nats://a, tls://u:p@b:4222")
+	for _, name := range []string{"PARLEY_AUTH_KEYS", "PARLEY_DATABASE_URL"} {
+		if !strings.Contains(got[name], "required with PARLEY_NATS_URL") {
+			t.Errorf("the error for %s is %q, want that it is required", name, got[name])
+		}
+	}
+	if len(got) != 2 {
+		t.Errorf("got %d errors, want 2: %v", len(got), got)
+	}
+	c := mustLoad(t, "PARLEY_NATS_URL=nats://a, tls://u:p@b:4222", "PARLEY_DATABASE_URL=postgres://h/d",
+		"PARLEY_AUTH_KEYS="+testKeys)
+	if want := "nats://a,tls://u:p@b:4222"; c.NATSURL.Reveal() != want {
+		t.Errorf("got the servers %q, want %q", c.NATSURL.Reveal(), want)
+	}
+}
+
+// Where several replicas stand behind a load balancer, that gets time to turn away.
+func TestConfigDrain(t *testing.T) {
+	t.Parallel()
+	if c := mustLoad(t); c.Drain != 0 {
+		t.Errorf("one replica drains for %v, want not at all", c.Drain)
+	}
 	c := mustLoad(t)
 	c.NATSURL = newSecret("nats://h")
-	var names []string
-	for _, e := range c.check() {
-		names = append(names, e.Name)
+	if c.derive(nil); c.Drain != balancedDrain {
+		t.Errorf("one of several replicas drains for %v, want %v", c.Drain, balancedDrain)
 	}
-	if want := []string{"PARLEY_AUTH_KEYS", "PARLEY_DATABASE_URL"}; !slices.Equal(names, want) {
-		t.Errorf("errors for %q, want %q", names, want)
+	c = mustLoad(t)
+	c.NATSURL = newSecret("nats://h")
+	if c.derive(map[string]string{"PARLEY_DRAIN": "0s"}); c.Drain != 0 {
+		t.Errorf("with PARLEY_DRAIN=0s it drains for %v", c.Drain)
+	}
+	if c := mustLoad(t, "PARLEY_DRAIN=1m"); c.Drain != time.Minute {
+		t.Errorf("with PARLEY_DRAIN=1m it drains for %v", c.Drain)
 	}
 }
 
@@ -286,8 +317,8 @@ func TestConfigTableIsComplete(t *testing.T) {
 		if v.value != "" && v.fallback != "" {
 			t.Errorf("%s: both a default and words for one", v.name)
 		}
-		if v.name == "PARLEY_NATS_URL" || v.name == "PARLEY_AUTH_KEYS" {
-			continue // Reserved; and a key that works must not stand in the documentation.
+		if v.name == "PARLEY_AUTH_KEYS" {
+			continue // A key that works must not stand in the documentation.
 		}
 		var c config
 		if err := v.parse(&c, v.example); err != nil {

@@ -3,8 +3,11 @@
 package main
 
 import (
+	"fmt"
+	"strconv"
 	"strings"
 
+	"parley/internal/bus"
 	"parley/internal/failpoint"
 )
 
@@ -16,4 +19,37 @@ func armFailpoints(environ []string) {
 			failpoint.FromFiles(dir)
 		}
 	}
+}
+
+// lossyBus lets a test make the bus worse than NATS is, by a list like
+// drop=30,duplicate=10,reorder=10,seed=1, the first three in percent. It panics at
+// anything else, so that no test runs on a better bus than it believes.
+func lossyBus(environ []string) bus.Lossy {
+	var lossy bus.Lossy
+	for _, entry := range environ {
+		list, ok := strings.CutPrefix(entry, testPrefix+"LOSSY_BUS=")
+		if !ok {
+			continue
+		}
+		for setting := range strings.SplitSeq(list, ",") {
+			name, value, _ := strings.Cut(setting, "=")
+			n, err := strconv.Atoi(value)
+			if err != nil || n < 0 {
+				panic(fmt.Sprintf("%sLOSSY_BUS: %q", testPrefix, setting))
+			}
+			switch name {
+			case "drop":
+				lossy.Drop = n
+			case "duplicate":
+				lossy.Duplicate = n
+			case "reorder":
+				lossy.Reorder = n
+			case "seed":
+				lossy.Seed = uint64(n)
+			default:
+				panic(fmt.Sprintf("%sLOSSY_BUS: %q", testPrefix, setting))
+			}
+		}
+	}
+	return lossy
 }

@@ -38,6 +38,7 @@ Usage: parley [COMMAND]
 
 Commands:
   serve                  run the server (the default)
+  backup DIR             copy SQLite's database and the keys into a new data folder, beside a running server
   migrate                bring the database's schema up to date and exit
   user add EMAIL         make an account; --name NAME, --password-stdin
   user list              list the accounts
@@ -75,7 +76,10 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 		_, err := io.WriteString(stdout, graph.SDL())
 		return err
 	}
-	if command != "user" && len(args) > 0 {
+	switch {
+	case command == "backup" && len(args) != 1:
+		return usageError("backup: into which DIR?")
+	case command != "backup" && command != "user" && len(args) > 0:
 		return usageError(fmt.Sprintf("%s takes no arguments", command))
 	}
 	cfg, err := loadConfig(environ)
@@ -86,6 +90,8 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 	switch command {
 	case "serve":
 		return serve(ctx, cfg, log, stdout)
+	case "backup":
+		return backupCommand(ctx, cfg, args[0], stdout)
 	case "migrate":
 		n, err := migrate(ctx, cfg)
 		if err != nil {

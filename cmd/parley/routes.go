@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"parley/graph"
@@ -21,13 +20,13 @@ import (
 )
 
 // routes is everything the server answers.
-func (s *server) routes() http.Handler {
+func routes(cfg config, ready *readiness, graphql http.Handler) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/graphql", s.withClientAddr(s.graphql))
+	mux.Handle("/graphql", graphql)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plainText(w, http.StatusOK, "ok\n") })
-	mux.Handle("GET /readyz", &s.ready)
+	mux.Handle("GET /readyz", ready)
 	sdl := graph.SDL()
-	if s.cfg.Mode == development {
+	if cfg.Mode == development {
 		mux.HandleFunc("GET /schema.graphql", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Access-Control-Allow-Origin", "*") // As public as the source it comes from.
 			plainText(w, http.StatusOK, sdl)
@@ -60,31 +59,6 @@ func plainText(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, text) // A client that does not take the answer has gone.
-}
-
-// readiness answers whether requests should be sent here.
-type readiness struct {
-	up   atomic.Bool
-	ping func(context.Context) error
-}
-
-func (r *readiness) set(up bool) { r.up.Store(up) }
-
-// pingTimeout bounds the look at the database.
-const pingTimeout = 2 * time.Second
-
-// ServeHTTP implements http.Handler.
-func (r *readiness) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	ctx, cancel := context.WithTimeout(req.Context(), pingTimeout)
-	defer cancel()
-	switch {
-	case !r.up.Load():
-		plainText(w, http.StatusServiceUnavailable, "starting or shutting down\n")
-	case r.ping(ctx) != nil:
-		plainText(w, http.StatusServiceUnavailable, "the database does not answer\n")
-	default:
-		plainText(w, http.StatusOK, "ready\n")
-	}
 }
 
 // authenticate turns a token into a context for its user. No token is nobody.

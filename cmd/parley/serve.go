@@ -26,12 +26,6 @@ import (
 	"parley/internal/upstream/eliza"
 )
 
-// The times of a shutdown, which ends within 30 seconds altogether.
-const (
-	finishReplies  = 15 * time.Second
-	finishRequests = 5 * time.Second
-)
-
 // elizaPace is the pause between two words of the built-in model, about twice the
 // speed of the teletype it was written for: slow enough to be seen growing.
 const elizaPace = 200 * time.Millisecond
@@ -41,18 +35,20 @@ type server struct {
 	cfg     config
 	log     *slog.Logger
 	store   *store.Store
-	bus     *bus.Local
+	bus     event.Bus
+	wire    event.Wire // Nil without NATS.
+	local   *bus.Local // The bus, without NATS.
 	auth    *auth.Service
 	replies *reply.Engine
 	chat    *chat.Service
 	graphql *transport.Server
-	ready   readiness
 }
 
-// serve runs until ctx ends, then shuts down in order.
+// serve runs until ctx ends, then shuts down in order. It answers from the beginning:
+// that it is not ready, until it is.
 func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) (err error) {
 	// What the server starts must outlive the signal that ends it: the shutdown
-	// below decides the order.
+	// decides the order.
 	base := context.WithoutCancel(ctx)
 	listener, err := net.Listen("tcp", cfg.Addr)
 	if err != nil {
@@ -61,54 +57,51 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) 
 		}
 		return fmt.Errorf("listen on PARLEY_ADDR: %w", err)
 	}
-	defer func() { _ = listener.Close() }() // Closed by the HTTP server already when all goes well.
-
-	s, closeStore, err := open(base, cfg, log)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, closeStore()) }()
-	closeRooms, err := s.start(base)
-	if err != nil {
-		return err
-	}
-	defer closeRooms()
-
+	ready := newReadiness()
+	graphql := newEntrance(cfg, log)
 	web := &http.Server{
-		Handler:           s.routes(),
+		Handler:           routes(cfg, ready, graphql),
 		ReadHeaderTimeout: 5 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		BaseContext:       func(net.Listener) context.Context { return base },
 	}
+	defer func() { _ = web.Close() }() // After an orderly shutdown there is nothing left to close.
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	ended := make(chan error, 1)
-	go func() { ended <- web.Serve(listener) }()
-	log.LogAttrs(base, slog.LevelInfo, "started", cfg.Summary()...)
-	for _, note := range cfg.Notes {
-		log.WarnContext(base, note)
-	}
-	s.greet(stdout, listener.Addr())
-	s.ready.set(true)
+	go func() {
+		ended <- web.Serve(listener)
+		cancel()
+	}()
 
+	greeting := sync.OnceFunc(func() { greet(cfg, stdout, listener.Addr()) })
+	s, closeAll, err := boot(ctx, cfg, log, func() {
+		ready.set(noDatabase)
+		greeting()
+	})
+	if err != nil {
+		return err
+	}
+	if s != nil { // Else ctx has ended before there was a database.
+		defer func() { err = errors.Join(err, closeAll()) }()
+		log.LogAttrs(base, slog.LevelInfo, "started", append(cfg.Summary(), slog.String("replica_id", string(s.replies.ID())))...)
+		for _, note := range cfg.Notes {
+			log.WarnContext(base, note)
+		}
+		greeting()
+		graphql.open(s.withClientAddr(s.graphql))
+		ready.open(s.store.Ping)
+	}
+	<-ctx.Done()
 	select {
-	case <-ctx.Done():
 	case err := <-ended:
 		return fmt.Errorf("serve: %w", err)
+	default:
 	}
-	log.InfoContext(base, "shutting down", "running_replies", s.replies.Running(), "at_most", finishReplies+finishRequests)
-	s.ready.set(false)
-	s.graphql.Close()
-	// The server still answers meanwhile: load balancers see that it is not ready,
-	// and requests that wait for a reply get it.
-	replies, cancelReplies := context.WithTimeout(base, finishReplies)
-	defer cancelReplies()
-	s.replies.Stop(replies)
-	requests, cancel := context.WithTimeout(base, finishRequests)
-	defer cancel()
-	if err := web.Shutdown(requests); err != nil {
-		log.WarnContext(base, "requests cut off", "err", err)
-		_ = web.Close() // Only connections that did not end in time are left.
+	if s != nil {
+		s.shutdown(base, ready, web)
 	}
 	return nil
 }
@@ -128,6 +121,19 @@ func open(ctx context.Context, cfg config, log *slog.Logger) (_ *server, closeSt
 			err = errors.Join(err, closeAll())
 		}
 	}()
+	// Before the database, so that what is wrong here is found without one.
+	documents, err := readDocuments(cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	keys, err := readKeys(cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	models, router, err := newUpstream(cfg, log)
+	if err != nil {
+		return nil, nil, err
+	}
 	if cfg.DatabaseURL.IsZero() {
 		lock, err := store.LockDataDir(cfg.DataDir)
 		if err != nil {
@@ -145,13 +151,13 @@ func open(ctx context.Context, cfg config, log *slog.Logger) (_ *server, closeSt
 		return nil, nil, err
 	}
 	closers = append(closers, db)
-	s := &server{cfg: cfg, log: log, store: db, bus: bus.NewLocal()}
-	s.ready.ping = db.Ping
-	if s.auth, err = newAuth(cfg, db, s.bus, log); err != nil {
+	s := &server{cfg: cfg, log: log, store: db}
+	closeBus, err := s.openBus(ctx)
+	if err != nil {
 		return nil, nil, err
 	}
-	models, router, err := newUpstream(cfg, log)
-	if err != nil {
+	closers = append(closers, closeBus)
+	if s.auth, err = newAuth(cfg, keys, db, s.bus, log); err != nil {
 		return nil, nil, err
 	}
 	s.replies = reply.New(reply.Config{
@@ -160,7 +166,7 @@ func open(ctx context.Context, cfg config, log *slog.Logger) (_ *server, closeSt
 		ReplyLimit:       cfg.ReplyLimit,
 		InterruptOnCrash: cfg.OnCrash == crashInterrupt,
 		SoleReplica:      cfg.DatabaseURL.IsZero(),
-	}, db, router, s.bus, nil, log)
+	}, db, router, s.bus, s.wire, log)
 	s.chat = chat.New(chat.Config{
 		WaitLimit:      cfg.WaitLimit,
 		MaxRunning:     cfg.MaxRunning,
@@ -168,10 +174,6 @@ func open(ctx context.Context, cfg config, log *slog.Logger) (_ *server, closeSt
 		TokensPerDay:   int(cfg.TokensPerDay),
 	}, db, s.replies, models, s.bus, log)
 	resolver := &graph.Resolver{Accounts: s.auth, Chat: s.chat, Replies: s.replies, Log: log}
-	documents, err := readDocuments(cfg)
-	if err != nil {
-		return nil, nil, err
-	}
 	s.graphql = transport.New(transport.Config{
 		Schema:         graph.NewSchema(resolver),
 		ErrorPresenter: graph.ErrorPresenter(log),
@@ -190,6 +192,32 @@ func open(ctx context.Context, cfg config, log *slog.Logger) (_ *server, closeSt
 	})
 	return s, closeAll, nil
 }
+
+// openBus makes the bus, within this process or between replicas. It is closed when
+// nothing publishes any more, and sends the last facts then.
+func (s *server) openBus(ctx context.Context) (io.Closer, error) {
+	if s.cfg.NATSURL.IsZero() {
+		s.local = bus.NewLocal()
+		s.bus = s.local
+		return closerFunc(func() {}), nil
+	}
+	n, err := bus.Connect(ctx, bus.Config{
+		URL:       s.cfg.NATSURL.Reveal(),
+		Namespace: bus.Namespace(s.cfg.Issuer),
+		Lossy:     s.cfg.LossyBus,
+		Log:       s.log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("PARLEY_NATS_URL: %w", err)
+	}
+	s.bus, s.wire = n, n
+	return closerFunc(n.Close), nil
+}
+
+// closerFunc is an io.Closer that cannot fail.
+type closerFunc func()
+
+func (f closerFunc) Close() error { f(); return nil }
 
 // readDocuments reads the operations that are known beforehand, if any.
 func readDocuments(cfg config) (*transport.Documents, error) {
@@ -220,6 +248,9 @@ func (s *server) start(ctx context.Context) (stop func(), err error) {
 	housekeeping, endHousekeeping := context.WithCancel(ctx)
 	var loops sync.WaitGroup
 	loops.Go(func() { s.keepHouse(housekeeping) })
+	if s.local != nil && !s.cfg.DatabaseURL.IsZero() {
+		loops.Go(func() { s.doubtPeers(housekeeping) })
+	}
 	return func() {
 		endHousekeeping()
 		loops.Wait()
@@ -229,6 +260,26 @@ func (s *server) start(ctx context.Context) (stop func(), err error) {
 		s.replies.Stop(now)
 		s.auth.Stop()
 	}, nil
+}
+
+// doubtEvery is how often feeds look at a database that others change unheard.
+const doubtEvery = 2 * time.Second
+
+// doubtPeers makes feeds compare with the database once other replicas have been
+// seen on it, since without NATS nothing is heard of what they do.
+func (s *server) doubtPeers(ctx context.Context) {
+	tick := time.NewTicker(doubtEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if s.replies.Peers() > 0 {
+			s.local.Doubt(ctx, func() time.Duration { return doubtEvery })
+		}
+	}
 }
 
 // keepHouse removes what nobody needs any more, at once and then every hour.
@@ -270,22 +321,28 @@ func sendsPerMinute(cfg config) int {
 	return cfg.SendsPerMinute
 }
 
-// newAuth makes the accounts, with keys from the configuration or beside the
-// database.
-func newAuth(cfg config, db *store.Store, facts event.Bus, log *slog.Logger) (*auth.Service, error) {
-	var keys *auth.Keyring
-	var err error
+// readKeys takes the keys of access tokens from the configuration, or from the data
+// folder, where it makes them when they are missing.
+func readKeys(cfg config) (keys *auth.Keyring, err error) {
 	if cfg.AuthKeys.IsZero() {
 		if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 			return nil, fmt.Errorf("PARLEY_DATA_DIR: %w", err)
 		}
-		keys, err = auth.LoadOrCreateKeyring(filepath.Join(cfg.DataDir, "auth.keys"))
+		keys, err = auth.LoadOrCreateKeyring(filepath.Join(cfg.DataDir, keysName))
 	} else {
 		keys, err = auth.ParseKeyring(cfg.AuthKeys.Reveal())
 	}
 	if err != nil {
 		return nil, fmt.Errorf("keys of access tokens: %w", err)
 	}
+	return keys, nil
+}
+
+// keysName is the file in the data folder that holds the keys.
+const keysName = "auth.keys"
+
+// newAuth makes the accounts.
+func newAuth(cfg config, keys *auth.Keyring, db *store.Store, facts event.Bus, log *slog.Logger) (*auth.Service, error) {
 	external := make([]auth.ExternalIssuer, len(cfg.OIDC))
 	for i, o := range cfg.OIDC {
 		external[i] = auth.ExternalIssuer{
@@ -331,34 +388,34 @@ func newUpstream(cfg config, log *slog.Logger) (*chat.Catalog, reply.Upstream, e
 }
 
 // greet tells the person at the terminal where to go.
-func (s *server) greet(stdout io.Writer, addr net.Addr) {
+func greet(cfg config, stdout io.Writer, addr net.Addr) {
 	url := "http://" + addr.String()
 	line := func(format string, args ...any) {
 		_, _ = fmt.Fprintf(stdout, format+"\n", args...) // Without a terminal there is nobody to greet.
 	}
-	line("Parley is listening on %s (%s mode, version %s)", url, s.cfg.Mode, version())
-	if s.cfg.Mode == development {
+	line("Parley is listening on %s (%s mode, version %s)", url, cfg.Mode, version())
+	if cfg.Mode == development {
 		line("  GraphiQL   %s/graphiql", url)
 	}
 	line("  GraphQL    %s/graphql", url)
-	if s.cfg.Mode == development {
+	if cfg.Mode == development {
 		line("  Schema     %s/schema.graphql", url)
 	}
-	if s.cfg.DatabaseURL.IsZero() {
-		line("  Database   SQLite, %s", store.SQLitePath(s.cfg.DataDir))
+	if cfg.DatabaseURL.IsZero() {
+		line("  Database   SQLite, %s", store.SQLitePath(cfg.DataDir))
 	} else {
 		line("  Database   Postgres")
 	}
-	if s.cfg.OpenAIBaseURL != "" {
-		line("  Models     %s", s.cfg.OpenAIBaseURL)
+	if cfg.OpenAIBaseURL != "" {
+		line("  Models     %s", cfg.OpenAIBaseURL)
 	}
-	if s.cfg.ElizaListed() {
+	if cfg.ElizaListed() {
 		line("  Models     %q: %s", eliza.Model, eliza.Description)
-		if s.cfg.OpenAIBaseURL == "" {
+		if cfg.OpenAIBaseURL == "" {
 			line("             Set OPENAI_API_KEY or OPENAI_BASE_URL to talk to a real model.")
 		}
 	}
-	if s.cfg.SignUpOpen {
+	if cfg.SignUpOpen {
 		line("  Sign-up    open")
 	} else {
 		line("  Sign-up    closed; make accounts with: parley user add EMAIL")

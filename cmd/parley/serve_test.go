@@ -110,54 +110,6 @@ func TestHostCheck(t *testing.T) {
 	}
 }
 
-// TestShutdown asks a server to end while it writes a reply that somebody waits
-// for and somebody follows.
-func TestShutdown(t *testing.T) {
-	t.Parallel()
-	eachDatabase(t, func(t *testing.T, environ []string) {
-		i := startProcess(t, environ...)
-		token := i.signUp(t, "ada@example.com").AccessToken
-		followed := follow(t, i, token)
-		type outcome struct {
-			sent
-			err error
-		}
-		waiting := make(chan outcome, 1)
-		go func() {
-			s, err := i.send(t.Context(), token, map[string]any{"content": longQuestion, "wait": true})
-			waiting <- outcome{s, err}
-		}()
-		running := `{ conversations { nodes { runningReply { content } } } }`
-		eventually(t, 10*time.Second, "the reply is being written", func() bool {
-			return strings.Contains(string(i.ask(t, token, running, nil).Data), `"content":"H`)
-		})
-
-		i.cancel()
-		eventually(t, 5*time.Second, "it is not ready", func() bool { return i.status(t, "/readyz") == http.StatusServiceUnavailable })
-		if status := i.status(t, "/healthz"); status != http.StatusOK {
-			t.Errorf("GET /healthz = %d while the server drains, want 200", status)
-		}
-		if _, err := i.send(t.Context(), token, map[string]any{"content": "One more?"}); err == nil || !strings.HasPrefix(err.Error(), "UNAVAILABLE") {
-			t.Errorf("a send while the server drains: %v, want UNAVAILABLE", err)
-		}
-		select {
-		case <-followed:
-		case <-time.After(5 * time.Second):
-			t.Error("a stream of events outlives the shutdown's begin by 5 seconds")
-		}
-		got := <-waiting
-		if got.err != nil || got.Reply.Status != "COMPLETED" {
-			t.Errorf("the send that waits got %v, %v, want the whole reply", got.Reply, got.err)
-		}
-		i.waitStopped(t)
-
-		again := startProcess(t, environ...)
-		if r := again.reply(t, token, got.Reply.ID); r != got.Reply {
-			t.Errorf("after a restart the reply is %v, want %v", r, got.Reply)
-		}
-	})
-}
-
 // TestServeInside starts and ends a server in this process, for the race detector
 // and for goroutines that are left.
 func TestServeInside(t *testing.T) {
@@ -176,7 +128,7 @@ func TestServeInside(t *testing.T) {
 	})
 }
 
-// TestTwoReplicas runs two servers on one Postgres. Until NATS comes they meet in
+// TestTwoReplicas runs two servers on one Postgres without NATS: they meet in
 // the database only.
 func TestTwoReplicas(t *testing.T) {
 	t.Parallel()

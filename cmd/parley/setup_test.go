@@ -138,8 +138,16 @@ func startInside(t *testing.T, environ ...string) *instance {
 	return i
 }
 
-// startProcess runs the built binary.
+// startProcess runs the built binary and waits until it is ready.
 func startProcess(t *testing.T, environ ...string) *instance {
+	t.Helper()
+	i := launch(t, environ...)
+	i.waitReady(t)
+	return i
+}
+
+// launch runs the built binary.
+func launch(t *testing.T, environ ...string) *instance {
 	t.Helper()
 	i := &instance{ended: make(chan struct{})}
 	cmd := exec.Command(binary(t))
@@ -156,7 +164,6 @@ func startProcess(t *testing.T, environ ...string) *instance {
 		i.err = cmd.Wait()
 	}()
 	t.Cleanup(i.kill)
-	i.waitReady(t)
 	return i
 }
 
@@ -164,7 +171,14 @@ var listening = regexp.MustCompile(`is listening on (http://\S+)`)
 
 func (i *instance) waitReady(t *testing.T) {
 	t.Helper()
-	eventually(t, startLimit, "the server is ready", func() bool {
+	i.waitListening(t)
+	eventually(t, startLimit, "the server is ready", func() bool { return i.status(t, "/readyz") == http.StatusOK })
+}
+
+// waitListening waits until the server says where it listens.
+func (i *instance) waitListening(t *testing.T) {
+	t.Helper()
+	eventually(t, startLimit, "the server listens", func() bool {
 		select {
 		case <-i.ended:
 			t.Fatalf("the server ended at once: %v\n%s", i.err, i.out.String())
@@ -175,7 +189,7 @@ func (i *instance) waitReady(t *testing.T) {
 			return false
 		}
 		i.url = m[1]
-		return i.status(t, "/readyz") == http.StatusOK
+		return true
 	})
 }
 

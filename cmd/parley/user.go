@@ -52,7 +52,11 @@ func userCommand(ctx context.Context, cfg config, log *slog.Logger, args []strin
 	defer func() { err = errors.Join(err, db.Close()) }()
 	// Nobody listens on this bus. A running server finds out within seconds, as it
 	// looks at revoked sessions by itself.
-	accounts, err := newAuth(cfg, db, bus.NewLocal(), slog.New(slog.DiscardHandler))
+	keys, err := readKeys(cfg)
+	if err != nil {
+		return err
+	}
+	accounts, err := newAuth(cfg, keys, db, bus.NewLocal(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}

@@ -133,7 +133,7 @@ func (s *Server) serveSubscription(ctx context.Context, w http.ResponseWriter, r
 		return
 	}
 	if s.stopped() {
-		s.refuse(w, r, http.StatusServiceUnavailable, "UNAVAILABLE", "The server is restarting.")
+		s.refuseForNow(w, r, "The server is restarting.")
 		return
 	}
 	addr := s.addressOf(r)

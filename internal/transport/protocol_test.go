@@ -339,7 +339,7 @@ func TestUnreadResults(t *testing.T) {
 func TestResultsAreNotLost(t *testing.T) {
 	t.Parallel()
 	b := start(t)
-	b.server.Close()
+	b.server.Close(b.t.Context())
 	got := b.do(b.request(operation(`mutation { write }`), "Accept", "text/event-stream"))
 	if got.StatusCode != 200 || !strings.Contains(got.text, `{"data":{"write":1}}`) || !strings.HasSuffix(got.text, "event: complete\ndata:\n\n") {
 		t.Errorf("a mutation after Close: got %d %q, want its result", got.StatusCode, got.text)

@@ -169,6 +169,25 @@ func rulesWithoutSuggestions() *rules.Rules {
 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !s.admit(w, r) {
+		return
+	}
+	switch {
+	case r.Method == http.MethodGet && strings.EqualFold(r.Header.Get("Upgrade"), "websocket"):
+		s.serveSocket(w, r)
+	case r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodPost:
+		s.serveOperation(w, r)
+	default:
+		w.Header().Set("Allow", allowedMethods)
+		s.refuse(w, r, http.StatusMethodNotAllowed, "BAD_REQUEST", "Send the operation by POST, or open a WebSocket.")
+	}
+}
+
+const allowedMethods = "GET, POST, OPTIONS"
+
+// admit sets what every answer has, and checks the host's name and the origin. It
+// returns false when it has answered.
+func (s *Server) admit(w http.ResponseWriter, r *http.Request) bool {
 	if r.ContentLength != 0 {
 		// However the request is answered, net/http reads the rest of its body first,
 		// and would wait for it for ever. A writer without deadlines just has none.
@@ -181,59 +200,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	if s.cfg.AllowedHost != nil && !s.cfg.AllowedHost(r.Host) {
 		s.refuse(w, r, http.StatusMisdirectedRequest, "FORBIDDEN", "This server does not answer under this host name.")
-		return
+		return false
 	}
-	if !s.allowOrigin(w, r) {
-		return
-	}
-	switch {
-	case r.Method == http.MethodGet && strings.EqualFold(r.Header.Get("Upgrade"), "websocket"):
-		s.serveSocket(w, r)
-	case r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodPost:
-		s.serveOperation(w, r)
-	default:
-		h.Set("Allow", allowedMethods)
-		s.refuse(w, r, http.StatusMethodNotAllowed, "BAD_REQUEST", "Send the operation by POST, or open a WebSocket.")
-	}
-}
-
-const allowedMethods = "GET, POST, OPTIONS"
-
-// Close ends all sockets and streams, telling their clients to come back, and
-// refuses new ones. Queries and mutations go on. It returns when all have been
-// told and have answered, or after two seconds.
-func (s *Server) Close() {
-	s.mu.Lock()
-	s.stopping = true
-	sockets := make([]*socket, 0, len(s.sockets))
-	for c := range s.sockets {
-		sockets = append(sockets, c)
-	}
-	for st := range s.streams {
-		st.cancel(errRestart)
-	}
-	s.mu.Unlock()
-	var told sync.WaitGroup
-	patience := time.After(s.timing.goodbye)
-	done := make(chan struct{})
-	for _, c := range sockets {
-		told.Go(func() {
-			c.close(closeRestart, "Service restart")
-			<-c.gone
-		})
-	}
-	go func() { told.Wait(); close(done) }()
-	select {
-	case <-done:
-	case <-patience: // Clients that do not answer learn it when the process ends.
-	}
-}
-
-// stopped reports whether Close has been called.
-func (s *Server) stopped() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.stopping
+	return s.allowOrigin(w, r)
 }
 
 // prepare makes an operation of what a client sent. The errors it returns are about

@@ -41,7 +41,7 @@ var errDown = errors.New("pq: the database is down")
 
 const schema = `
 	type Query { who: String  echo(text: String!): String  boom: String }
-	type Mutation { write: Int }
+	type Mutation { write: Int  hold: String }
 	type Subscription { text: String!  never: String!  count(to: Int!): Int!  refused: String! }`
 
 // bundle is a server over a tiny schema, without gqlgen's generated code.
@@ -115,7 +115,7 @@ func setup(t testing.TB, w waits, change func(*transport.Config)) *bundle {
 	web := httptest.NewServer(b.server)
 	b.url = web.URL
 	t.Cleanup(func() {
-		b.server.Close()
+		b.server.Close(b.t.Context())
 		web.CloseClientConnections()
 		web.Close()
 		eventually(t, "no subscription runs", func() bool { return b.running.Load() == 0 })
@@ -188,6 +188,13 @@ func (b *bundle) schema() graphql.ExecutableSchema {
 						return give(ctx.Value(whoKey{}))
 					case "echo":
 						return give(field.ArgumentMap(op.Variables)["text"])
+					case "hold":
+						select {
+						case s := <-b.text:
+							return give(s)
+						case <-ctx.Done():
+							return nil
+						}
 					case "write":
 						return give(b.writes.Add(1))
 					}

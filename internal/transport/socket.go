@@ -68,6 +68,10 @@ type socket struct {
 	mu     sync.Mutex
 	active map[string]*operation
 	closed bool
+	// holding counts the operations that the socket is kept open for when it retires:
+	// queries and mutations that began before.
+	holding  int
+	retiring bool
 	// gone is closed when the connection is, after close was called.
 	gone chan struct{}
 }
@@ -77,13 +81,15 @@ type operation struct {
 	cancel context.CancelFunc
 	// head is what each of its results begins with.
 	head []byte
+	// holds is whether it counts in socket.holding, whose mutex guards it.
+	holds bool
 }
 
 // serveSocket upgrades the request and serves the socket until it is closed.
 func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
 	addr := s.addressOf(r)
 	if s.stopped() {
-		s.refuse(w, r, http.StatusServiceUnavailable, "UNAVAILABLE", "The server is restarting.")
+		s.refuseForNow(w, r, "The server is restarting.")
 		return
 	}
 	if !s.count(s.byAddr, addr, s.cfg.Limits.SocketsPerAddr) {
@@ -296,6 +302,10 @@ func (c *socket) start(m message) bool {
 	op := &operation{cancel: cancel, head: c.dialect.nextHead(nil, m.id)}
 	if count < c.server.cfg.Limits.Operations {
 		c.active[m.id] = op
+		if !c.retiring {
+			op.holds = true // Until it turns out to be a subscription.
+			c.holding++
+		}
 	}
 	c.mu.Unlock()
 	if exists {
@@ -310,6 +320,7 @@ func (c *socket) start(m message) bool {
 	}
 	c.running.Go(func() {
 		defer cancel()
+		defer c.release(op)
 		c.run(ctx, op, m)
 	})
 	return true
@@ -339,6 +350,9 @@ func (c *socket) run(ctx context.Context, self *operation, m message) {
 			})
 		}
 		return
+	}
+	if isSubscription(op) {
+		c.release(self)
 	}
 	responses, opCtx := c.server.executor.DispatchOperation(ctx, op)
 	for {

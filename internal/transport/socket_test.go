@@ -309,7 +309,7 @@ func TestServerCloses(t *testing.T) {
 	clients[1].want("next", "a")
 	eventually(t, "both subscriptions run", func() bool { return b.running.Load() == 2 })
 	closed := make(chan struct{})
-	go func() { b.server.Close(); close(closed) }()
+	go func() { b.server.Close(b.t.Context()); close(closed) }()
 	var all sync.WaitGroup
 	for _, c := range clients {
 		all.Go(func() { c.wantNoCompleteThenClose(1012) })
@@ -320,7 +320,7 @@ func TestServerCloses(t *testing.T) {
 	if err == nil || resp == nil || resp.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("a new socket: got %v, %v; want 503", resp, err)
 	}
-	b.server.Close()
+	b.server.Close(b.t.Context())
 }
 
 // Sockets that open while the server closes are not forgotten.
@@ -340,7 +340,7 @@ func TestConnectingDuringClose(t *testing.T) {
 					c.wantClose(1012)
 				})
 			}
-			all.Go(b.server.Close)
+			all.Go(func() { b.server.Close(t.Context()) })
 			all.Wait()
 		})
 	}

@@ -195,7 +195,7 @@ func TestStreamEndsWithTheServer(t *testing.T) {
 	open := []*events{b.stream(`subscription { text }`), b.stream(`subscription { never }`)}
 	b.say("one")
 	open[0].text()
-	b.server.Close()
+	b.server.Close(b.t.Context())
 	for _, e := range open {
 		e.wantAbort()
 	}
@@ -207,7 +207,7 @@ func TestStreamEndsWithTheServer(t *testing.T) {
 	if got := b.do(b.request(operation(`{ who }`))); got.StatusCode != http.StatusOK {
 		t.Errorf("a query: got %d, want 200", got.StatusCode)
 	}
-	b.server.Close()
+	b.server.Close(b.t.Context())
 }
 
 func TestComments(t *testing.T) {

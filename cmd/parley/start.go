@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"parley/internal/store"
+	"parley/internal/transport"
+)
+
+// entrance leads to GraphQL once there is one, and refuses until then. It is safe
+// for concurrent use.
+type entrance struct {
+	closed http.Handler
+	inside atomic.Pointer[http.Handler]
+}
+
+func newEntrance(cfg config, log *slog.Logger) *entrance {
+	return &entrance{closed: transport.Unavailable(transport.Config{
+		AllowedOrigin: cfg.allowsOrigin,
+		AllowedHost:   cfg.hostCheck(),
+		Log:           log,
+	}, "The server is starting.")}
+}
+
+func (e *entrance) open(inside http.Handler) { e.inside.Store(&inside) }
+
+// ServeHTTP implements http.Handler.
+func (e *entrance) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if inside := e.inside.Load(); inside != nil {
+		(*inside).ServeHTTP(w, r)
+		return
+	}
+	e.closed.ServeHTTP(w, r)
+}
+
+// The reasons for which requests should not be sent here.
+const (
+	starting     = "starting\n"
+	noDatabase   = "the database does not answer\n"
+	shuttingDown = "shutting down\n"
+)
+
+// readiness answers whether requests should be sent here. It is safe for concurrent
+// use.
+type readiness struct{ state atomic.Pointer[readyState] }
+
+// readyState is why not, or how to find out.
+type readyState struct {
+	reason string
+	ping   func(context.Context) error
+}
+
+func newReadiness() *readiness {
+	r := &readiness{}
+	r.set(starting)
+	return r
+}
+
+// set makes it say no, for a reason.
+func (r *readiness) set(reason string) { r.state.Store(&readyState{reason: reason}) }
+
+// open leaves it to the database.
+func (r *readiness) open(ping func(context.Context) error) { r.state.Store(&readyState{ping: ping}) }
+
+// pingTimeout bounds the look at the database.
+const pingTimeout = 2 * time.Second
+
+// ServeHTTP implements http.Handler.
+func (r *readiness) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	ctx, cancel := context.WithTimeout(req.Context(), pingTimeout)
+	defer cancel()
+	switch state := r.state.Load(); {
+	case state.reason != "":
+		plainText(w, http.StatusServiceUnavailable, state.reason)
+	case state.ping(ctx) != nil:
+		plainText(w, http.StatusServiceUnavailable, noDatabase)
+	default:
+		plainText(w, http.StatusOK, "ready\n")
+	}
+}
+
+// How often the start looks for a database that is away, and how often it says so:
+// when something else is wrong with it than before, but not every second.
+const (
+	retryStart  = time.Second
+	remindOften = 10 * time.Second
+	remindSame  = time.Minute
+)
+
+// boot opens the server and starts it. While Postgres is away it calls waiting, and
+// tries again until it is there. It returns nothing at all when ctx ends before.
+func boot(ctx context.Context, cfg config, log *slog.Logger, waiting func()) (*server, func() error, error) {
+	began := time.Now()
+	var said string
+	var saidAt time.Time
+	for {
+		s, closeAll, err := bootOnce(ctx, cfg, log)
+		switch {
+		case err == nil:
+			return s, closeAll, nil
+		case ctx.Err() != nil:
+			return nil, nil, nil // Told to end, which is what the error says in its way.
+		case cfg.DatabaseURL.IsZero() || !store.IsOutage(err):
+			return nil, nil, err
+		}
+		waiting()
+		silent := time.Since(saidAt)
+		if text := err.Error(); silent >= remindSame || silent >= remindOften && text != said {
+			log.WarnContext(ctx, "waiting for the database", "err", err, "since", time.Since(began).Round(time.Second))
+			said, saidAt = text, time.Now()
+		}
+		select {
+		case <-ctx.Done():
+			return nil, nil, nil // As above.
+		case <-time.After(retryStart):
+		}
+	}
+}
+
+// bootOnce opens the server and starts it, or leaves nothing behind.
+func bootOnce(ctx context.Context, cfg config, log *slog.Logger) (*server, func() error, error) {
+	s, closeStore, err := open(ctx, cfg, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	closeRooms, err := s.start(context.WithoutCancel(ctx))
+	if err != nil {
+		return nil, nil, errors.Join(err, closeStore())
+	}
+	return s, func() error {
+		closeRooms()
+		return closeStore()
+	}, nil
+}
