@@ -32,6 +32,14 @@ lint: ## Format, vet, staticcheck, generated code, migrations
 compat: ## Run the tests of the clients against the binary, on SQLite and Postgres
 	@.ci/test build clients
 
+.PHONY: faults
+faults: ## Run seeded schedules of faults against real replicas; SEEDS=1-200 or 17, PARALLEL=4
+	$(WITH_POSTGRES) go run ./internal/faulttest/faults -seeds $(or $(SEEDS),1-200) -parallel $(or $(PARALLEL),4)
+
+.PHONY: takeover
+takeover: ## Measure how long replies stand still when their replica is gone; PARALLEL=4
+	$(WITH_POSTGRES) go run ./internal/faulttest/faults -takeover -parallel $(or $(PARALLEL),4)
+
 .PHONY: bench
 bench: ## Run the Go benchmarks; PKG and BENCH narrow them
 	$(WITH_POSTGRES) go test -run '^$$' -bench '$(or $(BENCH),.)' -benchmem $(or $(PKG),./...)

@@ -29,7 +29,8 @@ func goTests(ctx context.Context, r *run) error {
 	cmd := command(ctx, "go", args...)
 	// The race detector needs cgo; asked for by name, a missing compiler is an error
 	// that says so.
-	cmd.Env = withEnv("CGO_ENABLED=1", testPostgres+"="+os.Getenv(testPostgres))
+	// And one schedule of faults runs on servers built with it.
+	cmd.Env = withEnv("CGO_ENABLED=1", testPostgres+"="+os.Getenv(testPostgres), "PARLEY_TEST_FAULT_RACE=1")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	pipe, err := cmd.StdoutPipe()

@@ -1,0 +1,244 @@
+package faulttest
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"parley/internal/store/storetest"
+)
+
+func TestMain(m *testing.M) { os.Exit(runTests(m)) }
+
+// plain and racy build the server, each once for all tests that need it.
+var plain, racy *builder
+
+func runTests(m *testing.M) int {
+	var err, err2 error
+	plain, err = newBuilder(false)
+	racy, err2 = newBuilder(true)
+	if err := errors.Join(err, err2); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer plain.remove()
+	defer racy.remove()
+	code := m.Run()
+	if code != 0 {
+		return code
+	}
+	if err := goleak.Find(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// seedVariable names the environment variable with another seed for the tests.
+const seedVariable = "PARLEY_TEST_FAULT_SEED"
+
+func seed(t *testing.T) uint64 {
+	t.Helper()
+	text := os.Getenv(seedVariable)
+	if text == "" {
+		return 1
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func binaryOf(t *testing.T, b *builder) string {
+	t.Helper()
+	path, err := b.path()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func postgres(t *testing.T) string {
+	t.Helper()
+	admin := os.Getenv(storetest.URLVariable)
+	if admin == "" {
+		t.Fatalf("%s is not set: run make test, or go run ./internal/tools/withpostgres go test ./internal/faulttest", storetest.URLVariable)
+	}
+	return admin
+}
+
+func allPoints(t *testing.T) []string {
+	t.Helper()
+	names, err := failpointsIn("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(names, "reply.before-final") {
+		t.Fatalf("reply.before-final is not among the failpoints found in the source: %v", names)
+	}
+	return names
+}
+
+// stopped are the failpoints at which a process is also stopped, and goes on after
+// the others have taken it for dead: those whose next step is a write that the
+// fence must refuse.
+var stopped = []string{"reply.before-final", "reply.before-checkpoint", "reply.after-claim", "chat.after-send-commit"}
+
+// TestFailpoints kills a replica at every failpoint that the source names, stops
+// one at some, has one panic at most of them, and then disturbs the same cluster at random, all while clients use
+// it. Everything must have kept its promises at the end.
+func TestFailpoints(t *testing.T) {
+	t.Parallel()
+	names := allPoints(t)
+	ctx := t.Context()
+	h := newHistory()
+	c, err := startCluster(ctx, clusterConfig{binary: binaryOf(t, plain), admin: postgres(t), replicas: 3, lease: shortLease, bus: true}, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { discard(t, c) })
+	c.begin(seed(t))
+	l, err := startLoad(ctx, c, loadConfig{seed: seed(t), name: "t", users: 3, writers: 3, hasty: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &points{cluster: c, load: l, random: rand.New(rand.NewPCG(seed(t), 2))}
+	quick := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return slices.Contains(shutdownPoints, name) })
+	for _, name := range quick {
+		began := h.now()
+		if err := p.visit(ctx, name, "kill"); err != nil {
+			t.Error(err)
+		}
+		t.Logf("kill at %s: %v", name, (h.now() - began).Round(time.Millisecond))
+	}
+	for _, name := range stopped {
+		if err := p.visit(ctx, name, "stop"); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := p.panics(ctx, slices.DeleteFunc(quick, func(name string) bool { return slices.Contains(takeoverPoints, name) })); err != nil {
+		t.Error(err)
+	}
+	t.Logf("stopped and panicked after %v", h.now())
+	if err := p.visitTogether(ctx, shutdownPoints, "kill"); err != nil {
+		t.Error(err)
+	}
+	t.Logf("%d failpoints visited after %v", len(names), h.now())
+	n := newNemesis(c, seed(t), names)
+	n.disturb(ctx, 10*time.Second)
+	judge(t, c, errors.Join(errors.Join(n.errs...), conclude(ctx, c, l)))
+	t.Logf("%v, takeovers: %s", n.counts, distribution(newBook(h.all()).takeovers()))
+}
+
+// judge fails the test for what the checker finds.
+func judge(t *testing.T, c *cluster, err error) {
+	t.Helper()
+	if err != nil {
+		t.Error(err)
+	}
+	records := c.history.all()
+	for _, v := range check(records) {
+		t.Error(v)
+	}
+	t.Logf("%d records in %v", len(records), c.history.now())
+}
+
+// discard ends a cluster, and keeps its logs and history when the test failed.
+func discard(t *testing.T, c *cluster) {
+	if err := errors.Join(c.close(t.Context()), c.complaints()); err != nil {
+		t.Error(err)
+	}
+	if !t.Failed() {
+		c.remove()
+		return
+	}
+	path := c.dir + "/history.jsonl"
+	if err := c.history.save(path); err != nil {
+		t.Error(err)
+	}
+	t.Logf("logs: %s, history: %s", c.dir, path)
+}
+
+// TestSchedules runs one seeded schedule on three replicas and one on SQLite, as
+// make faults runs hundreds.
+func TestSchedules(t *testing.T) {
+	t.Parallel()
+	for name, seed := range map[string]uint64{"postgres": 8*seed(t) + 1, "sqlite": 8 * seed(t)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			schedule(t, seed, plain)
+		})
+	}
+}
+
+// raceVariable selects the schedule with the race detector.
+const raceVariable = "PARLEY_TEST_FAULT_RACE"
+
+// TestRace runs one schedule on servers built with the race detector.
+func TestRace(t *testing.T) {
+	if os.Getenv(raceVariable) != "1" {
+		t.Skipf("set %s=1 for a schedule on servers with the race detector", raceVariable)
+	}
+	t.Parallel()
+	schedule(t, 8*seed(t)+2, racy)
+}
+
+func schedule(t *testing.T, seed uint64, b *builder) {
+	t.Helper()
+	res, err := runSchedule(t.Context(), seed, binaryOf(t, b), postgres(t), allPoints(t))
+	t.Log(strings.TrimSpace(res.line(err)))
+	if err != nil || len(res.violations) > 0 {
+		t.Fail()
+	}
+}
+
+// TestPostgresIsNeeded makes sure that a run without Postgres fails: one that is
+// quietly left out proves nothing.
+func TestPostgresIsNeeded(t *testing.T) {
+	t.Parallel()
+	if _, err := newPostgres(t.Context(), ""); err == nil {
+		t.Error("a cluster without Postgres was made, want an error that names the variable")
+	}
+}
+
+// TestFailpointsIn makes sure that points in tests do not count.
+func TestFailpointsIn(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"a.go": `func a() { failpoint.Hit("a.b"); failpoint.Hit("a.a") }`, "b.go": `failpoint.Hit("a.b")`, "a_test.go": `failpoint.Hit("a.c")`,
+	} {
+		if err := os.WriteFile(dir+"/"+name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := failpointsIn(dir)
+	if err != nil || !slices.Equal(got, []string{"a.a", "a.b"}) {
+		t.Errorf("got %v, %v, want the names a.a and a.b", got, err)
+	}
+}
+
+// TestAnswers makes sure that the script is what I12 takes it for: the same for the
+// same take, and another for another.
+func TestAnswers(t *testing.T) {
+	t.Parallel()
+	q := question{Key: "a-1", User: "ada", Words: 50, Pace: time.Millisecond}
+	if again := q; q.answer(1) != again.answer(1) || q.answer(1) == q.answer(2) {
+		t.Error("an answer must depend on the question and the take alone")
+	}
+	if got, is := parseQuestion("Earlier. " + question{Key: "x"}.String() + "\n\n" + q.String()); !is || got != q {
+		t.Errorf("got %+v, want the last question %+v", got, q)
+	}
+	if got := canariesIn([]byte(q.answer(1))); !slices.Equal(got, []string{"ada"}) {
+		t.Errorf("got the canaries %v of an answer, want ada's", got)
+	}
+}

@@ -1,0 +1,236 @@
+package faulttest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// The longest a server may take to start and to end, on a machine that does much
+// else.
+const (
+	startLimit = 60 * time.Second
+	stopLimit  = 60 * time.Second
+)
+
+// replica is one place for a server process, with a proxy on each of its links.
+// The process may come and go; the links stay.
+type replica struct {
+	name     string
+	dir      string
+	binary   string
+	environ  []string
+	client   *proxy
+	upstream *proxy
+	postgres *proxy // nil with SQLite.
+	bus      *proxy // nil without NATS.
+
+	mu      sync.Mutex // guards the fields below
+	process *process
+	starts  int
+}
+
+// process is one running server.
+type process struct {
+	os    *os.Process
+	addr  string
+	log   string
+	ended chan struct{} // closed when it has ended
+	err   error         // of its end; read it after ended only
+}
+
+// links returns the proxies by name.
+func (r *replica) links() map[string]*proxy {
+	links := map[string]*proxy{"client": r.client, "upstream": r.upstream}
+	if r.postgres != nil {
+		links["postgres"] = r.postgres
+	}
+	if r.bus != nil {
+		links["nats"] = r.bus
+	}
+	return links
+}
+
+// start starts the process and waits until it is ready. One that runs already is
+// left alone. A start that a fault prevents is tried again until the limit.
+func (r *replica) start(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.process != nil && !r.process.hasEnded() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	for {
+		p, err := r.launch()
+		if err != nil {
+			return err
+		}
+		if err = p.waitReady(ctx); err == nil {
+			r.process = p
+			r.client.setTarget(p.addr)
+			return nil
+		}
+		_ = p.os.Kill() // It has ended by itself, mostly.
+		<-p.ended
+		if ctx.Err() != nil {
+			text, _ := os.ReadFile(p.log) // Goes into the error, as far as there is one.
+			return fmt.Errorf("replica %s: %w\n%s", r.name, err, tail(text))
+		}
+	}
+}
+
+func (r *replica) launch() (*process, error) {
+	r.starts++
+	p := &process{
+		// Outside the range from which the system gives ports to others.
+		addr:  fmt.Sprintf("127.0.0.1:%d", 15000+rand.IntN(15000)),
+		log:   filepath.Join(r.dir, fmt.Sprintf("%s-%d.log", r.name, r.starts)),
+		ended: make(chan struct{}),
+	}
+	out, err := os.Create(p.log)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = out.Close() }() // The process has its own.
+	cmd := exec.Command(r.binary)
+	cmd.Env = append(append([]string{}, r.environ...), "PARLEY_ADDR="+p.addr)
+	cmd.Dir = r.dir
+	cmd.Stdout, cmd.Stderr = out, out
+	// Also when the harness itself is killed.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	p.os = cmd.Process
+	go func() {
+		defer close(p.ended)
+		p.err = cmd.Wait()
+	}()
+	return p, nil
+}
+
+func (p *process) hasEnded() bool {
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+func (p *process) waitReady(ctx context.Context) error {
+	probe := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
+	return poll(ctx, startLimit, "the server is ready", func() (bool, error) {
+		if p.hasEnded() {
+			return false, fmt.Errorf("the server ended at once: %w", errors.Join(p.err))
+		}
+		response, err := probe.Get("http://" + p.addr + "/readyz")
+		if err != nil {
+			return false, nil
+		}
+		_ = response.Body.Close() // Only the status counts.
+		return response.StatusCode == http.StatusOK, nil
+	})
+}
+
+// running returns the process, or nil when there is none.
+func (r *replica) running() *process {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.process == nil || r.process.hasEnded() {
+		return nil
+	}
+	return r.process
+}
+
+// signal sends a signal to the process, if there is one.
+func (r *replica) signal(s syscall.Signal) {
+	if p := r.running(); p != nil {
+		_ = p.os.Signal(s) // It may just have ended.
+	}
+}
+
+// kill ends the process as a crash does.
+func (r *replica) kill() {
+	if p := r.running(); p != nil {
+		_ = p.os.Kill() // It may just have ended.
+		<-p.ended
+	}
+}
+
+// terminate asks the process to end and waits until it has, with its error. A
+// process that a failpoint has killed meanwhile ends with an error too.
+func (r *replica) terminate(ctx context.Context) error {
+	p := r.running()
+	if p == nil {
+		return nil
+	}
+	_ = p.os.Signal(syscall.SIGTERM) // It may just have ended.
+	timer := time.NewTimer(stopLimit)
+	defer timer.Stop()
+	select {
+	case <-p.ended:
+		if p.err != nil {
+			return fmt.Errorf("replica %s ended with %w", r.name, p.err)
+		}
+		return nil
+	case <-timer.C:
+		return fmt.Errorf("replica %s did not end within %v of SIGTERM", r.name, stopLimit)
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// close ends the process and the links.
+func (r *replica) close() {
+	r.signal(syscall.SIGCONT)
+	r.kill()
+	for _, link := range r.links() {
+		link.close()
+	}
+}
+
+// poll asks again and again until done says so, and fails after the limit.
+func poll(ctx context.Context, limit time.Duration, what string, done func() (bool, error)) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not within %v: %s", limit, what))
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if yes, err := done(); yes || err != nil {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// tail keeps what a person can read of a log.
+func tail(text []byte) []byte { return text[max(0, len(text)-4000):] }
+
+// through returns a URL that leads through a proxy.
+func through(raw string, p *proxy) (string, error) {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "", err
+	}
+	if _, _, err := net.SplitHostPort(u.Host); err != nil {
+		return "", fmt.Errorf("%s names no port: %w", u.Redacted(), err)
+	}
+	u.Host = p.addr()
+	return u.String(), nil
+}
