@@ -58,7 +58,7 @@ const socket = createClient({
     return { Authorization: `Bearer ${session!.accessToken}` }
   },
   shouldRetry: () => true, // also while the server is still down
-  retryAttempts: 10,
+  retryAttempts: Infinity,
   // A connection that has died without a word is found by a ping without an answer.
   keepAlive: 10_000,
   on: {
