@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"parley/internal/bus"
+	"parley/internal/bus/bustest"
 	"parley/internal/event"
 	"parley/internal/pid"
 )
@@ -27,7 +28,7 @@ func BenchmarkPublish(b *testing.B) {
 		}
 	}
 	b.Run("local", func(b *testing.B) { run(b, bus.NewLocal()) })
-	b.Run("nats", func(b *testing.B) { run(b, connected(b, at(startServer(b)))) })
+	b.Run("nats", func(b *testing.B) { run(b, connected(b, at(bustest.Start(b)))) })
 }
 
 // BenchmarkSendToArrived is the time from Send on one replica to Arrived on another, one
@@ -61,7 +62,7 @@ func BenchmarkSendToArrived(b *testing.B) {
 		b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
 	}
 	b.Run("one server", func(b *testing.B) {
-		srv := startServer(b)
+		srv := bustest.Start(b)
 		run(b, srv, srv)
 	})
 	b.Run("cluster", func(b *testing.B) {

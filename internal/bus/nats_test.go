@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"parley/internal/bus"
+	"parley/internal/bus/bustest"
 	"parley/internal/event"
 	"parley/internal/pid"
 )
@@ -59,10 +60,10 @@ func TestConnectRefusals(t *testing.T) {
 // NATS may come after Parley, and may go and come again.
 func TestServerComesAndGoes(t *testing.T) {
 	t.Parallel()
-	srv := startServer(t)
+	srv := bustest.Start(t)
 	addr := srv.Addr()
 	url := srv.ClientURL()
-	stopServer(srv)
+	bustest.Stop(srv)
 	var log logs
 	a, b := connect(t, to(strings.Replace(url, "nats://", "nats://user:hunter2@", 1)), logTo(&log)), connect(t, to(url))
 	if a.Connected() {
@@ -73,15 +74,15 @@ func TestServerComesAndGoes(t *testing.T) {
 	a.Publish(stopped()) // Lost.
 	receive(t, "doubt without a connection", sub.Missed())
 
-	srv = startServer(t, onPort(addr))
+	srv = bustest.Start(t, onPort(addr))
 	carries(t, a, b)
 	receive(t, "doubt after the first connection", sub.Missed())
 	for range 2 {
-		stopServer(srv)
+		bustest.Stop(srv)
 		eventually(t, "the loss is noticed", func() bool { return !a.Connected() && !b.Connected() })
 		for missed(sub) { // Nothing is left from before.
 		}
-		srv = startServer(t, onPort(addr))
+		srv = bustest.Start(t, onPort(addr))
 		carries(t, a, b)
 		receive(t, "doubt after a reconnection", sub.Missed())
 		f := stopped()
@@ -105,14 +106,14 @@ func TestCredentialsRefused(t *testing.T) {
 	password := func(p string) func(*server.Options) {
 		return func(o *server.Options) { o.Username, o.Password = "parley", p }
 	}
-	srv := startServer(t, password("other"))
+	srv := bustest.Start(t, password("other"))
 	addr := srv.Addr()
 	var log logs
 	with := to(strings.Replace(srv.ClientURL(), "nats://", "nats://parley:hunter2@", 1))
 	a, b := connect(t, with, logTo(&log)), connect(t, with)
 	eventually(t, "the refusal is logged", func() bool { return log.count("Authorization Violation") > 0 })
-	stopServer(srv)
-	startServer(t, onPort(addr), password("hunter2"))
+	bustest.Stop(srv)
+	bustest.Start(t, onPort(addr), password("hunter2"))
 	carries(t, a, b)
 	if log.count("hunter2") > 0 {
 		t.Errorf("the log holds the password: %s", log.text.String())
@@ -131,7 +132,7 @@ func TestNodeKilled(t *testing.T) {
 	followed := pid.New(pid.Message)
 	pieces := b.Follow(followed)
 	defer pieces.Close()
-	stopServer(nodes[1])
+	bustest.Stop(nodes[1])
 	eventually(t, "another node is found", func() bool { return log.count("msg=\"connected to NATS\"") == 2 })
 	for missed(sub) { // Nothing is left from before.
 	}
@@ -146,7 +147,7 @@ func TestNodeKilled(t *testing.T) {
 // Facts of this replica are heard once here, though it listens at NATS too.
 func TestNoEcho(t *testing.T) {
 	t.Parallel()
-	srv := startServer(t)
+	srv := bustest.Start(t)
 	a, b := connected(t, at(srv)), connected(t, at(srv))
 	u := pid.New(pid.User)
 	sub := a.Subscribe(event.OfUser(u))
@@ -167,7 +168,7 @@ func TestNoEcho(t *testing.T) {
 
 func TestNamespacesApart(t *testing.T) {
 	t.Parallel()
-	srv := startServer(t)
+	srv := bustest.Start(t)
 	one, two := bus.Namespace("https://one.example.com"), bus.Namespace("https://two.example.com")
 	in := func(name string) func(*bus.Config) { return func(c *bus.Config) { c.Namespace = name } }
 	a, b, other := connected(t, at(srv), in(one)), connected(t, at(srv), in(one)), connected(t, at(srv), in(two))
@@ -191,7 +192,7 @@ func TestNamespacesApart(t *testing.T) {
 // What was published before Close arrives, and Close may come twice.
 func TestCloseSendsTheRest(t *testing.T) {
 	t.Parallel()
-	srv := startServer(t)
+	srv := bustest.Start(t)
 	a, b := connected(t, at(srv)), connected(t, at(srv))
 	sub := b.Subscribe(event.Control)
 	defer sub.Close()
@@ -221,7 +222,7 @@ func TestCloseSendsTheRest(t *testing.T) {
 // Close while everybody is at work.
 func TestCloseDuringDelivery(t *testing.T) {
 	t.Parallel()
-	srv := startServer(t)
+	srv := bustest.Start(t)
 	a, b := connected(t, at(srv)), connected(t, at(srv))
 	u, m := pid.New(pid.User), pid.New(pid.Message)
 	done := make(chan struct{})
@@ -260,7 +261,7 @@ var hostile = []string{
 
 func TestHostileIDs(t *testing.T) {
 	t.Parallel()
-	srv := startServer(t)
+	srv := bustest.Start(t)
 	a := connected(t, at(srv))
 	_, seen := spyOn(t, srv, ">")
 	for _, id := range hostile {
@@ -331,7 +332,7 @@ func spyOn(t *testing.T, srv *server.Server, subject string) (*nats.Conn, <-chan
 // Nonsense on our subjects is ignored.
 func TestGarbage(t *testing.T) {
 	t.Parallel()
-	srv := startServer(t)
+	srv := bustest.Start(t)
 	a := connected(t, at(srv))
 	peer, _ := spyOn(t, srv, "nothing")
 	u, m, replica := pid.New(pid.User), pid.New(pid.Message), pid.New(pid.Replica)

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"parley/internal/bus"
+	"parley/internal/bus/bustest"
 	"parley/internal/event"
 )
 
@@ -45,30 +46,6 @@ func receive[T any](t *testing.T, what string, c <-chan T) T {
 	panic("unreachable")
 }
 
-// startServer starts a NATS server until the test ends.
-func startServer(t testing.TB, change ...func(*server.Options)) *server.Server {
-	t.Helper()
-	opts := &server.Options{Host: "127.0.0.1", Port: -1, NoLog: true, NoSigs: true, NoSystemAccount: true}
-	for _, c := range change {
-		c(opts)
-	}
-	srv, err := server.NewServer(opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv.Start()
-	t.Cleanup(func() { stopServer(srv) })
-	if !srv.ReadyForConnections(patience) {
-		t.Fatal("the NATS server does not start")
-	}
-	return srv
-}
-
-func stopServer(srv *server.Server) {
-	srv.Shutdown()
-	srv.WaitForShutdown()
-}
-
 // onPort makes a server take over the address of another one, which has stopped.
 func onPort(addr net.Addr) func(*server.Options) {
 	return func(o *server.Options) { o.Port = addr.(*net.TCPAddr).Port }
@@ -79,7 +56,7 @@ func startCluster(t testing.TB) [3]*server.Server {
 	t.Helper()
 	var nodes [3]*server.Server
 	for i := range nodes {
-		nodes[i] = startServer(t, func(o *server.Options) {
+		nodes[i] = bustest.Start(t, func(o *server.Options) {
 			o.ServerName = string(rune('a' + i))
 			o.Cluster = server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: -1}
 			if i > 0 {
@@ -233,7 +210,7 @@ func onEachStage(t *testing.T, test func(t *testing.T, s stage)) {
 	})
 	t.Run("one server", func(t *testing.T) {
 		t.Parallel()
-		srv := startServer(t)
+		srv := bustest.Start(t)
 		test(t, stage{
 			publisher: connected(t, at(srv)), listeners: []event.Bus{connected(t, at(srv))},
 			settled: func(t *testing.T, topics ...event.Topic) {

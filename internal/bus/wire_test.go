@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"parley/internal/bus"
+	"parley/internal/bus/bustest"
 	"parley/internal/event"
 	"parley/internal/pid"
 )
@@ -21,7 +22,7 @@ func onServers(t *testing.T, test func(t *testing.T, a, b *bus.NATS, servers []*
 	t.Helper()
 	t.Run("one server", func(t *testing.T) {
 		t.Parallel()
-		srv := startServer(t)
+		srv := bustest.Start(t)
 		test(t, connected(t, at(srv)), connected(t, at(srv)), []*server.Server{srv})
 	})
 	t.Run("cluster", func(t *testing.T) {
@@ -95,7 +96,7 @@ func TestAskAndServe(t *testing.T) {
 // stop returns when no call is under way, and serving again right away works.
 func TestServeStops(t *testing.T) {
 	t.Parallel()
-	srv := startServer(t)
+	srv := bustest.Start(t)
 	a, b := connected(t, at(srv)), connected(t, at(srv))
 	replica, m := pid.New(pid.Replica), pid.New(pid.Message)
 	var calls, over atomic.Int32
@@ -264,7 +265,7 @@ func TestHugePiece(t *testing.T) {
 // A connection that died without a word blocks nobody.
 func TestBlackHole(t *testing.T) {
 	t.Parallel()
-	srv := startServer(t)
+	srv := bustest.Start(t)
 	hole := newProxy(t, srv.Addr().String())
 	a := connected(t, to(hole.url()))
 	b := connected(t, at(srv))
