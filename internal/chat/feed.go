@@ -283,8 +283,13 @@ func (f *ConversationFeed) open(ctx context.Context) (FeedEvent, error) {
 		f.deleted, f.ended = true, true
 		return FeedEvent{Kind: FeedConversationDeleted, ConversationID: f.id}, nil
 	}
+	head := now.conversation.HeadID
+	lastIndex, err := f.service.indexOf(ctx, f.userID, head)
+	if err != nil {
+		return FeedEvent{}, err
+	}
 	e := FeedEvent{Kind: FeedOpened, ConversationID: f.id, Conversation: now.conversation}
-	f.updatedAt, f.head, f.lastIndex = now.conversation.UpdatedAt, now.conversation.HeadID, now.headIndex
+	f.updatedAt, f.head, f.lastIndex = now.conversation.UpdatedAt, head, lastIndex
 	f.unended, f.skipped, f.stash = make(map[pid.ID]bool), make(map[int]bool), nil
 	f.upcoming, f.doubt = nil, suspicion{}
 	if len(now.unfinished) > 0 && f.watched.index > now.unfinished[0].Index {

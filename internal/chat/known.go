@@ -50,8 +50,7 @@ func (s *suspicion) postpone() {
 // whatever happens in it changes one of these.
 type conversationState struct {
 	conversation *ent.Conversation // nil: it is gone
-	headIndex    int
-	unfinished   []*ent.Message // by index, with their live text
+	unfinished   []*ent.Message    // by index, with their live text
 }
 
 // conversationState reads the state from the database.
@@ -67,21 +66,25 @@ func (s *Service) conversationState(ctx context.Context, userID, id pid.ID) (con
 	if err != nil {
 		return conversationState{}, fmt.Errorf("read unfinished replies: %w", err)
 	}
-	head, err := s.store.Client().Message.Query().
-		Where(message.ID(found[0].HeadID), message.UserID(userID)).
-		Select(message.FieldIndex).
-		Only(ctx)
-	if err != nil && !ent.IsNotFound(err) { // It is gone with the conversation; a fact about that follows.
-		return conversationState{}, fmt.Errorf("read head: %w", err)
-	}
-	state := conversationState{conversation: found[0]}
-	if head != nil {
-		state.headIndex = head.Index
-	}
 	s.replies.Overlay(unfinished...)
 	// A reply may have ended since its row was read.
-	state.unfinished = slices.DeleteFunc(unfinished, func(m *ent.Message) bool { return reply.IsFinal(m.Status) })
-	return state, nil
+	unfinished = slices.DeleteFunc(unfinished, func(m *ent.Message) bool { return reply.IsFinal(m.Status) })
+	return conversationState{found[0], unfinished}, nil
+}
+
+// indexOf returns where a message stands, 0 when it is gone.
+func (s *Service) indexOf(ctx context.Context, userID, id pid.ID) (int, error) {
+	m, err := s.store.Client().Message.Query().
+		Where(message.ID(id), message.UserID(userID)).
+		Select(message.FieldIndex).
+		Only(ctx)
+	switch {
+	case ent.IsNotFound(err):
+		return 0, nil
+	case err != nil:
+		return 0, fmt.Errorf("read index: %w", err)
+	}
+	return m.Index, nil
 }
 
 // listWindow is how many of the latest changes of a list are compared.
