@@ -213,6 +213,9 @@ func (f *ConversationFeed) Next(ctx context.Context) (FeedEvent, error) {
 		if ok || err != nil {
 			return e, err
 		}
+		if !f.opened {
+			break
+		}
 		var ready <-chan struct{}
 		if f.replying != nil {
 			ready = f.replying.Ready()
@@ -235,8 +238,8 @@ func (f *ConversationFeed) Next(ctx context.Context) (FeedEvent, error) {
 	return f.open(ctx)
 }
 
-// poll takes what is there without waiting: a fact when an update of the reply was
-// told last, else what is new in the reply, else the end.
+// poll takes what is there without waiting: a fact or a doubt when an update of the
+// reply was told last, else what is new in the reply, else the end.
 func (f *ConversationFeed) poll(ctx context.Context) (FeedEvent, bool, error) {
 	if f.stash != nil {
 		e := *f.stash
@@ -245,13 +248,20 @@ func (f *ConversationFeed) poll(ctx context.Context) (FeedEvent, bool, error) {
 	}
 	if f.told {
 		f.told = false
+		var e FeedEvent
+		var ok bool
+		var err error
 		select {
+		case <-f.facts.Missed():
+			err = f.check(ctx)
+		case <-f.doubt.again:
+			err = f.check(ctx)
 		case fact := <-f.facts.Facts():
-			e, ok, err := f.hear(ctx, fact)
-			if ok || err != nil {
-				return e, ok, err
-			}
+			e, ok, err = f.hear(ctx, fact)
 		default:
+		}
+		if ok || err != nil || !f.opened {
+			return e, ok, err
 		}
 	}
 	e, ok, err := f.pollReply(ctx)
@@ -410,6 +420,9 @@ func (f *ConversationFeed) added(ctx context.Context, id pid.ID) (FeedEvent, boo
 	switch {
 	case f.skipped[m.Index]:
 		delete(f.skipped, m.Index)
+		if len(f.skipped) == 0 {
+			f.doubt = suspicion{}
+		}
 	case m.Index <= f.lastIndex:
 		return FeedEvent{}, false, nil // Told already.
 	default:

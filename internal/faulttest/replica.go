@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -129,11 +130,22 @@ func (p *process) hasEnded() bool {
 	}
 }
 
+// wakeAfter is how long a start may take before it is thought to stand still at a
+// failpoint, where nothing else would wake it.
+const wakeAfter = 10 * time.Second
+
+// waitReady waits until this process answers that it is ready: the port may be
+// somebody else's, when it could not be had.
 func (p *process) waitReady(ctx context.Context) error {
+	defer time.AfterFunc(wakeAfter, func() { _ = p.os.Signal(syscall.SIGCONT) }).Stop() // It may have ended.
 	probe := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
 	return poll(ctx, startLimit, "the server is ready", func() (bool, error) {
 		if p.hasEnded() {
 			return false, fmt.Errorf("the server ended at once: %w", errors.Join(p.err))
+		}
+		text, err := os.ReadFile(p.log)
+		if err != nil || !strings.Contains(string(text), "is listening on http://"+p.addr) {
+			return false, err
 		}
 		response, err := probe.Get("http://" + p.addr + "/readyz")
 		if err != nil {
