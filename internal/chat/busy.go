@@ -78,11 +78,7 @@ func (t *sendTx) interrupt(ctx context.Context, tx *ent.Tx, unfinished, waiting 
 		kind := event.ReplyFinished
 		if m.Status == message.StatusSTREAMING {
 			kind = event.StopRequested
-			err := tx.Message.Update().
-				Where(message.ID(m.ID), message.UserID(m.UserID), reply.Streaming(), message.StopRequestedAtIsNil()).
-				SetStopRequestedAt(now).
-				Exec(ctx)
-			if err != nil {
+			if err := reply.FlagStop(tx.Message.Update().Where(message.UserID(m.UserID)), m.ID, now).Exec(ctx); err != nil {
 				return fmt.Errorf("request stop: %w", err)
 			}
 		}

@@ -390,12 +390,10 @@ func (f *ConversationFeed) hear(ctx context.Context, fact event.Fact) (FeedEvent
 
 func (f *ConversationFeed) understand(ctx context.Context, fact event.Fact) (FeedEvent, bool, error) {
 	switch fact.Kind {
-	case event.ReplyStarted:
-		return f.added(ctx, fact.MessageID) // When the fact of its making was not heard yet.
+	case event.MessageAdded, event.ReplyStarted: // Either may be heard first.
+		return f.added(ctx, fact.MessageID)
 	case event.ReplyFinished:
 		return f.cancelled(ctx, fact.MessageID)
-	case event.MessageAdded:
-		return f.added(ctx, fact.MessageID)
 	}
 	e, ok, err := f.service.conversationEvent(ctx, f.userID, fact)
 	switch {
@@ -412,6 +410,9 @@ func (f *ConversationFeed) understand(ctx context.Context, fact event.Fact) (Fee
 // added tells of a new message, once. Messages are told in the order of their facts;
 // a gap between their indexes is given a moment to close.
 func (f *ConversationFeed) added(ctx context.Context, id pid.ID) (FeedEvent, bool, error) {
+	if f.unended[id] {
+		return FeedEvent{}, false, nil // Told already, and followed to its end.
+	}
 	found, err := f.service.Messages(ctx, f.userID, []pid.ID{id})
 	if err != nil || len(found) == 0 || found[0].ConversationID != f.id {
 		return FeedEvent{}, false, err

@@ -204,10 +204,7 @@ func (e *Engine) RequestStop(ctx context.Context, id pid.ID) error {
 	if err != nil {
 		return err
 	}
-	n, err := e.store.Client().Message.Update().
-		Where(message.ID(id), Streaming(), message.StopRequestedAtIsNil()).
-		SetStopRequestedAt(now).
-		Save(ctx)
+	n, err := FlagStop(e.store.Client().Message.Update(), id, now).Save(ctx)
 	if err != nil {
 		return fmt.Errorf("request stop: %w", err)
 	}
@@ -216,6 +213,12 @@ func (e *Engine) RequestStop(ctx context.Context, id pid.ID) error {
 		e.bus.Publish(event.Fact{Kind: event.StopRequested, MessageID: id})
 	}
 	return nil
+}
+
+// FlagStop narrows an update to a running reply that nobody has asked to stop yet, and
+// sets the flag its owner looks for.
+func FlagStop(u *ent.MessageUpdate, id pid.ID, now time.Time) *ent.MessageUpdate {
+	return u.Where(message.ID(id), Streaming(), message.StopRequestedAtIsNil()).SetStopRequestedAt(now)
 }
 
 // Running returns how many replies run here.
@@ -276,14 +279,12 @@ func (e *Engine) forgetEnded(now time.Time) {
 	}
 }
 
-// cancelWhere cancels the runs that match.
-func (e *Engine) cancelWhere(match func(*ent.Message) bool, cause error) {
+// cancelAll cancels all runs.
+func (e *Engine) cancelAll(cause error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, r := range e.running {
-		if match(r.row) {
-			r.cancel(cause)
-		}
+		r.cancel(cause)
 	}
 }
 

@@ -65,7 +65,7 @@ func (e *Engine) doubtLease() {
 	if !e.inDoubt.Swap(true) {
 		e.log.WarnContext(e.loopCtx, "lease in doubt: replies are stopped here", "running_replies", e.Running())
 	}
-	e.cancelWhere(func(*ent.Message) bool { return true }, errFenced)
+	e.cancelAll(errFenced)
 }
 
 func (e *Engine) renewLease(ctx context.Context) error {
