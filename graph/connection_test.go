@@ -288,7 +288,7 @@ func TestStatementsPerList(t *testing.T) {
 			// A slow machine may split a batch in two: the fewest of some tries count.
 			fewest := func(first int) int {
 				n := statements(c.selection, first)
-				for try := 0; try < 5 && n > c.want; try++ {
+				for try := 0; try < 25 && n > c.want; try++ {
 					n = min(n, statements(c.selection, first))
 				}
 				return n
