@@ -6,7 +6,7 @@ BINARY := bin/parley
 
 .PHONY: help
 help: ## Show this list
-	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  make %-14s %s\n", $$1, $$2 }'
 
 .PHONY: run
 run: ## Start a development server on http://127.0.0.1:8080 with data in ./data

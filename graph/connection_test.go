@@ -70,7 +70,8 @@ func fill(b *bundle, p person) []list {
 	ids = append(ids, string(*id))
 	slices.Reverse(ids)
 	conversations := list{name: "conversations", document: listConversations, path: "list", ids: ids}
-	ofMessages := list{name: "messages", document: listMessages, fixed: vars{"id": *id}, path: "conversation.list", ids: messages}
+	ofMessages := list{name: "messages", document: listMessages, fixed: vars{"id": *id}, path: "conversation.list",
+		ids: messages}
 	conversations.foreign = []string{fmt.Sprint(ofMessages.page(b, p, nil).at("conversation.list.pageInfo.endCursor"))}
 	ofMessages.foreign = []string{fmt.Sprint(conversations.page(b, p, nil).at("list.pageInfo.endCursor"))}
 	return []list{conversations, ofMessages}
@@ -174,7 +175,8 @@ func testWalk(t *testing.T, b *bundle, p person, l list, size, cursorArg, next, 
 
 func testCursors(t *testing.T, b *bundle, p person, l list) {
 	for _, cursor := range append([]string{
-		"", "x", "!!", "bTEg", "bTEgLTE", "YzEg", "YzEgMSA", "bTEgeA", strings.Repeat("A", 9000), string(pid.New(pid.Message)), "\u0000",
+		"", "x", "!!", "bTEg", "bTEgLTE", "YzEg", "YzEgMSA", "bTEgeA", strings.Repeat("A", 9000),
+		string(pid.New(pid.Message)), "\u0000",
 	}, l.foreign...) {
 		for _, arg := range []string{"after", "before"} {
 			a := l.page(b, p, vars{arg: cursor})
@@ -193,13 +195,15 @@ func TestForgedCursors(t *testing.T) {
 		c := b.conversation(ada, vars{})
 		for _, micros := range []string{"-9223372036854775808", "9223372036854775807", "-210866803200000001", "0"} {
 			cursor := base64.RawURLEncoding.EncodeToString([]byte("c1 " + micros + " " + string(c)))
-			if code := b.post(ada, listConversations, vars{"after": cursor}).code(); code != "" && code != "BAD_USER_INPUT" {
+			if code := b.post(ada, listConversations, vars{"after": cursor}).code(); code != "" &&
+				code != "BAD_USER_INPUT" {
 				t.Errorf("the time %s: got code %q, want a page or BAD_USER_INPUT", micros, code)
 			}
 		}
 		for _, index := range []string{"9223372036854775807", "2147483648"} {
 			cursor := base64.RawURLEncoding.EncodeToString([]byte("m1 " + index))
-			if code := b.post(ada, listMessages, vars{"id": c, "after": cursor}).code(); code != "" && code != "BAD_USER_INPUT" {
+			if code := b.post(ada, listMessages, vars{"id": c, "after": cursor}).code(); code != "" &&
+				code != "BAD_USER_INPUT" {
 				t.Errorf("the index %s: got code %q, want a page or BAD_USER_INPUT", index, code)
 			}
 		}
@@ -214,7 +218,8 @@ func TestFilters(t *testing.T) {
 	for _, name := range []string{"plain", "pinned", "archived", "both"} {
 		id := b.conversation(ada, vars{"name": name})
 		b.ask(ada, `mutation($input: UpdateConversationInput!) { updateConversation(input: $input) { conversation { id } } }`,
-			vars{"input": vars{"conversationId": id, "pinned": name == "pinned" || name == "both", "archived": name == "archived" || name == "both"}})
+			vars{"input": vars{"conversationId": id, "pinned": name == "pinned" ||
+				name == "both", "archived": name == "archived" || name == "both"}})
 		ids[string(id)] = name
 	}
 	for _, c := range []struct {
@@ -230,7 +235,8 @@ func TestFilters(t *testing.T) {
 		{"(pinned: false, archived: null)", []string{"archived", "plain"}},
 		{"(pinned: true, archived: true)", []string{"both"}},
 	} {
-		a := b.ask(ada, `{ conversations`+c.args+` { totalCount nodes { id } } viewer { conversations`+c.args+` { totalCount nodes { id } } } }`, nil)
+		a := b.ask(ada, `{ conversations`+c.args+` { totalCount nodes { id } } viewer { conversations`+c.args+
+			` { totalCount nodes { id } } } }`, nil)
 		for _, path := range []string{"conversations", "viewer.conversations"} {
 			var got []string
 			for _, id := range texts(a.at(path+".nodes"), "id") {

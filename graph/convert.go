@@ -106,7 +106,9 @@ func deref[T any](p *T) T {
 	return v
 }
 
-func (r *Resolver) conversationConnection(ctx context.Context, user pid.ID, filter chat.ConversationFilter, args chat.PageArgs) (*model.ConversationConnection, error) {
+func (r *Resolver) conversationConnection(
+	ctx context.Context, user pid.ID, filter chat.ConversationFilter, args chat.PageArgs,
+) (*model.ConversationConnection, error) {
 	page, err := r.Chat.ListConversations(ctx, user, filter, args)
 	if err != nil {
 		return nil, err
@@ -119,7 +121,8 @@ func (r *Resolver) conversationConnection(ctx context.Context, user pid.ID, filt
 	for i, c := range page.Items {
 		out.Edges[i] = &model.ConversationEdge{Node: c, Cursor: chat.ConversationCursor(c.LastMessageAt, c.ID)}
 	}
-	out.PageInfo = pageInfo(page.HasNext, page.HasPrevious, len(out.Edges), func(i int) string { return out.Edges[i].Cursor })
+	out.PageInfo = pageInfo(page.HasNext, page.HasPrevious, len(out.Edges),
+		func(i int) string { return out.Edges[i].Cursor })
 	return out, nil
 }
 
@@ -132,7 +135,8 @@ func messageConnection(page chat.Page[*ent.Message], count model.Count) *model.M
 	for i, m := range page.Items {
 		out.Edges[i] = &model.MessageEdge{Node: m, Cursor: chat.MessageCursor(m.Index)}
 	}
-	out.PageInfo = pageInfo(page.HasNext, page.HasPrevious, len(out.Edges), func(i int) string { return out.Edges[i].Cursor })
+	out.PageInfo = pageInfo(page.HasNext, page.HasPrevious, len(out.Edges),
+		func(i int) string { return out.Edges[i].Cursor })
 	return out
 }
 

@@ -101,7 +101,8 @@ func isUnavailable(err error) bool {
 		Code() int
 	}
 	switch {
-	case errors.Is(err, driver.ErrBadConn), errors.Is(err, sql.ErrConnDone), errors.Is(err, context.DeadlineExceeded), errors.As(err, &network):
+	case errors.Is(err, driver.ErrBadConn), errors.Is(err, sql.ErrConnDone), errors.Is(err, context.DeadlineExceeded),
+		errors.As(err, &network):
 		return true
 	case strings.HasSuffix(err.Error(), "sql: database is closed"): // database/sql keeps this error to itself.
 		return true

@@ -42,16 +42,19 @@ func TestRefusals(t *testing.T) {
 	done := b.send(ada, "", "hello", vars{"wait": true, "clientKey": "the-first-key"})
 	stale := b.wantCode(ada, "STALE_HEAD", sendDocument,
 		vars{"input": vars{"conversationId": done.conversation, "content": "x", "expectedHeadId": done.user}})
-	if diff := cmp.Diff(map[string]any{"code": "STALE_HEAD", "headId": string(done.reply)}, stale.Errors[0].Extensions); diff != "" {
+	if diff := cmp.Diff(map[string]any{"code": "STALE_HEAD", "headId": string(done.reply)},
+		stale.Errors[0].Extensions); diff != "" {
 		t.Errorf("STALE_HEAD (-want +got):\n%s", diff)
 	}
-	conflict := b.wantCode(ada, "IDEMPOTENCY_CONFLICT", sendDocument, vars{"input": vars{"content": "other", "clientKey": "the-first-key"}})
+	conflict := b.wantCode(ada, "IDEMPOTENCY_CONFLICT", sendDocument,
+		vars{"input": vars{"content": "other", "clientKey": "the-first-key"}})
 	if len(conflict.Errors[0].Extensions) != 1 {
 		t.Errorf("IDEMPOTENCY_CONFLICT has extras: %s", conflict.raw)
 	}
 
 	running, s := b.start(ada, "")
-	busy := b.wantCode(ada, "CONVERSATION_BUSY", sendDocument, vars{"input": vars{"conversationId": running.conversation, "content": "x"}})
+	busy := b.wantCode(ada, "CONVERSATION_BUSY", sendDocument,
+		vars{"input": vars{"conversationId": running.conversation, "content": "x"}})
 	e := busy.Errors[0].Extensions
 	at, err := time.Parse(time.RFC3339Nano, fmt.Sprint(e["startedAt"]))
 	if e["messageId"] != string(running.reply) || err != nil || time.Since(at).Abs() > time.Minute || len(e) != 3 {
@@ -60,19 +63,23 @@ func TestRefusals(t *testing.T) {
 	for range chat.MaxQueued {
 		b.send(ada, running.conversation, "in turn", vars{"onBusy": "QUEUE"})
 	}
-	full := b.wantCode(ada, "QUEUE_FULL", sendDocument, vars{"input": vars{"conversationId": running.conversation, "content": "x", "onBusy": "QUEUE"}})
+	full := b.wantCode(ada, "QUEUE_FULL", sendDocument,
+		vars{"input": vars{"conversationId": running.conversation, "content": "x", "onBusy": "QUEUE"}})
 	if len(full.Errors[0].Extensions) != 1 {
 		t.Errorf("QUEUE_FULL has extras: %s", full.raw)
 	}
 	s.finish(t, nil)
 
 	bad := b.wantCode(ada, "BAD_USER_INPUT", sendDocument, vars{"input": vars{
-		"content": " ", "clientKey": "short", "expectedHeadId": "x", "parameters": vars{"temperature": 3, "maxTokens": 0},
+		"content": " ", "clientKey": "short", "expectedHeadId": "x",
+		"parameters": vars{"temperature": 3, "maxTokens": 0},
 	}})
-	if want := []string{"clientKey", "content", "expectedHeadId", "parameters.maxTokens", "parameters.temperature"}; !slices.Equal(fields(bad), want) {
+	if want := []string{"clientKey", "content", "expectedHeadId", "parameters.maxTokens",
+		"parameters.temperature"}; !slices.Equal(fields(bad), want) {
 		t.Errorf("BAD_USER_INPUT names %v, want %v", fields(bad), want)
 	}
-	bad = b.wantCode(nobody, "BAD_USER_INPUT", `mutation { signUp(input: {email: "no", password: "short"}) { user { id } } }`, nil)
+	bad = b.wantCode(nobody, "BAD_USER_INPUT",
+		`mutation { signUp(input: {email: "no", password: "short"}) { user { id } } }`, nil)
 	if want := []string{"email", "password"}; !slices.Equal(fields(bad), want) {
 		t.Errorf("BAD_USER_INPUT names %v, want %v", fields(bad), want)
 	}
@@ -80,9 +87,12 @@ func TestRefusals(t *testing.T) {
 	b.wantCode(ada, "NOT_FOUND", sendDocument, vars{"input": vars{"content": "x", "conversationId": "cnv_x"}})
 	b.wantCode(ada, "BAD_USER_INPUT", sendDocument, vars{"input": vars{"content": "x", "model": "no-such-model"}})
 	b.wantCode(nobody, "UNAUTHENTICATED", sendDocument, vars{"input": vars{"content": "x"}})
-	b.wantCode(nobody, "UNAUTHENTICATED", `mutation { signIn(input: {email: "ada@example.org", password: "wrong one"}) { user { id } } }`, nil)
-	b.wantCode(nobody, "UNAUTHENTICATED", `mutation { refreshSession(input: {refreshToken: "prt.x"}) { user { id } } }`, nil)
-	b.wantCode(ada, "BAD_USER_INPUT", `mutation($id: ID!) { stopReply(input: {messageId: $id}) { message { id } } }`, vars{"id": done.user})
+	b.wantCode(nobody, "UNAUTHENTICATED",
+		`mutation { signIn(input: {email: "ada@example.org", password: "wrong one"}) { user { id } } }`, nil)
+	b.wantCode(nobody, "UNAUTHENTICATED", `mutation { refreshSession(input: {refreshToken: "prt.x"}) { user { id } } }`,
+		nil)
+	b.wantCode(ada, "BAD_USER_INPUT", `mutation($id: ID!) { stopReply(input: {messageId: $id}) { message { id } } }`,
+		vars{"id": done.user})
 	tooMany := make([]string, 101)
 	b.wantCode(ada, "BAD_USER_INPUT", `query($ids: [ID!]!) { nodes(ids: $ids) { id } }`, vars{"ids": tooMany})
 }
@@ -100,21 +110,24 @@ func TestRefusalsOfConfiguration(t *testing.T) {
 	}
 	b.send(ada, "", "hello", vars{"model": modelServer, "wait": true})
 	limited := b.wantCode(ada, "RATE_LIMITED", sendDocument, vars{"input": vars{"content": "x", "model": modelServer}})
-	if after, _ := limited.Errors[0].Extensions["retryAfter"].(float64); after < 1 || after > 60 || after != float64(int(after)) {
+	if after, _ := limited.Errors[0].Extensions["retryAfter"].(float64); after < 1 || after > 60 ||
+		after != float64(int(after)) {
 		t.Errorf("RATE_LIMITED.retryAfter is %v, want whole seconds up to 60", after)
 	}
 
 	b = setup(t, storetest.SQLite(t), options{
 		auth: func(c *auth.Config) { c.SignUpOpen = false },
 	})
-	b.wantCode(nobody, "FORBIDDEN", `mutation { signUp(input: {email: "a@example.org", password: "`+password+`"}) { user { id } } }`, nil)
+	b.wantCode(nobody, "FORBIDDEN", `mutation { signUp(input: {email: "a@example.org", password: "`+password+
+		`"}) { user { id } } }`, nil)
 }
 
 func TestModelServerDown(t *testing.T) {
 	t.Parallel()
 	b := setup(t, storetest.SQLite(t), options{catalog: &chat.Catalog{Source: deadModels{}}})
 	ada := b.signUp("ada")
-	for _, document := range []string{`{ models { name } }`, `mutation { sendMessage(input: {content: "x"}) { reply { id } } }`} {
+	for _, document := range []string{`{ models { name } }`,
+		`mutation { sendMessage(input: {content: "x"}) { reply { id } } }`} {
 		if a := b.wantCode(ada, "MODEL_UNAVAILABLE", document, nil); strings.Contains(a.raw, "10.0.0.7") {
 			t.Errorf("got %s, which tells where the model server is", a.raw)
 		}
@@ -141,13 +154,18 @@ func TestErrorPresenter(t *testing.T) {
 		err  error
 		want map[string]any
 	}{
-		"chat":          {&chat.Error{Code: chat.ModelUnavailable, Message: "m"}, map[string]any{"code": "MODEL_UNAVAILABLE"}},
-		"wrapped chat":  {fmt.Errorf("x: %w", &chat.Error{Code: chat.NotFound}), map[string]any{"code": "NOT_FOUND"}},
-		"auth":          {&auth.Error{Code: auth.CodeForbidden}, map[string]any{"code": "FORBIDDEN"}},
-		"auth retry":    {&auth.Error{Code: auth.CodeRateLimited, RetryAfter: 3 * time.Second}, map[string]any{"code": "RATE_LIMITED", "retryAfter": 3}},
-		"auth part":     {&auth.Error{Code: auth.CodeRateLimited, RetryAfter: 2100 * time.Millisecond}, map[string]any{"code": "RATE_LIMITED", "retryAfter": 3}},
-		"auth fields":   {&auth.Error{Code: auth.CodeBadUserInput, Fields: map[string]string{"a": "b"}}, map[string]any{"code": "BAD_USER_INPUT", "fields": map[string]string{"a": "b"}}},
-		"cursor":        {fmt.Errorf("x: %w", reply.ErrBadCursor), map[string]any{"code": "BAD_USER_INPUT", "fields": map[string]string{"after": "is not a cursor of this message"}}},
+		"chat": {&chat.Error{Code: chat.ModelUnavailable, Message: "m"},
+			map[string]any{"code": "MODEL_UNAVAILABLE"}},
+		"wrapped chat": {fmt.Errorf("x: %w", &chat.Error{Code: chat.NotFound}), map[string]any{"code": "NOT_FOUND"}},
+		"auth":         {&auth.Error{Code: auth.CodeForbidden}, map[string]any{"code": "FORBIDDEN"}},
+		"auth retry": {&auth.Error{Code: auth.CodeRateLimited, RetryAfter: 3 * time.Second},
+			map[string]any{"code": "RATE_LIMITED", "retryAfter": 3}},
+		"auth part": {&auth.Error{Code: auth.CodeRateLimited, RetryAfter: 2100 * time.Millisecond},
+			map[string]any{"code": "RATE_LIMITED", "retryAfter": 3}},
+		"auth fields": {&auth.Error{Code: auth.CodeBadUserInput, Fields: map[string]string{"a": "b"}},
+			map[string]any{"code": "BAD_USER_INPUT", "fields": map[string]string{"a": "b"}}},
+		"cursor": {fmt.Errorf("x: %w", reply.ErrBadCursor), map[string]any{"code": "BAD_USER_INPUT",
+			"fields": map[string]string{"after": "is not a cursor of this message"}}},
 		"bad conn":      {driver.ErrBadConn, map[string]any{"code": "UNAVAILABLE"}},
 		"deadline":      {context.DeadlineExceeded, map[string]any{"code": "UNAVAILABLE"}},
 		"network":       {&net.OpError{Op: "dial", Err: errors.New("refused")}, map[string]any{"code": "UNAVAILABLE"}},
@@ -177,7 +195,8 @@ func TestErrorPresenter(t *testing.T) {
 }
 
 // leaks finds what no client may see.
-var leaks = regexp.MustCompile(`leak-canary|pq:|sqlite|SQLITE|SELECT|INSERT|UPDATE |goroutine|runtime\.|panic|\.go:|/work|/root|/tmp|/usr|\*ent\.|\*errors\.|ent:|strconv|json:|pid\.|interface \{\}|map\[|nil pointer|Did you mean`)
+var leaks = regexp.MustCompile(
+	`leak-canary|pq:|sqlite|SQLITE|SELECT|INSERT|UPDATE |goroutine|runtime\.|panic|\.go:|/work|/root|/tmp|/usr|\*ent\.|\*errors\.|ent:|strconv|json:|pid\.|interface \{\}|map\[|nil pointer|Did you mean`)
 
 // Whatever fails below, a client learns its code and nothing else.
 func TestFailuresTellNothing(t *testing.T) {
@@ -206,7 +225,8 @@ func TestFailuresTellNothing(t *testing.T) {
 	}
 	for i, fail := range sick {
 		for _, c := range matrix {
-			if c.anonymous == open || c.field == "Query.models" || c.field == "Mutation.signOut" || c.field == "Mutation.changePassword" {
+			if c.anonymous == open || c.field == "Query.models" || c.field == "Mutation.signOut" ||
+				c.field == "Mutation.changePassword" {
 				continue // They ask nothing as a user, or change what the next case needs.
 			}
 			b.faults.on(fail)
@@ -220,7 +240,8 @@ func TestFailuresTellNothing(t *testing.T) {
 			}
 			for _, e := range a.Errors {
 				if code := e.Extensions["code"]; code != "INTERNAL" && code != "UNAVAILABLE" {
-					t.Errorf("failure %d in %s: got the code %v, want INTERNAL or UNAVAILABLE: %s", i, c.field, code, a.raw)
+					t.Errorf("failure %d in %s: got the code %v, want INTERNAL or UNAVAILABLE: %s", i, c.field, code,
+						a.raw)
 				} else if code == "INTERNAL" && e.Extensions["id"] == nil {
 					t.Errorf("failure %d in %s: INTERNAL without an id: %s", i, c.field, a.raw)
 				}
@@ -298,10 +319,14 @@ func TestBadInputsAreNotInternal(t *testing.T) {
 		{sendDocument, vars{"input": vars{"content": "x", "parameters": vars{"responseFormat": vars{}}}}},
 		{sendDocument, vars{"input": vars{"content": "x\u0000y"}}},
 		{sendDocument, vars{"input": vars{"content": strings.Repeat("x", 32<<10+1)}}},
-		{`mutation($in: UpdateConversationInput!) { updateConversation(input: $in) { conversation { id } } }`, vars{"in": vars{"conversationId": c, "pinned": 1}}},
-		{`mutation($in: UpdateConversationInput!) { updateConversation(input: $in) { conversation { id } } }`, vars{"in": vars{"conversationId": c, "name": "\u0000"}}},
-		{`mutation($in: SignUpInput!) { signUp(input: $in) { user { id } } }`, vars{"in": vars{"email": "a@example.org", "password": password, "name": "\u0000"}}},
-		{`mutation($in: SignInInput!) { signIn(input: $in) { user { id } } }`, vars{"in": vars{"email": "\u0000", "password": "\u0000"}}},
+		{`mutation($in: UpdateConversationInput!) { updateConversation(input: $in) { conversation { id } } }`,
+			vars{"in": vars{"conversationId": c, "pinned": 1}}},
+		{`mutation($in: UpdateConversationInput!) { updateConversation(input: $in) { conversation { id } } }`,
+			vars{"in": vars{"conversationId": c, "name": "\u0000"}}},
+		{`mutation($in: SignUpInput!) { signUp(input: $in) { user { id } } }`,
+			vars{"in": vars{"email": "a@example.org", "password": password, "name": "\u0000"}}},
+		{`mutation($in: SignInInput!) { signIn(input: $in) { user { id } } }`,
+			vars{"in": vars{"email": "\u0000", "password": "\u0000"}}},
 		{`subscription($a: String) { messageEvents(messageId: "x", after: $a) { __typename } }`, vars{"a": 1}},
 		{`{ nothing }`, nil},
 		{`{ viewer { role } }`, nil},
@@ -312,7 +337,8 @@ func TestBadInputsAreNotInternal(t *testing.T) {
 	} {
 		a := b.post(ada, q.document, q.v)
 		code := a.code()
-		if !slices.Contains([]string{"BAD_USER_INPUT", "GRAPHQL_VALIDATION_FAILED", "GRAPHQL_PARSE_FAILED", "UNAUTHENTICATED"}, code) {
+		if !slices.Contains([]string{"BAD_USER_INPUT", "GRAPHQL_VALIDATION_FAILED", "GRAPHQL_PARSE_FAILED",
+			"UNAUTHENTICATED"}, code) {
 			t.Errorf("%s %v: got %s, want a code that says whose fault it is", q.document, q.v, a.raw)
 		}
 		if leak := leaks.FindString(a.raw); leak != "" {
@@ -341,14 +367,16 @@ func TestDatabaseGone(t *testing.T) {
 		{`query($id: ID!) { node(id: $id) { id } }`, vars{"id": s.reply}},
 		{`query($id: ID!) { node(id: $id) { id } }`, vars{"id": ada.id}},
 		{`query($id: ID!) { conversation(id: $id) { id } }`, vars{"id": s.conversation}},
-		{`mutation($id: ID!) { deleteConversation(input: {conversationId: $id}) { conversationId } }`, vars{"id": s.conversation}},
+		{`mutation($id: ID!) { deleteConversation(input: {conversationId: $id}) { conversationId } }`,
+			vars{"id": s.conversation}},
 		{`mutation { createConversation(input: {}) { conversation { id } } }`, nil},
 		{sendDocument, vars{"input": vars{"content": "x"}}},
 		{sendDocument, vars{"input": vars{"content": "x", "conversationId": s.conversation}}},
 		{`mutation($id: ID!) { stopReply(input: {messageId: $id}) { message { id } } }`, vars{"id": s.reply}},
 		{`mutation { signIn(input: {email: "ada@example.org", password: "` + password + `"}) { user { id } } }`, nil},
 		{`subscription($id: ID!) { messageEvents(messageId: $id) { __typename } }`, vars{"id": s.reply}},
-		{`subscription($id: ID!) { conversationEvents(conversationId: $id) { __typename } }`, vars{"id": s.conversation}},
+		{`subscription($id: ID!) { conversationEvents(conversationId: $id) { __typename } }`,
+			vars{"id": s.conversation}},
 		{`subscription { viewerEvents { __typename } }`, nil},
 	} {
 		a := b.post(ada, c.document, c.v)

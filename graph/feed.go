@@ -20,7 +20,9 @@ const retryPause = time.Second
 // not called again before the transport has taken the event, so that what comes
 // meanwhile is joined where it arises. A feed whose database does not answer goes
 // on when it does: an end would look like the end of the reply.
-func pump[S, T any](ctx context.Context, log *slog.Logger, next func(context.Context) (S, error), convert func(S) T, closeSource func()) <-chan T {
+func pump[S, T any](
+	ctx context.Context, log *slog.Logger, next func(context.Context) (S, error), convert func(S) T, closeSource func(),
+) <-chan T {
 	events := make(chan T)
 	go func() {
 		defer close(events)
@@ -55,7 +57,9 @@ func pump[S, T any](ctx context.Context, log *slog.Logger, next func(context.Con
 
 // step gives the next event. A panic becomes an error: the goroutine of a feed is no
 // resolver's, so nobody else would recover.
-func step[S, T any](ctx context.Context, next func(context.Context) (S, error), convert func(S) T) (event T, err error) {
+func step[S, T any](
+	ctx context.Context, next func(context.Context) (S, error), convert func(S) T,
+) (event T, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = recovered(ctx, v)
@@ -75,7 +79,8 @@ func messageEvent(u reply.Update) model.MessageEvent {
 	case reply.TextDelta:
 		return &model.MessageDelta{Message: u.Message, Offset: u.Units, Text: u.Text, Cursor: u.Cursor.String()}
 	case reply.ReasoningDelta:
-		return &model.MessageReasoningDelta{Message: u.Message, Offset: u.Units, Text: u.Text, Cursor: u.Cursor.String()}
+		return &model.MessageReasoningDelta{Message: u.Message, Offset: u.Units, Text: u.Text,
+			Cursor: u.Cursor.String()}
 	}
 	return &model.MessageFinished{Message: u.Message}
 }

@@ -59,7 +59,8 @@ func TestViewerEvents(t *testing.T) {
 		ada, bob := b.signUp("ada"), b.signUp("bob")
 		names := map[pid.ID]string{}
 		sub, other := b.subscribe(ada, viewerDocument, nil), b.subscribe(bob, viewerDocument, nil)
-		if got := sub.event(t); got.at("viewerEvents.__typename") != "ViewerReady" || got.id("viewerEvents.viewer.id") != ada.id {
+		if got := sub.event(t); got.at("viewerEvents.__typename") != "ViewerReady" ||
+			got.id("viewerEvents.viewer.id") != ada.id {
 			t.Fatalf("got %s, want ViewerReady first", got.raw)
 		}
 		other.event(t)
@@ -83,7 +84,8 @@ func TestViewerEvents(t *testing.T) {
 		b.ask(ada, deleteDocument, vars{"id": made})
 		wantEvents(t, sub, "viewerEvents", names, "ConversationDeleted made")
 		// What was refused makes no event.
-		b.wantCode(ada, "BAD_USER_INPUT", updateDocument, vars{"input": vars{"conversationId": s.conversation, "name": strings.Repeat("x", 300)}})
+		b.wantCode(ada, "BAD_USER_INPUT", updateDocument,
+			vars{"input": vars{"conversationId": s.conversation, "name": strings.Repeat("x", 300)}})
 		b.wantCode(bob, "NOT_FOUND", deleteDocument, vars{"id": s.conversation})
 		b.ask(ada, deleteDocument, vars{"id": s.conversation})
 		wantEvents(t, sub, "viewerEvents", names, "ConversationDeleted sent")
@@ -110,7 +112,8 @@ func TestConversationEvents(t *testing.T) {
 
 		s, model := b.start(ada, c)
 		names[s.user], names[s.reply] = "question", "reply"
-		e := wantEvents(t, sub, field, names, "ConversationUpdated made", "MessageAdded question", "MessageAdded reply", "MessageSnapshot reply")
+		e := wantEvents(t, sub, field, names, "ConversationUpdated made", "MessageAdded question", "MessageAdded reply",
+			"MessageSnapshot reply")
 		if e[0].id(field+".conversation.headId") != s.reply || e[1].at(field+".message.role") != "USER" ||
 			e[2].id(field+".message.parent.id") != s.user || e[2].at(field+".message.index") != float64(2) {
 			t.Errorf("got %s %s %s", e[0].raw, e[1].raw, e[2].raw)
@@ -152,12 +155,14 @@ func TestConversationEvents(t *testing.T) {
 		// subscription, in this order.
 		s, model = b.start(ada, c)
 		names[s.user], names[s.reply] = "question 2", "reply 2"
-		wantEvents(t, sub, field, names, "ConversationUpdated made", "MessageAdded question 2", "MessageAdded reply 2", "MessageSnapshot reply 2")
+		wantEvents(t, sub, field, names, "ConversationUpdated made", "MessageAdded question 2", "MessageAdded reply 2",
+			"MessageSnapshot reply 2")
 		model.say(t, "cut")
 		wantEvents(t, sub, field, names, "MessageDelta reply 2")
 		b.ask(ada, deleteDocument, vars{"id": c})
 		e = wantEvents(t, sub, field, names, "MessageFinished reply 2", "ConversationDeleted made")
-		if m := e[0].at(field + ".message"); at(m, "status") != "STOPPED" || at(m, "error.code") != "DELETED" || at(m, "content") != "cut" {
+		if m := e[0].at(field + ".message"); at(m, "status") != "STOPPED" || at(m, "error.code") != "DELETED" ||
+			at(m, "content") != "cut" {
 			t.Errorf("got %s, want STOPPED with DELETED and the text", e[0].raw)
 		}
 		sub.wantCompleted(t)

@@ -48,7 +48,8 @@ const (
 		parameters { temperature } runningReply { id content parent { id content } }
 		user { id email name conversations { totalCount nodes { id name } } }
 		messages { totalCount edges { cursor node { id content parent { id } conversation { id } } } nodes { id } pageInfo { endCursor } }`
-	nodeFields = `__typename ... on User { id email name } ... on Conversation { ` + conversationFields + ` } ... on Message { ` + messageFields + ` }`
+	nodeFields = `__typename ... on User { id email name } ... on Conversation { ` + conversationFields +
+		` } ... on Message { ` + messageFields + ` }`
 )
 
 func byID(_ *world, id string) vars { return vars{"id": id} }
@@ -71,46 +72,61 @@ var matrix = []matrixCase{
 	{"Query.node", "Query.node(id)", `query($id: ID!) { node(id: $id) { ` + nodeFields + ` } }`, byID, refused},
 	{"Query.nodes", "Query.nodes(ids)", `query($ids: [ID!]!) { nodes(ids: $ids) { ` + nodeFields + ` } }`,
 		func(w *world, id string) vars { return vars{"ids": []any{id, w.bConversation.conversation, id}} }, refused},
-	{"Query.conversation", "Query.conversation(id)", `query($id: ID!) { conversation(id: $id) { ` + conversationFields + ` } }`, byID, refused},
+	{"Query.conversation", "Query.conversation(id)", `query($id: ID!) { conversation(id: $id) { ` + conversationFields +
+		` } }`, byID, refused},
 	{"Query.conversations", "", `{ conversations { totalCount nodes { ` + conversationFields + ` } } }`, none, refused},
-	{"Query.viewer", "", `{ viewer { id email conversations { totalCount nodes { ` + conversationFields + ` } } } }`, none, nullData},
+	{"Query.viewer", "", `{ viewer { id email conversations { totalCount nodes { ` + conversationFields + ` } } } }`,
+		none, nullData},
 	{"Query.models", "", `{ models { name isDefault description } }`, none, refused},
 
-	{"Mutation.signUp", "", `mutation { signUp(input: {email: "new@example.org", password: "` + password + `"}) { user { email } } }`, none, open},
-	{"Mutation.signIn", "", `mutation { signIn(input: {email: "b@example.org", password: "` + password + `"}) { user { email } } }`, none, open},
-	{"Mutation.refreshSession", "", `mutation($input: RefreshSessionInput!) { refreshSession(input: $input) { user { email } } }`,
+	{"Mutation.signUp", "", `mutation { signUp(input: {email: "new@example.org", password: "` + password +
+		`"}) { user { email } } }`, none, open},
+	{"Mutation.signIn", "", `mutation { signIn(input: {email: "b@example.org", password: "` + password +
+		`"}) { user { email } } }`, none, open},
+	{"Mutation.refreshSession", "",
+		`mutation($input: RefreshSessionInput!) { refreshSession(input: $input) { user { email } } }`,
 		func(w *world, _ string) vars { return vars{"input": vars{"refreshToken": w.b.refresh}} }, open},
 	{"Mutation.signOut", "", `mutation { signOut { signedOut } }`, none, refused},
-	{"Mutation.changePassword", "", `mutation { changePassword(input: {currentPassword: "` + password + `", newPassword: "another of my 9 words"}) { user { id } } }`, none, refused},
-	{"Mutation.createConversation", "", `mutation { createConversation(input: {name: "mine"}) { conversation { ` + conversationFields + ` } } }`, none, refused},
+	{"Mutation.changePassword", "", `mutation { changePassword(input: {currentPassword: "` + password +
+		`", newPassword: "another of my 9 words"}) { user { id } } }`, none, refused},
+	{"Mutation.createConversation", "", `mutation { createConversation(input: {name: "mine"}) { conversation { ` +
+		conversationFields + ` } } }`, none, refused},
 	{"Mutation.updateConversation", "UpdateConversationInput.conversationId",
-		`mutation($input: UpdateConversationInput!) { updateConversation(input: $input) { conversation { ` + conversationFields + ` } } }`,
+		`mutation($input: UpdateConversationInput!) { updateConversation(input: $input) { conversation { ` +
+			conversationFields + ` } } }`,
 		input("conversationId", func(*world) vars {
-			return vars{"name": "stolen", "systemPrompt": "stolen", "pinned": true, "archived": true, "parameters": vars{"temperature": 1}}
+			return vars{"name": "stolen", "systemPrompt": "stolen", "pinned": true, "archived": true,
+				"parameters": vars{"temperature": 1}}
 		}), refused},
 	{"Mutation.deleteConversation", "DeleteConversationInput.conversationId",
 		`mutation($input: DeleteConversationInput!) { deleteConversation(input: $input) { conversationId } }`,
 		input("conversationId", nil), refused},
 	{"Mutation.sendMessage", "SendMessageInput.conversationId",
-		`mutation($input: SendMessageInput!) { sendMessage(input: $input) { conversation { ` + conversationFields + ` } userMessage { ` + messageFields + ` } reply { id } } }`,
-		input("conversationId", func(*world) vars { return vars{"content": "hello", "clientKey": "key-of-a-send"} }), refused},
+		`mutation($input: SendMessageInput!) { sendMessage(input: $input) { conversation { ` + conversationFields +
+			` } userMessage { ` + messageFields + ` } reply { id } } }`,
+		input("conversationId", func(*world) vars { return vars{"content": "hello", "clientKey": "key-of-a-send"} }),
+		refused},
 	{"Mutation.sendMessage", "SendMessageInput.expectedHeadId",
 		`mutation($input: SendMessageInput!) { sendMessage(input: $input) { reply { ` + messageFields + ` } } }`,
 		input("expectedHeadId", func(w *world) vars {
-			return vars{"content": "hello", "conversationId": w.bConversation.conversation, "clientKey": "key-of-a-send"}
+			return vars{"content": "hello", "conversationId": w.bConversation.conversation,
+				"clientKey": "key-of-a-send"}
 		}), refused},
 	{"Mutation.stopReply", "StopReplyInput.messageId",
 		`mutation($input: StopReplyInput!) { stopReply(input: $input) { message { ` + messageFields + ` } } }`,
 		input("messageId", nil), refused},
 
 	{"Subscription.messageEvents", "Subscription.messageEvents(messageId)",
-		`subscription($id: ID!) { messageEvents(messageId: $id) { __typename message { ` + messageFields + ` } } }`, byID, refused},
+		`subscription($id: ID!) { messageEvents(messageId: $id) { __typename message { ` + messageFields + ` } } }`,
+		byID, refused},
 	{"Subscription.messageEvents", "Subscription.messageEvents(messageId)",
 		`subscription($id: ID!, $after: String) { messageEvents(messageId: $id, after: $after) { __typename message { ` + messageFields + ` } } }`,
 		func(w *world, id string) vars { return vars{"id": id, "after": w.aCursor} }, refused},
 	{"Subscription.conversationEvents", "Subscription.conversationEvents(conversationId)",
 		`subscription($id: ID!) { conversationEvents(conversationId: $id) { __typename ... on ConversationSnapshot { conversation { ` + conversationFields + ` } } } }`, byID, refused},
-	{"Subscription.viewerEvents", "", `subscription { viewerEvents { __typename ... on ViewerReady { viewer { id email conversations { nodes { ` + conversationFields + ` } } } } } }`, none, refused},
+	{"Subscription.viewerEvents", "",
+		`subscription { viewerEvents { __typename ... on ViewerReady { viewer { id email conversations { nodes { ` +
+			conversationFields + ` } } } } } }`, none, refused},
 }
 
 // world is two users who each have everything, and know each other's ids.
@@ -197,7 +213,8 @@ func malformed() []string {
 	good := string(pid.New(pid.Conversation))
 	return []string{
 		"", "x", "cnv_", "_", good[:len(good)-1], good + "0", strings.ToUpper(good), " " + good, good + "\n",
-		"msg_" + strings.Repeat("*", 26), "0", "-1", "null", "' OR '1'='1", `"; DROP TABLE messages; --`, "%", "../../etc/passwd",
+		"msg_" + strings.Repeat("*", 26), "0", "-1", "null", "' OR '1'='1", `"; DROP TABLE messages; --`, "%",
+		"../../etc/passwd",
 		"usr_😀", "cnv_\x00", "\u202e", strings.Repeat("x", 5000),
 	}
 }
@@ -223,7 +240,8 @@ func TestAnotherUsersRowIsLikeNone(t *testing.T) {
 					t.Errorf("%s with %s %q: got %s, want the answer of a random id: %s", c.id, kind, id, got, want)
 				}
 			}
-			for _, kind := range []pid.Kind{pid.Conversation, pid.Message, pid.User, pid.AuthSession, pid.Send, pid.Replica} {
+			for _, kind := range []pid.Kind{pid.Conversation, pid.Message, pid.User, pid.AuthSession, pid.Send,
+				pid.Replica} {
 				check("a random id", string(pid.New(kind)))
 			}
 			for _, id := range foreign {
@@ -232,7 +250,8 @@ func TestAnotherUsersRowIsLikeNone(t *testing.T) {
 			for _, id := range malformed() {
 				check("a malformed id", id)
 			}
-			if strings.Contains(want, "canary") || !strings.Contains(want, "null") && !strings.Contains(want, `"errors"`) {
+			if strings.Contains(want, "canary") || !strings.Contains(want, "null") &&
+				!strings.Contains(want, `"errors"`) {
 				t.Errorf("%s: the answer to a random id is %s, want null or an error", c.id, want)
 			}
 		}
@@ -264,9 +283,11 @@ func TestOwnRowsNeverShowOthers(t *testing.T) {
 				t.Errorf("%s = %v, want %v", path, v, want)
 			}
 		}
-		own := []string{string(w.b.id), string(w.bConversation.conversation), string(w.bConversation.user), string(w.bConversation.reply)}
+		own := []string{string(w.b.id), string(w.bConversation.conversation), string(w.bConversation.user),
+			string(w.bConversation.reply)}
 		for _, c := range matrix {
-			if slices.Contains([]string{"Mutation.signOut", "Mutation.changePassword", "Mutation.refreshSession", "Mutation.deleteConversation"}, c.field) {
+			if slices.Contains([]string{"Mutation.signOut", "Mutation.changePassword", "Mutation.refreshSession",
+				"Mutation.deleteConversation"}, c.field) {
 				continue // They would end the test's means; none shows a row of a conversation.
 			}
 			for _, id := range own {
@@ -290,7 +311,8 @@ func TestForeignRowsBehindOwnOnes(t *testing.T) {
 	planted := b.store.Client().Message.Create().
 		SetConversationID(w.bConversation.conversation).SetUserID(w.b.id).SetParentID(w.aDone.user).
 		SetIndex(9).SetRole("USER").SetContent("planted").SaveX(ctx)
-	a := b.post(w.b, `query($id: ID!) { node(id: $id) { ... on Message { parent { id content } } } }`, vars{"id": planted.ID})
+	a := b.post(w.b, `query($id: ID!) { node(id: $id) { ... on Message { parent { id content } } } }`,
+		vars{"id": planted.ID})
 	if a.at("node.parent") != nil || strings.Contains(a.raw, "canary") {
 		t.Errorf("got %s, want no parent", a.raw)
 	}

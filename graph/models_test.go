@@ -46,7 +46,8 @@ func (m *pieceModel) Generate(ctx context.Context, request reply.Request, out re
 		case <-m.closed:
 			return reply.Result{}, &reply.Error{Code: reply.CodeUnavailable}
 		case err := <-s.end:
-			return reply.Result{FinishReason: reply.FinishStop, Usage: &reply.Usage{PromptTokens: 7, CompletionTokens: 5}}, err
+			usage := reply.Usage{PromptTokens: 7, CompletionTokens: 5}
+			return reply.Result{FinishReason: reply.FinishStop, Usage: &usage}, err
 		case p := <-s.steps:
 			write := out.Text
 			if p.reasoning {

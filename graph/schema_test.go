@@ -81,7 +81,8 @@ func TestInputFields(t *testing.T) {
 		var fields []string
 		for _, f := range def.Fields {
 			fields = append(fields, f.Name+": "+f.Type.String())
-			for _, word := range []string{"role", "owner", "user", "status", "index", "At", "attempt", "usage", "active", "lease"} {
+			for _, word := range []string{"role", "owner", "user", "status", "index", "At", "attempt", "usage",
+				"active", "lease"} {
 				if strings.Contains(f.Name, word) {
 					t.Errorf("%s.%s looks like something only the server may set", def.Name, f.Name)
 				}
@@ -100,7 +101,8 @@ func TestForbiddenInputs(t *testing.T) {
 	b := onSQLite(t)
 	ada := b.signUp("ada")
 	for _, extra := range []string{
-		"role", "userId", "owner", "status", "index", "createdAt", "updatedAt", "attempt", "parentId", "id", "headId", "salvage", "nameSource",
+		"role", "userId", "owner", "status", "index", "createdAt", "updatedAt", "attempt", "parentId", "id", "headId",
+		"salvage", "nameSource",
 	} {
 		input := vars{"content": "hello", extra: "SYSTEM"}
 		if code := b.post(ada, sendDocument, vars{"input": input}).code(); code != "GRAPHQL_VALIDATION_FAILED" {
@@ -121,7 +123,8 @@ func TestMutationShapes(t *testing.T) {
 	t.Parallel()
 	for _, f := range graph.NewSchema(&graph.Resolver{}).Schema().Mutation.Fields {
 		name := strings.ToUpper(f.Name[:1]) + f.Name[1:]
-		if len(f.Arguments) > 1 || len(f.Arguments) == 1 && (f.Arguments[0].Name != "input" || f.Arguments[0].Type.String() != name+"Input!") {
+		if len(f.Arguments) > 1 || len(f.Arguments) == 1 &&
+			(f.Arguments[0].Name != "input" || f.Arguments[0].Type.String() != name+"Input!") {
 			t.Errorf("%s takes %v, want one argument input: %sInput!", f.Name, f.Arguments, name)
 		}
 		if got := f.Type.String(); got != name+"Payload!" && got != "AuthPayload!" {
@@ -153,7 +156,8 @@ func TestSDL(t *testing.T) {
 	for _, typ := range introspected.Data.Schema.Types {
 		if _, ok := want[typ.Name]; ok {
 			got[typ.Name] = typ.lines()
-		} else if !strings.HasPrefix(typ.Name, "__") && !slices.Contains([]string{"Int", "Float", "String", "Boolean", "ID"}, typ.Name) {
+		} else if !strings.HasPrefix(typ.Name, "__") &&
+			!slices.Contains([]string{"Int", "Float", "String", "Boolean", "ID"}, typ.Name) {
 			t.Errorf("introspection knows a type %s, the SDL does not", typ.Name)
 		}
 	}
@@ -167,7 +171,8 @@ func TestProductionKeepsTheSchema(t *testing.T) {
 	t.Parallel()
 	b := setup(t, storetest.SQLite(t), options{production: true})
 	ada := b.signUp("ada")
-	for _, document := range []string{introspection, `{ __schema { queryType { name } } }`, `{ __type(name: "User") { name fields { name } } }`} {
+	for _, document := range []string{introspection, `{ __schema { queryType { name } } }`,
+		`{ __type(name: "User") { name fields { name } } }`} {
 		a := b.wantCode(ada, "FORBIDDEN", document, nil)
 		if strings.Contains(a.raw, `"name"`) {
 			t.Errorf("got %s, want nothing of the schema", a.raw)
@@ -175,9 +180,11 @@ func TestProductionKeepsTheSchema(t *testing.T) {
 	}
 	for _, document := range []string{
 		`{ vewer { id } }`, `{ viewer { emial } }`, `{ conversations(frist: 1) { totalCount } }`, `{ viewer }`,
-		`mutation { sendMessage(input: {contnt: "x"}) { reply { id } } }`, `mutation { sendMessage(input: {content: "x", onBusy: REJCT}) { reply { id } } }`,
+		`mutation { sendMessage(input: {contnt: "x"}) { reply { id } } }`,
+		`mutation { sendMessage(input: {content: "x", onBusy: REJCT}) { reply { id } } }`,
 		`mutation { sendMessage(input: {content: "x", onBusy: "REJECT"}) { reply { id } } }`,
-		`query($in: SendMesageInput) { viewer { id } }`, `{ node(id: "x") { ... on Usr { id } } }`, `{ viewer @inclde(if: true) { id } }`, `{ viewer @include(iff: true) { id } }`,
+		`query($in: SendMesageInput) { viewer { id } }`, `{ node(id: "x") { ... on Usr { id } } }`,
+		`{ viewer @inclde(if: true) { id } }`, `{ viewer @include(iff: true) { id } }`,
 	} {
 		a := b.post(ada, document, nil)
 		if len(a.Errors) == 0 || strings.Contains(a.raw, "Did you mean") || strings.Contains(a.raw, "INTERNAL") {
@@ -212,7 +219,8 @@ func describe(schema *ast.Schema) map[string][]string {
 			}
 			lines = append(lines, "field "+f.Name+" "+f.Type.String()+" "+defaultOf(f.DefaultValue)+" "+f.Description)
 			for _, a := range f.Arguments {
-				lines = append(lines, "argument "+f.Name+" "+a.Name+" "+a.Type.String()+" "+defaultOf(a.DefaultValue)+" "+a.Description)
+				lines = append(lines, "argument "+f.Name+" "+a.Name+" "+a.Type.String()+" "+defaultOf(a.DefaultValue)+
+					" "+a.Description)
 			}
 		}
 		for _, v := range def.EnumValues {

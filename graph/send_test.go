@@ -42,14 +42,17 @@ func TestSendMessage(t *testing.T) {
 			t.Errorf("conversation (-want +got):\n%s", diff)
 		}
 		if diff := cmp.Diff(map[string]any{
-			"id": user, "index": 1.0, "role": "USER", "content": "Hello 😀", "status": "COMPLETED", "model": nil, "usage": nil, "parent": nil,
+			"id": user, "index": 1.0, "role": "USER", "content": "Hello 😀", "status": "COMPLETED", "model": nil,
+			"usage": nil, "parent": nil,
 		}, s.UserMessage); diff != "" {
 			t.Errorf("user message (-want +got):\n%s", diff)
 		}
 		if diff := cmp.Diff(map[string]any{
-			"id": reply, "index": 2.0, "role": "ASSISTANT", "content": "You said: Hello 😀", "status": "COMPLETED", "finishReason": "STOP",
-			"model": modelServer, "attempt": 1.0, "error": nil, "parent": map[string]any{"id": user},
-			"usage": map[string]any{"promptTokens": 10.0, "completionTokens": 5.0, "totalTokens": 15.0, "cachedTokens": 0.0, "reasoningTokens": 0.0, "estimated": false},
+			"id": reply, "index": 2.0, "role": "ASSISTANT", "content": "You said: Hello 😀", "status": "COMPLETED",
+			"finishReason": "STOP",
+			"model":        modelServer, "attempt": 1.0, "error": nil, "parent": map[string]any{"id": user},
+			"usage": map[string]any{"promptTokens": 10.0, "completionTokens": 5.0, "totalTokens": 15.0,
+				"cachedTokens": 0.0, "reasoningTokens": 0.0, "estimated": false},
 		}, s.Reply); diff != "" {
 			t.Errorf("reply (-want +got):\n%s", diff)
 		}
@@ -79,7 +82,8 @@ func TestOnBusy(t *testing.T) {
 		running, s := b.start(ada, "")
 		s.say(t, "half ")
 		queue := vars{"onBusy": "QUEUE"}
-		first, second := b.send(ada, running.conversation, "one", queue), b.send(ada, running.conversation, "two", queue)
+		first, second := b.send(ada, running.conversation, "one", queue),
+			b.send(ada, running.conversation, "two", queue)
 		line := func() []string {
 			a := b.ask(ada, `query($id: ID!) { conversation(id: $id) { headId runningReply { id } messages(first: 50) { nodes { role status attempt } } } }`,
 				vars{"id": running.conversation})
@@ -90,27 +94,36 @@ func TestOnBusy(t *testing.T) {
 			}
 			return list
 		}
-		want := []string{"USER COMPLETED 0", "ASSISTANT STREAMING 1", "USER COMPLETED 0", "ASSISTANT QUEUED 0", "USER COMPLETED 0", "ASSISTANT QUEUED 0"}
+		want := []string{"USER COMPLETED 0", "ASSISTANT STREAMING 1", "USER COMPLETED 0", "ASSISTANT QUEUED 0",
+			"USER COMPLETED 0", "ASSISTANT QUEUED 0"}
 		if diff := cmp.Diff(want, line()); diff != "" {
 			t.Errorf("with a queue (-want +got):\n%s", diff)
 		}
 		cancelled := b.ask(ada, `mutation($id: ID!) { stopReply(input: {messageId: $id}) { message { status finishedAt parent { status } } } }`, vars{"id": first.reply})
-		if cancelled.at("stopReply.message.status") != "STOPPED" || cancelled.at("stopReply.message.parent.status") != "STOPPED" || cancelled.at("stopReply.message.finishedAt") == nil {
+		if cancelled.at("stopReply.message.status") != "STOPPED" ||
+			cancelled.at("stopReply.message.parent.status") != "STOPPED" ||
+			cancelled.at("stopReply.message.finishedAt") == nil {
 			t.Errorf("a queued reply was stopped: got %s", cancelled.raw)
 		}
-		follower := b.subscribe(ada, `subscription($id: ID!) { messageEvents(messageId: $id) { __typename message { status } } }`, vars{"id": second.reply})
+		follower := b.subscribe(ada,
+			`subscription($id: ID!) { messageEvents(messageId: $id) { __typename message { status } } }`,
+			vars{"id": second.reply})
 		if e := follower.event(t); e.at("messageEvents.message.status") != "QUEUED" {
 			t.Errorf("a follower of a queued reply begins with %s", e.raw)
 		}
-		a := b.ask(ada, sendDocument, vars{"input": vars{"conversationId": running.conversation, "content": "instead", "onBusy": "INTERRUPT", "wait": true, "model": modelServer}})
+		a := b.ask(ada, sendDocument,
+			vars{"input": vars{"conversationId": running.conversation, "content": "instead", "onBusy": "INTERRUPT",
+				"wait": true, "model": modelServer}})
 		if a.at("sendMessage.reply.status") != "COMPLETED" || a.at("sendMessage.reply.content") != "You said: instead" {
 			t.Errorf("got %s, want the reply to what interrupted", a.raw)
 		}
-		if e := follower.event(t); e.at("messageEvents.__typename") != "MessageFinished" || e.at("messageEvents.message.status") != "STOPPED" {
+		if e := follower.event(t); e.at("messageEvents.__typename") != "MessageFinished" ||
+			e.at("messageEvents.message.status") != "STOPPED" {
 			t.Errorf("the follower of the cancelled reply got %s", e.raw)
 		}
 		follower.wantCompleted(t)
-		want = []string{"USER COMPLETED 0", "ASSISTANT STOPPED 1", "USER STOPPED 0", "ASSISTANT STOPPED 0", "USER STOPPED 0", "ASSISTANT STOPPED 0",
+		want = []string{"USER COMPLETED 0", "ASSISTANT STOPPED 1", "USER STOPPED 0", "ASSISTANT STOPPED 0",
+			"USER STOPPED 0", "ASSISTANT STOPPED 0",
 			"USER COMPLETED 0", "ASSISTANT COMPLETED 1"}
 		if diff := cmp.Diff(want, line()); diff != "" {
 			t.Errorf("after the interruption (-want +got):\n%s", diff)
@@ -126,7 +139,8 @@ func TestHangUpWhileWaiting(t *testing.T) {
 		ctx, hangUp := context.WithCancel(t.Context())
 		answered := make(chan error, 1)
 		go func() {
-			_, err := b.tryPost(ctx, ada, sendDocument, vars{"input": vars{"content": "Tell me.", "model": modelPieces, "wait": true}})
+			_, err := b.tryPost(ctx, ada, sendDocument,
+				vars{"input": vars{"content": "Tell me.", "model": modelPieces, "wait": true}})
 			answered <- err
 		}()
 		model := b.pieces.call(t)
@@ -167,7 +181,8 @@ func TestUpdateConversation(t *testing.T) {
 		ada := b.signUp("ada")
 		full := vars{
 			"name": "mine", "model": modelPieces, "systemPrompt": "Be brief.",
-			"parameters": vars{"temperature": 0, "stop": []string{"END"}, "responseFormat": vars{"type": "JSON_SCHEMA", "name": "n", "schema": "{}", "strict": true}},
+			"parameters": vars{"temperature": 0, "stop": []string{"END"},
+				"responseFormat": vars{"type": "JSON_SCHEMA", "name": "n", "schema": "{}", "strict": true}},
 		}
 		fullParameters := map[string]any{
 			"temperature": 0.0, "maxTokens": nil, "stop": []any{"END"}, "seed": nil,
@@ -188,7 +203,8 @@ func TestUpdateConversation(t *testing.T) {
 			}
 			return s
 		}
-		temperature := map[string]any{"temperature": 1.5, "maxTokens": nil, "stop": nil, "seed": nil, "responseFormat": nil}
+		temperature := map[string]any{"temperature": 1.5, "maxTokens": nil, "stop": nil, "seed": nil,
+			"responseFormat": nil}
 		for _, c := range []struct {
 			name  string
 			input vars
@@ -206,13 +222,16 @@ func TestUpdateConversation(t *testing.T) {
 			{"parameters", vars{"parameters": vars{"temperature": 1.5}}, with(state{"parameters": temperature})},
 			{"parameters null", vars{"parameters": nil}, with(state{"parameters": nil})},
 			{"parameters empty", vars{"parameters": vars{}}, with(state{"parameters": nil})},
-			{"parameters with nulls", vars{"parameters": vars{"temperature": nil, "stop": nil, "responseFormat": nil}}, with(state{"parameters": nil})},
+			{"parameters with nulls", vars{"parameters": vars{"temperature": nil, "stop": nil, "responseFormat": nil}},
+				with(state{"parameters": nil})},
 			{"pinned", vars{"pinned": false}, with(state{"pinned": false})},
 			{"pinned null", vars{"pinned": nil}, base},
 			{"archived", vars{"archived": false}, with(state{"archived": false})},
 			{"archived null", vars{"archived": nil}, base},
-			{"all at once", vars{"name": nil, "model": nil, "systemPrompt": nil, "parameters": nil, "pinned": false, "archived": false},
-				state{"name": "The first words", "nameSource": "PLACEHOLDER", "model": nil, "systemPrompt": nil, "parameters": nil, "pinned": false, "archived": false}},
+			{"all at once", vars{"name": nil, "model": nil, "systemPrompt": nil, "parameters": nil, "pinned": false,
+				"archived": false},
+				state{"name": "The first words", "nameSource": "PLACEHOLDER", "model": nil, "systemPrompt": nil,
+					"parameters": nil, "pinned": false, "archived": false}},
 		} {
 			id := b.conversation(ada, full)
 			b.send(ada, id, "The first words", vars{"model": modelServer, "wait": true})
@@ -221,7 +240,8 @@ func TestUpdateConversation(t *testing.T) {
 			for k, v := range c.input {
 				input[k] = v
 			}
-			answered := b.ask(ada, updateDocument, vars{"input": input}).at("updateConversation.conversation").(map[string]any)
+			answered := b.ask(ada, updateDocument, vars{"input": input}).
+				at("updateConversation.conversation").(map[string]any)
 			read := b.ask(ada, `query($id: ID!) { conversation(id: $id) { id name nameSource model systemPrompt pinned archivedAt
 				parameters { temperature maxTokens stop seed responseFormat { type name schema strict } } } }`, vars{"id": id}).at("conversation").(map[string]any)
 			for from, got := range map[string]map[string]any{"the answer": answered, "a query": read} {

@@ -92,8 +92,9 @@ func setup(t testing.TB, db *store.Store, o options) *bundle {
 	log := slog.New(slog.NewJSONHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	cfg := auth.Config{
 		Issuer: "https://parley.test", Audience: "parley", SignUpOpen: true,
-		Hash:   auth.HashCost{MemoryKiB: 8, Passes: 1, Lanes: 1},
-		Limits: auth.Limits{SignInBurst: -1, SignUpsPerHour: -1, RefreshesPerHour: -1, FreeFailures: -1, FailuresPerHour: -1},
+		Hash: auth.HashCost{MemoryKiB: 8, Passes: 1, Lanes: 1},
+		Limits: auth.Limits{SignInBurst: -1, SignUpsPerHour: -1, RefreshesPerHour: -1, FreeFailures: -1,
+			FailuresPerHour: -1},
 	}
 	if o.auth != nil {
 		o.auth(&cfg)

@@ -15,7 +15,8 @@ import (
 // alphabet has characters of every length in UTF-8 and UTF-16, and some that
 // programs get wrong.
 var alphabet = []string{
-	"a", "é", "漢", "字", "😀", "👩‍👩‍👧", "e\u0301", "\u0301", "🇩🇪", "\u2028", "\u2029", "\ufeff", "\ufffd", "\U0010ffff", "\n", "\r\n",
+	"a", "é", "漢", "字", "😀", "👩‍👩‍👧", "e\u0301", "\u0301", "🇩🇪", "\u2028", "\u2029", "\ufeff", "\ufffd", "\U0010ffff",
+	"\n", "\r\n",
 	"\n\nevent: complete\n\n", "data: x\n\n", `"`, `\`, `\u0041`, "\x01", "\x7f", "</script>", " ", "عربى", "मनीष",
 }
 
@@ -122,7 +123,8 @@ func TestFailureIsData(t *testing.T) {
 	for !now.finished {
 		e := sub.event(t)
 		now.apply(t, e.at("messageEvents"))
-		if now.finished && (now.status != "FAILED" || now.text() != "half" || e.at("messageEvents.message.error.code") != "UPSTREAM_TRUNCATED") {
+		if now.finished && (now.status != "FAILED" || now.text() != "half" ||
+			e.at("messageEvents.message.error.code") != "UPSTREAM_TRUNCATED") {
 			t.Errorf("got %s, want FAILED with the text so far", e.raw)
 		}
 	}
@@ -241,7 +243,8 @@ func TestAnyInterleaving(t *testing.T) {
 					t.Errorf("got %q, want %q", got, content)
 				}
 			}
-			if got, thoughts, status := b.stored(ada, s.reply); got != content || thoughts != reasoning || status != "COMPLETED" {
+			if got, thoughts, status := b.stored(ada, s.reply); got != content || thoughts != reasoning ||
+				status != "COMPLETED" {
 				t.Errorf("stored are %q, %q, %s; want %q and %q", got, thoughts, status, content, reasoning)
 			}
 			// And from every place it has ever been.
@@ -321,7 +324,8 @@ func (v *wanderer) move(t *testing.T, r *rand.Rand) {
 		return
 	}
 	content, reasoning, status := v.b.stored(v.p, v.id)
-	behind := len(v.now.content) < len(utf16.Encode([]rune(content))) || len(v.now.reasoning) < len(utf16.Encode([]rune(reasoning)))
+	behind := len(v.now.content) < len(utf16.Encode([]rune(content))) ||
+		len(v.now.reasoning) < len(utf16.Encode([]rune(reasoning)))
 	if behind { // Otherwise there is nothing to wait for.
 		v.now.step(t, v.sub)
 	}
@@ -400,8 +404,10 @@ func TestSimpleSubscription(t *testing.T) {
 		if now := fmt.Sprint(e.at("messageEvents.message.content")); !strings.HasPrefix(now, content) {
 			t.Errorf("the content went from %q to %q", content, now)
 		}
-		content, status = fmt.Sprint(e.at("messageEvents.message.content")), fmt.Sprint(e.at("messageEvents.message.status"))
-		if e.id("messageEvents.message.conversation.id") != s.conversation || e.id("messageEvents.message.parent.id") != s.user {
+		content, status = fmt.Sprint(e.at("messageEvents.message.content")),
+			fmt.Sprint(e.at("messageEvents.message.status"))
+		if e.id("messageEvents.message.conversation.id") != s.conversation ||
+			e.id("messageEvents.message.parent.id") != s.user {
 			t.Errorf("got %s", e.raw)
 		}
 	}

@@ -110,8 +110,11 @@ func TestGraphiQLChoosesTheEncoding(t *testing.T) {
 	t.Parallel()
 	handler := web.GraphiQL()
 	for accept, want := range map[string]string{
-		"gzip": "gzip", "GZIP;q=0.5": "gzip", "br, gzip": "gzip", "*": "gzip", "x-gzip": "gzip", "br;q=1, gzip ; q=0.1": "gzip",
-		"": "", "identity": "", "br": "", "gzip;q=0": "", "gzip; q=0.000, *": "", "*;q=0": "", "gzip;q=x": "", "gzipped": "",
+		"gzip": "gzip", "GZIP;q=0.5": "gzip", "br, gzip": "gzip", "*": "gzip", "x-gzip": "gzip",
+		"br;q=1, gzip ; q=0.1": "gzip",
+		"":                     "", "identity": "", "br": "", "gzip;q=0": "", "gzip; q=0.000, *": "", "*;q=0": "",
+		"gzip;q=x": "",
+		"gzipped":  "",
 	} {
 		response := get(t, handler, "/graphiql/", "Accept-Encoding", accept)
 		check(t, "Content-Encoding for "+strconv.Quote(accept), response.Header().Get("Content-Encoding"), want)
@@ -173,8 +176,10 @@ func TestGraphiQLUnknownPaths(t *testing.T) {
 	t.Parallel()
 	handler := web.GraphiQL()
 	for _, target := range []string{
-		"/graphiql/missing.js", "/graphiql/assets", "/graphiql/assets/", "/graphiql/index.html.gz", "/graphiql//index.html",
-		"/graphiql/../graphiql/index.html", "/graphiql/%2e%2e/%2e%2e/web.go", "/graphiql/..%2fweb.go", "/graphiqlindex.html", "/", "/other",
+		"/graphiql/missing.js", "/graphiql/assets", "/graphiql/assets/", "/graphiql/index.html.gz",
+		"/graphiql//index.html",
+		"/graphiql/../graphiql/index.html", "/graphiql/%2e%2e/%2e%2e/web.go", "/graphiql/..%2fweb.go",
+		"/graphiqlindex.html", "/", "/other",
 	} {
 		response := get(t, handler, target)
 		check(t, "status of "+target, response.Code, http.StatusNotFound)
@@ -207,7 +212,8 @@ func gunzip(t *testing.T, gzipped []byte) []byte {
 		t.Fatalf("open gzip: %v", err)
 	}
 	if !reader.ModTime.IsZero() || reader.Name != "" {
-		t.Errorf("gzip header has time %v and name %q, want none: builds must be identical", reader.ModTime, reader.Name)
+		t.Errorf("gzip header has time %v and name %q, want none: builds must be identical", reader.ModTime,
+			reader.Name)
 	}
 	plain, err := io.ReadAll(reader)
 	if err != nil {

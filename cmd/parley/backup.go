@@ -13,8 +13,9 @@ import (
 )
 
 // errPostgresBackup says what to do instead.
-var errPostgresBackup = errors.New("the database is Postgres (PARLEY_DATABASE_URL): back it up with pg_dump, and keep the keys of access tokens beside the dump, which are " +
-	"PARLEY_AUTH_KEYS or, when that is not set, the file " + keysName + " in PARLEY_DATA_DIR")
+var errPostgresBackup = errors.New(
+	"the database is Postgres (PARLEY_DATABASE_URL): back it up with pg_dump, and keep the keys of access tokens beside the dump, which are " +
+		"PARLEY_AUTH_KEYS or, when that is not set, the file " + keysName + " in PARLEY_DATA_DIR")
 
 // backupCommand makes a folder that a server can be started on: the database as it is
 // at one moment, and the keys. It works beside a running server.
@@ -115,6 +116,7 @@ func report(stdout io.Writer, cfg config, dir string, hasKeys bool) error {
 	if !cfg.AuthKeys.IsZero() {
 		text += "The keys of access tokens are in PARLEY_AUTH_KEYS: keep them beside this backup.\n"
 	}
-	_, err = fmt.Fprintf(stdout, "%sTo restore it, start parley with PARLEY_DATA_DIR=%s, or with a copy of that folder.\n", text, shellWord(dir))
+	_, err = fmt.Fprintf(stdout,
+		"%sTo restore it, start parley with PARLEY_DATA_DIR=%s, or with a copy of that folder.\n", text, shellWord(dir))
 	return err
 }

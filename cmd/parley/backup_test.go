@@ -41,14 +41,16 @@ func TestBackup(t *testing.T) {
 		all.Go(func() { storms[n].run(t, quiet, i, token) })
 	}
 	eventually(t, startLimit, "sends are answered", func() bool { return acked.Load() > 20*senders })
-	running := i.mustSend(t, token, map[string]any{"content": longQuestion, "clientKey": "the-running-one", "model": eliza.Model})
+	running := i.mustSend(t, token,
+		map[string]any{"content": longQuestion, "clientKey": "the-running-one", "model": eliza.Model})
 	certain := make([]int, senders)
 	for n, s := range storms {
 		certain[n] = s.answered()
 	}
 	dir := filepath.Join(t.TempDir(), "backups", "first one")
 	got := command(t, append(environ, source), "", "backup", dir)
-	if got.code != 0 || !strings.Contains(got.stdout, filepath.Join(dir, "parley.db")) || !strings.Contains(got.stdout, "PARLEY_DATA_DIR='"+dir+"'") {
+	if got.code != 0 || !strings.Contains(got.stdout, filepath.Join(dir, "parley.db")) ||
+		!strings.Contains(got.stdout, "PARLEY_DATA_DIR='"+dir+"'") {
 		t.Fatalf("parley backup = %+v, want what it wrote and how to restore it", got)
 	}
 	before := acked.Load()
@@ -112,7 +114,8 @@ func TestBackupRefuses(t *testing.T) {
 		"a folder that is not empty": {environ, filepath.Dir(file), []string{"not empty", filepath.Dir(file)}},
 		"a file":                     {environ, file, []string{"not a directory"}},
 		"no database":                {environ, fresh(), []string{"there is no database", "parley.db"}},
-		"Postgres": {append(sqliteEnviron(t), "PARLEY_DATABASE_URL="+storetest.EmptyPostgresConfig(t).DatabaseURL), fresh(),
+		"Postgres": {append(sqliteEnviron(t), "PARLEY_DATABASE_URL="+storetest.EmptyPostgresConfig(t).DatabaseURL),
+			fresh(),
 			[]string{"pg_dump", "PARLEY_AUTH_KEYS"}},
 	} {
 		got := command(t, test.environ, "", "backup", test.dir)
@@ -185,7 +188,8 @@ func TestMakeBackupDir(t *testing.T) {
 	}{
 		"one that is there": {there, []string{top}},
 		"a new one":         {filepath.Join(top, "new") + "/", []string{top}},
-		"several":           {filepath.Join(top, "a", "b", "c"), []string{filepath.Join(top, "a", "b"), filepath.Join(top, "a"), top}},
+		"several": {filepath.Join(top, "a", "b", "c"),
+			[]string{filepath.Join(top, "a", "b"), filepath.Join(top, "a"), top}},
 	} {
 		var got []string
 		err := makeBackupDir(test.dir, func(dir string) error {

@@ -33,7 +33,8 @@ func TestHelp(t *testing.T) {
 				t.Errorf("parley %s does not explain %s", arg, v.name)
 			}
 		}
-		for _, command := range []string{"serve", "backup DIR", "migrate", "user add", "user list", "user passwd", "user disable", "user enable", "schema", "version"} {
+		for _, command := range []string{"serve", "backup DIR", "migrate", "user add", "user list", "user passwd",
+			"user disable", "user enable", "schema", "version"} {
 			if !strings.Contains(got, command) {
 				t.Errorf("parley %s does not name the command %s", arg, command)
 			}
@@ -45,7 +46,8 @@ func TestVersionCommand(t *testing.T) {
 	t.Parallel()
 	for _, arg := range []string{"version", "--version"} {
 		got := command(t, nil, "", arg)
-		if got.code != 0 || !strings.HasPrefix(got.stdout, "parley ") || strings.TrimSpace(strings.TrimPrefix(got.stdout, "parley ")) == "" {
+		if got.code != 0 || !strings.HasPrefix(got.stdout, "parley ") ||
+			strings.TrimSpace(strings.TrimPrefix(got.stdout, "parley ")) == "" {
 			t.Errorf("parley %s = %+v, want parley and a version", arg, got)
 		}
 	}
@@ -121,14 +123,22 @@ func TestRefusedStarts(t *testing.T) {
 		environ []string
 		want    []string
 	}{
-		{"an address in use", []string{"PARLEY_ADDR=" + taken.Addr().String(), "PARLEY_DATA_DIR=" + t.TempDir()}, []string{"PARLEY_ADDR", taken.Addr().String()}},
-		{"an address of another machine", []string{"PARLEY_ADDR=192.0.2.1:80", "PARLEY_DATA_DIR=" + t.TempDir()}, []string{"PARLEY_ADDR", "192.0.2.1:80"}},
+		{"an address in use", []string{"PARLEY_ADDR=" + taken.Addr().String(), "PARLEY_DATA_DIR=" + t.TempDir()},
+			[]string{"PARLEY_ADDR", taken.Addr().String()}},
+		{"an address of another machine", []string{"PARLEY_ADDR=192.0.2.1:80", "PARLEY_DATA_DIR=" + t.TempDir()},
+			[]string{"PARLEY_ADDR", "192.0.2.1:80"}},
 		{"a data folder in use", other, []string{"PARLEY_DATA_DIR", "in use by another parley"}},
-		{"an unknown variable", append(sqliteEnviron(t), "PARLEY_ADRR=x"), []string{"PARLEY_ADRR", "did you mean PARLEY_ADDR?"}},
-		{"two wrong variables", append(sqliteEnviron(t), "PARLEY_LEASE=1h", "PARLEY_LOG=xml"), []string{"PARLEY_LEASE", "PARLEY_LOG"}},
-		{"a database that does not exist", append(sqliteEnviron(t), "PARLEY_DATABASE_URL="+missingDatabase(t)), []string{"PARLEY_DATABASE_URL", "does not exist"}},
-		{"documents that are not there, and a database that is away", append(sqliteEnviron(t), "PARLEY_DOCUMENTS=/nowhere.json", "PARLEY_DATABASE_URL=postgres://u:hunter2hunter2@127.0.0.1:1/d"), []string{"PARLEY_DOCUMENTS"}},
-		{"NATS without Postgres", append(sqliteEnviron(t), "PARLEY_NATS_URL=nats://u:hunter2@h"), []string{"PARLEY_DATABASE_URL", "PARLEY_NATS_URL"}},
+		{"an unknown variable", append(sqliteEnviron(t), "PARLEY_ADRR=x"),
+			[]string{"PARLEY_ADRR", "did you mean PARLEY_ADDR?"}},
+		{"two wrong variables", append(sqliteEnviron(t), "PARLEY_LEASE=1h", "PARLEY_LOG=xml"),
+			[]string{"PARLEY_LEASE", "PARLEY_LOG"}},
+		{"a database that does not exist", append(sqliteEnviron(t), "PARLEY_DATABASE_URL="+missingDatabase(t)),
+			[]string{"PARLEY_DATABASE_URL", "does not exist"}},
+		{"documents that are not there, and a database that is away",
+			append(sqliteEnviron(t), "PARLEY_DOCUMENTS=/nowhere.json",
+				"PARLEY_DATABASE_URL=postgres://u:hunter2hunter2@127.0.0.1:1/d"), []string{"PARLEY_DOCUMENTS"}},
+		{"NATS without Postgres", append(sqliteEnviron(t), "PARLEY_NATS_URL=nats://u:hunter2@h"),
+			[]string{"PARLEY_DATABASE_URL", "PARLEY_NATS_URL"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -169,7 +169,8 @@ func loadConfig(environ []string) (config, error) {
 			}
 		case isLink(name, value):
 			if name == "PARLEY_PORT" && !isLinkURL(value) {
-				c.Notes = append(c.Notes, "PARLEY_PORT is ignored, since Kubernetes and Docker set it; the port is part of PARLEY_ADDR")
+				c.Notes = append(c.Notes,
+					"PARLEY_PORT is ignored, since Kubernetes and Docker set it; the port is part of PARLEY_ADDR")
 			}
 		case strings.HasPrefix(name, prefix) && !strings.HasPrefix(name, testPrefix):
 			errs = append(errs, &configError{
@@ -243,7 +244,8 @@ func (c config) check() []crossError {
 		errs = append(errs, crossError{configError{Name: name, Problem: problem}, with})
 	}
 	if c.Model != "" && len(c.Models) > 0 && !slices.Contains(c.Models, c.Model) {
-		add("PARLEY_MODEL", fmt.Sprintf("%q is not one of PARLEY_MODELS: %s", c.Model, strings.Join(c.Models, ", ")), "PARLEY_MODELS")
+		add("PARLEY_MODEL", fmt.Sprintf("%q is not one of PARLEY_MODELS: %s", c.Model, strings.Join(c.Models, ", ")),
+			"PARLEY_MODELS")
 	}
 	if c.Eliza == off && c.OpenAIBaseURL == "" {
 		add("PARLEY_ELIZA", "off leaves no model at all: set OPENAI_API_KEY or OPENAI_BASE_URL, or leave the built-in model on",
@@ -251,21 +253,25 @@ func (c config) check() []crossError {
 	}
 	if !c.NATSURL.IsZero() {
 		if c.AuthKeys.IsZero() {
-			add("PARLEY_AUTH_KEYS", "required with PARLEY_NATS_URL: all replicas must sign with the same keys", "PARLEY_NATS_URL")
+			add("PARLEY_AUTH_KEYS", "required with PARLEY_NATS_URL: all replicas must sign with the same keys",
+				"PARLEY_NATS_URL")
 		}
 		if c.DatabaseURL.IsZero() {
-			add("PARLEY_DATABASE_URL", "required with PARLEY_NATS_URL: several replicas need a Postgres they share", "PARLEY_NATS_URL")
+			add("PARLEY_DATABASE_URL", "required with PARLEY_NATS_URL: several replicas need a Postgres they share",
+				"PARLEY_NATS_URL")
 		}
 	}
 	if c.OpenAIBaseURL == "" && c.Model != "" && c.Model != eliza.Model {
-		add("PARLEY_MODEL", fmt.Sprintf("there is no model server to ask for %q: set OPENAI_API_KEY or OPENAI_BASE_URL", c.Model),
+		add("PARLEY_MODEL", fmt.Sprintf("there is no model server to ask for %q: set OPENAI_API_KEY or OPENAI_BASE_URL",
+			c.Model),
 			"OPENAI_API_KEY", "OPENAI_BASE_URL")
 	}
 	if c.DocumentsOnly == on && c.Documents == "" {
 		add("PARLEY_DOCUMENTS_ONLY", "nothing could be asked at all without PARLEY_DOCUMENTS", "PARLEY_DOCUMENTS")
 	}
 	if c.WaitLimit > c.ReplyLimit {
-		add("PARLEY_WAIT_LIMIT", fmt.Sprintf("%v is longer than a reply may take (PARLEY_REPLY_LIMIT, %v)", c.WaitLimit, c.ReplyLimit), "PARLEY_REPLY_LIMIT")
+		add("PARLEY_WAIT_LIMIT", fmt.Sprintf("%v is longer than a reply may take (PARLEY_REPLY_LIMIT, %v)", c.WaitLimit,
+			c.ReplyLimit), "PARLEY_REPLY_LIMIT")
 	}
 	return append(errs, c.checkOIDC()...)
 }
@@ -301,7 +307,8 @@ func (c config) checkOIDC() []crossError {
 			errs = append(errs, crossError{configError{Name: names[0],
 				Problem: fmt.Sprintf("%q is Parley's own issuer, PARLEY_ISSUER", o.Issuer)}, []string{"PARLEY_ISSUER"}})
 		case seen[o.Issuer]:
-			errs = append(errs, crossError{configError{Name: names[0], Problem: fmt.Sprintf("%q is given twice", o.Issuer)}, nil})
+			errs = append(errs, crossError{configError{Name: names[0],
+				Problem: fmt.Sprintf("%q is given twice", o.Issuer)}, nil})
 		}
 		seen[o.Issuer] = true
 	}
@@ -320,7 +327,8 @@ func isKnown(name string) bool {
 
 // linkName matches the variables that Kubernetes and Docker set in every
 // container for a service called parley, or parley-something.
-var linkName = regexp.MustCompile(`^PARLEY_(SERVICE_.*|PORT|PORT_.*|.+_SERVICE_HOST|.+_SERVICE_PORT(_.*)?|.+_PORT_[0-9]+_(TCP|UDP|SCTP)(_.*)?)$`)
+var linkName = regexp.MustCompile(
+	`^PARLEY_(SERVICE_.*|PORT|PORT_.*|.+_SERVICE_HOST|.+_SERVICE_PORT(_.*)?|.+_PORT_[0-9]+_(TCP|UDP|SCTP)(_.*)?)$`)
 
 // isLink reports whether a variable comes from a container engine rather than
 // from a person. PARLEY_WEB_PORT may be either: the value tells.

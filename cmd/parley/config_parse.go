@@ -128,7 +128,8 @@ func parseOrigin(v string) (string, error) {
 	switch {
 	case err != nil || u.Host == "" || u.Opaque != "":
 		return "", fmt.Errorf("%q is not an origin like https://app.example.com", v)
-	case u.User != nil || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || strings.HasSuffix(v, "?") || strings.HasSuffix(v, "#"):
+	case u.User != nil || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || strings.HasSuffix(v, "?") ||
+		strings.HasSuffix(v, "#"):
 		return "", fmt.Errorf("%q has more than scheme, host and port; origins end there, without a slash", v)
 	}
 	if port := u.Port(); u.Scheme == "http" && port == "80" || u.Scheme == "https" && port == "443" {

@@ -90,8 +90,11 @@ var variables = []variable{
 		accepted: "a duration from 2s to 24h",
 		meaning:  "How long an access token lasts. Sockets are closed when theirs ends, and clients come back with a fresh one.",
 		example:  "5m",
-		parse:    func(c *config, v string) error { return parseDuration(&c.AccessTTL, v, 2*time.Second, 24*time.Hour) },
-		show:     func(c config) any { return c.AccessTTL },
+		parse: func(c *config,
+			v string) error {
+			return parseDuration(&c.AccessTTL, v, 2*time.Second, 24*time.Hour)
+		},
+		show: func(c config) any { return c.AccessTTL },
 	},
 	{
 		name: "PARLEY_SIGNUP", fallback: "`open` in development on a loopback address, else `closed`",
@@ -107,7 +110,8 @@ var variables = []variable{
 		},
 	},
 	{
-		name: "PARLEY_ALLOWED_ORIGINS", fallback: "localhost, 127.0.0.1 and [::1] on any port in development, else none",
+		name:     "PARLEY_ALLOWED_ORIGINS",
+		fallback: "localhost, 127.0.0.1 and [::1] on any port in development, else none",
 		accepted: "comma-separated origins, scheme://host or scheme://host:port; * is refused",
 		meaning:  "Pages of other origins that may call the API from a browser. Pages of the server itself always may.",
 		example:  "https://app.example.com,https://admin.example.com",
@@ -152,7 +156,8 @@ var variables = []variable{
 		show:     func(c config) any { return c.OpenAIKey },
 	},
 	{
-		name: "OPENAI_BASE_URL", fallback: "`" + openAIBaseURL + "` with OPENAI_API_KEY, else none: the built-in model answers",
+		name: "OPENAI_BASE_URL", fallback: "`" + openAIBaseURL +
+			"` with OPENAI_API_KEY, else none: the built-in model answers",
 		accepted: "an http:// or https:// URL up to and with the version, without user, query and fragment",
 		meaning:  "Any server that speaks the OpenAI chat completions protocol.",
 		example:  "http://127.0.0.1:11434/v1",
@@ -206,8 +211,11 @@ var variables = []variable{
 		accepted: "a duration from 1s to 10m",
 		meaning:  "How long `sendMessage` with `wait: true` waits for the reply. Keep it below the time-outs of proxies.",
 		example:  "25s",
-		parse:    func(c *config, v string) error { return parseDuration(&c.WaitLimit, v, time.Second, 10*time.Minute) },
-		show:     func(c config) any { return c.WaitLimit },
+		parse: func(c *config,
+			v string) error {
+			return parseDuration(&c.WaitLimit, v, time.Second, 10*time.Minute)
+		},
+		show: func(c config) any { return c.WaitLimit },
 	},
 	{
 		name: "PARLEY_DRAIN", fallback: "`5s` with PARLEY_NATS_URL, else `0s`",

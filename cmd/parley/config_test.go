@@ -56,7 +56,8 @@ func TestConfigDefaults(t *testing.T) {
 	want := config{
 		Addr: "127.0.0.1:8080", DataDir: "./data", Mode: development, Issuer: "parley",
 		AllowLocalOrigins: true, SignUpOpen: true,
-		AccessTTL: 15 * time.Minute, DocumentsOnly: off, Lease: 15 * time.Second, OnCrash: crashRetry, WaitLimit: 50 * time.Second, ReplyLimit: 10 * time.Minute,
+		AccessTTL: 15 * time.Minute, DocumentsOnly: off, Lease: 15 * time.Second, OnCrash: crashRetry,
+		WaitLimit: 50 * time.Second, ReplyLimit: 10 * time.Minute,
 		MaxRunning: 3, SendsPerMinute: 20, Eliza: auto, LogFormat: logText, LogLevel: slog.LevelInfo,
 	}
 	if diff := cmp.Diff(got, want, cmp.Comparer(sameSecret)); diff != "" {
@@ -73,20 +74,24 @@ func TestConfigEverySetting(t *testing.T) {
 	t.Parallel()
 	got := mustLoad(t,
 		"PARLEY_ADDR=0.0.0.0:80", "PARLEY_DATA_DIR=/data", "PARLEY_DATABASE_URL=postgres://u:p@h/d",
-		"PARLEY_MODE=development", "PARLEY_AUTH_KEYS="+testKeys, "PARLEY_ISSUER=me", "PARLEY_ACCESS_TTL=2s", "PARLEY_DOCUMENTS=/d.json", "PARLEY_DOCUMENTS_ONLY=on",
+		"PARLEY_MODE=development", "PARLEY_AUTH_KEYS="+testKeys, "PARLEY_ISSUER=me", "PARLEY_ACCESS_TTL=2s",
+		"PARLEY_DOCUMENTS=/d.json", "PARLEY_DOCUMENTS_ONLY=on",
 		"PARLEY_ALLOWED_ORIGINS=HTTPS://App.example.com:443, http://localhost:3000,https://app.example.com",
 		"PARLEY_TRUSTED_PROXIES=10.1.2.3/8", "PARLEY_SIGNUP=open", "PARLEY_LEASE=1m", "PARLEY_ON_CRASH=interrupt",
-		"PARLEY_WAIT_LIMIT=5s", "PARLEY_DRAIN=0s", "PARLEY_REPLY_LIMIT=1m", "PARLEY_MAX_RUNNING=1", "PARLEY_SENDS_PER_MINUTE=0",
+		"PARLEY_WAIT_LIMIT=5s", "PARLEY_DRAIN=0s", "PARLEY_REPLY_LIMIT=1m", "PARLEY_MAX_RUNNING=1",
+		"PARLEY_SENDS_PER_MINUTE=0",
 		"PARLEY_TOKENS_PER_DAY=5000000000", "PARLEY_MODELS=a, b", "PARLEY_MODEL=b", "PARLEY_ELIZA=off",
 		"PARLEY_LOG=json", "PARLEY_LOG_LEVEL=debug", "OPENAI_API_KEY=sk-1\n", "OPENAI_BASE_URL=http://h/v1/",
 		"PARLEY_OIDC_ISSUER=i1,i2", "PARLEY_OIDC_AUDIENCE=a1,a2", "PARLEY_OIDC_JWKS_URL=https://h/1,http://[::1]:9/2",
 	)
 	want := config{
 		Addr: "0.0.0.0:80", DataDir: "/data", DatabaseURL: newSecret("postgres://u:p@h/d"),
-		Mode: development, AuthKeys: newSecret(testKeys), Issuer: "me", AccessTTL: 2 * time.Second, Documents: "/d.json", DocumentsOnly: on,
+		Mode: development, AuthKeys: newSecret(testKeys), Issuer: "me", AccessTTL: 2 * time.Second,
+		Documents: "/d.json", DocumentsOnly: on,
 		AllowedOrigins: []string{"https://app.example.com", "http://localhost:3000"},
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
-		SignUpOpen:     true, Lease: time.Minute, OnCrash: crashInterrupt, WaitLimit: 5 * time.Second, ReplyLimit: time.Minute,
+		SignUpOpen:     true, Lease: time.Minute, OnCrash: crashInterrupt, WaitLimit: 5 * time.Second,
+		ReplyLimit: time.Minute,
 		MaxRunning: 1, TokensPerDay: 5_000_000_000, Models: []string{"a", "b"}, Model: "b", Eliza: off,
 		LogFormat: logJSON, LogLevel: slog.LevelDebug, OpenAIKey: newSecret("sk-1"), OpenAIBaseURL: "http://h/v1",
 		OIDC: []oidcIssuer{{"i1", "a1", "https://h/1"}, {"i2", "a2", "http://[::1]:9/2"}},
@@ -136,7 +141,8 @@ func TestConfigModels(t *testing.T) {
 	}
 	c := mustLoad(t, "OPENAI_API_KEY=k")
 	if c.OpenAIBaseURL != openAIBaseURL || c.ElizaListed() {
-		t.Errorf("with a key: base URL %q, ELIZA listed %t; want %q, false", c.OpenAIBaseURL, c.ElizaListed(), openAIBaseURL)
+		t.Errorf("with a key: base URL %q, ELIZA listed %t; want %q, false", c.OpenAIBaseURL, c.ElizaListed(),
+			openAIBaseURL)
 	}
 	if c := mustLoad(t, "OPENAI_BASE_URL=http://h/v1"); c.ElizaListed() || !c.OpenAIKey.IsZero() {
 		t.Errorf("with a base URL: ELIZA listed %t, key %v; want false and none", c.ElizaListed(), c.OpenAIKey)
@@ -162,7 +168,8 @@ func TestConfigRefusals(t *testing.T) {
 		{"PARLEY_NATS_URL=nats://u:hunter2@", "PARLEY_NATS_URL", "names no host"},
 		{"PARLEY_NATS_URL=nats://u:hunter2@h,", "PARLEY_NATS_URL", "nothing"},
 		{"PARLEY_NATS_URL=nats://u:hunter2@h/subject", "PARLEY_NATS_URL", "more than"},
-		{"PARLEY_NATS_URL=nats://u:hunter2@h PARLEY_DATABASE_URL=postgres://h/d", "PARLEY_AUTH_KEYS", "required with PARLEY_NATS_URL"},
+		{"PARLEY_NATS_URL=nats://u:hunter2@h PARLEY_DATABASE_URL=postgres://h/d", "PARLEY_AUTH_KEYS",
+			"required with PARLEY_NATS_URL"},
 		{"PARLEY_MODEL=gpt-5", "PARLEY_MODEL", "no model server"},
 		{"PARLEY_AUTH_KEYS=hunter2", "PARLEY_AUTH_KEYS", "kid:secret"},
 		{"PARLEY_AUTH_KEYS=a:hunter2", "PARLEY_AUTH_KEYS", "at least 32 random bytes"},
@@ -191,10 +198,14 @@ func TestConfigRefusals(t *testing.T) {
 		{"PARLEY_LOG=xml", "PARLEY_LOG", "accepted: text or json"},
 		{"PARLEY_LOG_LEVEL=INFO+1", "PARLEY_LOG_LEVEL", "accepted: debug, info, warn or error"},
 		{"PARLEY_OIDC_ISSUER=i", "PARLEY_OIDC_JWKS_URL", "required"},
-		{"PARLEY_OIDC_ISSUER=i,j PARLEY_OIDC_AUDIENCE=a PARLEY_OIDC_JWKS_URL=https://h,https://h", "PARLEY_OIDC_AUDIENCE", "1 of 2"},
-		{"PARLEY_OIDC_ISSUER=i PARLEY_OIDC_AUDIENCE=a PARLEY_OIDC_JWKS_URL=http://h", "PARLEY_OIDC_JWKS_URL", "not https"},
-		{"PARLEY_OIDC_ISSUER=parley PARLEY_OIDC_AUDIENCE=a PARLEY_OIDC_JWKS_URL=https://h", "PARLEY_OIDC_ISSUER", "own issuer"},
-		{"PARLEY_OIDC_ISSUER=i,i PARLEY_OIDC_AUDIENCE=a,b PARLEY_OIDC_JWKS_URL=https://h,https://h", "PARLEY_OIDC_ISSUER", "given twice"},
+		{"PARLEY_OIDC_ISSUER=i,j PARLEY_OIDC_AUDIENCE=a PARLEY_OIDC_JWKS_URL=https://h,https://h",
+			"PARLEY_OIDC_AUDIENCE", "1 of 2"},
+		{"PARLEY_OIDC_ISSUER=i PARLEY_OIDC_AUDIENCE=a PARLEY_OIDC_JWKS_URL=http://h", "PARLEY_OIDC_JWKS_URL",
+			"not https"},
+		{"PARLEY_OIDC_ISSUER=parley PARLEY_OIDC_AUDIENCE=a PARLEY_OIDC_JWKS_URL=https://h", "PARLEY_OIDC_ISSUER",
+			"own issuer"},
+		{"PARLEY_OIDC_ISSUER=i,i PARLEY_OIDC_AUDIENCE=a,b PARLEY_OIDC_JWKS_URL=https://h,https://h",
+			"PARLEY_OIDC_ISSUER", "given twice"},
 		{"OPENAI_API_KEY=hunter2ä", "OPENAI_API_KEY", "header"},
 		{"OPENAI_BASE_URL=https://u:hunter2@h/v1", "OPENAI_BASE_URL", "user name or password"},
 		{"OPENAI_BASE_URL=api.example.com", "OPENAI_BASE_URL", "http://"},
@@ -289,9 +300,11 @@ func TestConfigUnknownNames(t *testing.T) {
 func TestConfigIgnoresLinkVariables(t *testing.T) {
 	t.Parallel()
 	c := mustLoad(t,
-		"PARLEY_SERVICE_HOST=10.0.0.1", "PARLEY_SERVICE_PORT=80", "PARLEY_SERVICE_PORT_HTTP=80", "PARLEY_PORT=tcp://10.0.0.1:80",
+		"PARLEY_SERVICE_HOST=10.0.0.1", "PARLEY_SERVICE_PORT=80", "PARLEY_SERVICE_PORT_HTTP=80",
+		"PARLEY_PORT=tcp://10.0.0.1:80",
 		"PARLEY_PORT_80_TCP=tcp://10.0.0.1:80", "PARLEY_PORT_80_TCP_PROTO=tcp", "PARLEY_PORT_80_TCP_ADDR=10.0.0.1",
-		"PARLEY_DB_SERVICE_HOST=10.0.0.2", "PARLEY_DB_SERVICE_PORT=5432", "PARLEY_DB_PORT=tcp://10.0.0.2:5432", "PARLEY_DB_PORT_5432_TCP_ADDR=10.0.0.2")
+		"PARLEY_DB_SERVICE_HOST=10.0.0.2", "PARLEY_DB_SERVICE_PORT=5432", "PARLEY_DB_PORT=tcp://10.0.0.2:5432",
+		"PARLEY_DB_PORT_5432_TCP_ADDR=10.0.0.2")
 	if len(c.Notes) != 0 {
 		t.Errorf("notes %q for the variables of Kubernetes, want none", c.Notes)
 	}
@@ -335,7 +348,8 @@ func TestConfigTableIsComplete(t *testing.T) {
 func TestSecretNeverPrints(t *testing.T) {
 	t.Parallel()
 	const password = "hunter2"
-	c := mustLoad(t, "PARLEY_DATABASE_URL=postgres://u:"+password+"@h/d", "PARLEY_AUTH_KEYS="+testKeys, "OPENAI_API_KEY="+password)
+	c := mustLoad(t, "PARLEY_DATABASE_URL=postgres://u:"+password+"@h/d", "PARLEY_AUTH_KEYS="+testKeys,
+		"OPENAI_API_KEY="+password)
 	hidden := struct{ c config }{c} // fmt calls no methods on what it finds in here.
 	var out strings.Builder
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {

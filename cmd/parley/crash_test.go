@@ -32,7 +32,8 @@ const maxSends = 45
 
 func (s *sender) run(t *testing.T, i *instance, token, name string) {
 	for n := range maxSends {
-		input := map[string]any{"content": fmt.Sprintf("%s message %d", name, n), "clientKey": fmt.Sprintf("%s-key-%d", name, n), "wait": true}
+		input := map[string]any{"content": fmt.Sprintf("%s message %d", name, n),
+			"clientKey": fmt.Sprintf("%s-key-%d", name, n), "wait": true}
 		if n > 0 {
 			input["conversationId"] = s.acked[0].sent.Conversation.ID
 		}
@@ -99,7 +100,8 @@ func TestKill(t *testing.T) {
 	}
 	i.stop(t)
 	checkIntegrity(t, dir)
-	t.Logf("%d sends acknowledged over %d kills; %d of the repeats after a kill were stored for the first time", acked, rounds, fresh)
+	t.Logf("%d sends acknowledged over %d kills; %d of the repeats after a kill were stored for the first time", acked,
+		rounds, fresh)
 	if acked < rounds {
 		t.Errorf("only %d sends were acknowledged: the kills came too early to prove anything", acked)
 	}
@@ -135,12 +137,15 @@ func checkKept(t *testing.T, i *instance, token string, s *sender) {
 	}
 	for n, a := range s.acked {
 		user, reply := nodes[2*n], nodes[2*n+1]
-		if user.ID != a.sent.UserMessage.ID || reply.ID != a.sent.Reply.ID || user.Index != 2*n+1 || reply.Index != 2*n+2 {
+		if user.ID != a.sent.UserMessage.ID || reply.ID != a.sent.Reply.ID || user.Index != 2*n+1 ||
+			reply.Index != 2*n+2 {
 			t.Errorf("send %d of conversation %s is stored as %+v and %+v, want the acknowledged ids %s and %s",
 				n, id, user, reply, a.sent.UserMessage.ID, a.sent.Reply.ID)
 		}
-		if user.Role != "USER" || user.Content != a.content || reply.Role != "ASSISTANT" || reply.Content != "You said: "+a.content || reply.Status != "COMPLETED" {
-			t.Errorf("send %d of conversation %s is stored as %+v and %+v, want %q and its whole reply", n, id, user, reply, a.content)
+		if user.Role != "USER" || user.Content != a.content || reply.Role != "ASSISTANT" ||
+			reply.Content != "You said: "+a.content || reply.Status != "COMPLETED" {
+			t.Errorf("send %d of conversation %s is stored as %+v and %+v, want %q and its whole reply", n, id, user,
+				reply, a.content)
 		}
 	}
 }

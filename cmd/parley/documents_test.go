@@ -25,7 +25,8 @@ func TestKnownDocuments(t *testing.T) {
 			{`{"documentId": "known-1"}`, "", ""},
 			{`{"doc_id": "known-1"}`, "", ""},
 			{`{"query": "` + known + `"}`, "", ""},
-			{`{"extensions": {"persistedQuery": {"version": 1, "sha256Hash": "33aa11"}}}`, "PERSISTED_QUERY_NOT_FOUND", "PERSISTED_QUERY_NOT_FOUND"},
+			{`{"extensions": {"persistedQuery": {"version": 1, "sha256Hash": "33aa11"}}}`, "PERSISTED_QUERY_NOT_FOUND",
+				"PERSISTED_QUERY_NOT_FOUND"},
 			{`{"query": "{ viewer { id } }"}`, "", "FORBIDDEN"},
 			{`{"query": "{ __typename }", "documentId": "known-1"}`, "", "FORBIDDEN"},
 		} {
@@ -43,7 +44,8 @@ func TestKnownDocuments(t *testing.T) {
 			}
 			_ = r.Body.Close() // Read to its end.
 			got := string(body)
-			if want == "" && strings.Contains(got, `"errors"`) || want != "" && !strings.Contains(got, `"code":"`+want+`"`) {
+			if want == "" && strings.Contains(got, `"errors"`) || want != "" &&
+				!strings.Contains(got, `"code":"`+want+`"`) {
 				t.Errorf("only known %s: %s: got %s, want the code %q", only, c.body, got, want)
 			}
 		}

@@ -43,7 +43,8 @@ func TestDiskFull(t *testing.T) {
 			_, baseURL := upstreamtest.Start(t)
 			dir := t.TempDir()
 			environ := []string{
-				"PARLEY_ADDR=127.0.0.1:0", "PARLEY_DATA_DIR=" + dir, "OPENAI_BASE_URL=" + baseURL, "PARLEY_ELIZA=on", "PARLEY_MODEL=test",
+				"PARLEY_ADDR=127.0.0.1:0", "PARLEY_DATA_DIR=" + dir, "OPENAI_BASE_URL=" + baseURL, "PARLEY_ELIZA=on",
+				"PARLEY_MODEL=test",
 				"PARLEY_SENDS_PER_MINUTE=0", "PARLEY_MAX_RUNNING=1000",
 			}
 			i := startProcess(t, environ...)
@@ -78,7 +79,8 @@ func TestDiskFull(t *testing.T) {
 			if name == "room again" {
 				i.limitFiles(t, 0)
 				before := acked.Load()
-				eventually(t, startLimit, "sends are answered again", func() bool { return acked.Load() > before+senders })
+				eventually(t, startLimit, "sends are answered again",
+					func() bool { return acked.Load() > before+senders })
 				stop()
 				all.Wait()
 			} else {

@@ -61,7 +61,8 @@ func TestStartWithoutDatabase(t *testing.T) {
 				t.Errorf("GraphQL answers %v, want UNAVAILABLE", a.Errors)
 			}
 			for _, accept := range []string{"application/graphql-response+json", "text/event-stream"} {
-				r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, i.url+"/graphql", strings.NewReader(`{"query":"subscription { viewerEvents { __typename } }"}`))
+				r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, i.url+"/graphql",
+					strings.NewReader(`{"query":"subscription { viewerEvents { __typename } }"}`))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -76,7 +77,8 @@ func TestStartWithoutDatabase(t *testing.T) {
 					t.Errorf("%s: got the status %d, want 503", accept, response.StatusCode)
 				}
 			}
-			_, response, err := websocket.Dial(t.Context(), i.url+"/graphql", &websocket.DialOptions{Subprotocols: []string{"graphql-transport-ws"}, HTTPClient: client})
+			_, response, err := websocket.Dial(t.Context(), i.url+"/graphql",
+				&websocket.DialOptions{Subprotocols: []string{"graphql-transport-ws"}, HTTPClient: client})
 			if err == nil || response == nil || response.StatusCode != http.StatusServiceUnavailable {
 				t.Errorf("a socket: %v, %v, want 503", response, err)
 			}
@@ -123,7 +125,8 @@ func TestMistakeFoundLater(t *testing.T) {
 	case <-time.After(startLimit):
 		t.Fatal("it goes on")
 	}
-	if out := i.out.String(); i.err == nil || !strings.Contains(out, "does not exist") || !strings.Contains(out, "PARLEY_DATABASE_URL") {
+	if out := i.out.String(); i.err == nil || !strings.Contains(out, "does not exist") ||
+		!strings.Contains(out, "PARLEY_DATABASE_URL") {
 		t.Errorf("it ended with %v and\n%s\nwant the mistake named", i.err, out)
 	}
 }
@@ -166,9 +169,11 @@ func TestDatabaseAway(t *testing.T) {
 				t.Errorf("GET /healthz = %d, want 200", status)
 			}
 			proxy.Pass()
-			eventually(t, 2*requestLimit, "it is ready again", func() bool { return i.status(t, "/readyz") == http.StatusOK })
+			eventually(t, 2*requestLimit, "it is ready again",
+				func() bool { return i.status(t, "/readyz") == http.StatusOK })
 			before = acked.Load()
-			eventually(t, 2*requestLimit, "sends are answered again", func() bool { return acked.Load() > before+2*senders })
+			eventually(t, 2*requestLimit, "sends are answered again",
+				func() bool { return acked.Load() > before+2*senders })
 			stop()
 			all.Wait()
 			for _, s := range storms {
@@ -203,7 +208,8 @@ func (s *storm) answered() int {
 
 func (s *storm) run(t *testing.T, until context.Context, i *instance, token string) {
 	for n := 0; until.Err() == nil; n++ {
-		input := map[string]any{"content": fmt.Sprintf("%s message %d", s.name, n), "clientKey": fmt.Sprintf("%s-key-%d", s.name, n)}
+		input := map[string]any{"content": fmt.Sprintf("%s message %d", s.name, n),
+			"clientKey": fmt.Sprintf("%s-key-%d", s.name, n)}
 		for until.Err() == nil {
 			ctx, cancel := context.WithTimeout(t.Context(), requestLimit)
 			got, err := i.send(ctx, token, input)

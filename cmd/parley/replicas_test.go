@@ -154,7 +154,8 @@ func TestReplicasWithNATS(t *testing.T) {
 		pieces <- text
 		reply.until(t, text)
 	}
-	queued := b.mustSend(t, c.token, map[string]any{"content": "And then?", "conversationId": sent.Conversation.ID, "onBusy": "QUEUE"})
+	queued := b.mustSend(t, c.token, map[string]any{"content": "And then?", "conversationId": sent.Conversation.ID,
+		"onBusy": "QUEUE"})
 	chat.until(t, "And then?")
 	close(pieces)
 	reply.until(t, "COMPLETED")
@@ -164,7 +165,8 @@ func TestReplicasWithNATS(t *testing.T) {
 		return third.reply(t, c.token, queued.Reply.ID).Content == "You said: And then?"
 	})
 
-	b.ask(t, c.token, `mutation ($id: ID!) { deleteConversation(input: {conversationId: $id}) { conversationId } }`, map[string]any{"id": sent.Conversation.ID})
+	b.ask(t, c.token, `mutation ($id: ID!) { deleteConversation(input: {conversationId: $id}) { conversationId } }`,
+		map[string]any{"id": sent.Conversation.ID})
 	list.until(t, "ConversationDeleted")
 	chat.until(t, "ConversationDeleted")
 	chat.untilEnd(t)
@@ -198,7 +200,8 @@ func TestReplicasWithoutNATS(t *testing.T) {
 			t.Errorf("without NATS /readyz says %d %q", status, body)
 		}
 	}
-	b.ask(t, c.token, `mutation ($id: ID!) { stopReply(input: {messageId: $id}) { message { id } } }`, map[string]any{"id": sent.Reply.ID})
+	b.ask(t, c.token, `mutation ($id: ID!) { stopReply(input: {messageId: $id}) { message { id } } }`,
+		map[string]any{"id": sent.Reply.ID})
 	reply.until(t, "STOPPED")
 	chat.until(t, "STOPPED")
 	b.ask(t, c.token, `mutation { signOut { __typename } }`, nil)

@@ -86,7 +86,8 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) 
 	}
 	if s != nil { // Else ctx has ended before there was a database.
 		defer func() { err = errors.Join(err, closeAll()) }()
-		log.LogAttrs(base, slog.LevelInfo, "started", append(cfg.Summary(), slog.String("replica_id", string(s.replies.ID())))...)
+		log.LogAttrs(base, slog.LevelInfo, "started",
+			append(cfg.Summary(), slog.String("replica_id", string(s.replies.ID())))...)
 		for _, note := range cfg.Notes {
 			log.WarnContext(base, note)
 		}
@@ -342,7 +343,9 @@ func readKeys(cfg config) (keys *auth.Keyring, err error) {
 const keysName = "auth.keys"
 
 // newAuth makes the accounts.
-func newAuth(cfg config, keys *auth.Keyring, db *store.Store, facts event.Bus, log *slog.Logger) (*auth.Service, error) {
+func newAuth(
+	cfg config, keys *auth.Keyring, db *store.Store, facts event.Bus, log *slog.Logger,
+) (*auth.Service, error) {
 	external := make([]auth.ExternalIssuer, len(cfg.OIDC))
 	for i, o := range cfg.OIDC {
 		external[i] = auth.ExternalIssuer{

@@ -25,7 +25,8 @@ func TestModes(t *testing.T) {
 		t.Parallel()
 		i := startInside(t, sqliteEnviron(t)...)
 		for path, want := range map[string]string{
-			"/healthz": "ok\n", "/readyz": "ready\n", "/schema.graphql": "sendMessage(", "/graphiql": "<html", "/graphiql/": "<html", "/": "<html",
+			"/healthz": "ok\n", "/readyz": "ready\n", "/schema.graphql": "sendMessage(", "/graphiql": "<html",
+			"/graphiql/": "<html", "/": "<html",
 		} {
 			if status, body := i.get(t, path); status != http.StatusOK || !strings.Contains(body, want) {
 				t.Errorf("GET %s = %d %.60q, want 200 and %q", path, status, body, want)
@@ -43,7 +44,8 @@ func TestModes(t *testing.T) {
 		if tokens := i.signUp(t, "ada@example.com"); tokens.AccessToken == "" {
 			t.Error("signing up gave no token")
 		}
-		if out := i.out.String(); !strings.Contains(out, i.url+"/graphiql") || !strings.Contains(out, "Sign-up    open") {
+		if out := i.out.String(); !strings.Contains(out, i.url+"/graphiql") ||
+			!strings.Contains(out, "Sign-up    open") {
 			t.Errorf("the greeting does not name GraphiQL and sign-up:\n%s", out)
 		}
 	})
@@ -61,7 +63,8 @@ func TestModes(t *testing.T) {
 			t.Errorf("introspection = %s %v, want it refused", a.Data, a.Errors)
 		}
 		a := ask(t, i, misspelt)
-		if len(a.Errors) != 1 || strings.Contains(a.Errors[0].Message, "Did you mean") || strings.Contains(a.Errors[0].Message, "viewer") {
+		if len(a.Errors) != 1 || strings.Contains(a.Errors[0].Message, "Did you mean") ||
+			strings.Contains(a.Errors[0].Message, "viewer") {
 			t.Errorf("a misspelt field = %v, want no suggestion", a.Errors)
 		}
 		a = i.ask(t, "", `mutation ($p: String!) { signUp(input: {email: "ada@example.com", password: $p}) { accessToken } }`, map[string]any{"p": testPassword})
@@ -92,7 +95,8 @@ func TestHostCheck(t *testing.T) {
 		t.Run(test.mode+" "+test.host, func(t *testing.T) {
 			t.Parallel()
 			i := startInside(t, append(sqliteEnviron(t), "PARLEY_MODE="+test.mode)...)
-			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, i.url+"/graphql", strings.NewReader(`{"query":"{ viewer { id } }"}`))
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, i.url+"/graphql",
+				strings.NewReader(`{"query":"{ viewer { id } }"}`))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -147,14 +151,17 @@ func TestTwoReplicas(t *testing.T) {
 	if got := b.reply(t, token, first.Reply.ID); got != first.Reply {
 		t.Errorf("the other replica reads %v, want %v", got, first.Reply)
 	}
-	if s := b.mustSend(t, token, map[string]any{"content": "Hello", "wait": true, "clientKey": "first-key"}); !s.Deduplicated || s.Reply != first.Reply {
+	if s := b.mustSend(t, token, map[string]any{"content": "Hello", "wait": true,
+		"clientKey": "first-key"}); !s.Deduplicated || s.Reply != first.Reply {
 		t.Errorf("a repeat at the other replica gives %+v, want the same reply", s)
 	}
 
 	// Stopping works from anywhere.
 	stopped := a.mustSend(t, token, map[string]any{"content": longQuestion})
-	b.ask(t, token, `mutation ($id: ID!) { stopReply(input: {messageId: $id}) { message { id } } }`, map[string]any{"id": stopped.Reply.ID})
-	eventually(t, 5*time.Second, "the reply is stopped", func() bool { return a.reply(t, token, stopped.Reply.ID).Status == "STOPPED" })
+	b.ask(t, token, `mutation ($id: ID!) { stopReply(input: {messageId: $id}) { message { id } } }`,
+		map[string]any{"id": stopped.Reply.ID})
+	eventually(t, 5*time.Second, "the reply is stopped",
+		func() bool { return a.reply(t, token, stopped.Reply.ID).Status == "STOPPED" })
 
 	// Replies of a replica that dies are taken over.
 	second := a.mustSend(t, token, map[string]any{"content": longQuestion})

@@ -380,7 +380,8 @@ func (i *instance) mustSend(t *testing.T, token string, input map[string]any) se
 func (i *instance) reply(t *testing.T, token, id string) replyState {
 	t.Helper()
 	var data struct{ Node *replyState }
-	i.into(t, token, `query ($id: ID!) { node(id: $id) { ... on Message { id status content attempt } } }`, map[string]any{"id": id}, &data)
+	i.into(t, token, `query ($id: ID!) { node(id: $id) { ... on Message { id status content attempt } } }`,
+		map[string]any{"id": id}, &data)
 	if data.Node == nil {
 		t.Fatalf("reply %s is gone", id)
 	}

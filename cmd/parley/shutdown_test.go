@@ -35,7 +35,8 @@ func (i *instance) sendAndWait(t *testing.T, token string) <-chan outcome {
 // socket opens a WebSocket that follows the viewer.
 func (i *instance) socket(t *testing.T, token string) *websocket.Conn {
 	t.Helper()
-	conn, _, err := websocket.Dial(t.Context(), i.url+"/graphql", &websocket.DialOptions{Subprotocols: []string{"graphql-transport-ws"}, HTTPClient: client})
+	conn, _, err := websocket.Dial(t.Context(), i.url+"/graphql",
+		&websocket.DialOptions{Subprotocols: []string{"graphql-transport-ws"}, HTTPClient: client})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +137,8 @@ func TestSecondSignal(t *testing.T) {
 		conn := i.socket(t, token)
 		waiting := i.sendAndWait(t, token)
 		i.cancel()
-		eventually(t, 5*time.Second, "it is not ready", func() bool { return i.status(t, "/readyz") == http.StatusServiceUnavailable })
+		eventually(t, 5*time.Second, "it is not ready",
+			func() bool { return i.status(t, "/readyz") == http.StatusServiceUnavailable })
 		i.cancel()
 		if code := closeCode(t.Context(), conn); code != 1012 {
 			t.Errorf("the socket was closed with %d, want 1012", code)

@@ -22,7 +22,9 @@ import (
 
 // userCommand keeps accounts from the command line, beside a running server or
 // without one.
-func userCommand(ctx context.Context, cfg config, log *slog.Logger, args []string, stdin io.Reader, stdout io.Writer) (err error) {
+func userCommand(
+	ctx context.Context, cfg config, log *slog.Logger, args []string, stdin io.Reader, stdout io.Writer,
+) (err error) {
 	if len(args) == 0 {
 		return usageError("user needs one of add, list, passwd, disable, enable")
 	}
@@ -93,7 +95,10 @@ func parseUserFlags(flags *flag.FlagSet, args []string) (email string, err error
 
 // setPassword makes an account or gives it a new password: the first line of stdin,
 // or one made here and shown once.
-func setPassword(ctx context.Context, accounts *auth.Service, action, email, name string, fromStdin bool, stdin io.Reader, stdout io.Writer) error {
+func setPassword(
+	ctx context.Context, accounts *auth.Service, action, email, name string, fromStdin bool, stdin io.Reader,
+	stdout io.Writer,
+) error {
 	password := rand.Text()
 	if fromStdin {
 		line, err := bufio.NewReader(stdin).ReadString('\n')
@@ -139,7 +144,8 @@ func listUsers(ctx context.Context, accounts *auth.Service, stdout io.Writer) er
 			if u.DisabledAt != nil {
 				state = "disabled"
 			}
-			_, err := fmt.Fprintf(stdout, "%s\t%s\t%s\t%q\t%s\n", u.ID, account, state, u.Name, u.CreatedAt.UTC().Format(time.RFC3339))
+			_, err := fmt.Fprintf(stdout, "%s\t%s\t%s\t%q\t%s\n", u.ID, account, state, u.Name, u.CreatedAt.UTC().
+				Format(time.RFC3339))
 			if err != nil {
 				return err
 			}

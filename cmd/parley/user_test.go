@@ -57,13 +57,16 @@ func TestUserCommands(t *testing.T) {
 				t.Errorf("refreshing: got the code %q, want UNAUTHENTICATED", a.code())
 			}
 			eventually(t, revokedLimit, "the access token is refused", func() bool {
-				return server.ask(t, old.AccessToken, `{ conversations { totalCount } }`, nil).code() == "UNAUTHENTICATED"
+				return server.ask(t, old.AccessToken, `{ conversations { totalCount } }`, nil).
+					code() == "UNAUTHENTICATED"
 			})
 		}
 
-		ok(user(testPassword+"\n", "add", "Ada@Example.com", "--name", "Ada", "--password-stdin"), email+" can sign in\n")
+		ok(user(testPassword+"\n", "add", "Ada@Example.com", "--name", "Ada", "--password-stdin"),
+			email+" can sign in\n")
 		first := signIn(testPassword, "")
-		if a := server.ask(t, first.AccessToken, viewerQuery, nil); string(a.Data) != `{"viewer":{"email":"ada@example.com"}}` {
+		if a := server.ask(t, first.AccessToken, viewerQuery,
+			nil); string(a.Data) != `{"viewer":{"email":"ada@example.com"}}` {
 			t.Errorf("viewer = %s %v", a.Data, a.Errors)
 		}
 		refused(user(testPassword, "add", email, "--password-stdin"), "has an account already")
@@ -108,8 +111,10 @@ func TestUserCommands(t *testing.T) {
 		}
 
 		server.stop(t)
-		for where, text := range map[string]string{"log of the server": server.out.String(), "output of the commands": said.String()} {
-			if strings.Contains(text, testPassword) || strings.Contains(text, first.RefreshToken) || strings.Contains(text, first.AccessToken) {
+		for where, text := range map[string]string{"log of the server": server.out.String(),
+			"output of the commands": said.String()} {
+			if strings.Contains(text, testPassword) || strings.Contains(text, first.RefreshToken) ||
+				strings.Contains(text, first.AccessToken) {
 				t.Errorf("the %s holds a password or a token:\n%s", where, text)
 			}
 		}

@@ -29,7 +29,8 @@ func (Message) Fields() []ent.Field {
 		field.Enum("role").Values("SYSTEM", "USER", "ASSISTANT").Immutable(),
 		field.Text("content").Default(""),
 		field.Text("reasoning").Default(""),
-		field.Enum("status").Values("QUEUED", "STREAMING", "COMPLETED", "STOPPED", "FAILED", "INTERRUPTED").Default("COMPLETED").
+		field.Enum("status").Values("QUEUED", "STREAMING", "COMPLETED", "STOPPED", "FAILED", "INTERRUPTED").
+			Default("COMPLETED").
 			Comment("The last four never change."),
 		field.Enum("finish_reason").Values("STOP", "LENGTH", "CONTENT_FILTER", "TOOL_CALLS").Optional().Nillable(),
 		field.String("error_code").Optional().Nillable().

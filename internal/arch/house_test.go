@@ -22,6 +22,7 @@ type source struct {
 	test      bool // A _test.go file.
 	generated bool
 	lines     int
+	text      string
 	ast       *ast.File
 }
 
@@ -69,7 +70,7 @@ func load(fsys fs.FS) (*house, error) {
 		}
 		h.sources = append(h.sources, &source{
 			path: name, dir: path.Dir(name), test: strings.HasSuffix(name, "_test.go"),
-			generated: ast.IsGenerated(file), lines: strings.Count(string(text), "\n"), ast: file,
+			generated: ast.IsGenerated(file), lines: strings.Count(string(text), "\n"), text: string(text), ast: file,
 		})
 		return nil
 	})

@@ -66,7 +66,8 @@ func checkMakersKnown(h *house) []string {
 func checkEdgePredicates(h *house) []string {
 	var bad []string
 	for _, s := range h.shipped() {
-		if room, _ := roomOf(s.dir); !slices.Contains([]string{"internal/chat", "internal/reply", "internal/auth"}, room) {
+		if room, _ := roomOf(s.dir); !slices.Contains([]string{"internal/chat", "internal/reply", "internal/auth"},
+			room) {
 			continue
 		}
 		s.selections(func(node ast.Node, pkg, name string) {

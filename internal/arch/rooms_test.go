@@ -15,9 +15,10 @@ const all = "*"
 //
 // internal/pid is the ground floor: ids are values that every room speaks.
 var rooms = map[string][]string{
-	".":                       {},
-	"cmd/parley":              {all},
-	"graph":                   {"internal/chat", "internal/reply", "internal/auth", "internal/viewer", "internal/pid", "internal/event", "ent"},
+	".":          {},
+	"cmd/parley": {all},
+	"graph": {"internal/chat", "internal/reply", "internal/auth", "internal/viewer", "internal/pid",
+		"internal/event", "ent"},
 	"internal/chat":           {"internal/reply", "ent", "internal/viewer", "internal/pid", "internal/event"},
 	"internal/reply":          {"ent", "internal/viewer", "internal/pid", "internal/event"},
 	"internal/auth":           {"ent", "internal/viewer", "internal/pid", "internal/event"},
@@ -44,7 +45,8 @@ var rooms = map[string][]string{
 
 // testOnly lists the rooms that nothing shipped may import.
 var testOnly = []string{
-	"internal/arch", "internal/faulttest", "internal/tools", "internal/bus/bustest", "internal/store/storetest", "internal/upstream/upstreamtest", "ent/enttest",
+	"internal/arch", "internal/faulttest", "internal/tools", "internal/bus/bustest", "internal/store/storetest",
+	"internal/upstream/upstreamtest", "ent/enttest",
 }
 
 // vendors lists who alone may import the packages of others that a room hides.
@@ -59,11 +61,12 @@ var vendors = map[string][]string{
 	"github.com/golang-jwt/jwt":         {"internal/auth"},
 	"golang.org/x/crypto":               {"internal/auth"},
 	"entgo.io/ent/dialect/sql/schema":   {"internal/store", "ent"},
-	"entgo.io/ent/dialect":              {"internal/store", "ent", "ent/schema", "internal/chat", "internal/reply", "internal/auth"},
-	"github.com/google/go-cmp":          {},
-	"go.uber.org/goleak":                {},
-	"testing":                           {},
-	"net/http/httptest":                 {},
+	"entgo.io/ent/dialect": {"internal/store", "ent", "ent/schema", "internal/chat", "internal/reply",
+		"internal/auth"},
+	"github.com/google/go-cmp": {},
+	"go.uber.org/goleak":       {},
+	"testing":                  {},
+	"net/http/httptest":        {},
 }
 
 // roomOf returns the longest room that a folder lies in.
@@ -153,7 +156,8 @@ func orNobody(rooms []string) string {
 	return strings.Join(rooms, ", ")
 }
 
-var forbiddenNames = []string{"util", "utils", "common", "helper", "helpers", "model", "models", "type", "types", "config", "misc"}
+var forbiddenNames = []string{"util", "utils", "common", "helper", "helpers", "model", "models", "type", "types",
+	"config", "misc"}
 
 // checkPackageNames finds packages that say nothing about what they own.
 func checkPackageNames(h *house) []string {

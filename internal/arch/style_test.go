@@ -3,11 +3,13 @@ package arch_test
 import (
 	"fmt"
 	"go/ast"
+	"go/token"
 	"path"
 	"regexp"
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // The longest a file may be before it is split.
@@ -56,6 +58,61 @@ func checkLength(h *house) []string {
 	}
 	return bad
 }
+
+// The widest a line may be, a tab counting for four columns, and from which width on a text
+// in quotation marks is an excuse: it is not torn.
+const (
+	maxColumns = 120
+	longText   = 60
+)
+
+// checkWidth finds lines of Go and of the schema that are too wide to be read beside
+// another window. A long text may make its line longer, and so may an address in a
+// comment; what is generated keeps the form of its generator.
+func checkWidth(h *house) []string {
+	var bad []string
+	report := func(name, text string, excused func(line int) bool) {
+		for i, line := range strings.Split(text, "\n") {
+			if n := columns(line); n > maxColumns && !excused(i+1) {
+				bad = append(bad, fmt.Sprintf("%s:%d: %d columns, the most is %d", name, i+1, n, maxColumns))
+			}
+		}
+	}
+	for _, s := range h.sources {
+		if s.generated {
+			continue
+		}
+		excused := make(map[int]bool)
+		ast.Inspect(s.ast, func(n ast.Node) bool {
+			if text, ok := n.(*ast.BasicLit); ok && text.Kind == token.STRING {
+				from, to := h.fset.Position(text.Pos()).Line, h.fset.Position(text.End()).Line
+				for line := from; line <= to; line++ {
+					excused[line] = excused[line] || to > from || columns(text.Value) >= longText
+				}
+			}
+			if f, ok := n.(*ast.FuncDecl); ok && strings.HasSuffix(s.path, ".resolvers.go") {
+				excused[h.fset.Position(f.Pos()).Line] = true // gqlgen writes these lines anew.
+			}
+			return true
+		})
+		for _, group := range s.ast.Comments {
+			for _, c := range group.List {
+				if strings.Contains(c.Text, "://") || strings.HasPrefix(c.Text, "//go:") {
+					excused[h.fset.Position(c.Pos()).Line] = true
+				}
+			}
+		}
+		report(s.path, s.text, func(line int) bool { return excused[line] })
+	}
+	for name, text := range h.graphql {
+		if under(name, "graph/schema") && path.Base(name) != "released.graphql" {
+			report(name, text, func(int) bool { return false })
+		}
+	}
+	return bad
+}
+
+func columns(line string) int { return utf8.RuneCountInString(line) + 3*strings.Count(line, "\t") }
 
 // checkExportedDocs finds exported names without a doc comment. Methods of
 // unexported types are left out: they serve an interface, which has the comment.

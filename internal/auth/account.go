@@ -46,7 +46,8 @@ type SignUpInput struct {
 }
 
 // Format implements fmt.Formatter for every verb.
-func (SignUpInput) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redactedValue) } // fmt has no way to report an error.
+// fmt has no way to report an error.
+func (SignUpInput) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redactedValue) }
 
 // LogValue implements slog.LogValuer.
 func (SignUpInput) LogValue() slog.Value { return slog.StringValue(redactedValue) }
@@ -168,7 +169,9 @@ func (s *Service) emailFree(ctx context.Context, email string) error {
 	return nil
 }
 
-func createUser(ctx context.Context, client *ent.UserClient, a newAccount, hash string, now time.Time) (*ent.User, error) {
+func createUser(
+	ctx context.Context, client *ent.UserClient, a newAccount, hash string, now time.Time,
+) (*ent.User, error) {
 	u, err := client.Create().
 		SetEmail(a.email).SetName(a.name).
 		SetPasswordHash(hash).SetPasswordChangedAt(now).
@@ -195,7 +198,8 @@ func (s *Service) SignIn(ctx context.Context, email, password string) (*Tokens, 
 	if problem != "" {
 		email = "" // No account has it; the work is the same.
 	}
-	perAddress := addressBucket("sign-in:", ClientAddr(ctx), s.cfg.Limits.SignInBurst, 1/s.cfg.Limits.SignInEvery.Seconds())
+	perAddress := addressBucket("sign-in:", ClientAddr(ctx), s.cfg.Limits.SignInBurst,
+		1/s.cfg.Limits.SignInEvery.Seconds())
 	a, wait, kind, err := s.throttle.password(ctx, accountKey(email), perAddress)
 	if err := s.limited(ctx, "sign-in", wait, kind, err); err != nil {
 		return nil, err
@@ -235,7 +239,9 @@ func accountKey(email string) string { return "email\x00" + email }
 
 // verifyCounted compares the password of a counted attempt. The attempt is taken
 // back when it came to no comparison.
-func (s *Service) verifyCounted(ctx context.Context, a attempt, stored, password string) (ok, outdated bool, err error) {
+func (s *Service) verifyCounted(
+	ctx context.Context, a attempt, stored, password string,
+) (ok, outdated bool, err error) {
 	if ok, outdated, err = s.hasher.verify(ctx, stored, password); err == nil {
 		return ok, outdated, nil
 	}

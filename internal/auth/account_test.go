@@ -70,7 +70,8 @@ func TestSignOutRefusesSomebodyElsesSession(t *testing.T) {
 	each(t, nil, func(t *testing.T, b *bundle) {
 		ada := b.signUp(t.Context())
 		p := b.principal(t.Context(), ada)
-		if err := b.SignOut(t.Context(), auth.Principal{UserID: pid.New(pid.User), SessionID: p.SessionID}); err != nil {
+		if err := b.SignOut(t.Context(),
+			auth.Principal{UserID: pid.New(pid.User), SessionID: p.SessionID}); err != nil {
 			t.Fatal(err)
 		}
 		b.clock.Advance(time.Minute)
@@ -258,7 +259,8 @@ func TestChangePassword(t *testing.T) {
 		if _, err := b.SignIn(ctx, email, otherPassword); err != nil {
 			t.Fatal(err)
 		}
-		wantCode(t, b.ChangePassword(ctx, auth.Principal{UserID: p.UserID}, otherPassword, goodPassword), auth.CodeForbidden)
+		wantCode(t, b.ChangePassword(ctx, auth.Principal{UserID: p.UserID}, otherPassword, goodPassword),
+			auth.CodeForbidden)
 	})
 }
 

@@ -21,7 +21,8 @@ var commonWords string
 // of constants.
 func commonSuffixes() []string {
 	return []string{
-		"", "0", "00", "01", "007", "1", "1!", "11", "111", "12", "12!", "123", "123!", "1234", "1234!", "12345", "123456",
+		"", "0", "00", "01", "007", "1", "1!", "11", "111", "12", "12!", "123", "123!", "1234", "1234!", "12345",
+		"123456",
 		"1234567", "12345678", "123456789", "13", "2", "21", "22", "23", "3", "321", "69", "7", "77", "88", "99",
 		"!", "!!", ".", "#1", "@1", "@12", "@123", "@1234", "_1", "_123", "abc", "qwe",
 		"1990", "1991", "1992", "1993", "1994", "1995", "1996", "1997", "1998", "1999",
@@ -56,7 +57,8 @@ func isCommonPassword(password string) bool {
 	if repeats(folded) || runs(folded) {
 		return true
 	}
-	unleet := strings.NewReplacer("@", "a", "4", "a", "3", "e", "1", "i", "!", "i", "0", "o", "5", "s", "$", "s", "7", "t")
+	unleet := strings.NewReplacer("@", "a", "4", "a", "3", "e", "1", "i", "!", "i", "0", "o", "5", "s", "$", "s", "7",
+		"t")
 	candidates := make(map[string]bool)
 	for _, suffix := range commonSuffixes() {
 		if word, ok := strings.CutSuffix(folded, suffix); ok {

@@ -159,7 +159,8 @@ func (c Config) Validate() error {
 		errs = append(errs, errors.New("auth: refresh grace is longer than a minute"))
 	}
 	if c.RefreshIdle < c.AccessTTL || c.RefreshAbsolute < c.RefreshIdle {
-		errs = append(errs, errors.New("auth: lifetimes must grow from access token to refresh idle to refresh absolute"))
+		errs = append(errs, errors.New(
+			"auth: lifetimes must grow from access token to refresh idle to refresh absolute"))
 	}
 	if err := c.Hash.validate(); err != nil {
 		errs = append(errs, err)

@@ -54,7 +54,8 @@ func (e ExternalIssuer) validate() error {
 	}
 	for _, alg := range e.Algorithms {
 		if !slices.Contains(AsymmetricAlgorithms(), alg) {
-			errs = append(errs, fmt.Errorf("auth: external issuer %q: algorithm %q is not one of %s", e.Issuer, alg, strings.Join(AsymmetricAlgorithms(), ", ")))
+			errs = append(errs, fmt.Errorf("auth: external issuer %q: algorithm %q is not one of %s", e.Issuer, alg,
+				strings.Join(AsymmetricAlgorithms(), ", ")))
 		}
 	}
 	return errors.Join(errs...)
@@ -141,7 +142,8 @@ func (e *externalIssuer) verify(ctx context.Context, raw string) (identity, erro
 	claims, _ := token.Claims.(jwt.MapClaims)
 	id := identity{email: displayClaim(claims, "email", maxEmailBytes), name: displayClaim(claims, "name", maxNameLen)}
 	id.subject, _ = claims["sub"].(string)
-	if id.subject == "" || len(id.subject) > maxSubjectBytes || strings.ContainsRune(id.subject, 0) || !utf8.ValidString(id.subject) {
+	if id.subject == "" || len(id.subject) > maxSubjectBytes || strings.ContainsRune(id.subject, 0) ||
+		!utf8.ValidString(id.subject) {
 		return identity{}, tokenError(fmt.Errorf("%w: no usable subject", errToken))
 	}
 	if id.expiresAt, err = expiry(claims, e.clock()); err != nil {

@@ -40,7 +40,8 @@ type issuer struct {
 func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
 func rsaJWK(kid string, key *rsa.PublicKey) map[string]any {
-	return map[string]any{"kty": "RSA", "kid": kid, "use": "sig", "n": b64(key.N.Bytes()), "e": b64(big.NewInt(int64(key.E)).Bytes())}
+	return map[string]any{"kty": "RSA", "kid": kid, "use": "sig", "n": b64(key.N.Bytes()),
+		"e": b64(big.NewInt(int64(key.E)).Bytes())}
 }
 
 func newIssuer(t *testing.T) *issuer {
@@ -204,20 +205,23 @@ func TestExternalRefuses(t *testing.T) {
 			t.Fatal(err)
 		}
 		for name, token := range map[string]string{
-			"another audience":     i.token(i.claims(now, "a"), func(c map[string]any) { c["aud"] = "other" }),
-			"no audience":          i.token(i.claims(now, "a"), func(c map[string]any) { delete(c, "aud") }),
-			"no expiry":            i.token(i.claims(now, "a"), func(c map[string]any) { delete(c, "exp") }),
-			"expired":              i.token(i.claims(now.Add(-time.Hour), "a"), nil),
-			"not yet":              i.token(i.claims(now, "a"), func(c map[string]any) { c["nbf"] = now.Add(time.Minute).Unix() }),
-			"no subject":           i.token(i.claims(now, "a"), func(c map[string]any) { delete(c, "sub") }),
-			"subject of a number":  i.token(i.claims(now, "a"), func(c map[string]any) { c["sub"] = 7 }),
-			"subject with NUL":     i.token(i.claims(now, "a\x00b"), nil),
-			"long subject":         i.token(i.claims(now, strings.Repeat("a", 256)), nil),
-			"another issuer":       i.token(i.claims(now, "a"), func(c map[string]any) { c["iss"] = "https://issuer.test" }),
+			"another audience": i.token(i.claims(now, "a"), func(c map[string]any) { c["aud"] = "other" }),
+			"no audience":      i.token(i.claims(now, "a"), func(c map[string]any) { delete(c, "aud") }),
+			"no expiry":        i.token(i.claims(now, "a"), func(c map[string]any) { delete(c, "exp") }),
+			"expired":          i.token(i.claims(now.Add(-time.Hour), "a"), nil),
+			"not yet": i.token(i.claims(now, "a"),
+				func(c map[string]any) { c["nbf"] = now.Add(time.Minute).Unix() }),
+			"no subject":          i.token(i.claims(now, "a"), func(c map[string]any) { delete(c, "sub") }),
+			"subject of a number": i.token(i.claims(now, "a"), func(c map[string]any) { c["sub"] = 7 }),
+			"subject with NUL":    i.token(i.claims(now, "a\x00b"), nil),
+			"long subject":        i.token(i.claims(now, strings.Repeat("a", 256)), nil),
+			"another issuer": i.token(i.claims(now, "a"),
+				func(c map[string]any) { c["iss"] = "https://issuer.test" }),
 			"a stranger's key":     signWith(t, jwt.SigningMethodRS256, stranger, "rsa", i.claims(now, "a")),
 			"an algorithm not set": signWith(t, jwt.SigningMethodRS512, i.rsa, "rsa", i.claims(now, "a")),
 			"EC with the RSA kid":  signWith(t, jwt.SigningMethodES384, ec, "rsa", i.claims(now, "a")),
-			"none":                 signWith(t, jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, "rsa", i.claims(now, "a")),
+			"none": signWith(t, jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, "rsa",
+				i.claims(now, "a")),
 		} {
 			_, err := b.Authenticate(t.Context(), token)
 			if e := wantCode(t, err, auth.CodeUnauthenticated); e.Message == "" {
@@ -250,7 +254,8 @@ func TestExternalRefuses(t *testing.T) {
 func TestKeySetRotation(t *testing.T) {
 	eachExternal(t, func(t *testing.T, b *bundle, i *issuer) {
 		ctx := t.Context()
-		old := i.token(i.claims(b.clock.Now(), "a"), func(c map[string]any) { c["exp"] = b.clock.Now().Add(24 * time.Hour).Unix() })
+		old := i.token(i.claims(b.clock.Now(), "a"),
+			func(c map[string]any) { c["exp"] = b.clock.Now().Add(24 * time.Hour).Unix() })
 		if _, err := b.Authenticate(ctx, old); err != nil {
 			t.Fatal(err)
 		}
@@ -388,7 +393,8 @@ func TestKeyKinds(t *testing.T) {
 				t.Fatal(err)
 			}
 			half := len(point) / 2
-			return map[string]any{"kty": "EC", "kid": kid, "crv": crv, "x": b64(point[1 : 1+half]), "y": b64(point[1+half:])}
+			return map[string]any{"kty": "EC", "kid": kid, "crv": crv, "x": b64(point[1 : 1+half]),
+				"y": b64(point[1+half:])}
 		}
 		off := ecJWK("off the curve", "P-256", &p256.PublicKey)
 		off["x"] = off["y"]
@@ -397,7 +403,8 @@ func TestKeyKinds(t *testing.T) {
 		pinned := rsaJWK("pinned", &i.rsa.PublicKey)
 		pinned["alg"] = "PS256"
 		i.serve(
-			rsaJWK("rsa", &i.rsa.PublicKey), ecJWK("p256", "P-256", &p256.PublicKey), ecJWK("p384", "P-384", &p384.PublicKey),
+			rsaJWK("rsa", &i.rsa.PublicKey), ecJWK("p256", "P-256", &p256.PublicKey),
+			ecJWK("p384", "P-384", &p384.PublicKey),
 			map[string]any{"kty": "OKP", "kid": "ed", "crv": "Ed25519", "x": b64(edPublic)},
 			map[string]any{"kty": "oct", "kid": "oct", "k": b64([]byte("0123456789abcdef"))},
 			map[string]any{"kty": "RSA", "kid": 7}, off, enc, pinned, rsaJWK("weak", &weak.PublicKey),

@@ -65,7 +65,8 @@ type publicKey struct {
 
 func newKeySet(url string, transport http.RoundTripper, clock func() time.Time) *keySet {
 	if transport == nil {
-		t := &http.Transport{Proxy: http.ProxyFromEnvironment, MaxResponseHeaderBytes: 64 << 10, ForceAttemptHTTP2: true}
+		t := &http.Transport{Proxy: http.ProxyFromEnvironment, MaxResponseHeaderBytes: 64 << 10,
+			ForceAttemptHTTP2: true}
 		t.DisableKeepAlives = true // It is used a few times an hour.
 		transport = t
 	}

@@ -258,7 +258,8 @@ func (k Keyring) KeyIDs() []string {
 }
 
 // Format implements fmt.Formatter for every verb.
-func (Keyring) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redactedValue) } // fmt has no way to report an error.
+// fmt has no way to report an error.
+func (Keyring) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redactedValue) }
 
 // String implements fmt.Stringer.
 func (Keyring) String() string { return redactedValue }

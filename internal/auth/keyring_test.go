@@ -56,7 +56,8 @@ func TestParseKeyring(t *testing.T) {
 		if (err == nil) != c.good {
 			t.Errorf("%s: got %v, want accepted: %t", c.name, err, c.good)
 		}
-		if err != nil && c.name != "path as kid" && len(c.in) > 20 && strings.Contains(err.Error(), c.in[len(c.in)-10:]) {
+		if err != nil && c.name != "path as kid" && len(c.in) > 20 &&
+			strings.Contains(err.Error(), c.in[len(c.in)-10:]) {
 			t.Errorf("%s: the error %q shows the secret", c.name, err)
 		}
 		if c.name == "two" && fmt.Sprint(ring.KeyIDs()) != "[k2 k1]" {
@@ -85,7 +86,8 @@ func TestKeyringIsNeverPrinted(t *testing.T) {
 		t.Fatal(err)
 	}
 	raw, _ := base64.RawURLEncoding.DecodeString(goodKey)
-	for _, secret := range []string{goodKey, fmt.Sprintf("%x", raw), fmt.Sprintf("%x", ring.AccessKey()), fmt.Sprint(ring.AccessKey())} {
+	for _, secret := range []string{goodKey, fmt.Sprintf("%x", raw), fmt.Sprintf("%x", ring.AccessKey()),
+		fmt.Sprint(ring.AccessKey())} {
 		if strings.Contains(out.String(), secret) {
 			t.Errorf("%q was printed", secret)
 		}

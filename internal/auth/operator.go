@@ -138,7 +138,8 @@ func (s *Service) SetDisabled(ctx context.Context, account string, disabled bool
 		if !disabled {
 			return tx.User.Update().Where(user.ID(u.ID)).ClearDisabledAt().SetUpdatedAt(now).Exec(ctx)
 		}
-		err := tx.User.Update().Where(user.ID(u.ID), user.DisabledAtIsNil()).SetDisabledAt(now).SetUpdatedAt(now).Exec(ctx)
+		err := tx.User.Update().Where(user.ID(u.ID), user.DisabledAtIsNil()).SetDisabledAt(now).SetUpdatedAt(now).
+			Exec(ctx)
 		if err != nil {
 			return err
 		}
@@ -148,7 +149,8 @@ func (s *Service) SetDisabled(ctx context.Context, account string, disabled bool
 	if err != nil {
 		return unavailable("disable user", err)
 	}
-	s.log.InfoContext(ctx, "user access set by operator", slog.String("user_id", string(u.ID)), slog.Bool("disabled", disabled))
+	s.log.InfoContext(ctx, "user access set by operator", slog.String("user_id", string(u.ID)),
+		slog.Bool("disabled", disabled))
 	if disabled {
 		s.publishRevoked(event.Fact{Kind: event.AccessRevoked, UserID: u.ID})
 	}

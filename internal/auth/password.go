@@ -31,7 +31,8 @@ const (
 
 func (c HashCost) validate() error {
 	// The upper bounds also hold for hashes read from the database.
-	if c.MemoryKiB < 8*uint32(c.Lanes) || c.MemoryKiB > 1<<20 || c.Passes < 1 || c.Passes > 64 || c.Lanes < 1 || c.Lanes > 64 {
+	if c.MemoryKiB < 8*uint32(c.Lanes) || c.MemoryKiB > 1<<20 || c.Passes < 1 || c.Passes > 64 || c.Lanes < 1 ||
+		c.Lanes > 64 {
 		return fmt.Errorf("auth: hash cost m=%d t=%d p=%d is out of range", c.MemoryKiB, c.Passes, c.Lanes)
 	}
 	return nil
@@ -145,7 +146,8 @@ func parsePHC(s string) (phc, error) {
 		return phc{}, errPHC
 	}
 	var p phc
-	if n, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &p.cost.MemoryKiB, &p.cost.Passes, &p.cost.Lanes); n != 3 || err != nil {
+	if n, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &p.cost.MemoryKiB, &p.cost.Passes, &p.cost.Lanes); n != 3 ||
+		err != nil {
 		return phc{}, errPHC
 	}
 	var err error

@@ -178,12 +178,17 @@ func TestConfigIsChecked(t *testing.T) {
 			c.External = []auth.ExternalIssuer{{Issuer: "e", Audience: "x", JWKSURL: "http://x/"}}
 		},
 		"symmetric": func(c *auth.Config) {
-			c.External = []auth.ExternalIssuer{{Issuer: "e", Audience: "x", JWKSURL: "https://x/", Algorithms: []string{"HS256"}}}
+			c.External = []auth.ExternalIssuer{{Issuer: "e", Audience: "x", JWKSURL: "https://x/",
+				Algorithms: []string{"HS256"}}}
 		},
 		"none": func(c *auth.Config) {
-			c.External = []auth.ExternalIssuer{{Issuer: "e", Audience: "x", JWKSURL: "https://x/", Algorithms: []string{"none"}}}
+			c.External = []auth.ExternalIssuer{{Issuer: "e", Audience: "x", JWKSURL: "https://x/",
+				Algorithms: []string{"none"}}}
 		},
-		"external w/o aud": func(c *auth.Config) { c.External = []auth.ExternalIssuer{{Issuer: "e", JWKSURL: "https://x/"}} },
+		"external w/o aud": func(
+			c *auth.Config) {
+			c.External = []auth.ExternalIssuer{{Issuer: "e", JWKSURL: "https://x/"}}
+		},
 	} {
 		c := good
 		change(&c)
@@ -221,7 +226,8 @@ func TestSweep(t *testing.T) {
 		if err := b.Sweep(ctx); err != nil {
 			t.Fatal(err)
 		}
-		if n, m := b.store.Client().AuthThrottle.Query().CountX(asSignIn), b.store.Client().AuthSession.Query().CountX(asSignIn); n+m != 0 {
+		if n, m := b.store.Client().AuthThrottle.Query().CountX(asSignIn), b.store.Client().AuthSession.Query().
+			CountX(asSignIn); n+m != 0 {
 			t.Errorf("%d throttles and %d auth sessions are left, want none", n, m)
 		}
 	})

@@ -123,7 +123,9 @@ func parseRefreshToken(text string, ring *Keyring) (refreshToken, error) {
 
 // openSession makes an AuthSession for the user within tx and returns its first
 // refresh token.
-func (s *Service) openSession(ctx context.Context, tx *ent.Tx, userID pid.ID, now time.Time) (*ent.AuthSession, string, error) {
+func (s *Service) openSession(
+	ctx context.Context, tx *ent.Tx, userID pid.ID, now time.Time,
+) (*ent.AuthSession, string, error) {
 	kid, key := s.keys.current()
 	first := newRefreshToken(pid.New(pid.AuthSession))
 	text := first.text(key)
@@ -203,7 +205,9 @@ func (s *Service) Refresh(ctx context.Context, text string) (*Tokens, error) {
 
 func sessionLock(id pid.ID) string { return "auth-session:" + string(id) }
 
-func (s *Service) refreshInTx(ctx context.Context, tx *ent.Tx, token refreshToken, text string, now time.Time) (refreshed, error) {
+func (s *Service) refreshInTx(
+	ctx context.Context, tx *ent.Tx, token refreshToken, text string, now time.Time,
+) (refreshed, error) {
 	row, err := tx.AuthSession.Query().Where(authsession.ID(token.session)).Only(ctx)
 	if ent.IsNotFound(err) {
 		return refreshed{refusal: errNotSignedIn(errors.New("no such auth session"))}, nil

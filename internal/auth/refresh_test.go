@@ -154,7 +154,8 @@ func TestParallelRefreshesGiveOneSuccessor(t *testing.T) {
 		for i := range got {
 			wg.Go(func() {
 				var err error
-				if got[i], err = []*auth.Service{b.Service, other}[i%2].Refresh(t.Context(), r1.RefreshToken); err != nil {
+				if got[i], err = []*auth.Service{b.Service, other}[i%2].Refresh(t.Context(),
+					r1.RefreshToken); err != nil {
 					t.Error(err)
 				}
 			})

@@ -40,7 +40,8 @@ type Tokens struct {
 }
 
 // Format implements fmt.Formatter for every verb.
-func (Tokens) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redactedValue) } // fmt has no way to report an error.
+// fmt has no way to report an error.
+func (Tokens) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redactedValue) }
 
 // LogValue implements slog.LogValuer.
 func (Tokens) LogValue() slog.Value { return slog.StringValue(redactedValue) }
@@ -144,7 +145,8 @@ func (s *Service) SignOut(ctx context.Context, p Principal) error {
 			return err
 		}
 		var err error
-		ended, err = s.endSessions(ctx, tx, now, reasonSignedOut, authsession.ID(p.SessionID), authsession.UserID(p.UserID))
+		ended, err = s.endSessions(ctx, tx, now, reasonSignedOut, authsession.ID(p.SessionID),
+			authsession.UserID(p.UserID))
 		return err
 	})
 	if err != nil {
@@ -159,7 +161,9 @@ func (s *Service) SignOut(ctx context.Context, p Principal) error {
 }
 
 // endSessions ends the AuthSessions that have not ended yet, and says how many.
-func (s *Service) endSessions(ctx context.Context, tx *ent.Tx, now time.Time, reason string, which ...predicate.AuthSession) (int, error) {
+func (s *Service) endSessions(
+	ctx context.Context, tx *ent.Tx, now time.Time, reason string, which ...predicate.AuthSession,
+) (int, error) {
 	n, err := tx.AuthSession.Update().
 		Where(authsession.RevokedAtIsNil()).Where(which...).
 		SetRevokedAt(now).SetRevokedReason(reason).

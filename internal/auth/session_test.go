@@ -152,7 +152,8 @@ func TestBind(t *testing.T) {
 		b.bus.Publish(event.Fact{Kind: event.AccessRevoked, UserID: p.UserID, SessionID: pid.New(pid.AuthSession)})
 		b.bus.Publish(event.Fact{Kind: event.AccessRevoked})
 		// A principal that was revoked before it was bound, and is cached as alive.
-		if err := b.SignOut(t.Context(), auth.Principal{UserID: p.UserID, SessionID: pid.New(pid.AuthSession)}); err != nil {
+		if err := b.SignOut(t.Context(),
+			auth.Principal{UserID: p.UserID, SessionID: pid.New(pid.AuthSession)}); err != nil {
 			t.Fatal(err)
 		}
 		if ctx.Err() != nil {

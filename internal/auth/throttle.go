@@ -179,7 +179,9 @@ func (t *throttle) take(ctx context.Context, rules []rule) (wait time.Duration, 
 	return wait, kind, err
 }
 
-func throttleRows(ctx context.Context, client *ent.AuthThrottleClient, ids []string) (map[string]*ent.AuthThrottle, error) {
+func throttleRows(
+	ctx context.Context, client *ent.AuthThrottleClient, ids []string,
+) (map[string]*ent.AuthThrottle, error) {
 	rows, err := client.Query().Where(auththrottle.IDIn(ids...)).All(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read throttle: %w", err)
@@ -265,7 +267,9 @@ type attempt struct {
 // An address that has signed in to the account before is counted by itself: its
 // owner can still sign in while somebody elsewhere guesses at the account and is
 // made to wait.
-func (t *throttle) password(ctx context.Context, account string, perAddress []rule) (attempt, time.Duration, string, error) {
+func (t *throttle) password(
+	ctx context.Context, account string, perAddress []rule,
+) (attempt, time.Duration, string, error) {
 	a := attempt{throttle: t}
 	counted := account
 	addr := countedAddr(ClientAddr(ctx))
@@ -339,7 +343,9 @@ func (a attempt) withdraw(ctx context.Context) error {
 	})
 }
 
-func (a attempt) adjust(ctx context.Context, tx *ent.Tx, ids []string, now time.Time, next func(id string, row *ent.AuthThrottle) tally) error {
+func (a attempt) adjust(
+	ctx context.Context, tx *ent.Tx, ids []string, now time.Time, next func(id string, row *ent.AuthThrottle) tally,
+) error {
 	slices.Sort(ids)
 	for _, id := range ids {
 		if err := a.throttle.store.Lock(ctx, tx, id); err != nil {

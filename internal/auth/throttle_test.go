@@ -170,7 +170,8 @@ func TestSignInsPerAddress(t *testing.T) {
 func TestSignUpsPerAddress(t *testing.T) {
 	each(t, nil, func(t *testing.T, b *bundle) {
 		try := func(addr string, n int) error {
-			_, err := b.SignUp(from(t.Context(), addr), auth.SignUpInput{Email: fmt.Sprintf("user%d@example.org", n), Password: goodPassword})
+			_, err := b.SignUp(from(t.Context(), addr),
+				auth.SignUpInput{Email: fmt.Sprintf("user%d@example.org", n), Password: goodPassword})
 			return err
 		}
 		for n := range 9 {

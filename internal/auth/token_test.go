@@ -31,7 +31,8 @@ func encode(v any) string {
 
 // signed makes a token of any header and payload text with our key.
 func signed(b *bundle, header, payload string) string {
-	text := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + base64.RawURLEncoding.EncodeToString([]byte(payload))
+	text := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." +
+		base64.RawURLEncoding.EncodeToString([]byte(payload))
 	mac := hmac.New(sha256.New, b.keys.AccessKey())
 	mac.Write([]byte(text))
 	return text + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
@@ -46,7 +47,8 @@ func TestAccessTokenClaims(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if token.Header["typ"] != "at+jwt" || token.Header["alg"] != "HS256" || token.Header["kid"] != b.keys.KeyIDs()[0] || len(token.Header) != 3 {
+	if token.Header["typ"] != "at+jwt" || token.Header["alg"] != "HS256" || token.Header["kid"] != b.keys.KeyIDs()[0] ||
+		len(token.Header) != 3 {
 		t.Errorf("header %v", token.Header)
 	}
 	claims := token.Claims.(jwt.MapClaims)
@@ -135,15 +137,16 @@ func TestTokenAttacks(t *testing.T) {
 	none := encode(map[string]any{"alg": "none", "typ": "at+jwt", "kid": kid}) + "." + encode(good()) + "."
 
 	for name, token := range map[string]string{
-		"empty":                       "",
-		"not a token":                 "x",
-		"two parts":                   parts[0] + "." + parts[1],
-		"four parts":                  tokens.AccessToken + ".x",
-		"many dots":                   strings.Repeat(".", 8000),
-		"no signature":                parts[0] + "." + parts[1] + ".",
-		"another signature":           parts[0] + "." + parts[1] + "." + strings.Repeat("A", 43),
-		"alg none":                    none,
-		"alg None":                    encode(map[string]any{"alg": "None", "typ": "at+jwt", "kid": kid}) + "." + encode(good()) + ".",
+		"empty":             "",
+		"not a token":       "x",
+		"two parts":         parts[0] + "." + parts[1],
+		"four parts":        tokens.AccessToken + ".x",
+		"many dots":         strings.Repeat(".", 8000),
+		"no signature":      parts[0] + "." + parts[1] + ".",
+		"another signature": parts[0] + "." + parts[1] + "." + strings.Repeat("A", 43),
+		"alg none":          none,
+		"alg None": encode(map[string]any{"alg": "None", "typ": "at+jwt", "kid": kid}) + "." +
+			encode(good()) + ".",
 		"alg none, signed":            header(map[string]any{"alg": "none"}),
 		"alg RS256, signed with HMAC": header(map[string]any{"alg": "RS256"}),
 		"alg missing":                 signed(b, fmt.Sprintf(`{"typ":"at+jwt","kid":%q}`, kid), string(goodPayload)),
@@ -175,33 +178,37 @@ func TestTokenAttacks(t *testing.T) {
 		"exp missing":                 forge(map[string]any{"exp": nil}),
 		"exp zero":                    forge(map[string]any{"exp": 0}),
 		"exp text":                    forge(map[string]any{"exp": fmt.Sprint(now + 900)}),
-		"exp null":                    signed(b, goodHeader, strings.Replace(string(goodPayload), fmt.Sprint(now+900), "null", 1)),
-		"exp huge":                    signed(b, goodHeader, strings.Replace(string(goodPayload), fmt.Sprint(now+900), "1e300", 1)),
-		"exp in capitals":             forge(map[string]any{"exp": nil, "EXP": now + 900}),
-		"expired":                     forge(map[string]any{"iat": now - 900, "exp": now}),
-		"iat missing":                 forge(map[string]any{"iat": nil}),
-		"iat in the future":           forge(map[string]any{"iat": now + 31}),
-		"iat text":                    forge(map[string]any{"iat": "now"}),
-		"nbf in the future":           forge(map[string]any{"nbf": now + 31}),
-		"nbf text":                    forge(map[string]any{"nbf": "now"}),
-		"jti missing":                 forge(map[string]any{"jti": nil}),
-		"sub missing":                 forge(map[string]any{"sub": nil}),
-		"sub of another kind":         forge(map[string]any{"sub": string(p.SessionID)}),
-		"sub of another user":         forge(map[string]any{"sub": string(pid.New(pid.User))}),
-		"sid missing":                 forge(map[string]any{"sid": nil}),
-		"sid unknown":                 forge(map[string]any{"sid": string(pid.New(pid.AuthSession))}),
-		"sid wildcard":                forge(map[string]any{"sid": "aus_%"}),
-		"a claim twice":               signed(b, goodHeader, `{"sub":"x",`+string(goodPayload)[1:]),
-		"a header twice":              signed(b, `{"alg":"none",`+goodHeader[1:], string(goodPayload)),
-		"a list as payload":           signed(b, goodHeader, "["+string(goodPayload)+"]"),
-		"null as payload":             signed(b, goodHeader, "null"),
-		"more after the payload":      signed(b, goodHeader, string(goodPayload)+"{}"),
-		"deep payload":                signed(b, goodHeader, strings.Repeat("[", 5000)),
-		"padded":                      parts[0] + "=." + parts[1] + "." + parts[2],
-		"huge":                        forge(map[string]any{"x": strings.Repeat("x", 8<<10)}),
-		"the refresh token":           tokens.RefreshToken,
-		"external, with our iss":      issuer.token(issuer.claims(b.clock.Now(), "alice"), func(c map[string]any) { c["iss"] = b.cfg.Issuer }),
-		"ours, with the external iss": forge(map[string]any{"iss": issuer.config().Issuer, "aud": issuer.config().Audience}),
+		"exp null": signed(b, goodHeader,
+			strings.Replace(string(goodPayload), fmt.Sprint(now+900), "null", 1)),
+		"exp huge": signed(b, goodHeader,
+			strings.Replace(string(goodPayload), fmt.Sprint(now+900), "1e300", 1)),
+		"exp in capitals":        forge(map[string]any{"exp": nil, "EXP": now + 900}),
+		"expired":                forge(map[string]any{"iat": now - 900, "exp": now}),
+		"iat missing":            forge(map[string]any{"iat": nil}),
+		"iat in the future":      forge(map[string]any{"iat": now + 31}),
+		"iat text":               forge(map[string]any{"iat": "now"}),
+		"nbf in the future":      forge(map[string]any{"nbf": now + 31}),
+		"nbf text":               forge(map[string]any{"nbf": "now"}),
+		"jti missing":            forge(map[string]any{"jti": nil}),
+		"sub missing":            forge(map[string]any{"sub": nil}),
+		"sub of another kind":    forge(map[string]any{"sub": string(p.SessionID)}),
+		"sub of another user":    forge(map[string]any{"sub": string(pid.New(pid.User))}),
+		"sid missing":            forge(map[string]any{"sid": nil}),
+		"sid unknown":            forge(map[string]any{"sid": string(pid.New(pid.AuthSession))}),
+		"sid wildcard":           forge(map[string]any{"sid": "aus_%"}),
+		"a claim twice":          signed(b, goodHeader, `{"sub":"x",`+string(goodPayload)[1:]),
+		"a header twice":         signed(b, `{"alg":"none",`+goodHeader[1:], string(goodPayload)),
+		"a list as payload":      signed(b, goodHeader, "["+string(goodPayload)+"]"),
+		"null as payload":        signed(b, goodHeader, "null"),
+		"more after the payload": signed(b, goodHeader, string(goodPayload)+"{}"),
+		"deep payload":           signed(b, goodHeader, strings.Repeat("[", 5000)),
+		"padded":                 parts[0] + "=." + parts[1] + "." + parts[2],
+		"huge":                   forge(map[string]any{"x": strings.Repeat("x", 8<<10)}),
+		"the refresh token":      tokens.RefreshToken,
+		"external, with our iss": issuer.token(issuer.claims(b.clock.Now(), "alice"),
+			func(c map[string]any) { c["iss"] = b.cfg.Issuer }),
+		"ours, with the external iss": forge(map[string]any{"iss": issuer.config().Issuer, "aud": issuer.config().
+			Audience}),
 	} {
 		got, err := b.Authenticate(t.Context(), token)
 		var e *auth.Error

@@ -86,7 +86,8 @@ func decodeFact(data []byte) (event.Fact, bool) {
 	if !ok {
 		return event.Fact{}, false
 	}
-	return event.Fact{Kind: kind, UserID: w.User, ConversationID: w.Conversation, MessageID: w.Message, SessionID: w.Session}, true
+	return event.Fact{Kind: kind, UserID: w.User, ConversationID: w.Conversation, MessageID: w.Message,
+		SessionID: w.Session}, true
 }
 
 func isOrEmpty(id pid.ID, kind pid.Kind) bool { return id == "" || id.Is(kind) }

@@ -113,13 +113,16 @@ func TestAnswerFrames(t *testing.T) {
 
 func TestSplitAnything(t *testing.T) {
 	t.Parallel()
-	for _, text := range []string{"", "a", strings.Repeat("🐈", maxPieceBytes/2), strings.Repeat("\x80", maxPieceBytes*2+1)} {
+	for _, text := range []string{"", "a", strings.Repeat("🐈", maxPieceBytes/2),
+		strings.Repeat("\x80", maxPieceBytes*2+1)} {
 		for _, reasoning := range []string{"", "a", strings.Repeat("€", maxPieceBytes)} {
 			parts := slices.Collect(split(event.Piece{Text: text, Reasoning: reasoning}))
 			var gotText, gotReasoning strings.Builder
 			for _, p := range parts {
-				if p.TextOffset != gotText.Len() || p.ReasoningOffset != gotReasoning.Len() || len(p.Text)+len(p.Reasoning) > maxPieceBytes {
-					t.Fatalf("a part of %d and %d bytes at %d and %d", len(p.Text), len(p.Reasoning), p.TextOffset, p.ReasoningOffset)
+				if p.TextOffset != gotText.Len() || p.ReasoningOffset != gotReasoning.Len() ||
+					len(p.Text)+len(p.Reasoning) > maxPieceBytes {
+					t.Fatalf("a part of %d and %d bytes at %d and %d", len(p.Text), len(p.Reasoning), p.TextOffset,
+						p.ReasoningOffset)
 				}
 				gotText.WriteString(p.Text)
 				gotReasoning.WriteString(p.Reasoning)

@@ -22,7 +22,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const backlog = 64
 
 func fact(kind event.Kind, user, conversation, message string) event.Fact {
-	return event.Fact{Kind: kind, UserID: pid.ID(user), ConversationID: pid.ID(conversation), MessageID: pid.ID(message)}
+	return event.Fact{Kind: kind, UserID: pid.ID(user), ConversationID: pid.ID(conversation),
+		MessageID: pid.ID(message)}
 }
 
 // take returns the facts that wait, without waiting itself.
@@ -204,7 +205,8 @@ func TestDoubt(t *testing.T) {
 		const listeners = 100
 		var subs []event.Subscription
 		for i := range listeners {
-			subs = append(subs, b.Subscribe([]event.Topic{event.Control, event.OfUser("u"), event.OfConversation("c")}[i%3]))
+			subs = append(subs, b.Subscribe([]event.Topic{event.Control, event.OfUser("u"),
+				event.OfConversation("c")}[i%3]))
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		interval := 5 * time.Second
@@ -229,7 +231,8 @@ func TestDoubt(t *testing.T) {
 			for part := range 5 {
 				time.Sleep(interval / 5)
 				if n := count(); n != listeners/5 {
-					t.Errorf("%d of %d listeners were told in part %d of the interval, want %d", n, listeners, part, listeners/5)
+					t.Errorf("%d of %d listeners were told in part %d of the interval, want %d", n, listeners, part,
+						listeners/5)
 				}
 			}
 		}

@@ -31,7 +31,8 @@ func TestLossy(t *testing.T) {
 			synctest.Wait()
 			later := len(arrived) - now
 			if off(now, tt.now) || off(later, tt.later) {
-				t.Errorf("%s: %d at once and %d later, want about %d and %d", tt.description, now, later, tt.now, tt.later)
+				t.Errorf("%s: %d at once and %d later, want about %d and %d", tt.description, now, later, tt.now,
+					tt.later)
 			}
 		}
 	})

@@ -238,7 +238,10 @@ func (n *NATS) options(ctx context.Context) []nats.Option {
 		nats.ConnectHandler(connected),
 		nats.ReconnectHandler(connected),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { n.onDisconnect(ctx, err) }),
-		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { n.warn(ctx, "NATS cannot be reached, trying again", err) }),
+		nats.ReconnectErrHandler(func(_ *nats.Conn,
+			err error) {
+			n.warn(ctx, "NATS cannot be reached, trying again", err)
+		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { n.onError(ctx, err) }),
 		nats.ClosedHandler(func(*nats.Conn) { close(n.ended) }),
 	}
@@ -257,7 +260,8 @@ func (n *NATS) onDisconnect(ctx context.Context, err error) {
 	if n.closing.Load() {
 		return
 	}
-	n.log.WarnContext(ctx, "disconnected from NATS; other replicas are heard through the database only", "err", n.safe(err))
+	n.log.WarnContext(ctx, "disconnected from NATS; other replicas are heard through the database only", "err",
+		n.safe(err))
 }
 
 // onError hears of refused subjects and the like. That this replica was too slow

@@ -33,7 +33,8 @@ func carries(t *testing.T, from, to event.Bus) {
 
 func TestConnectRefusals(t *testing.T) {
 	t.Parallel()
-	for _, url := range []string{"", "nats://", "http://h", "h:4222", "nats://u:hunter2%@h", "nats://u:hunter2@h:x", "nats://h,", "nats://a,ws://b"} {
+	for _, url := range []string{"", "nats://", "http://h", "h:4222", "nats://u:hunter2%@h", "nats://u:hunter2@h:x",
+		"nats://h,", "nats://a,ws://b"} {
 		n, err := bus.Connect(t.Context(), bus.Config{URL: url, Namespace: namespace})
 		if err == nil {
 			n.Close()
@@ -52,7 +53,8 @@ func TestConnectRefusals(t *testing.T) {
 	cancel()
 	silent := newProxy(t, "127.0.0.1:1")
 	silent.block()
-	if _, err := bus.Connect(ended, bus.Config{URL: silent.url(), Namespace: namespace, Log: slog.New(slog.DiscardHandler)}); !errors.Is(err, context.Canceled) {
+	if _, err := bus.Connect(ended, bus.Config{URL: silent.url(), Namespace: namespace,
+		Log: slog.New(slog.DiscardHandler)}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got the error %v, want that the context has ended", err)
 	}
 }
@@ -176,7 +178,8 @@ func TestNamespacesApart(t *testing.T) {
 	defer sub.Close()
 	defer foreign.Close()
 	eventually(t, "NATS knows both", func() bool {
-		return srv.GlobalAccount().SubscriptionInterest("parley."+one+".fact.control") && srv.GlobalAccount().SubscriptionInterest("parley."+two+".fact.control")
+		return srv.GlobalAccount().SubscriptionInterest("parley."+one+".fact.control") &&
+			srv.GlobalAccount().SubscriptionInterest("parley."+two+".fact.control")
 	})
 	f := stopped()
 	a.Publish(f)
@@ -214,7 +217,8 @@ func TestCloseSendsTheRest(t *testing.T) {
 	}
 	a.Follow(f.MessageID).Close()
 	a.Serve(pid.New(pid.Replica), nil)()
-	if _, err := a.Ask(t.Context(), pid.New(pid.Replica), event.Question{MessageID: f.MessageID}); !errors.Is(err, event.ErrNoAnswer) {
+	if _, err := a.Ask(t.Context(), pid.New(pid.Replica), event.Question{MessageID: f.MessageID}); !errors.Is(err,
+		event.ErrNoAnswer) {
 		t.Errorf("asking through a closed bus: %v, want no answer", err)
 	}
 }
@@ -255,8 +259,10 @@ func TestCloseDuringDelivery(t *testing.T) {
 
 // hostile are texts that must never become part of a subject.
 var hostile = []string{
-	"", "*", ">", "usr_*", "usr_>", "*.*", "usr_.", "a b", "usr_00000000000000000000000000.>", "usr_0000000000000000000000000*",
-	"usr_0000000000000000000000000\n", "msg_0000000000000000000000000 x", "\r\nPUB a 0\r\n", "usr_0000000000000000000000000ä",
+	"", "*", ">", "usr_*", "usr_>", "*.*", "usr_.", "a b", "usr_00000000000000000000000000.>",
+	"usr_0000000000000000000000000*",
+	"usr_0000000000000000000000000\n", "msg_0000000000000000000000000 x", "\r\nPUB a 0\r\n",
+	"usr_0000000000000000000000000ä",
 }
 
 func TestHostileIDs(t *testing.T) {
@@ -267,12 +273,14 @@ func TestHostileIDs(t *testing.T) {
 	for _, id := range hostile {
 		id := pid.ID(id)
 		for kind := event.Kind(0); kind <= event.ReplyReleased+1; kind++ {
-			if kind == event.StopRequested || kind == event.AccessRevoked || kind == event.ReplyReleased || kind == event.ConversationDeleted {
+			if kind == event.StopRequested || kind == event.AccessRevoked || kind == event.ReplyReleased ||
+				kind == event.ConversationDeleted {
 				continue // These go to a topic that is no id.
 			}
 			a.Publish(event.Fact{Kind: kind, UserID: id, ConversationID: id, MessageID: id, SessionID: id})
 		}
-		for _, topic := range []event.Topic{event.OfUser(id), event.OfConversation(id), event.Topic(id), "control." + event.Topic(id), "user", "reply." + event.Topic(id)} {
+		for _, topic := range []event.Topic{event.OfUser(id), event.OfConversation(id), event.Topic(id),
+			"control." + event.Topic(id), "user", "reply." + event.Topic(id)} {
 			sub := a.Subscribe(topic)
 			defer sub.Close()
 		}
@@ -280,10 +288,12 @@ func TestHostileIDs(t *testing.T) {
 		pieces := a.Follow(id)
 		defer pieces.Close()
 		defer a.Serve(id, func(event.Question) (event.Piece, error) { return event.Piece{}, nil })()
-		if _, err := a.Ask(t.Context(), id, event.Question{MessageID: pid.New(pid.Message)}); !errors.Is(err, event.ErrNoAnswer) {
+		if _, err := a.Ask(t.Context(), id, event.Question{MessageID: pid.New(pid.Message)}); !errors.Is(err,
+			event.ErrNoAnswer) {
 			t.Errorf("asking %q: %v, want no answer", id, err)
 		}
-		if _, err := a.Ask(t.Context(), pid.New(pid.Replica), event.Question{MessageID: id}); !errors.Is(err, event.ErrNoAnswer) {
+		if _, err := a.Ask(t.Context(), pid.New(pid.Replica), event.Question{MessageID: id}); !errors.Is(err,
+			event.ErrNoAnswer) {
 			t.Errorf("asking about %q: %v, want no answer", id, err)
 		}
 	}
@@ -346,24 +356,29 @@ func TestGarbage(t *testing.T) {
 		return event.Piece{MessageID: m}, nil
 	})
 	defer stop()
-	eventually(t, "NATS knows", func() bool { return heard(t, srv, "fact")+heard(t, srv, "piece")+heard(t, srv, "ask") == 3 })
+	eventually(t, "NATS knows",
+		func() bool { return heard(t, srv, "fact")+heard(t, srv, "piece")+heard(t, srv, "ask") == 3 })
 	prefix := "parley." + namespace + "."
-	for _, subject := range []string{factSubject(event.OfUser(u)), prefix + "piece." + string(m), prefix + "ask." + string(replica)} {
+	for _, subject := range []string{factSubject(event.OfUser(u)), prefix + "piece." + string(m),
+		prefix + "ask." + string(replica)} {
 		for _, data := range []string{
-			"", "\x00", "\x01", "\x02abc", "{", "{}", "null", "[]", `"x"`, `{"kind":7}`, `{"kind":"nonsense"}`, `{"kind":"conversation_created"}`,
+			"", "\x00", "\x01", "\x02abc", "{", "{}", "null", "[]", `"x"`, `{"kind":7}`, `{"kind":"nonsense"}`,
+			`{"kind":"conversation_created"}`,
 			`{"kind":"conversation_created","user":"` + string(pid.New(pid.User)) + `"}`, // Of another topic.
 			`{"kind":"stop_requested","message":"*"}`,
 			"\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "\x01" + strings.Repeat("\xff", 300),
 			strings.Repeat("x", 900<<10),
 		} {
-			for _, reply := range []string{"", "other", prefix + "fact.control", prefix + "answer.a.b.c", prefix + "answer.x.1"} {
+			for _, reply := range []string{"", "other", prefix + "fact.control", prefix + "answer.a.b.c",
+				prefix + "answer.x.1"} {
 				if err := peer.PublishMsg(&nats.Msg{Subject: subject, Reply: reply, Data: []byte(data)}); err != nil {
 					t.Fatal(err)
 				}
 			}
 		}
 	}
-	if err := peer.Publish(factSubject(event.OfUser(u)), []byte(`{"kind":"conversation_created","user":"`+string(u)+`","later":{"field":[1]}}`)); err != nil {
+	if err := peer.Publish(factSubject(event.OfUser(u)),
+		[]byte(`{"kind":"conversation_created","user":"`+string(u)+`","later":{"field":[1]}}`)); err != nil {
 		t.Fatal(err)
 	}
 	if f := next(t, sub); f != (event.Fact{Kind: event.ConversationCreated, UserID: u}) {

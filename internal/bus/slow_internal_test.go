@@ -26,7 +26,8 @@ func TestTooSlowForATopic(t *testing.T) {
 	if !srv.ReadyForConnections(10 * time.Second) {
 		t.Fatal("the NATS server does not start")
 	}
-	n, err := Connect(context.WithoutCancel(t.Context()), Config{URL: srv.ClientURL(), Namespace: "test", Log: slog.New(slog.DiscardHandler)})
+	n, err := Connect(context.WithoutCancel(t.Context()),
+		Config{URL: srv.ClientURL(), Namespace: "test", Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

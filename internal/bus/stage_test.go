@@ -74,7 +74,8 @@ func TestStageFanOut(t *testing.T) {
 			event.OfUser(otherUser), event.OfConversation(otherConversation),
 		}
 		// A fence is a fact for one topic only: what it follows has arrived or never will.
-		fences := []event.Fact{created(user), added(conversation), stopped(), created(otherUser), added(otherConversation)}
+		fences := []event.Fact{created(user), added(conversation), stopped(), created(otherUser),
+			added(otherConversation)}
 		var subs [][]event.Subscription
 		for _, topic := range topics {
 			subs = append(subs, s.subscribeAll(t, topic))

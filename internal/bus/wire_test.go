@@ -58,7 +58,8 @@ func TestAskAndServe(t *testing.T) {
 			t.Fatalf("asking nobody: %v, want no answer", err)
 		}
 		want := event.Piece{
-			MessageID: m, Attempt: 4, TextOffset: 1, Text: "täxt", ReasoningOffset: 2, Reasoning: "why 🐈", TextLen: 99, ReasoningLen: 1 << 30,
+			MessageID: m, Attempt: 4, TextOffset: 1, Text: "täxt", ReasoningOffset: 2, Reasoning: "why 🐈", TextLen: 99,
+			ReasoningLen: 1 << 30,
 		}
 		stop := b.Serve(replica, func(got event.Question) (event.Piece, error) {
 			if got.MessageID != m {
@@ -77,7 +78,8 @@ func TestAskAndServe(t *testing.T) {
 			}
 			return err == nil
 		})
-		if _, err := ask(t, a, replica, event.Question{MessageID: pid.New(pid.Message)}); !errors.Is(err, event.ErrNotRunning) {
+		if _, err := ask(t, a, replica, event.Question{MessageID: pid.New(pid.Message)}); !errors.Is(err,
+			event.ErrNotRunning) {
 			t.Errorf("asking about another reply: %v, want not running", err)
 		}
 		if n := total(t, servers, "ask"); n != 1 {
@@ -235,8 +237,10 @@ func TestHugePiece(t *testing.T) {
 			if n := len(p.Text) + len(p.Reasoning); n > event.MaxAnswerBytes || n == 0 {
 				t.Fatalf("a part of %d bytes", n)
 			}
-			if p.Text != "" && p.TextOffset != 5+gotText.Len() || p.Reasoning != "" && p.ReasoningOffset != 3+gotReasoning.Len() {
-				t.Fatalf("a part at %d and %d, want %d and %d", p.TextOffset, p.ReasoningOffset, 5+gotText.Len(), 3+gotReasoning.Len())
+			if p.Text != "" && p.TextOffset != 5+gotText.Len() || p.Reasoning != "" &&
+				p.ReasoningOffset != 3+gotReasoning.Len() {
+				t.Fatalf("a part at %d and %d, want %d and %d", p.TextOffset, p.ReasoningOffset, 5+gotText.Len(),
+					3+gotReasoning.Len())
 			}
 			if p.TextLen != 5+len(text) || p.ReasoningLen != 3+len(reasoning)+1 {
 				t.Fatalf("a part says %d and %d", p.TextLen, p.ReasoningLen)
@@ -250,11 +254,13 @@ func TestHugePiece(t *testing.T) {
 		// An answer is cut to what one message holds.
 		replica := pid.New(pid.Replica)
 		defer b.Serve(replica, func(event.Question) (event.Piece, error) {
-			return event.Piece{MessageID: m, Text: text, TextLen: len(text), Reasoning: reasoning, ReasoningLen: len(reasoning)}, nil
+			return event.Piece{MessageID: m, Text: text, TextLen: len(text), Reasoning: reasoning,
+				ReasoningLen: len(reasoning)}, nil
 		})()
 		eventually(t, "an answer", func() bool {
 			p, err := ask(t, a, replica, event.Question{MessageID: m})
-			if err == nil && (len(p.Text) < event.MaxAnswerBytes-4 || !strings.HasPrefix(text, p.Text) || p.TextLen != len(text)) {
+			if err == nil && (len(p.Text) < event.MaxAnswerBytes-4 || !strings.HasPrefix(text, p.Text) ||
+				p.TextLen != len(text)) {
 				t.Fatalf("the answer has %d bytes of text", len(p.Text))
 			}
 			return err == nil

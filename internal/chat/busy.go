@@ -78,11 +78,13 @@ func (t *sendTx) interrupt(ctx context.Context, tx *ent.Tx, unfinished, waiting 
 		kind := event.ReplyFinished
 		if m.Status == message.StatusSTREAMING {
 			kind = event.StopRequested
-			if err := reply.FlagStop(tx.Message.Update().Where(message.UserID(m.UserID)), m.ID, now).Exec(ctx); err != nil {
+			if err := reply.FlagStop(tx.Message.Update().Where(message.UserID(m.UserID)), m.ID, now).
+				Exec(ctx); err != nil {
 				return fmt.Errorf("request stop: %w", err)
 			}
 		}
-		t.facts = append(t.facts, event.Fact{Kind: kind, UserID: m.UserID, ConversationID: m.ConversationID, MessageID: m.ID})
+		t.facts = append(t.facts,
+			event.Fact{Kind: kind, UserID: m.UserID, ConversationID: m.ConversationID, MessageID: m.ID})
 	}
 	return nil
 }
@@ -171,7 +173,8 @@ func (s *Service) cancel(ctx context.Context, userID pid.ID, m *ent.Message) err
 	}
 	failpoint.Hit("chat.after-cancel")
 	if m.Status == message.StatusSTOPPED {
-		s.bus.Publish(event.Fact{Kind: event.ReplyFinished, UserID: userID, ConversationID: m.ConversationID, MessageID: m.ID})
+		s.bus.Publish(event.Fact{Kind: event.ReplyFinished, UserID: userID, ConversationID: m.ConversationID,
+			MessageID: m.ID})
 	}
 	return nil
 }

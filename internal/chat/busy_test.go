@@ -41,7 +41,8 @@ func TestQueue(t *testing.T) {
 		var queued []chat.SendResult
 		for i := range chat.MaxQueued {
 			r := b.queue(t, u, id, fmt.Sprint("queued ", i))
-			if r.Reply.Status != message.StatusQUEUED || r.Reply.Attempt != 0 || r.Reply.StartedAt != nil || r.Reply.Owner != nil {
+			if r.Reply.Status != message.StatusQUEUED || r.Reply.Attempt != 0 || r.Reply.StartedAt != nil ||
+				r.Reply.Owner != nil {
 				t.Errorf("got %v, want a reply that waits", r.Reply)
 			}
 			if r.UserMessage.Status != message.StatusCOMPLETED || r.Reply.Index != 2*i+4 {
@@ -50,7 +51,8 @@ func TestQueue(t *testing.T) {
 			queued = append(queued, r)
 		}
 		b.unchanged(t, chat.QueueFull, func() error {
-			_, err := b.SendMessage(u.ctx, u.id, chat.SendInput{ConversationID: &id, Content: "one too many", OnBusy: chat.Queue})
+			_, err := b.SendMessage(u.ctx, u.id,
+				chat.SendInput{ConversationID: &id, Content: "one too many", OnBusy: chat.Queue})
 			return err
 		})
 		// The running one is named, not one that waits.
@@ -63,7 +65,8 @@ func TestQueue(t *testing.T) {
 		}
 		head := queued[len(queued)-1].Reply.ID
 		refused := b.unchanged(t, chat.StaleHead, func() error {
-			_, err := b.SendMessage(u.ctx, u.id, chat.SendInput{ConversationID: &id, Content: "stale", OnBusy: chat.Queue, ExpectedHeadID: &first.Reply.ID})
+			_, err := b.SendMessage(u.ctx, u.id, chat.SendInput{ConversationID: &id, Content: "stale",
+				OnBusy: chat.Queue, ExpectedHeadID: &first.Reply.ID})
 			return err
 		})
 		if refused["headId"] != head {
@@ -77,7 +80,8 @@ func TestQueue(t *testing.T) {
 		close(pieces)
 		for i, r := range queued {
 			m := b.final(t, u, r.Reply.ID)
-			if m.Status != message.StatusCOMPLETED || m.Content != fmt.Sprint("You said: queued ", i) || m.Attempt != 1 {
+			if m.Status != message.StatusCOMPLETED || m.Content != fmt.Sprint("You said: queued ", i) ||
+				m.Attempt != 1 {
 				t.Errorf("queued reply %d ended as %v", i, m)
 			}
 		}
@@ -126,7 +130,8 @@ func TestQueueGoesOn(t *testing.T) {
 		}
 		b.final(t, u, last.Reply.ID)
 		got := statuses(b.line(t, u, id))
-		want := []string{"SYSTEM COMPLETED", "USER COMPLETED", "ASSISTANT STOPPED", "USER COMPLETED", "ASSISTANT FAILED", "USER COMPLETED", "ASSISTANT COMPLETED"}
+		want := []string{"SYSTEM COMPLETED", "USER COMPLETED", "ASSISTANT STOPPED", "USER COMPLETED",
+			"ASSISTANT FAILED", "USER COMPLETED", "ASSISTANT COMPLETED"}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("the line (-want +got):\n%s", diff)
 		}
@@ -165,13 +170,15 @@ func TestCancelQueued(t *testing.T) {
 		}
 		b.final(t, u, kept.Reply.ID)
 		got := statuses(b.line(t, u, id))
-		want := []string{"SYSTEM COMPLETED", "USER COMPLETED", "ASSISTANT STOPPED", "USER STOPPED", "ASSISTANT STOPPED", "USER COMPLETED", "ASSISTANT COMPLETED"}
+		want := []string{"SYSTEM COMPLETED", "USER COMPLETED", "ASSISTANT STOPPED", "USER STOPPED", "ASSISTANT STOPPED",
+			"USER COMPLETED", "ASSISTANT COMPLETED"}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("the line (-want +got):\n%s", diff)
 		}
 		requests := b.upstream.Requests()
 		wantMessages(t, requests[len(requests)-1], upstreamtest.Message{Role: "user", Content: "go on"},
-			upstreamtest.Message{Role: "assistant", Content: "half "}, upstreamtest.Message{Role: "user", Content: "three"})
+			upstreamtest.Message{Role: "assistant", Content: "half "},
+			upstreamtest.Message{Role: "user", Content: "three"})
 		b.wantLine(t, u, id, 7)
 	})
 }
@@ -200,7 +207,8 @@ func TestInterrupt(t *testing.T) {
 		}
 		requests := b.upstream.Requests()
 		wantMessages(t, requests[len(requests)-1], upstreamtest.Message{Role: "user", Content: "go on"},
-			upstreamtest.Message{Role: "assistant", Content: "half "}, upstreamtest.Message{Role: "user", Content: "instead"})
+			upstreamtest.Message{Role: "assistant", Content: "half "},
+			upstreamtest.Message{Role: "user", Content: "instead"})
 		b.wantLine(t, u, id, 9)
 	})
 }
@@ -217,7 +225,8 @@ func TestBusyRulesAtOnce(t *testing.T) {
 		for i := range 40 {
 			wg.Go(func() {
 				way := []chat.OnBusy{chat.Queue, chat.Interrupt, chat.Reject, chat.Queue}[i%4]
-				r, err := b.SendMessage(u.ctx, u.id, chat.SendInput{ConversationID: &id, Content: fmt.Sprint("send ", i), OnBusy: way})
+				r, err := b.SendMessage(u.ctx, u.id,
+					chat.SendInput{ConversationID: &id, Content: fmt.Sprint("send ", i), OnBusy: way})
 				if err != nil {
 					var e *chat.Error
 					if !errors.As(err, &e) || e.Code != chat.ConversationBusy && e.Code != chat.QueueFull {
@@ -244,7 +253,8 @@ func TestBusyRulesAtOnce(t *testing.T) {
 		rows := b.line(t, u, id)
 		b.wantLine(t, u, id, len(rows))
 		for i := 1; i < len(rows); i += 2 {
-			if cancelled := rows[i].Status == message.StatusSTOPPED; cancelled != (rows[i+1].Status == message.StatusSTOPPED && rows[i+1].Attempt == 0) {
+			cancelled := rows[i].Status == message.StatusSTOPPED
+			if cancelled != (rows[i+1].Status == message.StatusSTOPPED && rows[i+1].Attempt == 0) {
 				t.Errorf("pair %d: %s and %s of attempt %d", i, rows[i].Status, rows[i+1].Status, rows[i+1].Attempt)
 			}
 		}
@@ -257,7 +267,8 @@ func TestQueuedClientKey(t *testing.T) {
 	each(t, chat.Config{}, func(t *testing.T, b *bundle) {
 		u := b.user(t)
 		running := b.running(t, u, nil, "half ")
-		in := chat.SendInput{ConversationID: &running.Conversation.ID, Content: "two", OnBusy: chat.Queue, ClientKey: ptr("queue-key-1")}
+		in := chat.SendInput{ConversationID: &running.Conversation.ID, Content: "two", OnBusy: chat.Queue,
+			ClientKey: ptr("queue-key-1")}
 		first := b.send(t, u, in)
 		samePair(t, first, b.send(t, u, in))
 		in.OnBusy = chat.Reject // Another way to come to the same message.
@@ -298,7 +309,8 @@ func TestFeedOfAQueue(t *testing.T) {
 					continue
 				}
 				if describe(e) != "finished STOPPED" || e.Update.Message.ID != want[0] {
-					t.Errorf("%s: got %s of %s, want the end of the cancelled question, then of the reply", name, describe(e), e.Update.Message.ID)
+					t.Errorf("%s: got %s of %s, want the end of the cancelled question, then of the reply", name,
+						describe(e), e.Update.Message.ID)
 				}
 				want = want[1:]
 			}

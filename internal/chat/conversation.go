@@ -38,7 +38,9 @@ func (in NewConversation) check() error {
 
 // CreateConversation makes an empty conversation. Errors: BAD_USER_INPUT, also for
 // a model that may not be used; MODEL_UNAVAILABLE.
-func (s *Service) CreateConversation(ctx context.Context, userID pid.ID, in NewConversation) (*ent.Conversation, error) {
+func (s *Service) CreateConversation(
+	ctx context.Context, userID pid.ID, in NewConversation,
+) (*ent.Conversation, error) {
 	if err := in.check(); err != nil {
 		return nil, err
 	}
@@ -68,7 +70,9 @@ func (s *Service) CreateConversation(ctx context.Context, userID pid.ID, in NewC
 
 // createConversation inserts a conversation and its message 0. All times are the
 // database's: lists are sorted by them, and replicas' clocks differ.
-func createConversation(ctx context.Context, tx *ent.Tx, userID pid.ID, in NewConversation, now time.Time) (*ent.Conversation, *ent.Message, error) {
+func createConversation(
+	ctx context.Context, tx *ent.Tx, userID pid.ID, in NewConversation, now time.Time,
+) (*ent.Conversation, *ent.Message, error) {
 	rootID := pid.New(pid.Message)
 	create := tx.Conversation.Create().SetUserID(userID).SetHeadID(rootID).
 		SetCreatedAt(now).SetUpdatedAt(now).SetLastMessageAt(now)
@@ -115,7 +119,9 @@ type ConversationPatch struct {
 
 // UpdateConversation changes a conversation. A new system prompt holds from the
 // next reply on. Errors: NOT_FOUND, BAD_USER_INPUT, MODEL_UNAVAILABLE.
-func (s *Service) UpdateConversation(ctx context.Context, userID, id pid.ID, in ConversationPatch) (*ent.Conversation, error) {
+func (s *Service) UpdateConversation(
+	ctx context.Context, userID, id pid.ID, in ConversationPatch,
+) (*ent.Conversation, error) {
 	p := problems{}
 	if in.Name != nil {
 		p.checkName("name", *in.Name)
@@ -198,7 +204,8 @@ func rename(ctx context.Context, tx *ent.Tx, u *ent.ConversationUpdateOne, old *
 		return nil
 	}
 	first, err := tx.Message.Query().
-		Where(message.ConversationID(old.ID), message.UserID(old.UserID), message.Active(true), message.RoleEQ(message.RoleUSER)).
+		Where(message.ConversationID(old.ID), message.UserID(old.UserID), message.Active(true),
+			message.RoleEQ(message.RoleUSER)).
 		Order(message.ByIndex()).
 		First(ctx)
 	switch {
@@ -275,7 +282,9 @@ func (f ConversationFilter) predicates(userID pid.ID) []predicate.Conversation {
 
 // ListConversations returns a page of the user's conversations, the one with the
 // latest message first. Error: BAD_USER_INPUT.
-func (s *Service) ListConversations(ctx context.Context, userID pid.ID, filter ConversationFilter, args PageArgs) (Page[*ent.Conversation], error) {
+func (s *Service) ListConversations(
+	ctx context.Context, userID pid.ID, filter ConversationFilter, args PageArgs,
+) (Page[*ent.Conversation], error) {
 	var none Page[*ent.Conversation]
 	w, err := args.check()
 	if err != nil {

@@ -37,19 +37,22 @@ func TestCreateConversation(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if c.Name != "" || c.NameSource != "PLACEHOLDER" || c.Model != nil || c.Parameters != "" || c.Pinned || c.ArchivedAt != nil {
+		if c.Name != "" || c.NameSource != "PLACEHOLDER" || c.Model != nil || c.Parameters != "" || c.Pinned ||
+			c.ArchivedAt != nil {
 			t.Errorf("got %v, want nothing set", c)
 		}
 		b.wantLine(t, u, c.ID, 1)
 		pages, err := b.ListMessages(u.ctx, u.id, []pid.ID{c.ID}, chat.PageArgs{})
 		counts, err2 := b.CountMessages(u.ctx, u.id, []pid.ID{c.ID})
 		prompts, err3 := b.SystemPrompts(u.ctx, u.id, []pid.ID{c.ID})
-		if err != nil || err2 != nil || err3 != nil || len(pages[c.ID].Items) != 0 || counts[c.ID] != 0 || len(prompts) != 0 {
+		if err != nil || err2 != nil || err3 != nil || len(pages[c.ID].Items) != 0 || counts[c.ID] != 0 ||
+			len(prompts) != 0 {
 			t.Errorf("got %v, %v, %v, want an empty system prompt not to be listed", pages, counts, prompts)
 		}
 		// Its first message names it.
 		r := b.ask(t, u, &c.ID, strings.Repeat("word ", 30))
-		if name := []rune(r.Conversation.Name); len(name) > 60 || name[len(name)-1] != '…' || r.Conversation.NameSource != "PLACEHOLDER" {
+		if name := []rune(r.Conversation.Name); len(name) > 60 || name[len(name)-1] != '…' ||
+			r.Conversation.NameSource != "PLACEHOLDER" {
 			t.Errorf("got name %q, want the beginning of the first message", r.Conversation.Name)
 		}
 		before := r.Conversation.Name
@@ -100,7 +103,8 @@ func TestUpdateConversation(t *testing.T) {
 			same(what, last, got)
 			last = got
 		}
-		step("name", chat.ConversationPatch{Name: ptr("mine")}, func(c *ent.Conversation) { c.Name, c.NameSource = "mine", "USER" })
+		step("name", chat.ConversationPatch{Name: ptr("mine")},
+			func(c *ent.Conversation) { c.Name, c.NameSource = "mine", "USER" })
 		step("model", chat.ConversationPatch{Model: ptr("other")}, func(c *ent.Conversation) { c.Model = ptr("other") })
 		step("no model", chat.ConversationPatch{Model: ptr("")}, func(c *ent.Conversation) { c.Model = nil })
 		step("pin", chat.ConversationPatch{Pinned: ptr(true)}, func(c *ent.Conversation) { c.Pinned = true })
@@ -109,15 +113,18 @@ func TestUpdateConversation(t *testing.T) {
 		if archived.ArchivedAt == nil {
 			t.Error("got no time of archiving")
 		}
-		if again := update(chat.ConversationPatch{Archived: ptr(true)}); again.ArchivedAt == nil || !again.ArchivedAt.Equal(*archived.ArchivedAt) {
+		if again := update(chat.ConversationPatch{Archived: ptr(true)}); again.ArchivedAt == nil ||
+			!again.ArchivedAt.Equal(*archived.ArchivedAt) {
 			t.Errorf("archived twice: got %v, want the first time, %v", again.ArchivedAt, archived.ArchivedAt)
 		}
 		step("unarchive", chat.ConversationPatch{Archived: ptr(false)}, func(*ent.Conversation) {})
 		step("parameters", chat.ConversationPatch{Parameters: &reply.Parameters{TopP: ptr(0.0)}},
 			func(c *ent.Conversation) { c.Parameters = `{"topP":0}` })
-		step("no parameters", chat.ConversationPatch{Parameters: &reply.Parameters{}}, func(c *ent.Conversation) { c.Parameters = "" })
+		step("no parameters", chat.ConversationPatch{Parameters: &reply.Parameters{}},
+			func(c *ent.Conversation) { c.Parameters = "" })
 		step("everything", chat.ConversationPatch{
-			Name: ptr("all"), Model: ptr("test"), SystemPrompt: ptr("new"), Parameters: &reply.Parameters{Seed: ptr(1)}, Pinned: ptr(true),
+			Name: ptr("all"), Model: ptr("test"), SystemPrompt: ptr("new"), Parameters: &reply.Parameters{Seed: ptr(1)},
+			Pinned: ptr(true),
 		}, func(c *ent.Conversation) {
 			c.Name, c.Model, c.Parameters, c.Pinned = "all", ptr("test"), `{"seed":1}`, true
 		})
@@ -126,12 +133,15 @@ func TestUpdateConversation(t *testing.T) {
 			t.Errorf("got system prompts %v, %v, want new", prompts, err)
 		}
 		// "" gives the name from the first message back, of which there is none yet.
-		step("no name", chat.ConversationPatch{Name: ptr("")}, func(c *ent.Conversation) { c.Name, c.NameSource = "", "PLACEHOLDER" })
+		step("no name", chat.ConversationPatch{Name: ptr("")},
+			func(c *ent.Conversation) { c.Name, c.NameSource = "", "PLACEHOLDER" })
 		b.ask(t, u, &c.ID, "first\nmessage")
 		b.ask(t, u, &c.ID, "second message")
 		last = b.reread(t, u, c.ID)
-		step("name again", chat.ConversationPatch{Name: ptr("chosen")}, func(c *ent.Conversation) { c.Name, c.NameSource = "chosen", "USER" })
-		step("no name again", chat.ConversationPatch{Name: ptr("")}, func(c *ent.Conversation) { c.Name, c.NameSource = "first message", "PLACEHOLDER" })
+		step("name again", chat.ConversationPatch{Name: ptr("chosen")},
+			func(c *ent.Conversation) { c.Name, c.NameSource = "chosen", "USER" })
+		step("no name again", chat.ConversationPatch{Name: ptr("")},
+			func(c *ent.Conversation) { c.Name, c.NameSource = "first message", "PLACEHOLDER" })
 		b.wantLine(t, u, c.ID, 5)
 	})
 }
@@ -145,7 +155,8 @@ func TestDeleteConversation(t *testing.T) {
 		if err := b.DeleteConversation(u.ctx, u.id, r.Conversation.ID); err != nil {
 			t.Fatal(err)
 		}
-		if err := b.upstream.Wait(deadline(t, t.Context()), func() bool { return b.upstream.Cancelled() == 1 && b.upstream.Running() == 0 }); err != nil {
+		if err := b.upstream.Wait(deadline(t, t.Context()),
+			func() bool { return b.upstream.Cancelled() == 1 && b.upstream.Running() == 0 }); err != nil {
 			t.Error("the model server was not hung up on")
 		}
 		eventually(t, "the end of the run", func() bool { return b.engine.Running() == 0 })
@@ -178,7 +189,8 @@ func TestDeleteWhileSomebodyWaits(t *testing.T) {
 		if err := b.DeleteConversation(u.ctx, u.id, r.Conversation.ID); err != nil {
 			t.Fatal(err)
 		}
-		if m := <-waited; m == nil || m.Status != message.StatusSTOPPED || deref(m.ErrorCode) != "DELETED" || m.Content != "half " {
+		if m := <-waited; m == nil || m.Status != message.StatusSTOPPED || deref(m.ErrorCode) != "DELETED" ||
+			m.Content != "half " {
 			t.Errorf("got %v, want STOPPED, DELETED with the text so far", m)
 		}
 	})
@@ -195,33 +207,47 @@ func TestStrangers(t *testing.T) {
 		before := b.counts(t)
 		type ids struct{ conversation, userMessage, reply, live, liveConversation pid.ID }
 		theirs := ids{done.Conversation.ID, done.UserMessage.ID, done.Reply.ID, live.Reply.ID, live.Conversation.ID}
-		random := ids{pid.New(pid.Conversation), pid.New(pid.Message), pid.New(pid.Message), pid.New(pid.Message), pid.New(pid.Conversation)}
+		random := ids{pid.New(pid.Conversation), pid.New(pid.Message), pid.New(pid.Message), pid.New(pid.Message),
+			pid.New(pid.Conversation)}
 		methods := map[string]func(i ids) (any, error){
 			"SendMessage": func(i ids) (any, error) {
-				r, err := b.SendMessage(stranger.ctx, stranger.id, chat.SendInput{ConversationID: &i.conversation, Content: "x", Wait: true})
+				r, err := b.SendMessage(stranger.ctx, stranger.id,
+					chat.SendInput{ConversationID: &i.conversation, Content: "x", Wait: true})
 				return r.Reply, err
 			},
 			"SendMessage to a busy one": func(i ids) (any, error) {
-				r, err := b.SendMessage(stranger.ctx, stranger.id, chat.SendInput{ConversationID: &i.liveConversation, Content: "x"})
+				r, err := b.SendMessage(stranger.ctx, stranger.id,
+					chat.SendInput{ConversationID: &i.liveConversation, Content: "x"})
 				return r.Reply, err
 			},
 			"SendMessage with a head": func(i ids) (any, error) {
-				r, err := b.SendMessage(stranger.ctx, stranger.id, chat.SendInput{ConversationID: &i.conversation, ExpectedHeadID: &i.userMessage, Content: "x"})
+				r, err := b.SendMessage(stranger.ctx, stranger.id,
+					chat.SendInput{ConversationID: &i.conversation, ExpectedHeadID: &i.userMessage, Content: "x"})
 				return r.Reply, err
 			},
 			"SendMessage with their head": func(i ids) (any, error) {
-				r, err := b.SendMessage(stranger.ctx, stranger.id, chat.SendInput{ConversationID: &own.Conversation.ID, ExpectedHeadID: &i.reply, Content: "x"})
+				r, err := b.SendMessage(stranger.ctx, stranger.id,
+					chat.SendInput{ConversationID: &own.Conversation.ID, ExpectedHeadID: &i.reply, Content: "x"})
 				return r.Reply, err
 			},
 			"SendMessage with a wrong model": func(i ids) (any, error) {
-				r, err := b.SendMessage(stranger.ctx, stranger.id, chat.SendInput{ConversationID: &i.conversation, Model: ptr("x"), Content: "x"})
+				r, err := b.SendMessage(stranger.ctx, stranger.id,
+					chat.SendInput{ConversationID: &i.conversation, Model: ptr("x"), Content: "x"})
 				return r.Reply, err
 			},
-			"StopReply":          func(i ids) (any, error) { return b.StopReply(stranger.ctx, stranger.id, i.live) },
-			"StopReply, final":   func(i ids) (any, error) { return b.StopReply(stranger.ctx, stranger.id, i.reply) },
-			"StopReply, user's":  func(i ids) (any, error) { return b.StopReply(stranger.ctx, stranger.id, i.userMessage) },
-			"DeleteConversation": func(i ids) (any, error) { return nil, b.DeleteConversation(stranger.ctx, stranger.id, i.conversation) },
-			"Conversations":      func(i ids) (any, error) { return b.Conversations(stranger.ctx, stranger.id, []pid.ID{i.conversation}) },
+			"StopReply":        func(i ids) (any, error) { return b.StopReply(stranger.ctx, stranger.id, i.live) },
+			"StopReply, final": func(i ids) (any, error) { return b.StopReply(stranger.ctx, stranger.id, i.reply) },
+			"StopReply, user's": func(i ids) (any,
+				error) {
+				return b.StopReply(stranger.ctx, stranger.id, i.userMessage)
+			},
+			"DeleteConversation": func(i ids) (any, error) {
+				return nil, b.DeleteConversation(stranger.ctx, stranger.id, i.conversation)
+			},
+			"Conversations": func(i ids) (any,
+				error) {
+				return b.Conversations(stranger.ctx, stranger.id, []pid.ID{i.conversation})
+			},
 			"Messages": func(i ids) (any, error) {
 				return b.Messages(stranger.ctx, stranger.id, []pid.ID{i.userMessage, i.live})
 			},
@@ -242,7 +268,8 @@ func TestStrangers(t *testing.T) {
 				return m[i.conversation], err
 			},
 			"ListMessages of many": func(i ids) (any, error) {
-				m, err := b.ListMessages(stranger.ctx, stranger.id, []pid.ID{i.conversation, i.liveConversation}, chat.PageArgs{Last: ptr(5)})
+				m, err := b.ListMessages(stranger.ctx, stranger.id, []pid.ID{i.conversation, i.liveConversation},
+					chat.PageArgs{Last: ptr(5)})
 				return m[i.conversation], err
 			},
 			"ConversationFeed": func(i ids) (any, error) {
@@ -250,14 +277,21 @@ func TestStrangers(t *testing.T) {
 				return f == nil, err
 			},
 			"UpdateConversation": func(i ids) (any, error) {
-				return b.UpdateConversation(stranger.ctx, stranger.id, i.conversation, chat.ConversationPatch{SystemPrompt: ptr("x"), Pinned: ptr(true)})
+				return b.UpdateConversation(stranger.ctx, stranger.id, i.conversation,
+					chat.ConversationPatch{SystemPrompt: ptr("x"), Pinned: ptr(true)})
 			},
 			"UpdateConversation, no": func(i ids) (any, error) {
 				return b.UpdateConversation(stranger.ctx, stranger.id, i.conversation, chat.ConversationPatch{})
 			},
-			"Attach": func(i ids) (any, error) { v, err := b.engine.Attach(stranger.ctx, i.live, nil); return v == nil, err },
+			"Attach": func(i ids) (any, error) {
+				v, err := b.engine.Attach(stranger.ctx, i.live, nil)
+				return v == nil, err
+			},
 			// The user as an argument and the viewer in the context are two locks.
-			"argument only": func(i ids) (any, error) { return b.Messages(stranger.ctx, u.id, []pid.ID{i.userMessage}) },
+			"argument only": func(i ids) (any,
+				error) {
+				return b.Messages(stranger.ctx, u.id, []pid.ID{i.userMessage})
+			},
 			"viewer only": func(i ids) (any, error) {
 				return b.Messages(viewer.AsUser(t.Context(), u.id), stranger.id, []pid.ID{i.userMessage})
 			},
@@ -266,8 +300,10 @@ func TestStrangers(t *testing.T) {
 			got, gotErr := try(theirs)
 			want, wantErr := try(random)
 			same := (gotErr == nil) == (wantErr == nil) && (gotErr == nil || gotErr.Error() == wantErr.Error())
-			if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b *ent.Message) bool { return a == b }), cmp.Comparer(func(a, b *ent.Conversation) bool { return a == b })); diff != "" || !same {
-				t.Errorf("%s: with another user's id got %v, %v, with a random one %v, %v", name, got, gotErr, want, wantErr)
+			if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b *ent.Message) bool { return a == b }),
+				cmp.Comparer(func(a, b *ent.Conversation) bool { return a == b })); diff != "" || !same {
+				t.Errorf("%s: with another user's id got %v, %v, with a random one %v, %v", name, got, gotErr, want,
+					wantErr)
 			}
 		}
 		if diff := cmp.Diff(before, b.counts(t)); diff != "" {
@@ -345,5 +381,6 @@ func TestTimesAreTheDatabases(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	check("send", r.Conversation.CreatedAt, r.Conversation.UpdatedAt, r.Conversation.LastMessageAt, r.UserMessage.CreatedAt, r.Reply.CreatedAt, *r.Reply.StartedAt)
+	check("send", r.Conversation.CreatedAt, r.Conversation.UpdatedAt, r.Conversation.LastMessageAt,
+		r.UserMessage.CreatedAt, r.Reply.CreatedAt, *r.Reply.StartedAt)
 }

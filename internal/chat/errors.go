@@ -69,7 +69,8 @@ func busy(running *ent.Message) *Error {
 	if running.StartedAt != nil {
 		extras["startedAt"] = running.StartedAt.UTC().Format(time.RFC3339Nano)
 	}
-	return &Error{Code: ConversationBusy, Message: "A reply is still being written in this conversation.", Extras: extras}
+	return &Error{Code: ConversationBusy, Message: "A reply is still being written in this conversation.",
+		Extras: extras}
 }
 
 func queueFull() *Error {

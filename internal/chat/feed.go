@@ -334,7 +334,8 @@ func (f *ConversationFeed) check(ctx context.Context) error {
 // knows reports whether the client has been told of this state, or will be by the
 // replies that are watched.
 func (f *ConversationFeed) knows(now conversationState) bool {
-	if now.conversation == nil || !f.updatedAt.Equal(now.conversation.UpdatedAt) || f.head != now.conversation.HeadID || len(f.skipped) > 0 {
+	if now.conversation == nil || !f.updatedAt.Equal(now.conversation.UpdatedAt) || f.head != now.conversation.HeadID ||
+		len(f.skipped) > 0 {
 		return false
 	}
 	running := make(map[pid.ID]bool)

@@ -120,7 +120,8 @@ func TestConversationFeed(t *testing.T) {
 		}
 		f := b.conversationFeed(t, u, c.ID)
 		first := next(t, u, f)
-		if first.Kind != chat.FeedOpened || first.Conversation == nil || first.Conversation.ID != c.ID || first.Message != nil {
+		if first.Kind != chat.FeedOpened || first.Conversation == nil || first.Conversation.ID != c.ID ||
+			first.Message != nil {
 			t.Errorf("got %+v first, want the idle conversation", first)
 		}
 		pieces := make(chan string)
@@ -151,7 +152,8 @@ func TestConversationFeed(t *testing.T) {
 		live := b.running(t, u, &c.ID, "half ")
 		until(t, u, f, "snapshot")
 		late := b.conversationFeed(t, u, c.ID)
-		if e := next(t, u, late); e.Kind != chat.FeedOpened || e.Message == nil || e.Message.ID != live.Reply.ID || e.Message.Content != "half " {
+		if e := next(t, u, late); e.Kind != chat.FeedOpened || e.Message == nil || e.Message.ID != live.Reply.ID ||
+			e.Message.Content != "half " {
 			t.Errorf("got %+v first, want the running reply with its text", e)
 		}
 		if e := next(t, u, late); describe(e) != "snapshot" || e.Update.Message.Content != "half " {
@@ -165,7 +167,8 @@ func TestConversationFeed(t *testing.T) {
 			t.Errorf("got %q, want the reply's end before the conversation's", list)
 		}
 		last := next(t, u, late)
-		if last.Update.Message == nil || describe(last) != "finished STOPPED" || deref(last.Update.Message.ErrorCode) != "DELETED" || last.Update.Message.Content != "half " {
+		if last.Update.Message == nil || describe(last) != "finished STOPPED" ||
+			deref(last.Update.Message.ErrorCode) != "DELETED" || last.Update.Message.Content != "half " {
 			t.Errorf("got %+v, want STOPPED, DELETED with the text so far", last)
 		}
 		if e := next(t, u, late); describe(e) != "deleted" || e.ConversationID != c.ID {
@@ -221,7 +224,8 @@ func TestViewerFeed(t *testing.T) {
 		}
 		b.ask(t, other, nil, "not to be heard")
 		r := b.ask(t, u, nil, "one")
-		if e := next(t, u, f); e.Kind != chat.FeedConversationCreated || e.Conversation.ID != r.Conversation.ID || e.Conversation.Name != "one" {
+		if e := next(t, u, f); e.Kind != chat.FeedConversationCreated || e.Conversation.ID != r.Conversation.ID ||
+			e.Conversation.Name != "one" {
 			t.Errorf("got %+v, want the new conversation", e)
 		}
 		b.ask(t, u, &r.Conversation.ID, "two")
@@ -276,7 +280,8 @@ func TestFeedTellsTheEndBeforeTheNextReply(t *testing.T) { // Not parallel: the 
 			want(t, "events of the second send", list, []string{"updated", "added USER", "added ASSISTANT"})
 			close(release)
 			e := next(t, u, f)
-			if describe(e) != "finished COMPLETED" || e.Update.Message.ID != first.Reply.ID || e.Update.Message.Content != "text" {
+			if describe(e) != "finished COMPLETED" || e.Update.Message.ID != first.Reply.ID ||
+				e.Update.Message.Content != "text" {
 				t.Errorf("got %s of %s, want the end of the first reply", describe(e), e.Update.Message.ID)
 			}
 			for {
@@ -303,7 +308,8 @@ func TestFeedTellsFactsBetweenDeltas(t *testing.T) {
 		r := b.send(t, u, chat.SendInput{Content: "one"})
 		f := b.conversationFeed(t, u, r.Conversation.ID)
 		until(t, u, f, "snapshot")
-		if _, err := b.UpdateConversation(u.ctx, u.id, r.Conversation.ID, chat.ConversationPatch{Pinned: ptr(true)}); err != nil {
+		if _, err := b.UpdateConversation(u.ctx, u.id, r.Conversation.ID,
+			chat.ConversationPatch{Pinned: ptr(true)}); err != nil {
 			t.Fatal(err)
 		}
 		sent := ""

@@ -51,14 +51,16 @@ func TestSendInputs(t *testing.T) {
 		"unknown model":      {chat.SendInput{Content: "x", Model: ptr("tes")}, "model"},
 		"model with NUL":     {chat.SendInput{Content: "x", Model: ptr("test\x00")}, "model"},
 		"long model":         {chat.SendInput{Content: "x", Model: ptr(strings.Repeat("m", 201))}, "model"},
-		"parameters":         {chat.SendInput{Content: "x", Parameters: &reply.Parameters{Temperature: ptr(2.1)}}, "parameters.temperature"},
+		"parameters": {chat.SendInput{Content: "x", Parameters: &reply.Parameters{Temperature: ptr(2.1)}},
+			"parameters.temperature"},
 	}
 	each(t, chat.Config{}, func(t *testing.T, b *bundle) {
 		u := b.user(t)
 		for name, in := range good {
 			in.Wait = true
 			r, err := b.SendMessage(u.ctx, u.id, in)
-			if err != nil || r.UserMessage.Content != in.Content || b.row(t, u, r.UserMessage.ID).Content != in.Content {
+			if err != nil || r.UserMessage.Content != in.Content || b.row(t, u, r.UserMessage.ID).
+				Content != in.Content {
 				t.Errorf("%s: got %v, want it stored as it is", name, err)
 			}
 		}
@@ -72,7 +74,8 @@ func TestSendInputs(t *testing.T) {
 			}
 		}
 		extras := b.unchanged(t, chat.BadUserInput, func() error {
-			_, err := b.SendMessage(u.ctx, u.id, chat.SendInput{ClientKey: ptr(""), Parameters: &reply.Parameters{TopP: ptr(-1.0), MaxTokens: ptr(0)}})
+			_, err := b.SendMessage(u.ctx, u.id,
+				chat.SendInput{ClientKey: ptr(""), Parameters: &reply.Parameters{TopP: ptr(-1.0), MaxTokens: ptr(0)}})
 			return err
 		})
 		if got := fields(extras); len(got) != 4 {
@@ -87,9 +90,11 @@ func TestParameters(t *testing.T) {
 		return &reply.ResponseFormat{Type: reply.FormatJSONSchema, Name: name, Schema: schema}
 	}
 	good := map[string]reply.Parameters{
-		"none":        {},
-		"lowest":      {Temperature: ptr(0.0), TopP: ptr(0.0), MaxTokens: ptr(1), Seed: ptr(math.MinInt), PresencePenalty: ptr(-2.0), FrequencyPenalty: ptr(-2.0)},
-		"highest":     {Temperature: ptr(2.0), TopP: ptr(1.0), MaxTokens: ptr(1 << 20), Seed: ptr(math.MaxInt), PresencePenalty: ptr(2.0), FrequencyPenalty: ptr(2.0)},
+		"none": {},
+		"lowest": {Temperature: ptr(0.0), TopP: ptr(0.0), MaxTokens: ptr(1), Seed: ptr(math.MinInt),
+			PresencePenalty: ptr(-2.0), FrequencyPenalty: ptr(-2.0)},
+		"highest": {Temperature: ptr(2.0), TopP: ptr(1.0), MaxTokens: ptr(1 << 20), Seed: ptr(math.MaxInt),
+			PresencePenalty: ptr(2.0), FrequencyPenalty: ptr(2.0)},
 		"stop":        {Stop: []string{"a", "\n", "ä", strings.Repeat("x", chat.MaxStopBytes)}},
 		"text":        {ResponseFormat: &reply.ResponseFormat{Type: reply.FormatText}},
 		"JSON":        {ResponseFormat: &reply.ResponseFormat{Type: reply.FormatJSONObject}},
@@ -100,31 +105,35 @@ func TestParameters(t *testing.T) {
 		p     reply.Parameters
 		field string
 	}{
-		"cold":               {reply.Parameters{Temperature: ptr(-0.01)}, "temperature"},
-		"hot":                {reply.Parameters{Temperature: ptr(2.01)}, "temperature"},
-		"not a number":       {reply.Parameters{Temperature: ptr(math.NaN())}, "temperature"},
-		"infinite":           {reply.Parameters{TopP: ptr(math.Inf(1))}, "topP"},
-		"top p":              {reply.Parameters{TopP: ptr(1.01)}, "topP"},
-		"presence":           {reply.Parameters{PresencePenalty: ptr(-2.01)}, "presencePenalty"},
-		"frequency":          {reply.Parameters{FrequencyPenalty: ptr(2.01)}, "frequencyPenalty"},
-		"no tokens":          {reply.Parameters{MaxTokens: ptr(0)}, "maxTokens"},
-		"too many tokens":    {reply.Parameters{MaxTokens: ptr(1<<20 + 1)}, "maxTokens"},
-		"five stops":         {reply.Parameters{Stop: []string{"1", "2", "3", "4", "5"}}, "stop"},
-		"empty stop":         {reply.Parameters{Stop: []string{""}}, "stop"},
-		"long stop":          {reply.Parameters{Stop: []string{strings.Repeat("x", chat.MaxStopBytes+1)}}, "stop"},
-		"stop with NUL":      {reply.Parameters{Stop: []string{"\x00"}}, "stop"},
-		"unknown format":     {reply.Parameters{ResponseFormat: &reply.ResponseFormat{Type: "XML"}}, "responseFormat"},
-		"no format":          {reply.Parameters{ResponseFormat: &reply.ResponseFormat{}}, "responseFormat"},
-		"text with a schema": {reply.Parameters{ResponseFormat: &reply.ResponseFormat{Type: reply.FormatText, Schema: "{}"}}, "responseFormat"},
-		"JSON with a name":   {reply.Parameters{ResponseFormat: &reply.ResponseFormat{Type: reply.FormatJSONObject, Name: "n"}}, "responseFormat"},
-		"no schema name":     {reply.Parameters{ResponseFormat: schema("", "{}")}, "responseFormat.name"},
-		"long schema name":   {reply.Parameters{ResponseFormat: schema(strings.Repeat("n", 65), "{}")}, "responseFormat.name"},
-		"odd schema name":    {reply.Parameters{ResponseFormat: schema("a b", "{}")}, "responseFormat.name"},
-		"no schema":          {reply.Parameters{ResponseFormat: schema("n", "")}, "responseFormat.schema"},
-		"broken schema":      {reply.Parameters{ResponseFormat: schema("n", `{"a":`)}, "responseFormat.schema"},
-		"list as a schema":   {reply.Parameters{ResponseFormat: schema("n", `[]`)}, "responseFormat.schema"},
-		"null as a schema":   {reply.Parameters{ResponseFormat: schema("n", `null`)}, "responseFormat.schema"},
-		"too long schema":    {reply.Parameters{ResponseFormat: schema("n", `{"x":"`+strings.Repeat("x", chat.MaxSchemaBytes)+`"}`)}, "responseFormat.schema"},
+		"cold":            {reply.Parameters{Temperature: ptr(-0.01)}, "temperature"},
+		"hot":             {reply.Parameters{Temperature: ptr(2.01)}, "temperature"},
+		"not a number":    {reply.Parameters{Temperature: ptr(math.NaN())}, "temperature"},
+		"infinite":        {reply.Parameters{TopP: ptr(math.Inf(1))}, "topP"},
+		"top p":           {reply.Parameters{TopP: ptr(1.01)}, "topP"},
+		"presence":        {reply.Parameters{PresencePenalty: ptr(-2.01)}, "presencePenalty"},
+		"frequency":       {reply.Parameters{FrequencyPenalty: ptr(2.01)}, "frequencyPenalty"},
+		"no tokens":       {reply.Parameters{MaxTokens: ptr(0)}, "maxTokens"},
+		"too many tokens": {reply.Parameters{MaxTokens: ptr(1<<20 + 1)}, "maxTokens"},
+		"five stops":      {reply.Parameters{Stop: []string{"1", "2", "3", "4", "5"}}, "stop"},
+		"empty stop":      {reply.Parameters{Stop: []string{""}}, "stop"},
+		"long stop":       {reply.Parameters{Stop: []string{strings.Repeat("x", chat.MaxStopBytes+1)}}, "stop"},
+		"stop with NUL":   {reply.Parameters{Stop: []string{"\x00"}}, "stop"},
+		"unknown format":  {reply.Parameters{ResponseFormat: &reply.ResponseFormat{Type: "XML"}}, "responseFormat"},
+		"no format":       {reply.Parameters{ResponseFormat: &reply.ResponseFormat{}}, "responseFormat"},
+		"text with a schema": {reply.Parameters{ResponseFormat: &reply.ResponseFormat{Type: reply.FormatText,
+			Schema: "{}"}}, "responseFormat"},
+		"JSON with a name": {reply.Parameters{ResponseFormat: &reply.ResponseFormat{Type: reply.FormatJSONObject,
+			Name: "n"}}, "responseFormat"},
+		"no schema name": {reply.Parameters{ResponseFormat: schema("", "{}")}, "responseFormat.name"},
+		"long schema name": {reply.Parameters{ResponseFormat: schema(strings.Repeat("n", 65), "{}")},
+			"responseFormat.name"},
+		"odd schema name":  {reply.Parameters{ResponseFormat: schema("a b", "{}")}, "responseFormat.name"},
+		"no schema":        {reply.Parameters{ResponseFormat: schema("n", "")}, "responseFormat.schema"},
+		"broken schema":    {reply.Parameters{ResponseFormat: schema("n", `{"a":`)}, "responseFormat.schema"},
+		"list as a schema": {reply.Parameters{ResponseFormat: schema("n", `[]`)}, "responseFormat.schema"},
+		"null as a schema": {reply.Parameters{ResponseFormat: schema("n", `null`)}, "responseFormat.schema"},
+		"too long schema": {reply.Parameters{ResponseFormat: schema("n",
+			`{"x":"`+strings.Repeat("x", chat.MaxSchemaBytes)+`"}`)}, "responseFormat.schema"},
 	}
 	b := setup(t, storetest.SQLite(t), chat.Config{})
 	u := b.user(t)
@@ -147,7 +156,8 @@ func TestParameters(t *testing.T) {
 				return err
 			},
 			func() error {
-				_, err := b.UpdateConversation(u.ctx, u.id, pid.New(pid.Conversation), chat.ConversationPatch{Parameters: &c.p})
+				_, err := b.UpdateConversation(u.ctx, u.id, pid.New(pid.Conversation),
+					chat.ConversationPatch{Parameters: &c.p})
 				return err
 			},
 			func() error {
@@ -190,11 +200,13 @@ func TestConversationInputs(t *testing.T) {
 		} {
 			for _, try := range []func() error{
 				func() error {
-					_, err := b.CreateConversation(u.ctx, u.id, chat.NewConversation{Name: &c.name, Model: &c.model, SystemPrompt: c.prompt})
+					_, err := b.CreateConversation(u.ctx, u.id,
+						chat.NewConversation{Name: &c.name, Model: &c.model, SystemPrompt: c.prompt})
 					return err
 				},
 				func() error {
-					_, err := b.UpdateConversation(u.ctx, u.id, existing.ID, chat.ConversationPatch{Name: &c.name, Model: &c.model, SystemPrompt: &c.prompt})
+					_, err := b.UpdateConversation(u.ctx, u.id, existing.ID,
+						chat.ConversationPatch{Name: &c.name, Model: &c.model, SystemPrompt: &c.prompt})
 					return err
 				},
 			} {
@@ -218,7 +230,8 @@ func TestPageInputs(t *testing.T) {
 	each(t, chat.Config{}, func(t *testing.T, b *bundle) {
 		u := b.user(t)
 		r := b.ask(t, u, nil, "hello")
-		messageCursor, conversationCursor := chat.MessageCursor(1), chat.ConversationCursor(r.Conversation.LastMessageAt, r.Conversation.ID)
+		messageCursor, conversationCursor := chat.MessageCursor(1),
+			chat.ConversationCursor(r.Conversation.LastMessageAt, r.Conversation.ID)
 		raw := func(s string) *string { return ptr(chat.EncodeCursor(s)) }
 		id := string(r.Conversation.ID)
 		for name, c := range map[string]struct {
@@ -226,23 +239,26 @@ func TestPageInputs(t *testing.T) {
 			lists string // which list it is wrong for: m, c or both
 			field string
 		}{
-			"negative":         {args: chat.PageArgs{First: ptr(-1)}, lists: "mc", field: "first"},
-			"too many":         {args: chat.PageArgs{Last: ptr(chat.MaxPage + 1)}, lists: "mc", field: "last"},
-			"both ends":        {args: chat.PageArgs{First: ptr(1), Last: ptr(1)}, lists: "mc", field: "last"},
-			"most":             {args: chat.PageArgs{First: ptr(chat.MaxPage)}},
-			"none":             {args: chat.PageArgs{Last: ptr(0)}},
-			"empty cursor":     {args: chat.PageArgs{After: ptr("")}, lists: "mc", field: "after"},
-			"no base64":        {args: chat.PageArgs{Before: ptr("!")}, lists: "mc", field: "before"},
-			"message's":        {args: chat.PageArgs{After: &messageCursor}, lists: "c", field: "after"},
-			"conversation's":   {args: chat.PageArgs{After: &conversationCursor}, lists: "m", field: "after"},
-			"negative index":   {args: chat.PageArgs{After: raw("m1 -1")}, lists: "mc", field: "after"},
-			"huge index":       {args: chat.PageArgs{After: raw("m1 9223372036854775807")}, lists: "c", field: "after"},
-			"too huge index":   {args: chat.PageArgs{After: raw("m1 9223372036854775808")}, lists: "mc", field: "after"},
-			"no id":            {args: chat.PageArgs{After: raw("c1 5 ")}, lists: "mc", field: "after"},
-			"wrong id":         {args: chat.PageArgs{After: raw("c1 5 " + string(u.id))}, lists: "mc", field: "after"},
-			"id with NUL":      {args: chat.PageArgs{After: raw("c1 5 " + id + "\x00")}, lists: "mc", field: "after"},
-			"far past":         {args: chat.PageArgs{After: raw("c1 -9223372036854775808 " + id)}, lists: "mc", field: "after"},
-			"far future":       {args: chat.PageArgs{Before: raw("c1 9223372036854775807 " + id)}, lists: "mc", field: "before"},
+			"negative":       {args: chat.PageArgs{First: ptr(-1)}, lists: "mc", field: "first"},
+			"too many":       {args: chat.PageArgs{Last: ptr(chat.MaxPage + 1)}, lists: "mc", field: "last"},
+			"both ends":      {args: chat.PageArgs{First: ptr(1), Last: ptr(1)}, lists: "mc", field: "last"},
+			"most":           {args: chat.PageArgs{First: ptr(chat.MaxPage)}},
+			"none":           {args: chat.PageArgs{Last: ptr(0)}},
+			"empty cursor":   {args: chat.PageArgs{After: ptr("")}, lists: "mc", field: "after"},
+			"no base64":      {args: chat.PageArgs{Before: ptr("!")}, lists: "mc", field: "before"},
+			"message's":      {args: chat.PageArgs{After: &messageCursor}, lists: "c", field: "after"},
+			"conversation's": {args: chat.PageArgs{After: &conversationCursor}, lists: "m", field: "after"},
+			"negative index": {args: chat.PageArgs{After: raw("m1 -1")}, lists: "mc", field: "after"},
+			"huge index":     {args: chat.PageArgs{After: raw("m1 9223372036854775807")}, lists: "c", field: "after"},
+			"too huge index": {args: chat.PageArgs{After: raw("m1 9223372036854775808")}, lists: "mc",
+				field: "after"},
+			"no id":       {args: chat.PageArgs{After: raw("c1 5 ")}, lists: "mc", field: "after"},
+			"wrong id":    {args: chat.PageArgs{After: raw("c1 5 " + string(u.id))}, lists: "mc", field: "after"},
+			"id with NUL": {args: chat.PageArgs{After: raw("c1 5 " + id + "\x00")}, lists: "mc", field: "after"},
+			"far past": {args: chat.PageArgs{After: raw("c1 -9223372036854775808 " + id)}, lists: "mc",
+				field: "after"},
+			"far future": {args: chat.PageArgs{Before: raw("c1 9223372036854775807 " + id)}, lists: "mc",
+				field: "before"},
 			"before the epoch": {args: chat.PageArgs{After: raw("c1 -1 " + id)}, lists: "mc", field: "after"},
 		} {
 			_, listErr := b.ListMessages(u.ctx, u.id, []pid.ID{r.Conversation.ID}, c.args)

@@ -48,7 +48,8 @@ func TestClientKey(t *testing.T) {
 		again := b.send(t, u, waiting)
 		samePair(t, first, again)
 		if again.Reply.Status != message.StatusCOMPLETED || again.Reply.Content != "text" {
-			t.Errorf("got %s, %q, want the complete reply of a repeat that waits", again.Reply.Status, again.Reply.Content)
+			t.Errorf("got %s, %q, want the complete reply of a repeat that waits", again.Reply.Status,
+				again.Reply.Content)
 		}
 		for name, change := range map[string]func(in *chat.SendInput){
 			"content":      func(in *chat.SendInput) { in.Content = "hello " },
@@ -136,7 +137,8 @@ func TestParallelRepeats(t *testing.T) {
 				}
 				got := b.counts(t)
 				if got["conversations"] != conversations || got["messages"] != messages {
-					t.Errorf("got %d conversations, %d messages, want %d, %d", got["conversations"], got["messages"], conversations, messages)
+					t.Errorf("got %d conversations, %d messages, want %d, %d", got["conversations"], got["messages"],
+						conversations, messages)
 				}
 				if n := len(b.upstream.Requests()) - calls; n != 1 {
 					t.Errorf("the model was called %d times, want once", n)
@@ -152,7 +154,8 @@ func TestClientKeyAfterDeletion(t *testing.T) {
 		u := b.user(t)
 		in := chat.SendInput{Content: "hello", ClientKey: ptr("key-00001"), Wait: true}
 		r := b.send(t, u, in)
-		inOld := chat.SendInput{ConversationID: &r.Conversation.ID, Content: "two", ClientKey: ptr("key-00002"), Wait: true}
+		inOld := chat.SendInput{ConversationID: &r.Conversation.ID, Content: "two", ClientKey: ptr("key-00002"),
+			Wait: true}
 		b.send(t, u, inOld)
 		if err := b.DeleteConversation(u.ctx, u.id, r.Conversation.ID); err != nil {
 			t.Fatal(err)

@@ -91,7 +91,8 @@ func (b *bundle) backdate(t *testing.T, id pid.ID, by time.Duration) {
 	if n := b.store.Client().Send.Delete().Where(send.ID(id)).ExecX(sweep); n != 1 {
 		t.Fatalf("removed %d records, want 1", n)
 	}
-	b.store.Client().Send.Create().SetID(old.ID).SetUserID(old.UserID).SetNillableClientKey(old.ClientKey).SetPayloadHash(old.PayloadHash).
+	b.store.Client().Send.Create().SetID(old.ID).SetUserID(old.UserID).SetNillableClientKey(old.ClientKey).
+		SetPayloadHash(old.PayloadHash).
 		SetConversationID(old.ConversationID).SetUserMessageID(old.UserMessageID).SetReplyID(old.ReplyID).
 		SetCreatedAt(old.CreatedAt.Add(-by)).ExecX(viewer.AsUser(t.Context(), old.UserID))
 }
@@ -105,17 +106,21 @@ func TestTokensPerDay(t *testing.T) {
 		b.upstream.Next(upstreamtest.Fail(400, "bad"))
 		failed := b.send(t, u, chat.SendInput{Content: "x", Wait: true})
 		spent := b.row(t, u, failed.Reply.ID)
-		b.store.Client().Message.Update().Where(message.ID(spent.ID)).ClearPromptTokens().ClearCompletionTokens().ExecX(u.ctx)
+		b.store.Client().Message.Update().Where(message.ID(spent.ID)).ClearPromptTokens().ClearCompletionTokens().
+			ExecX(u.ctx)
 		c, err := b.CreateConversation(u.ctx, u.id, chat.NewConversation{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		b.store.Client().Message.Create().SetConversationID(c.ID).SetUserID(u.id).SetIndex(1).SetActive(false).SetRole(message.RoleASSISTANT).
-			SetPromptTokens(1 << 40).SetCompletionTokens(1 << 40).SetCreatedAt(time.Now().Add(-24 * time.Hour)).ExecX(u.ctx)
+		b.store.Client().Message.Create().SetConversationID(c.ID).SetUserID(u.id).SetIndex(1).SetActive(false).
+			SetRole(message.RoleASSISTANT).
+			SetPromptTokens(1 << 40).SetCompletionTokens(1 << 40).SetCreatedAt(time.Now().Add(-24 * time.Hour)).
+			ExecX(u.ctx)
 		b.ask(t, u, nil, "30 with this one")
 		now := time.Now().UTC()
 		got := b.limited(t, u, chat.SendInput{Content: "31"})
-		if left := now.Truncate(24 * time.Hour).Add(24 * time.Hour).Sub(now); got > int(left.Seconds())+2 || got < int(left.Seconds())-60 {
+		if left := now.Truncate(24 * time.Hour).Add(24 * time.Hour).Sub(now); got > int(left.Seconds())+2 ||
+			got < int(left.Seconds())-60 {
 			t.Errorf("got retryAfter %d, want the rest of the day (UTC), %v", got, left)
 		}
 		b.ask(t, other, nil, "unaffected")
@@ -135,7 +140,8 @@ func TestDeletedTokensCount(t *testing.T) {
 		}
 		b.limited(t, u, chat.SendInput{Content: "no more"})
 		// What was spent yesterday does not count today.
-		b.store.Client().User.UpdateOneID(u.id).SetSpentOn(time.Now().UTC().Truncate(24 * time.Hour).Add(-24 * time.Hour)).ExecX(u.ctx)
+		b.store.Client().User.UpdateOneID(u.id).
+			SetSpentOn(time.Now().UTC().Truncate(24 * time.Hour).Add(-24 * time.Hour)).ExecX(u.ctx)
 		b.send(t, u, chat.SendInput{Content: "a new day", Wait: true})
 	})
 }

@@ -64,7 +64,8 @@ func TestMissedFacts(t *testing.T) {
 				}
 			}
 			// And both go on from there, without what was lost and without a new opening.
-			if _, err := b.UpdateConversation(u.ctx, u.id, id, chat.ConversationPatch{Name: ptr("after " + what)}); err != nil {
+			if _, err := b.UpdateConversation(u.ctx, u.id, id,
+				chat.ConversationPatch{Name: ptr("after " + what)}); err != nil {
 				t.Fatal(err)
 			}
 			for name, f := range map[string]feed{"viewer": sidebar, "conversation": open} {
@@ -104,7 +105,8 @@ func TestFactsOutOfOrder(t *testing.T) {
 	added(two.Reply) // A second time.
 	added(two.UserMessage)
 	list, _ := until(t, u, f, "added USER")
-	if !slices.Contains(list, "added ASSISTANT") || !slices.Contains(list, "updated") || slices.Contains(list, "opened") {
+	if !slices.Contains(list, "added ASSISTANT") || !slices.Contains(list, "updated") ||
+		slices.Contains(list, "opened") {
 		t.Errorf("got %q, want each told as it comes", list)
 	}
 	elsewhere.ask(t, u, &id, "lost")
@@ -176,7 +178,8 @@ func TestFeedsAfterALostAnswer(t *testing.T) {
 			t.Fatal("the send was answered")
 		}
 		list, text := until(t, u, f, "finished COMPLETED")
-		if !slices.Contains(list, "added USER") || !slices.Contains(list, "added ASSISTANT") || text != "You said: two" {
+		if !slices.Contains(list, "added USER") || !slices.Contains(list, "added ASSISTANT") ||
+			text != "You said: two" {
 			t.Errorf("got %q with %q", list, text)
 		}
 		if err := service.DeleteConversation(u.ctx, u.id, id); err == nil {

@@ -40,7 +40,9 @@ func (s *Service) Messages(ctx context.Context, userID pid.ID, ids []pid.ID) ([]
 // ListMessages returns a page of each conversation's visible line in index order,
 // all with one query. A conversation that is not the user's has an empty page.
 // Error: BAD_USER_INPUT.
-func (s *Service) ListMessages(ctx context.Context, userID pid.ID, conversationIDs []pid.ID, args PageArgs) (map[pid.ID]Page[*ent.Message], error) {
+func (s *Service) ListMessages(
+	ctx context.Context, userID pid.ID, conversationIDs []pid.ID, args PageArgs,
+) (map[pid.ID]Page[*ent.Message], error) {
 	w, err := args.check()
 	if err != nil {
 		return nil, err
@@ -131,7 +133,9 @@ func (s *Service) CountMessages(ctx context.Context, userID pid.ID, conversation
 
 // SystemPrompts returns the system prompt of each conversation with one query; a
 // conversation without one is left out.
-func (s *Service) SystemPrompts(ctx context.Context, userID pid.ID, conversationIDs []pid.ID) (map[pid.ID]string, error) {
+func (s *Service) SystemPrompts(
+	ctx context.Context, userID pid.ID, conversationIDs []pid.ID,
+) (map[pid.ID]string, error) {
 	roots, err := s.store.Client().Message.Query().
 		Where(message.UserID(userID), message.ConversationIDIn(conversationIDs...), message.Index(0)).
 		Select(message.FieldConversationID, message.FieldContent).
@@ -150,7 +154,9 @@ func (s *Service) SystemPrompts(ctx context.Context, userID pid.ID, conversation
 
 // RunningReplies returns the reply that is being written in each conversation,
 // with its live text, with one query; a conversation without one is left out.
-func (s *Service) RunningReplies(ctx context.Context, userID pid.ID, conversationIDs []pid.ID) (map[pid.ID]*ent.Message, error) {
+func (s *Service) RunningReplies(
+	ctx context.Context, userID pid.ID, conversationIDs []pid.ID,
+) (map[pid.ID]*ent.Message, error) {
 	items, err := s.store.Client().Message.Query().
 		Where(message.UserID(userID), message.ConversationIDIn(conversationIDs...), reply.Streaming()).
 		All(ctx)

@@ -52,7 +52,8 @@ func (c *Catalog) list(ctx context.Context) ([]Model, error) {
 	if len(ids) == 0 && c.Source != nil {
 		var err error
 		if ids, err = c.Source.Models(ctx); err != nil {
-			ids, unavailable = nil, &Error{Code: ModelUnavailable, Message: "The model server does not answer.", Err: err}
+			ids, unavailable = nil, &Error{Code: ModelUnavailable, Message: "The model server does not answer.",
+				Err: err}
 		}
 	}
 	var models []Model

@@ -102,7 +102,8 @@ func parseConversationCursor(field, s string) (time.Time, pid.ID, error) {
 	if rest, ok := strings.CutPrefix(decodeCursor(s), "c1 "); ok {
 		micros, id, _ := strings.Cut(rest, " ")
 		// Outside these bounds lie times that no database holds.
-		if n, err := strconv.ParseInt(micros, 10, 64); err == nil && n >= 0 && n <= maxCursorMicros && pid.ID(id).Is(pid.Conversation) {
+		if n, err := strconv.ParseInt(micros, 10, 64); err == nil && n >= 0 && n <= maxCursorMicros &&
+			pid.ID(id).Is(pid.Conversation) {
 			return time.UnixMicro(n).UTC(), pid.ID(id), nil
 		}
 	}

@@ -18,7 +18,8 @@ import (
 func (b *bundle) conversationsAt(t *testing.T, u person, at ...time.Time) {
 	t.Helper()
 	for i, at := range at {
-		c := b.store.Client().Conversation.Create().SetUserID(u.id).SetHeadID("x").SetLastMessageAt(at).SetPinned(i%3 == 0)
+		c := b.store.Client().Conversation.Create().SetUserID(u.id).SetHeadID("x").SetLastMessageAt(at).
+			SetPinned(i%3 == 0)
 		if i%4 == 0 {
 			c.SetArchivedAt(at)
 		}
@@ -56,7 +57,8 @@ func TestWalkConversations(t *testing.T) {
 			return cmpStrings(b.ID, a.ID)
 		})
 		if len(want) != 23 || !sorted || all.HasNext || all.HasPrevious {
-			t.Fatalf("got %d conversations, sorted %v, next %v, previous %v, want 23 sorted ones", len(want), sorted, all.HasNext, all.HasPrevious)
+			t.Fatalf("got %d conversations, sorted %v, next %v, previous %v, want 23 sorted ones", len(want), sorted,
+				all.HasNext, all.HasPrevious)
 		}
 		cursor := func(c *ent.Conversation) *string { return ptr(chat.ConversationCursor(c.LastMessageAt, c.ID)) }
 		for size := 1; size <= 7; size++ {
@@ -96,7 +98,8 @@ func TestWalkConversations(t *testing.T) {
 			}
 		}
 		// Between two cursors.
-		p, err := b.ListConversations(u.ctx, u.id, chat.ConversationFilter{}, chat.PageArgs{After: cursor(all.Items[4]), Before: cursor(all.Items[9])})
+		p, err := b.ListConversations(u.ctx, u.id, chat.ConversationFilter{},
+			chat.PageArgs{After: cursor(all.Items[4]), Before: cursor(all.Items[9])})
 		if diff := cmp.Diff(want[5:9], conversationIDs(p.Items)); err != nil || diff != "" {
 			t.Errorf("between two cursors: %v (-want +got):\n%s", err, diff)
 		}
@@ -129,16 +132,19 @@ func TestConversationFilters(t *testing.T) {
 			want             int
 		}{
 			{nil, nil, 12}, {ptr(true), nil, 3}, {ptr(false), nil, 9}, {nil, ptr(true), 4}, {nil, ptr(false), 8},
-			{ptr(true), ptr(true), 1}, {ptr(true), ptr(false), 2}, {ptr(false), ptr(true), 3}, {ptr(false), ptr(false), 6},
+			{ptr(true), ptr(true), 1}, {ptr(true), ptr(false), 2}, {ptr(false), ptr(true), 3},
+			{ptr(false), ptr(false), 6},
 		} {
 			filter := chat.ConversationFilter{Archived: c.archived, Pinned: c.pinned}
 			p, err := b.ListConversations(u.ctx, u.id, filter, chat.PageArgs{})
 			n, err2 := b.CountConversations(u.ctx, u.id, filter)
 			if err != nil || err2 != nil || len(p.Items) != c.want || n != c.want {
-				t.Errorf("archived %v, pinned %v: got %d listed, %d counted, %v, %v, want %d", deref(c.archived), deref(c.pinned), len(p.Items), n, err, err2, c.want)
+				t.Errorf("archived %v, pinned %v: got %d listed, %d counted, %v, %v, want %d", deref(c.archived),
+					deref(c.pinned), len(p.Items), n, err, err2, c.want)
 			}
 			for _, item := range p.Items {
-				if c.archived != nil && (item.ArchivedAt != nil) != *c.archived || c.pinned != nil && item.Pinned != *c.pinned {
+				if c.archived != nil && (item.ArchivedAt != nil) != *c.archived || c.pinned != nil &&
+					item.Pinned != *c.pinned {
 					t.Errorf("archived %v, pinned %v: got %v", deref(c.archived), deref(c.pinned), item)
 				}
 			}
@@ -181,7 +187,8 @@ func TestListMessages(t *testing.T) {
 	t.Parallel()
 	each(t, chat.Config{}, func(t *testing.T, b *bundle) {
 		u, other := b.user(t), b.user(t)
-		ids := []pid.ID{b.fill(t, u, 0, ""), b.fill(t, u, 0, "prompt"), b.fill(t, u, 1, ""), b.fill(t, u, 6, "prompt"), b.fill(t, u, 17, "")}
+		ids := []pid.ID{b.fill(t, u, 0, ""), b.fill(t, u, 0, "prompt"), b.fill(t, u, 1, ""), b.fill(t, u, 6, "prompt"),
+			b.fill(t, u, 17, "")}
 		foreign := b.fill(t, other, 4, "prompt")
 		asked := append(slices.Clone(ids), foreign, pid.New(pid.Conversation))
 		want := map[pid.ID]int{ids[1]: 1, ids[2]: 1, ids[3]: 7, ids[4]: 17}

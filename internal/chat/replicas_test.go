@@ -96,7 +96,8 @@ func TestOneConversationOverReplicas(t *testing.T) {
 	admitted := make(chan pid.ID, 30)
 	for i := range cap(admitted) {
 		wg.Go(func() {
-			r, err := all[i%3].SendMessage(u.ctx, u.id, chat.SendInput{ConversationID: &id, Content: fmt.Sprint("send ", i)})
+			r, err := all[i%3].SendMessage(u.ctx, u.id,
+				chat.SendInput{ConversationID: &id, Content: fmt.Sprint("send ", i)})
 			if err != nil {
 				refused(t, err, chat.ConversationBusy)
 				return

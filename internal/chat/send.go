@@ -252,7 +252,8 @@ func (t *sendTx) write(ctx context.Context, tx *ent.Tx) error {
 func (t *sendTx) place(ctx context.Context, tx *ent.Tx, now time.Time) (*ent.Conversation, *ent.Message, error) {
 	if t.in.ConversationID == nil {
 		name := placeholderName(t.in.Content)
-		c, root, err := createConversation(ctx, tx, t.userID, NewConversation{Model: t.in.Model, Parameters: t.in.Parameters}, now)
+		c, root, err := createConversation(ctx, tx, t.userID,
+			NewConversation{Model: t.in.Model, Parameters: t.in.Parameters}, now)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -348,7 +349,8 @@ func (t *sendTx) insert(ctx context.Context, tx *ent.Tx, c *ent.Conversation, he
 	}
 	t.result = SendResult{Conversation: c, UserMessage: question, Reply: answer}
 	for _, m := range []*ent.Message{question, answer} {
-		t.facts = append(t.facts, event.Fact{Kind: event.MessageAdded, UserID: t.userID, ConversationID: c.ID, MessageID: m.ID})
+		t.facts = append(t.facts, event.Fact{Kind: event.MessageAdded, UserID: t.userID, ConversationID: c.ID,
+			MessageID: m.ID})
 	}
 	return nil
 }

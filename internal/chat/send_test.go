@@ -31,16 +31,20 @@ func TestSendStartsAConversation(t *testing.T) {
 		if r.Deduplicated {
 			t.Error("got deduplicated for a first send")
 		}
-		if c := r.Conversation; c.Name != "Hello, world! ä𝄞" || c.NameSource != "PLACEHOLDER" || c.UserID != u.id || c.Model != nil {
+		if c := r.Conversation; c.Name != "Hello, world! ä𝄞" || c.NameSource != "PLACEHOLDER" || c.UserID != u.id ||
+			c.Model != nil {
 			t.Errorf("got conversation %v, want the first message as its name", c)
 		}
-		if m := r.UserMessage; m.Content != "  Hello,\n world! ä𝄞 " || m.Index != 1 || m.Role != message.RoleUSER || m.Status != message.StatusCOMPLETED {
+		if m := r.UserMessage; m.Content != "  Hello,\n world! ä𝄞 " || m.Index != 1 || m.Role != message.RoleUSER ||
+			m.Status != message.StatusCOMPLETED {
 			t.Errorf("got user message %v, want it as sent", m)
 		}
 		got := b.row(t, u, r.Reply.ID)
-		if got.Content != "You said:   Hello,\n world! ä𝄞 " || got.Status != message.StatusCOMPLETED || got.Index != 2 || deref(got.Model) != "test" ||
+		if got.Content != "You said:   Hello,\n world! ä𝄞 " || got.Status != message.StatusCOMPLETED ||
+			got.Index != 2 || deref(got.Model) != "test" ||
 			deref(got.FinishReason) != message.FinishReasonSTOP || got.ErrorCode != nil || got.Attempt != 1 ||
-			deref(got.PromptTokens) != 10 || deref(got.CompletionTokens) != 5 || got.UsageEstimated || got.FinishedAt == nil || got.StartedAt == nil {
+			deref(got.PromptTokens) != 10 || deref(got.CompletionTokens) != 5 || got.UsageEstimated ||
+			got.FinishedAt == nil || got.StartedAt == nil {
 			t.Errorf("got reply %v", got)
 		}
 		if got.Content != r.Reply.Content || got.Status != r.Reply.Status {
@@ -68,7 +72,8 @@ func TestSendContinuesAConversation(t *testing.T) {
 		u := b.user(t)
 		c, err := b.CreateConversation(u.ctx, u.id, chat.NewConversation{
 			Name: ptr("mine"), Model: ptr("other"), SystemPrompt: "Be brief.",
-			Parameters: &reply.Parameters{Temperature: ptr(0.0), TopP: ptr(0.5), MaxTokens: ptr(100), Stop: []string{"END", "\n"}, Seed: ptr(0)},
+			Parameters: &reply.Parameters{Temperature: ptr(0.0), TopP: ptr(0.5), MaxTokens: ptr(100),
+				Stop: []string{"END", "\n"}, Seed: ptr(0)},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -76,26 +81,34 @@ func TestSendContinuesAConversation(t *testing.T) {
 		b.ask(t, u, &c.ID, "one")
 		second := b.send(t, u, chat.SendInput{
 			ConversationID: &c.ID, Content: "two", Wait: true, Model: ptr("test"),
-			Parameters: &reply.Parameters{Temperature: ptr(1.5), PresencePenalty: ptr(-2.0), FrequencyPenalty: ptr(0.0), Stop: []string{"."}},
+			Parameters: &reply.Parameters{Temperature: ptr(1.5), PresencePenalty: ptr(-2.0), FrequencyPenalty: ptr(0.0),
+				Stop: []string{"."}},
 		})
 		third := b.ask(t, u, &c.ID, "three")
 		b.wantLine(t, u, c.ID, 7)
 		if third.Conversation.Name != "mine" || third.Conversation.NameSource != "USER" {
-			t.Errorf("got name %q (%s), want the user's untouched", third.Conversation.Name, third.Conversation.NameSource)
+			t.Errorf("got name %q (%s), want the user's untouched", third.Conversation.Name,
+				third.Conversation.NameSource)
 		}
 		if !third.Conversation.LastMessageAt.After(second.Conversation.LastMessageAt) {
-			t.Errorf("got last message at %v, want it after %v", third.Conversation.LastMessageAt, second.Conversation.LastMessageAt)
+			t.Errorf("got last message at %v, want it after %v", third.Conversation.LastMessageAt,
+				second.Conversation.LastMessageAt)
 		}
 		requests := b.upstream.Requests()
 		wantMessages(t, requests[2],
 			upstreamtest.Message{Role: "system", Content: "Be brief."},
-			upstreamtest.Message{Role: "user", Content: "one"}, upstreamtest.Message{Role: "assistant", Content: "You said: one"},
-			upstreamtest.Message{Role: "user", Content: "two"}, upstreamtest.Message{Role: "assistant", Content: "You said: two"},
+			upstreamtest.Message{Role: "user", Content: "one"},
+			upstreamtest.Message{Role: "assistant", Content: "You said: one"},
+			upstreamtest.Message{Role: "user", Content: "two"},
+			upstreamtest.Message{Role: "assistant", Content: "You said: two"},
 			upstreamtest.Message{Role: "user", Content: "three"})
 		for i, want := range []map[string]any{
-			{"model": "other", "temperature": 0.0, "top_p": 0.5, "stop": []any{"END", "\n"}, "seed": 0.0, "presence_penalty": nil, "frequency_penalty": nil},
-			{"model": "test", "temperature": 1.5, "top_p": 0.5, "stop": []any{"."}, "seed": 0.0, "presence_penalty": -2.0, "frequency_penalty": 0.0},
-			{"model": "other", "temperature": 0.0, "top_p": 0.5, "stop": []any{"END", "\n"}, "seed": 0.0, "presence_penalty": nil, "frequency_penalty": nil},
+			{"model": "other", "temperature": 0.0, "top_p": 0.5, "stop": []any{"END", "\n"}, "seed": 0.0,
+				"presence_penalty": nil, "frequency_penalty": nil},
+			{"model": "test", "temperature": 1.5, "top_p": 0.5, "stop": []any{"."}, "seed": 0.0,
+				"presence_penalty": -2.0, "frequency_penalty": 0.0},
+			{"model": "other", "temperature": 0.0, "top_p": 0.5, "stop": []any{"END", "\n"}, "seed": 0.0,
+				"presence_penalty": nil, "frequency_penalty": nil},
 		} {
 			got := body(t, requests[i])
 			for name, value := range want {
@@ -108,11 +121,13 @@ func TestSendContinuesAConversation(t *testing.T) {
 			}
 		}
 		if got := b.row(t, u, second.Reply.ID); deref(got.Model) != "test" || got.SystemPromptHash == nil {
-			t.Errorf("got model %v, prompt hash %v, want those of the send", deref(got.Model), deref(got.SystemPromptHash))
+			t.Errorf("got model %v, prompt hash %v, want those of the send", deref(got.Model),
+				deref(got.SystemPromptHash))
 		}
 
 		// A new system prompt holds from the next reply on.
-		if _, err := b.UpdateConversation(u.ctx, u.id, c.ID, chat.ConversationPatch{SystemPrompt: ptr("")}); err != nil {
+		if _, err := b.UpdateConversation(u.ctx, u.id, c.ID,
+			chat.ConversationPatch{SystemPrompt: ptr("")}); err != nil {
 			t.Fatal(err)
 		}
 		b.ask(t, u, &c.ID, "four")
@@ -142,7 +157,8 @@ func TestSendWithoutWaiting(t *testing.T) {
 			}
 			list := pages[r.Conversation.ID].Items
 			running := now[r.Conversation.ID]
-			return m[0].Content == "live " && len(list) == 2 && list[1].Content == "live " && running != nil && running.Content == "live "
+			return m[0].Content == "live " && len(list) == 2 && list[1].Content == "live " && running != nil &&
+				running.Content == "live "
 		})
 		pieces <- "text"
 		close(pieces)
@@ -218,7 +234,8 @@ func TestRowsAreCommittedBeforeTheCall(t *testing.T) {
 			c.End()
 		})
 		b.ask(t, u, nil, "hello")
-		if diff := cmp.Diff([]string{`SYSTEM COMPLETED ""`, `USER COMPLETED "hello"`, `ASSISTANT STREAMING ""`}, seen); diff != "" {
+		if diff := cmp.Diff([]string{`SYSTEM COMPLETED ""`, `USER COMPLETED "hello"`, `ASSISTANT STREAMING ""`},
+			seen); diff != "" {
 			t.Errorf("rows when the model was called (-want +got):\n%s", diff)
 		}
 	})
@@ -234,7 +251,8 @@ func TestFailedReply(t *testing.T) {
 		"before any text": {upstreamtest.Fail(400, "bad"), reply.CodeRejected, ""},
 		"refused key":     {upstreamtest.Fail(401, "invalid_api_key"), reply.CodeUnauthorized, ""},
 		"cut":             {upstreamtest.Then("half of ", upstreamtest.Cut), reply.CodeTruncated, "half of "},
-		"just ends":       {upstreamtest.Then("half of ", func(*upstreamtest.Call) {}), reply.CodeTruncated, "half of "},
+		"just ends": {upstreamtest.Then("half of ", func(*upstreamtest.Call) {}), reply.CodeTruncated,
+			"half of "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -243,8 +261,10 @@ func TestFailedReply(t *testing.T) {
 				b.upstream.Next(c.script)
 				r := b.send(t, u, chat.SendInput{Content: "one", Wait: true})
 				got := b.row(t, u, r.Reply.ID)
-				if got.Status != message.StatusFAILED || deref(got.ErrorCode) != string(c.code) || got.Content != c.text || got.FinishReason != nil {
-					t.Errorf("got %s, %v, %q, %v, want FAILED, %s, %q, nil", got.Status, deref(got.ErrorCode), got.Content, got.FinishReason, c.code, c.text)
+				if got.Status != message.StatusFAILED || deref(got.ErrorCode) != string(c.code) ||
+					got.Content != c.text || got.FinishReason != nil {
+					t.Errorf("got %s, %v, %q, %v, want FAILED, %s, %q, nil", got.Status, deref(got.ErrorCode),
+						got.Content, got.FinishReason, c.code, c.text)
 				}
 				if r.Reply.Status != message.StatusFAILED {
 					t.Errorf("wait returned %s, want FAILED", r.Reply.Status)
@@ -278,7 +298,8 @@ func TestStopReply(t *testing.T) {
 		refusedStop(u, r.UserMessage.ID, chat.BadUserInput)
 		refusedStop(u, b.line(t, u, r.Conversation.ID)[0].ID, chat.BadUserInput)
 		if got := b.row(t, u, r.Reply.ID); got.Status != message.StatusSTREAMING || got.StopRequestedAt != nil {
-			t.Errorf("got %s, stop requested at %v after refused stops, want a running reply", got.Status, got.StopRequestedAt)
+			t.Errorf("got %s, stop requested at %v after refused stops, want a running reply", got.Status,
+				got.StopRequestedAt)
 		}
 		var wg sync.WaitGroup
 		for range 5 { // At once, as from several devices.
@@ -291,10 +312,12 @@ func TestStopReply(t *testing.T) {
 		}
 		wg.Wait()
 		first := b.row(t, u, r.Reply.ID)
-		if first.Status != message.StatusSTOPPED || first.Content != "so far ä𝄞 " || first.ErrorCode != nil || first.FinishedAt == nil {
+		if first.Status != message.StatusSTOPPED || first.Content != "so far ä𝄞 " || first.ErrorCode != nil ||
+			first.FinishedAt == nil {
 			t.Errorf("got %v, want STOPPED with the text so far", first)
 		}
-		if err := b.upstream.Wait(deadline(t, t.Context()), func() bool { return b.upstream.Cancelled() == 1 && b.upstream.Running() == 0 }); err != nil {
+		if err := b.upstream.Wait(deadline(t, t.Context()),
+			func() bool { return b.upstream.Cancelled() == 1 && b.upstream.Running() == 0 }); err != nil {
 			t.Error("the model server was not hung up on")
 		}
 		m, err := b.StopReply(u.ctx, u.id, r.Reply.ID)
@@ -304,7 +327,8 @@ func TestStopReply(t *testing.T) {
 		// The stopped text stays in the history.
 		next := b.ask(t, u, &r.Conversation.ID, "and now?")
 		wantMessages(t, b.upstream.Requests()[1], upstreamtest.Message{Role: "user", Content: "go on"},
-			upstreamtest.Message{Role: "assistant", Content: "so far ä𝄞 "}, upstreamtest.Message{Role: "user", Content: "and now?"})
+			upstreamtest.Message{Role: "assistant", Content: "so far ä𝄞 "},
+			upstreamtest.Message{Role: "user", Content: "and now?"})
 		m, err = b.StopReply(u.ctx, u.id, next.Reply.ID)
 		if err != nil || m.Status != message.StatusCOMPLETED {
 			t.Errorf("stop of a complete reply: got %v, %v, want it unchanged", m, err)
@@ -318,10 +342,12 @@ func TestStopBeforeAnyText(t *testing.T) {
 		u := b.user(t)
 		b.upstream.Next(upstreamtest.Hang)
 		r := b.send(t, u, chat.SendInput{Content: "one"})
-		if err := b.upstream.Wait(deadline(t, t.Context()), func() bool { return b.upstream.Running() == 1 }); err != nil {
+		if err := b.upstream.Wait(deadline(t, t.Context()),
+			func() bool { return b.upstream.Running() == 1 }); err != nil {
 			t.Fatal("the model was not called")
 		}
-		if m, err := b.StopReply(u.ctx, u.id, r.Reply.ID); err != nil || m.Status != message.StatusSTOPPED || m.Content != "" {
+		if m, err := b.StopReply(u.ctx, u.id, r.Reply.ID); err != nil || m.Status != message.StatusSTOPPED ||
+			m.Content != "" {
 			t.Errorf("got %v, %v, want STOPPED without text", m, err)
 		}
 		b.ask(t, u, &r.Conversation.ID, "two")
@@ -337,7 +363,8 @@ func TestExpectedHead(t *testing.T) {
 		id := r.Conversation.ID
 		for _, head := range []pid.ID{r.UserMessage.ID, pid.New(pid.Message), "nonsense"} {
 			extras := b.unchanged(t, chat.StaleHead, func() error {
-				_, err := b.SendMessage(u.ctx, u.id, chat.SendInput{ConversationID: &id, Content: "two", ExpectedHeadID: &head})
+				_, err := b.SendMessage(u.ctx, u.id,
+					chat.SendInput{ConversationID: &id, Content: "two", ExpectedHeadID: &head})
 				return err
 			})
 			if extras["headId"] != r.Reply.ID {
@@ -385,7 +412,8 @@ func TestParallelSendsIntoOneConversation(t *testing.T) {
 		admitted := make(chan pid.ID, 20)
 		for i := range 20 {
 			wg.Go(func() {
-				r, err := b.SendMessage(u.ctx, u.id, chat.SendInput{ConversationID: &c.ID, Content: fmt.Sprint("send ", i)})
+				r, err := b.SendMessage(u.ctx, u.id,
+					chat.SendInput{ConversationID: &c.ID, Content: fmt.Sprint("send ", i)})
 				if err != nil {
 					refused(t, err, chat.ConversationBusy)
 					return

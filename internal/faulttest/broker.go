@@ -31,7 +31,8 @@ func (b *broker) start() error {
 	if b.server != nil {
 		return nil
 	}
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: b.port, NoLog: true, NoSigs: true, NoSystemAccount: true})
+	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: b.port, NoLog: true, NoSigs: true,
+		NoSystemAccount: true})
 	if err != nil {
 		return fmt.Errorf("start NATS: %w", err)
 	}

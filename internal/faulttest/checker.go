@@ -102,7 +102,8 @@ type held struct {
 func newBook(records []record) *book {
 	b := &book{
 		records: records, healed: -1, settled: -1,
-		sends: make(map[string][]record), subs: make(map[int]*sub), feeds: make(map[int]*sub), calls: make(map[string][]record),
+		sends: make(map[string][]record), subs: make(map[int]*sub), feeds: make(map[int]*sub),
+		calls:  make(map[string][]record),
 		writes: make(map[string][]record), rows: make(map[string]*row), lines: make(map[string][]*row),
 		alive: make(map[string]bool), maybeDeleted: make(map[string]bool),
 		keyOf: make(map[string]string), replyOf: make(map[string]string),

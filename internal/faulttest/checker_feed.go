@@ -50,7 +50,8 @@ func (b *book) conversationMisses(bad *report, f *sub) {
 			case w.Write.Kind == "INSERT" && !f.told(w.At, "ConversationSnapshot", is("MessageAdded")):
 				bad.add("%s, feed %d on %s was not told of the new %s", f.begin.Who, f.begin.Sub, f.begin.Replica, m.ID)
 			case isFinal(w.Write.Status) && !f.told(w.At, "ConversationSnapshot", is(finished)):
-				bad.add("%s, feed %d on %s was not told of the end of %s", f.begin.Who, f.begin.Sub, f.begin.Replica, m.ID)
+				bad.add("%s, feed %d on %s was not told of the end of %s", f.begin.Who, f.begin.Sub, f.begin.Replica,
+					m.ID)
 			}
 		}
 	}
@@ -61,13 +62,16 @@ func (b *book) listMisses(bad *report, f *sub) {
 	for _, sends := range b.sends {
 		for _, r := range sends {
 			// The answer came after the conversation was made, the request before.
-			if r.Outcome != ok || r.User != f.begin.User || r.From < f.begin.At || r.At > b.settled || b.createdBefore(r) {
+			if r.Outcome != ok || r.User != f.begin.User || r.From < f.begin.At || r.At > b.settled ||
+				b.createdBefore(r) {
 				continue
 			}
 			if !f.told(r.At, "ViewerReady", func(e record) bool {
-				return e.Note == r.Conversation && (e.Event.Kind == "ConversationCreated" || e.Event.Kind == "ConversationUpdated")
+				return e.Note == r.Conversation &&
+					(e.Event.Kind == "ConversationCreated" || e.Event.Kind == "ConversationUpdated")
 			}) {
-				bad.add("%s, feed %d on %s was not told of conversation %s", f.begin.Who, f.begin.Sub, f.begin.Replica, r.Conversation)
+				bad.add("%s, feed %d on %s was not told of conversation %s", f.begin.Who, f.begin.Sub, f.begin.Replica,
+					r.Conversation)
 			}
 		}
 	}

@@ -15,8 +15,10 @@ func oneGenerator(b *book) []string {
 			case now.Kind == "DELETE":
 			case now.Attempt < before.Attempt:
 				bad.add("%s: attempt %d written after attempt %d", id, now.Attempt, before.Attempt)
-			case now.Attempt > before.Attempt || before.Status != "STREAMING": // A claim, or the start of a queued reply.
-			case now.Owner == "" && now.Status == before.Status && now.Length == before.Length: // Somebody asks for it to be stopped.
+			// A claim, or the start of a queued reply.
+			case now.Attempt > before.Attempt || before.Status != "STREAMING":
+			// Somebody asks for it to be stopped.
+			case now.Owner == "" && now.Status == before.Status && now.Length == before.Length:
 			case before.Owner == "":
 				bad.add("%s: written by %s after attempt %d was given back", id, now.Owner, now.Attempt)
 			case now.Owner != before.Owner && now.Owner != "":
@@ -28,7 +30,8 @@ func oneGenerator(b *book) []string {
 		for n, a := range calls {
 			for _, z := range calls[n+1:] {
 				if overlap := min(a.At, z.At) - max(a.From, z.From); overlap > b.grace() {
-					bad.add("the calls %d and %d for %s ran beside each other for %v", a.Call.Take, z.Call.Take, key, overlap)
+					bad.add("the calls %d and %d for %s ran beside each other for %v", a.Call.Take, z.Call.Take, key,
+						overlap)
 				}
 			}
 		}
@@ -99,7 +102,8 @@ func completedIsProven(b *book) []string {
 			proven = proven || c.Call.Finished && q.answer(c.Call.Take) == m.Content
 		}
 		if !proven {
-			bad.add("%s is COMPLETED as %s, which is no take that the model has finished for %s", m.ID, quote(m.Content), q.Key)
+			bad.add("%s is COMPLETED as %s, which is no take that the model has finished for %s", m.ID,
+				quote(m.Content), q.Key)
 		}
 	}
 	return bad
@@ -170,7 +174,8 @@ func boundedRunning(b *book) []string {
 			continue
 		}
 		if !mine[w.Write.Message] && len(mine) >= b.run.MaxRunning {
-			bad.add("%s started while %d replies of its user ran, the most is %d", w.Write.Message, len(mine), b.run.MaxRunning)
+			bad.add("%s started while %d replies of its user ran, the most is %d", w.Write.Message, len(mine),
+				b.run.MaxRunning)
 		}
 		mine[w.Write.Message] = true
 	}

@@ -28,7 +28,8 @@ func keptSends(b *book) []string {
 				continue
 			}
 			if id == r.Message && m.Content != r.Content {
-				bad.add("message %s of send %s is stored as %s, sent was %s", id, r.Key, quote(m.Content), quote(r.Content))
+				bad.add("message %s of send %s is stored as %s, sent was %s", id, r.Key, quote(m.Content),
+					quote(r.Content))
 			}
 			for replica := range readers {
 				if m.Active && !readBy[[2]string{replica, id}] {
@@ -122,7 +123,8 @@ func oneReplyPerKey(b *book) []string {
 				first = &r
 			}
 			if r.Message != first.Message || r.Reply != first.Reply || r.Conversation != first.Conversation {
-				bad.add("send %s was answered with the pairs %s %s and %s %s", key, first.Message, first.Reply, r.Message, r.Reply)
+				bad.add("send %s was answered with the pairs %s %s and %s %s", key, first.Message, first.Reply,
+					r.Message, r.Reply)
 			}
 			if !r.Deduplicated {
 				firsts++
@@ -154,7 +156,8 @@ func conversationOrder(b *book) []string {
 				parent = line[n-1].ID
 			}
 			if m.Index != n || m.Role != role || m.Parent != parent {
-				bad.add("conversation %s: message %s is %s with index %d behind %q, want %s with index %d behind %q", id, m.ID, m.Role, m.Index, m.Parent, role, n, parent)
+				bad.add("conversation %s: message %s is %s with index %d behind %q, want %s with index %d behind %q",
+					id, m.ID, m.Role, m.Index, m.Parent, role, n, parent)
 				break
 			}
 		}

@@ -24,14 +24,17 @@ func noGapNoRepeat(b *book) []string {
 			bad.add("%s, subscription %d to %s: a delta at %d before any snapshot", s.Who, s.Sub, s.Reply, e.Offset)
 		case s.before.attempt != e.Attempt: // I9.
 		case e.Offset != units(s.before.text):
-			bad.add("%s, subscription %d to %s: a delta at %d, where %d units are held", s.Who, s.Sub, s.Reply, e.Offset, units(s.before.text))
+			bad.add("%s, subscription %d to %s: a delta at %d, where %d units are held", s.Who, s.Sub, s.Reply,
+				e.Offset, units(s.before.text))
 		case e.Content != "" && e.Content != s.after.text:
-			bad.add("%s, subscription %d to %s: the message of a delta at %d is %s, held is %s", s.Who, s.Sub, s.Reply, e.Offset, quote(e.Content), quote(s.after.text))
+			bad.add("%s, subscription %d to %s: the message of a delta at %d is %s, held is %s", s.Who, s.Sub, s.Reply,
+				e.Offset, quote(e.Content), quote(s.after.text))
 		}
 	}
 	for _, s := range b.sorted() {
 		if s.end != nil && s.end.Code == "BAD_USER_INPUT" && s.begin.Cursor != "" {
-			bad.add("%s, subscription %d to %s: a cursor that the server gave is refused", s.begin.Who, s.begin.Sub, s.begin.Reply)
+			bad.add("%s, subscription %d to %s: a cursor that the server gave is refused", s.begin.Who, s.begin.Sub,
+				s.begin.Reply)
 		}
 	}
 	return bad
@@ -64,7 +67,8 @@ func prefixOfStored(b *book) []string {
 		}
 		if s.Event.Kind == finished {
 			if stored != nil && s.Event.Content != stored.Content {
-				bad.add("%s was told that %s ends as %s, stored is %s", s.Who, s.Reply, quote(s.Event.Content), quote(stored.Content))
+				bad.add("%s was told that %s ends as %s, stored is %s", s.Who, s.Reply, quote(s.Event.Content),
+					quote(stored.Content))
 			}
 			continue
 		}
@@ -72,8 +76,10 @@ func prefixOfStored(b *book) []string {
 			continue
 		}
 		text := s.after.text
-		if stored != nil && isFinal(stored.Status) && stored.Attempt == s.after.attempt && !strings.HasPrefix(stored.Content, text) {
-			bad.add("%s holds %s of attempt %d of %s, stored is %s", s.Who, quote(text), s.after.attempt, s.Reply, quote(stored.Content))
+		if stored != nil && isFinal(stored.Status) && stored.Attempt == s.after.attempt &&
+			!strings.HasPrefix(stored.Content, text) {
+			bad.add("%s holds %s of attempt %d of %s, stored is %s", s.Who, quote(text), s.after.attempt, s.Reply,
+				quote(stored.Content))
 			continue
 		}
 		key := take{s.Reply, s.after.attempt}
@@ -81,7 +87,8 @@ func prefixOfStored(b *book) []string {
 		case strings.HasPrefix(text, known):
 			longest[key] = text
 		case !strings.HasPrefix(known, text):
-			bad.add("%s holds %s of attempt %d of %s, others hold %s", s.Who, quote(text), key.attempt, s.Reply, quote(known))
+			bad.add("%s holds %s of attempt %d of %s, others hold %s", s.Who, quote(text), key.attempt, s.Reply,
+				quote(known))
 		}
 	}
 	return bad
@@ -134,7 +141,8 @@ func oneEnd(b *book) []string {
 			}
 			ends++
 			if n != len(s.events)-1 {
-				bad.add("%s, subscription %d to %s: the end is not the last event", s.begin.Who, s.begin.Sub, s.begin.Reply)
+				bad.add("%s, subscription %d to %s: the end is not the last event", s.begin.Who, s.begin.Sub,
+					s.begin.Reply)
 			}
 		}
 		if s.end == nil {
@@ -146,11 +154,13 @@ func oneEnd(b *book) []string {
 		case ends > 1:
 			bad.add("%s, subscription %d to %s: %d ends", s.begin.Who, s.begin.Sub, s.begin.Reply, ends)
 		case ends == 1 && calm && s.end.Note != endComplete:
-			bad.add("%s, subscription %d to %s: not completed after the end: %s %s", s.begin.Who, s.begin.Sub, s.begin.Reply, s.end.Note, s.end.Content)
+			bad.add("%s, subscription %d to %s: not completed after the end: %s %s", s.begin.Who, s.begin.Sub,
+				s.begin.Reply, s.end.Note, s.end.Content)
 		case ends == 0 && s.end.Note == endComplete && s.end.Code == "":
 			bad.add("%s, subscription %d to %s: completed without the end", s.begin.Who, s.begin.Sub, s.begin.Reply)
 		case ends == 0 && s.begin.Late && b.rows[s.begin.Reply] != nil:
-			bad.add("%s, subscription %d to %s, which is final: no end: %s %s", s.begin.Who, s.begin.Sub, s.begin.Reply, s.end.Note, s.end.Content)
+			bad.add("%s, subscription %d to %s, which is final: no end: %s %s", s.begin.Who, s.begin.Sub, s.begin.Reply,
+				s.end.Note, s.end.Content)
 		}
 	}
 	return bad
@@ -166,11 +176,13 @@ func announcedAttempts(b *book) []string {
 		e := s.Event
 		c := client{s.Who, s.Reply}
 		if e.Attempt < highest[c] && !isDeletion(e) {
-			bad.add("%s, subscription %d to %s on %s: attempt %d after attempt %d", s.Who, s.Sub, s.Reply, s.Replica, e.Attempt, highest[c])
+			bad.add("%s, subscription %d to %s on %s: attempt %d after attempt %d", s.Who, s.Sub, s.Reply, s.Replica,
+				e.Attempt, highest[c])
 		}
 		highest[c] = max(highest[c], e.Attempt)
 		if e.Kind == delta && s.before != nil && s.before.attempt != e.Attempt {
-			bad.add("%s, subscription %d to %s: a delta of attempt %d after attempt %d, without a snapshot", s.Who, s.Sub, s.Reply, e.Attempt, s.before.attempt)
+			bad.add("%s, subscription %d to %s: a delta of attempt %d after attempt %d, without a snapshot", s.Who,
+				s.Sub, s.Reply, e.Attempt, s.before.attempt)
 		}
 	}
 	return bad

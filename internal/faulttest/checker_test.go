@@ -25,13 +25,19 @@ func storedRows() []row {
 	stopped := second.answer(1)[:20]
 	return []row{
 		{ID: "a0", Conversation: "ca", User: "usr_a", Index: 0, Active: true, Role: "SYSTEM", Status: "COMPLETED"},
-		{ID: "a1", Conversation: "ca", User: "usr_a", Parent: "a0", Index: 1, Active: true, Role: "USER", Content: first.String(), Status: "COMPLETED"},
-		{ID: "a2", Conversation: "ca", User: "usr_a", Parent: "a1", Index: 2, Active: true, Role: "ASSISTANT", Content: first.answer(2), Status: "COMPLETED", Attempt: 2},
-		{ID: "a3", Conversation: "ca", User: "usr_a", Parent: "a2", Index: 3, Active: true, Role: "USER", Content: second.String(), Status: "COMPLETED"},
-		{ID: "a4", Conversation: "ca", User: "usr_a", Parent: "a3", Index: 4, Active: true, Role: "ASSISTANT", Content: stopped, Status: "STOPPED", Attempt: 1},
+		{ID: "a1", Conversation: "ca", User: "usr_a", Parent: "a0", Index: 1, Active: true, Role: "USER",
+			Content: first.String(), Status: "COMPLETED"},
+		{ID: "a2", Conversation: "ca", User: "usr_a", Parent: "a1", Index: 2, Active: true, Role: "ASSISTANT",
+			Content: first.answer(2), Status: "COMPLETED", Attempt: 2},
+		{ID: "a3", Conversation: "ca", User: "usr_a", Parent: "a2", Index: 3, Active: true, Role: "USER",
+			Content: second.String(), Status: "COMPLETED"},
+		{ID: "a4", Conversation: "ca", User: "usr_a", Parent: "a3", Index: 4, Active: true, Role: "ASSISTANT",
+			Content: stopped, Status: "STOPPED", Attempt: 1},
 		{ID: "b0", Conversation: "cb", User: "usr_b", Index: 0, Active: true, Role: "SYSTEM", Status: "COMPLETED"},
-		{ID: "b1", Conversation: "cb", User: "usr_b", Parent: "b0", Index: 1, Active: true, Role: "USER", Content: other.String(), Status: "COMPLETED"},
-		{ID: "b2", Conversation: "cb", User: "usr_b", Parent: "b1", Index: 2, Active: true, Role: "ASSISTANT", Content: other.answer(1), Status: "COMPLETED", Attempt: 1},
+		{ID: "b1", Conversation: "cb", User: "usr_b", Parent: "b0", Index: 1, Active: true, Role: "USER",
+			Content: other.String(), Status: "COMPLETED"},
+		{ID: "b2", Conversation: "cb", User: "usr_b", Parent: "b1", Index: 2, Active: true, Role: "ASSISTANT",
+			Content: other.answer(1), Status: "COMPLETED", Attempt: 1},
 	}
 }
 
@@ -45,16 +51,21 @@ func goodHistory() []record {
 	var h []record
 	at := func(t time.Duration, r record) { r.At = t; h = append(h, r) }
 	send := func(t time.Duration, q question, conversation, message, reply string, again bool) {
-		at(t, record{Op: opSend, From: t - s/10, Who: q.User + "-w0", User: q.User, Replica: "r0", Outcome: ok, Key: q.Key, Content: q.String(), Conversation: conversation, Message: message, Reply: reply, Deduplicated: again, Canaries: []string{q.User}})
+		at(t, record{Op: opSend, From: t - s/10, Who: q.User + "-w0", User: q.User, Replica: "r0", Outcome: ok,
+			Key: q.Key, Content: q.String(), Conversation: conversation, Message: message, Reply: reply,
+			Deduplicated: again, Canaries: []string{q.User}})
 	}
 	wrote := func(t time.Duration, kind, message, user string, attempt int, owner, status string, length int) {
-		at(t, record{Op: opWrite, Write: &write{Seq: int64(len(h)), Kind: kind, Message: message, User: user, Attempt: attempt, Owner: owner, Status: status, Length: length}})
+		at(t, record{Op: opWrite, Write: &write{Seq: int64(len(h)), Kind: kind, Message: message, User: user,
+			Attempt: attempt, Owner: owner, Status: status, Length: length}})
 	}
 	begin := func(t time.Duration, sub int, q question, reply, cursor string, late bool) {
-		at(t, record{Op: opSubscribe, Who: q.Key + "-v0", User: q.User, Replica: "r1", Reply: reply, Sub: sub, Cursor: cursor, Late: late})
+		at(t, record{Op: opSubscribe, Who: q.Key + "-v0", User: q.User, Replica: "r1", Reply: reply, Sub: sub,
+			Cursor: cursor, Late: late})
 	}
 	event := func(t time.Duration, sub int, q question, reply string, e seen) {
-		at(t, record{Op: opEvent, Who: q.Key + "-v0", User: q.User, Replica: "r1", Reply: reply, Sub: sub, Event: &e, Canaries: []string{q.User}})
+		at(t, record{Op: opEvent, Who: q.Key + "-v0", User: q.User, Replica: "r1", Reply: reply, Sub: sub, Event: &e,
+			Canaries: []string{q.User}})
 	}
 	end := func(t time.Duration, sub int, q question, reply, note string) {
 		at(t, record{Op: opEnd, Who: q.Key + "-v0", User: q.User, Replica: "r1", Reply: reply, Sub: sub, Note: note})
@@ -70,7 +81,8 @@ func goodHistory() []record {
 	begin(1*s, 1, first, "a2", "", false)
 	event(1*s, 1, first, "a2", seen{Kind: snapshot, Status: "STREAMING", Attempt: 1, Content: old, Cursor: "c1"})
 	more, _ := cutAt(oldRest, 5)
-	event(1*s, 1, first, "a2", seen{Kind: delta, Status: "STREAMING", Attempt: 1, Offset: units(old), Text: more, Content: old + more, Cursor: "c2"})
+	event(1*s, 1, first, "a2", seen{Kind: delta, Status: "STREAMING", Attempt: 1, Offset: units(old), Text: more,
+		Content: old + more, Cursor: "c2"})
 	wrote(2*s, "UPDATE", "a2", "usr_a", 1, "rep_0", "STREAMING", 30)
 	at(3*s, record{Op: opFault, Replica: "r0", Note: "kill"})
 	at(3*s, record{Op: opCall, From: 1 * s, Call: &call{Key: first.Key, Take: 1, Canaries: []string{"ada"}}})
@@ -79,28 +91,34 @@ func goodHistory() []record {
 	begin(7*s, 2, first, "a2", "c2", false)
 	half, rest := cutAt(first.answer(2), 40)
 	event(7*s, 2, first, "a2", seen{Kind: snapshot, Status: "STREAMING", Attempt: 2, Content: half, Cursor: "c3"})
-	event(8*s, 2, first, "a2", seen{Kind: delta, Status: "STREAMING", Attempt: 2, Offset: units(half), Text: rest, Cursor: "c4"})
+	event(8*s, 2, first, "a2", seen{Kind: delta, Status: "STREAMING", Attempt: 2, Offset: units(half), Text: rest,
+		Cursor: "c4"})
 	wrote(8*s, "UPDATE", "a2", "usr_a", 2, "rep_1", "COMPLETED", 100)
-	at(8*s, record{Op: opCall, From: 6 * s, Call: &call{Key: first.Key, Take: 2, Finished: true, Canaries: []string{"ada"}}})
+	at(8*s, record{Op: opCall, From: 6 * s,
+		Call: &call{Key: first.Key, Take: 2, Finished: true, Canaries: []string{"ada"}}})
 	event(8*s, 2, first, "a2", seen{Kind: finished, Status: "COMPLETED", Attempt: 2, Content: first.answer(2)})
 	end(8*s, 2, first, "a2", endComplete)
 	// Ada's second reply is stopped, her third send refused meanwhile.
 	wrote(10*s, "INSERT", "a4", "usr_a", 1, "rep_1", "STREAMING", 0)
 	send(10*s, second, "ca", "a3", "a4", false)
-	at(11*s, record{Op: opSend, Who: "ada-w0", User: "ada", Replica: "r1", Outcome: refused, Code: "CONVERSATION_BUSY", Key: third.Key, Content: third.String(), Conversation: "ca"})
+	at(11*s, record{Op: opSend, Who: "ada-w0", User: "ada", Replica: "r1", Outcome: refused, Code: "CONVERSATION_BUSY",
+		Key: third.Key, Content: third.String(), Conversation: "ca"})
 	wrote(12*s, "UPDATE", "a4", "usr_a", 1, "rep_1", "STOPPED", 20)
 	at(12*s, record{Op: opCall, From: 10 * s, Call: &call{Key: second.Key, Take: 1, Canaries: []string{"ada"}}})
 	at(12*s, record{Op: opStop, Who: "ada-w0", User: "ada", Replica: "r0", Outcome: ok, Reply: "a4", Note: "STOPPED"})
 	// Bob's reply, and what he is not told of Ada's.
 	wrote(13*s, "INSERT", "b2", "usr_b", 1, "rep_1", "STREAMING", 0)
 	send(13*s, other, "cb", "b1", "b2", false)
-	at(14*s, record{Op: opProbe, Who: "bob-probe", User: "bob", Replica: "r0", Outcome: refused, Code: "NOT_FOUND", Reply: "a2"})
+	at(14*s, record{Op: opProbe, Who: "bob-probe", User: "bob", Replica: "r0", Outcome: refused, Code: "NOT_FOUND",
+		Reply: "a2"})
 	wrote(14*s, "UPDATE", "b2", "usr_b", 1, "rep_1", "COMPLETED", 100)
-	at(14*s, record{Op: opCall, From: 13 * s, Call: &call{Key: other.Key, Take: 1, Finished: true, Canaries: []string{"bob"}}})
+	at(14*s, record{Op: opCall, From: 13 * s,
+		Call: &call{Key: other.Key, Take: 1, Finished: true, Canaries: []string{"bob"}}})
 
 	// Bob follows his list and his conversation to the end.
 	feed := func(t time.Duration, sub int, conversation, reply, note string, e seen) {
-		at(t, record{Op: opFeed, Who: "bob-feed", User: "bob", Replica: "r0", Conversation: conversation, Reply: reply, Note: note, Sub: sub, Event: &e})
+		at(t, record{Op: opFeed, Who: "bob-feed", User: "bob", Replica: "r0", Conversation: conversation, Reply: reply,
+			Note: note, Sub: sub, Event: &e})
 	}
 	feed(5*s, 100, "", "", "", seen{Kind: "ViewerReady"})
 	feed(13*s, 100, "", "", "cb", seen{Kind: "ConversationCreated"})
@@ -115,8 +133,10 @@ func goodHistory() []record {
 		reply row
 	}{{first, rows[2]}, {second, rows[4]}, {other, rows[7]}} {
 		begin(17*s, 10+n, late.q, late.reply.ID, "", true)
-		event(17*s, 10+n, late.q, late.reply.ID, seen{Kind: snapshot, Status: late.reply.Status, Attempt: late.reply.Attempt, Content: late.reply.Content, Cursor: "l"})
-		event(17*s, 10+n, late.q, late.reply.ID, seen{Kind: finished, Status: late.reply.Status, Attempt: late.reply.Attempt, Content: late.reply.Content})
+		event(17*s, 10+n, late.q, late.reply.ID, seen{Kind: snapshot, Status: late.reply.Status,
+			Attempt: late.reply.Attempt, Content: late.reply.Content, Cursor: "l"})
+		event(17*s, 10+n, late.q, late.reply.ID,
+			seen{Kind: finished, Status: late.reply.Status, Attempt: late.reply.Attempt, Content: late.reply.Content})
 		end(17*s, 10+n, late.q, late.reply.ID, endComplete)
 	}
 	for _, sub := range []int{100, 101} {
@@ -129,7 +149,8 @@ func goodHistory() []record {
 				if m.Conversation == "cb" {
 					user = "bob"
 				}
-				at(18*s, record{Op: opRead, User: user, Replica: replica, Conversation: m.Conversation, Canaries: []string{user}, Row: &m})
+				at(18*s, record{Op: opRead, User: user, Replica: replica, Conversation: m.Conversation,
+					Canaries: []string{user}, Row: &m})
 			}
 		}
 	}
@@ -248,17 +269,21 @@ var plants = []struct {
 		st.add(record{Op: opSendRow, Key: "ada-w0-9", Conversation: "ca", Message: "x1", Reply: "x2"})
 	}},
 	{"I3", "a repeat got another pair", func(st *story) {
-		st.edit(func(r record) bool { return r.Op == opSend && r.Deduplicated }, func(r *record) { r.Message, r.Reply = "a3", "a4" })
-		st.edit(func(r record) bool { return r.Op == opSend && r.Deduplicated }, func(r *record) { r.Content = second.String() })
+		st.edit(func(r record) bool { return r.Op == opSend && r.Deduplicated },
+			func(r *record) { r.Message, r.Reply = "a3", "a4" })
+		st.edit(func(r record) bool { return r.Op == opSend && r.Deduplicated },
+			func(r *record) { r.Content = second.String() })
 	}},
 	{"I3", "two answers say that they were the first", func(st *story) {
-		st.edit(func(r record) bool { return r.Op == opSend && r.Deduplicated }, func(r *record) { r.Deduplicated = false })
+		st.edit(func(r record) bool { return r.Op == opSend && r.Deduplicated },
+			func(r *record) { r.Deduplicated = false })
 	}},
 	{"I3", "a key has two records", func(st *story) {
 		st.edit(isSendRow(second.Key), func(r *record) { r.Key = first.Key })
 	}},
 	{"I4", "an old attempt writes after the new one", func(st *story) {
-		late := record{Op: opWrite, At: 7 * s, Write: &write{Seq: 0, Kind: "UPDATE", Message: "a2", User: "usr_a", Attempt: 1, Owner: "rep_0", Status: "STREAMING", Length: 40}}
+		late := record{Op: opWrite, At: 7 * s, Write: &write{Seq: 0, Kind: "UPDATE", Message: "a2", User: "usr_a",
+			Attempt: 1, Owner: "rep_0", Status: "STREAMING", Length: 40}}
 		seq := int64(0)
 		for _, r := range st.records {
 			if isWrite("a2", "STREAMING")(r) && r.Write.Attempt == 2 {
@@ -277,11 +302,14 @@ var plants = []struct {
 		st.edit(isWrite("b2", "COMPLETED"), func(r *record) { r.Write.Owner = "rep_9" })
 	}},
 	{"I4", "an attempt that was given back is written", func(st *story) {
-		st.edit(func(r record) bool { return isWrite("a2", "STREAMING")(r) && r.Write.Length == 30 }, func(r *record) { r.Write.Owner = "" })
-		st.edit(func(r record) bool { return isWrite("a2", "STREAMING")(r) && r.Write.Attempt == 2 }, func(r *record) { r.Write.Attempt, r.Write.Length = 1, 40 })
+		st.edit(func(r record) bool { return isWrite("a2", "STREAMING")(r) && r.Write.Length == 30 },
+			func(r *record) { r.Write.Owner = "" })
+		st.edit(func(r record) bool { return isWrite("a2", "STREAMING")(r) && r.Write.Attempt == 2 },
+			func(r *record) { r.Write.Attempt, r.Write.Length = 1, 40 })
 	}},
 	{"I4", "two calls of the model beside each other for long", func(st *story) {
-		st.edit(func(r record) bool { return r.Op == opCall && r.Call.Key == first.Key }, func(r *record) { r.At = 30 * s })
+		st.edit(func(r record) bool { return r.Op == opCall && r.Call.Key == first.Key },
+			func(r *record) { r.At = 30 * s })
 	}},
 	{"I5", "a gap", func(st *story) { st.edit(isEvent(2, delta), func(r *record) { r.Event.Offset++ }) }},
 	{"I5", "a repeat", func(st *story) { st.edit(isEvent(2, delta), func(r *record) { r.Event.Offset-- }) }},
@@ -296,7 +324,8 @@ var plants = []struct {
 	{"I5", "a cursor is refused", func(st *story) {
 		st.add(
 			record{Op: opSubscribe, At: 18 * s, Who: first.Key + "-v0", Reply: "a2", Sub: 20, Cursor: "c3"},
-			record{Op: opEnd, At: 18 * s, Who: first.Key + "-v0", Reply: "a2", Sub: 20, Code: "BAD_USER_INPUT", Note: endCut})
+			record{Op: opEnd, At: 18 * s, Who: first.Key + "-v0", Reply: "a2", Sub: 20, Code: "BAD_USER_INPUT",
+				Note: endCut})
 	}},
 	{"I6", "a delta says something else than is stored", func(st *story) {
 		st.edit(isEvent(2, delta), func(r *record) { r.Event.Text = "Never mind." })
@@ -304,7 +333,8 @@ var plants = []struct {
 	{"I6", "two clients hold different texts of an attempt that was given up", func(st *story) {
 		st.add(
 			record{Op: opSubscribe, At: 2 * s, Who: "v9", User: "ada", Reply: "a2", Sub: 21},
-			record{Op: opEvent, At: 2 * s, Who: "v9", User: "ada", Reply: "a2", Sub: 21, Event: &seen{Kind: snapshot, Status: "STREAMING", Attempt: 1, Content: first.answer(2)}},
+			record{Op: opEvent, At: 2 * s, Who: "v9", User: "ada", Reply: "a2", Sub: 21,
+				Event: &seen{Kind: snapshot, Status: "STREAMING", Attempt: 1, Content: first.answer(2)}},
 			record{Op: opEnd, At: 2 * s, Who: "v9", User: "ada", Reply: "a2", Sub: 21, Note: endLeft})
 	}},
 	{"I6", "the end has another text than is stored", func(st *story) {
@@ -314,11 +344,13 @@ var plants = []struct {
 		st.edit(isEvent(2, finished), func(r *record) { r.Event.Status = "FAILED" })
 	}},
 	{"I7", "one replica reads another text", func(st *story) {
-		st.edit(func(r record) bool { return isRead("b2")(r) && r.Replica == "r1" }, func(r *record) { r.Row.Content += "!" })
+		st.edit(func(r record) bool { return isRead("b2")(r) && r.Replica == "r1" },
+			func(r *record) { r.Row.Content += "!" })
 	}},
 	{"I8", "an event after the end", func(st *story) {
 		text := first.answer(2)
-		st.add(record{Op: opEvent, At: 8 * s, Who: first.Key + "-v0", User: "ada", Reply: "a2", Sub: 2, Event: &seen{Kind: snapshot, Status: "COMPLETED", Attempt: 2, Content: text}})
+		st.add(record{Op: opEvent, At: 8 * s, Who: first.Key + "-v0", User: "ada", Reply: "a2", Sub: 2,
+			Event: &seen{Kind: snapshot, Status: "COMPLETED", Attempt: 2, Content: text}})
 	}},
 	{"I8", "completed without the end", func(st *story) {
 		st.edit(func(r record) bool { return r.Op == opEnd && r.Sub == 1 }, func(r *record) { r.Note = endComplete })
@@ -333,19 +365,24 @@ var plants = []struct {
 	{"I9", "the attempt goes back", func(st *story) {
 		old, _ := cutAt(first.answer(1), 30)
 		st.add(
-			record{Op: opSubscribe, At: 7 * s, Who: first.Key + "-v0", User: "ada", Replica: "r0", Reply: "a2", Sub: 22},
-			record{Op: opEvent, At: 7 * s, Who: first.Key + "-v0", User: "ada", Replica: "r0", Reply: "a2", Sub: 22, Event: &seen{Kind: snapshot, Status: "STREAMING", Attempt: 1, Content: old}},
-			record{Op: opEnd, At: 7 * s, Who: first.Key + "-v0", User: "ada", Replica: "r0", Reply: "a2", Sub: 22, Note: endLeft})
+			record{Op: opSubscribe, At: 7 * s, Who: first.Key + "-v0", User: "ada", Replica: "r0", Reply: "a2",
+				Sub: 22},
+			record{Op: opEvent, At: 7 * s, Who: first.Key + "-v0", User: "ada", Replica: "r0", Reply: "a2", Sub: 22,
+				Event: &seen{Kind: snapshot, Status: "STREAMING", Attempt: 1, Content: old}},
+			record{Op: opEnd, At: 7 * s, Who: first.Key + "-v0", User: "ada", Replica: "r0", Reply: "a2", Sub: 22,
+				Note: endLeft})
 	}},
 	{"I9", "a new attempt is not announced", func(st *story) {
 		// The client holds nothing yet, so that the delta fits where it comes.
 		st.drop(isEvent(2, delta))
 		st.edit(isEvent(1, snapshot), func(r *record) { r.Event.Content = "" })
 		st.edit(isEvent(1, delta), func(r *record) { r.Event.Text, r.Event.Offset, r.Event.Content = "", 0, "" })
-		st.edit(isEvent(2, snapshot), func(r *record) { r.Event.Kind, r.Event.Text, r.Event.Content = delta, r.Event.Content, "" })
+		st.edit(isEvent(2, snapshot),
+			func(r *record) { r.Event.Kind, r.Event.Text, r.Event.Content = delta, r.Event.Content, "" })
 	}},
 	{"I10", "a final reply is written again", func(st *story) {
-		st.add(record{Op: opWrite, At: 16 * s, Write: &write{Seq: 1000, Kind: "UPDATE", Message: "a2", User: "usr_a", Attempt: 2, Owner: "rep_1", Status: "COMPLETED", Length: 101}})
+		st.add(record{Op: opWrite, At: 16 * s, Write: &write{Seq: 1000, Kind: "UPDATE", Message: "a2", User: "usr_a",
+			Attempt: 2, Owner: "rep_1", Status: "COMPLETED", Length: 101}})
 	}},
 	{"I10", "a final reply is shown as running", func(st *story) {
 		st.edit(isEvent(10, snapshot), func(r *record) { r.Event.Status = "STREAMING" })
@@ -360,13 +397,15 @@ var plants = []struct {
 		st.edit(isRow("a4"), func(r *record) { r.Row.Status = "STREAMING" })
 	}},
 	{"I12", "completed though the model was cut off", func(st *story) {
-		st.edit(func(r record) bool { return r.Op == opCall && r.Call.Key == other.Key }, func(r *record) { r.Call.Finished = false })
+		st.edit(func(r record) bool { return r.Op == opCall && r.Call.Key == other.Key },
+			func(r *record) { r.Call.Finished = false })
 	}},
 	{"I13", "an answer holds another user's words", func(st *story) {
 		st.edit(func(r record) bool { return r.Op == opProbe }, func(r *record) { r.Canaries = []string{"ada"} })
 	}},
 	{"I13", "a prompt holds another user's words", func(st *story) {
-		st.edit(func(r record) bool { return r.Op == opCall && r.Call.Key == other.Key }, func(r *record) { r.Call.Canaries = []string{"bob", "ada"} })
+		st.edit(func(r record) bool { return r.Op == opCall && r.Call.Key == other.Key },
+			func(r *record) { r.Call.Canaries = []string{"bob", "ada"} })
 	}},
 	{"I13", "another user's reply is found", func(st *story) {
 		st.edit(func(r record) bool { return r.Op == opProbe }, func(r *record) { r.Outcome = ok })
@@ -377,11 +416,13 @@ var plants = []struct {
 		st.edit(either(isEvent(11, finished), isEvent(11, snapshot)), func(r *record) { r.Event.Status = "FAILED" })
 	}},
 	{"I14", "the model is called after a stop", func(st *story) {
-		st.add(record{Op: opCall, From: 40 * s, At: 41 * s, Call: &call{Key: second.Key, Take: 2, Canaries: []string{"ada"}}})
+		st.add(record{Op: opCall, From: 40 * s, At: 41 * s,
+			Call: &call{Key: second.Key, Take: 2, Canaries: []string{"ada"}}})
 	}},
 	{"I15", "the model is called too often", func(st *story) {
 		for take := range 3 {
-			st.add(record{Op: opCall, From: 13 * s, At: 13 * s, Call: &call{Key: other.Key, Take: 2 + take, Canaries: []string{"bob"}}})
+			st.add(record{Op: opCall, From: 13 * s, At: 13 * s,
+				Call: &call{Key: other.Key, Take: 2 + take, Canaries: []string{"bob"}}})
 		}
 	}},
 	{"I16", "a hole in a conversation", func(st *story) {
@@ -415,9 +456,11 @@ var plants = []struct {
 		st.add(record{Op: opSendRow, Key: third.Key, Conversation: "gone", Message: "x1", Reply: "x2"})
 	}},
 	{"I18", "a refused send has reached the model", func(st *story) {
-		st.add(record{Op: opWrite, At: 12 * s, Write: &write{Seq: 2000, Kind: "DELETE", Message: "x2", User: "usr_a", Attempt: 1, Status: "STREAMING"}})
+		st.add(record{Op: opWrite, At: 12 * s,
+			Write: &write{Seq: 2000, Kind: "DELETE", Message: "x2", User: "usr_a", Attempt: 1, Status: "STREAMING"}})
 		st.edit(func(r record) bool { return r.Op == opSend && r.Key == third.Key }, func(r *record) { r.Reply = "x2" })
-		st.add(record{Op: opCall, From: 11 * s, At: 12 * s, Call: &call{Key: third.Key, Take: 1, Canaries: []string{"ada"}}})
+		st.add(record{Op: opCall, From: 11 * s, At: 12 * s,
+			Call: &call{Key: third.Key, Take: 1, Canaries: []string{"ada"}}})
 	}},
 }
 

@@ -20,7 +20,8 @@ const password = "a canary in a coal mine"
 
 // signUp makes an account while no faults happen.
 func signUp(ctx context.Context, c *cluster, name string) (*user, error) {
-	a, err := post(ctx, c.replicas[0], "", `mutation ($e: String!, $p: String!) { signUp(input: {email: $e, password: $p}) { accessToken } }`,
+	a, err := post(ctx, c.replicas[0], "",
+		`mutation ($e: String!, $p: String!) { signUp(input: {email: $e, password: $p}) { accessToken } }`,
 		map[string]any{"e": name + "@example.com", "p": password})
 	var data struct{ SignUp struct{ AccessToken string } }
 	if err == nil && len(a.Errors) == 0 {
@@ -100,7 +101,8 @@ func (u *user) send(ctx context.Context, who string, on *replica, s sending) rec
 		deduplicated conversation { id } userMessage { id } reply { id status } } }`, map[string]any{"input": input}, &data)
 	if r.Outcome == ok {
 		got := data.SendMessage
-		r.Conversation, r.Message, r.Reply, r.Deduplicated = got.Conversation.ID, got.UserMessage.ID, got.Reply.ID, got.Deduplicated
+		r.Conversation, r.Message, r.Reply, r.Deduplicated = got.Conversation.ID, got.UserMessage.ID, got.Reply.ID,
+			got.Deduplicated
 	} else {
 		r.Conversation = s.conversation
 	}
@@ -114,7 +116,8 @@ func (u *user) stop(ctx context.Context, who string, on *replica, reply string) 
 	var data struct {
 		StopReply struct{ Message struct{ Status string } }
 	}
-	u.ask(ctx, on, &r, `mutation ($id: ID!) { stopReply(input: {messageId: $id}) { message { id status } } }`, map[string]any{"id": reply}, &data)
+	u.ask(ctx, on, &r, `mutation ($id: ID!) { stopReply(input: {messageId: $id}) { message { id status } } }`,
+		map[string]any{"id": reply}, &data)
 	if r.Outcome == ok {
 		r.Note = data.StopReply.Message.Status
 	}
@@ -125,7 +128,8 @@ func (u *user) stop(ctx context.Context, who string, on *replica, reply string) 
 // remove deletes a conversation, with one try.
 func (u *user) remove(ctx context.Context, who string, on *replica, conversation string) record {
 	r := record{Op: opDelete, Who: who, Conversation: conversation}
-	u.ask(ctx, on, &r, `mutation ($id: ID!) { deleteConversation(input: {conversationId: $id}) { __typename } }`, map[string]any{"id": conversation}, new(any))
+	u.ask(ctx, on, &r, `mutation ($id: ID!) { deleteConversation(input: {conversationId: $id}) { __typename } }`,
+		map[string]any{"id": conversation}, new(any))
 	u.history.add(r)
 	return r
 }
@@ -134,17 +138,20 @@ func (u *user) remove(ctx context.Context, who string, on *replica, conversation
 func (u *user) probe(ctx context.Context, who string, on *replica, reply string) {
 	var node struct{ Node *struct{ ID, Content string } }
 	r := record{Op: opProbe, Who: who, Reply: reply}
-	u.ask(ctx, on, &r, `query ($id: ID!) { node(id: $id) { ... on Message { id content } } }`, map[string]any{"id": reply}, &node)
+	u.ask(ctx, on, &r, `query ($id: ID!) { node(id: $id) { ... on Message { id content } } }`,
+		map[string]any{"id": reply}, &node)
 	if r.Outcome == ok && node.Node == nil {
 		r.Outcome = refused // Nothing there that this user may see, as it should be.
 	}
 	u.history.add(r)
 
 	stop := record{Op: opProbe, Who: who, Reply: reply}
-	u.ask(ctx, on, &stop, `mutation ($id: ID!) { stopReply(input: {messageId: $id}) { message { id content } } }`, map[string]any{"id": reply}, new(any))
+	u.ask(ctx, on, &stop, `mutation ($id: ID!) { stopReply(input: {messageId: $id}) { message { id content } } }`,
+		map[string]any{"id": reply}, new(any))
 	u.history.add(stop)
 
-	follow := record{Op: opProbe, Who: who, Reply: reply, User: u.name, Replica: on.name, From: u.history.now(), Outcome: unknown}
+	follow := record{Op: opProbe, Who: who, Reply: reply, User: u.name, Replica: on.name, From: u.history.now(),
+		Outcome: unknown}
 	ctx, cancel := context.WithTimeout(ctx, requestLimit)
 	defer cancel()
 	_ = subscribe(ctx, on, false, u.token, messageEvents(false), map[string]any{"id": reply}, func(a answer) error {
@@ -187,11 +194,13 @@ func (u *user) readAll(ctx context.Context, on *replica, conversation string) er
 		}
 		page := data.Conversation.Messages
 		for _, n := range page.Nodes {
-			m := &row{ID: n.ID, Conversation: conversation, User: u.name, Index: n.Index, Active: true, Role: n.Role, Content: n.Content, Status: n.Status, Attempt: n.Attempt}
+			m := &row{ID: n.ID, Conversation: conversation, User: u.name, Index: n.Index, Active: true, Role: n.Role,
+				Content: n.Content, Status: n.Status, Attempt: n.Attempt}
 			if n.Parent != nil {
 				m.Parent = n.Parent.ID
 			}
-			u.history.add(record{Op: opRead, User: u.name, Replica: on.name, Conversation: conversation, Canaries: r.Canaries, Row: m})
+			u.history.add(record{Op: opRead, User: u.name, Replica: on.name, Conversation: conversation,
+				Canaries: r.Canaries, Row: m})
 		}
 		if !page.PageInfo.HasNextPage {
 			return nil

@@ -155,7 +155,8 @@ func (c *cluster) newReplica(name string, common []string) (*replica, error) {
 		r.environ = append(r.environ, "PARLEY_NATS_URL=nats://"+r.bus.addr())
 	}
 	if c.broker != nil && c.cfg.lossy {
-		r.environ = append(r.environ, fmt.Sprintf("PARLEY_TEST_LOSSY_BUS=drop=30,duplicate=10,reorder=10,seed=%d", c.cfg.seed))
+		r.environ = append(r.environ, fmt.Sprintf("PARLEY_TEST_LOSSY_BUS=drop=30,duplicate=10,reorder=10,seed=%d",
+			c.cfg.seed))
 	}
 	return r, nil
 }

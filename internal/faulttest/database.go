@@ -74,7 +74,8 @@ func (d *database) drop(ctx context.Context) error {
 // terminate ends every connection to the database but the harness's own, as a
 // restart of Postgres does.
 func (d *database) terminate(ctx context.Context) error {
-	_, err := d.db.ExecContext(ctx, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+	_, err := d.db.ExecContext(ctx,
+		"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
 	return err
 }
 
@@ -176,7 +177,8 @@ func (d *database) readRows(ctx context.Context, h *history) error {
 		FROM messages ORDER BY conversation_id, "index", id`
 	return d.each(ctx, query, func(rows *sql.Rows) error {
 		var m row
-		err := rows.Scan(&m.ID, &m.Conversation, &m.User, &m.Parent, &m.Index, &m.Active, &m.Role, &m.Content, &m.Status, &m.Error, &m.Attempt, &m.Owner)
+		err := rows.Scan(&m.ID, &m.Conversation, &m.User, &m.Parent, &m.Index, &m.Active, &m.Role, &m.Content,
+			&m.Status, &m.Error, &m.Attempt, &m.Owner)
 		h.add(record{Op: opRow, Row: &m})
 		return err
 	})

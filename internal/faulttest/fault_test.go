@@ -71,7 +71,8 @@ func postgres(t *testing.T) string {
 	t.Helper()
 	admin := os.Getenv(storetest.URLVariable)
 	if admin == "" {
-		t.Fatalf("%s is not set: run make test, or go run ./internal/tools/withpostgres go test ./internal/faulttest", storetest.URLVariable)
+		t.Fatalf("%s is not set: run make test, or go run ./internal/tools/withpostgres go test ./internal/faulttest",
+			storetest.URLVariable)
 	}
 	return admin
 }
@@ -101,7 +102,8 @@ func TestFailpoints(t *testing.T) {
 	names := allPoints(t)
 	ctx := t.Context()
 	h := newHistory()
-	c, err := startCluster(ctx, clusterConfig{binary: binaryOf(t, plain), admin: postgres(t), replicas: 3, lease: shortLease, bus: true}, h)
+	c, err := startCluster(ctx,
+		clusterConfig{binary: binaryOf(t, plain), admin: postgres(t), replicas: 3, lease: shortLease, bus: true}, h)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +114,8 @@ func TestFailpoints(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := &points{cluster: c, load: l, random: rand.New(rand.NewPCG(seed(t), 2))}
-	quick := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return slices.Contains(shutdownPoints, name) })
+	quick := slices.DeleteFunc(slices.Clone(names),
+		func(name string) bool { return slices.Contains(shutdownPoints, name) })
 	for _, name := range quick {
 		began := h.now()
 		if err := p.visit(ctx, name, "kill"); err != nil {
@@ -125,7 +128,8 @@ func TestFailpoints(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if err := p.panics(ctx, slices.DeleteFunc(quick, func(name string) bool { return slices.Contains(takeoverPoints, name) })); err != nil {
+	if err := p.panics(ctx, slices.DeleteFunc(quick,
+		func(name string) bool { return slices.Contains(takeoverPoints, name) })); err != nil {
 		t.Error(err)
 	}
 	t.Logf("stopped and panicked after %v", h.now())
@@ -215,7 +219,8 @@ func TestFailpointsIn(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for name, text := range map[string]string{
-		"a.go": `func a() { failpoint.Hit("a.b"); failpoint.Hit("a.a") }`, "b.go": `failpoint.Hit("a.b")`, "a_test.go": `failpoint.Hit("a.c")`,
+		"a.go": `func a() { failpoint.Hit("a.b"); failpoint.Hit("a.a") }`, "b.go": `failpoint.Hit("a.b")`,
+		"a_test.go": `failpoint.Hit("a.c")`,
 	} {
 		if err := os.WriteFile(dir+"/"+name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)

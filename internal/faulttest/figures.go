@@ -47,7 +47,8 @@ func Figures(ctx context.Context, o Options, out io.Writer) error {
 	working.Wait()
 	var sum figure
 	for _, f := range figures {
-		sum.killed, sum.released, sum.lag = append(sum.killed, f.killed...), append(sum.released, f.released...), append(sum.lag, f.lag...)
+		sum.killed, sum.released, sum.lag = append(sum.killed, f.killed...), append(sum.released, f.released...),
+			append(sum.lag, f.lag...)
 	}
 	_, err = fmt.Fprintf(out, `lease %v, 3 replicas on Postgres and NATS, %d clusters side by side
 from SIGKILL to the next attempt's call of the model: %s
@@ -62,7 +63,8 @@ type figure struct{ killed, released, lag []time.Duration }
 
 func (f *figure) measure(ctx context.Context, binary, admin string, seed uint64, share int) (err error) {
 	h := newHistory()
-	c, err := startCluster(ctx, clusterConfig{binary: binary, admin: admin, replicas: 3, lease: defaultLease, bus: true}, h)
+	c, err := startCluster(ctx, clusterConfig{binary: binary, admin: admin, replicas: 3, lease: defaultLease,
+		bus: true}, h)
 	if err != nil {
 		return err
 	}
@@ -138,7 +140,9 @@ func (m *measurement) ask(ctx context.Context, on *replica, words int, pace time
 
 // lose has a replica run a reply, takes the replica away at some moment, and
 // returns how long after the time that away returns the model is called again.
-func (m *measurement) lose(ctx context.Context, away func(ctx context.Context, r *replica, key string) (time.Duration, error)) (time.Duration, error) {
+func (m *measurement) lose(
+	ctx context.Context, away func(ctx context.Context, r *replica, key string) (time.Duration, error),
+) (time.Duration, error) {
 	r := m.cluster.replicas[m.random.IntN(len(m.cluster.replicas))]
 	q, sent, err := m.ask(ctx, r, 1500, 100*time.Millisecond)
 	if err != nil {
@@ -182,7 +186,8 @@ func (m *measurement) watchTwice(ctx context.Context) ([]time.Duration, error) {
 	defer cancel()
 	var watching sync.WaitGroup
 	for name, n := range map[string]int{"near": owner, "far": away} {
-		w := &watcher{user: m.user, who: name + sent.Reply, reply: sent.Reply, random: rand.New(rand.NewPCG(1, 1)), faithful: true, only: m.cluster.replicas[n]}
+		w := &watcher{user: m.user, who: name + sent.Reply, reply: sent.Reply, random: rand.New(rand.NewPCG(1, 1)),
+			faithful: true, only: m.cluster.replicas[n]}
 		watching.Go(func() { w.follow(ctx) })
 	}
 	watching.Wait()

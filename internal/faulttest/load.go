@@ -56,7 +56,8 @@ func startLoad(ctx context.Context, c *cluster, cfg loadConfig) (*load, error) {
 	l.sending, l.quiet = context.WithCancel(l.life)
 	for n, u := range l.users {
 		for k := range cfg.writers {
-			w := &writer{load: l, user: u, who: fmt.Sprintf("%s-w%d", u.name, k), random: rand.New(rand.NewPCG(cfg.seed, uint64(1000*n+k)))}
+			w := &writer{load: l, user: u, who: fmt.Sprintf("%s-w%d", u.name, k),
+				random: rand.New(rand.NewPCG(cfg.seed, uint64(1000*n+k)))}
 			l.writers.Go(w.run)
 		}
 		l.feeds.Go(func() { u.feed(l.life, u.name+"-list", "", rand.New(rand.NewPCG(cfg.seed, uint64(1000*n+900)))) })
@@ -141,14 +142,16 @@ func (w *writer) turn() {
 	if w.conversation != r.Conversation {
 		w.conversation = r.Conversation
 		w.load.feeds.Go(func() {
-			w.user.feed(w.load.life, w.who+"-"+r.Conversation, r.Conversation, rand.New(rand.NewPCG(w.load.cfg.seed, uint64(len(r.Conversation)))))
+			w.user.feed(w.load.life, w.who+"-"+r.Conversation, r.Conversation,
+				rand.New(rand.NewPCG(w.load.cfg.seed, uint64(len(r.Conversation)))))
 		})
 	}
 	w.load.learn(known{w.user, r.Conversation, r.Reply})
 	seen := make(chan struct{})
 	var watching sync.WaitGroup
 	for n := range 1 + w.random.IntN(3) {
-		v := &watcher{user: w.user, who: fmt.Sprintf("%s-v%d", s.question.Key, n), reply: r.Reply, random: rand.New(rand.NewPCG(w.load.cfg.seed, w.random.Uint64()))}
+		v := &watcher{user: w.user, who: fmt.Sprintf("%s-v%d", s.question.Key, n), reply: r.Reply,
+			random: rand.New(rand.NewPCG(w.load.cfg.seed, w.random.Uint64()))}
 		watching.Go(func() { v.follow(w.load.life) })
 	}
 	w.load.watchers.Go(func() { watching.Wait(); close(seen) })

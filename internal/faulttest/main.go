@@ -95,7 +95,8 @@ func (r result) line(err error) string {
 	if r.kept != "" || err != nil {
 		verdict = "FAILED"
 	}
-	fmt.Fprintf(&b, "seed %d: %s, %d messages, %d faults, %d takeovers, %.0f s\n", r.seed, verdict, r.sends, faults, len(r.takeovers), r.took.Seconds())
+	fmt.Fprintf(&b, "seed %d: %s, %d messages, %d faults, %d takeovers, %.0f s\n", r.seed, verdict, r.sends, faults,
+		len(r.takeovers), r.took.Seconds())
 	for _, v := range r.violations {
 		fmt.Fprintf(&b, "  %s\n", v)
 	}
@@ -136,11 +137,13 @@ func (s *summary) text(took time.Duration) string {
 	for _, n := range s.counts {
 		faults += n
 	}
-	fmt.Fprintf(&b, "\n%d schedules in %v: %d messages acknowledged, %d faults injected, %d violations\n", s.schedules, took.Round(time.Second), s.sends, faults, s.violations)
+	fmt.Fprintf(&b, "\n%d schedules in %v: %d messages acknowledged, %d faults injected, %d violations\n", s.schedules,
+		took.Round(time.Second), s.sends, faults, s.violations)
 	for _, name := range slices.Sorted(maps.Keys(s.counts)) {
 		fmt.Fprintf(&b, "  %-28s %d\n", name, s.counts[name])
 	}
-	fmt.Fprintf(&b, "takeover, from the end of one attempt's call to the beginning of the next one's, lease %v: %s\n", shortLease, distribution(s.takeovers))
+	fmt.Fprintf(&b, "takeover, from the end of one attempt's call to the beginning of the next one's, lease %v: %s\n",
+		shortLease, distribution(s.takeovers))
 	if len(s.failed) > 0 {
 		fmt.Fprintf(&b, "FAILED seeds: %v\n", s.failed)
 	}

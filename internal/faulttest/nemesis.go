@@ -99,19 +99,22 @@ func (n *nemesis) faults() []fault {
 		}
 	}
 	if n.cluster.database.url != "" {
-		list = append(list, fault{"end-connections", 1, "database", func(ctx context.Context, n *nemesis, r *replica, last time.Duration) error {
-			return n.cluster.database.terminate(ctx)
-		}})
+		list = append(list, fault{"end-connections", 1, "database",
+			func(ctx context.Context, n *nemesis, r *replica, last time.Duration) error {
+				return n.cluster.database.terminate(ctx)
+			}})
 	}
 	if n.cluster.broker != nil {
-		list = append(list, fault{"stop-nats", 2, "broker", func(ctx context.Context, n *nemesis, _ *replica, last time.Duration) error {
-			n.cluster.broker.stop()
-			pause(ctx, last)
-			return n.cluster.broker.start()
-		}})
+		list = append(list, fault{"stop-nats", 2, "broker",
+			func(ctx context.Context, n *nemesis, _ *replica, last time.Duration) error {
+				n.cluster.broker.stop()
+				pause(ctx, last)
+				return n.cluster.broker.start()
+			}})
 	}
 	if n.hasPoints() {
-		list = append(list, fault{"point-kill", 4, "failpoint", pointFault("kill")}, fault{"point-stop", 2, "failpoint", pointFault("stop")}, fault{"point-panic", 2, "failpoint", pointFault("panic")})
+		list = append(list, fault{"point-kill", 4, "failpoint", pointFault("kill")}, fault{"point-stop", 2, "failpoint",
+			pointFault("stop")}, fault{"point-panic", 2, "failpoint", pointFault("panic")})
 	}
 	return list
 }

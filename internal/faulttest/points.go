@@ -102,7 +102,8 @@ func endReplicas(ctx context.Context, p *points) error {
 		u := p.load.users[p.random.IntN(len(p.load.users))]
 		key := fmt.Sprintf("%s-long-%d", u.name, p.count)
 		pace := 100 * time.Millisecond
-		return u, u.send(ctx, key, r, sending{question: question{Key: key, User: u.name, Words: int(outlasting / pace), Pace: pace}})
+		return u, u.send(ctx, key, r,
+			sending{question: question{Key: key, User: u.name, Words: int(outlasting / pace), Pace: pace}})
 	}
 	var started []known
 	for _, r := range ending {

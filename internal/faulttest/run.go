@@ -15,7 +15,8 @@ const settle = 90 * time.Second
 
 // begin notes what the checker must know of the run.
 func (c *cluster) begin(seed uint64) {
-	c.history.add(record{Op: opRun, Run: &settings{Seed: seed, Lease: c.cfg.lease, MaxRunning: maxRunning, Settle: settle}})
+	c.history.add(record{Op: opRun,
+		Run: &settings{Seed: seed, Lease: c.cfg.lease, MaxRunning: maxRunning, Settle: settle}})
 }
 
 // conclude heals the cluster, waits until all replies are final and all clients
@@ -33,7 +34,8 @@ func conclude(ctx context.Context, c *cluster, loads ...*load) error {
 		return n == 0, err
 	}))
 	c.history.add(record{Op: opSettled})
-	patience, cancel := context.WithTimeoutCause(ctx, settle, errors.New("the end of every reply should have reached them by now"))
+	patience, cancel := context.WithTimeoutCause(ctx, settle,
+		errors.New("the end of every reply should have reached them by now"))
 	defer cancel()
 	for _, l := range loads {
 		errs = append(errs, l.wait(patience))

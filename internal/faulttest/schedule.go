@@ -67,7 +67,8 @@ func runSchedule(ctx context.Context, seed uint64, binary, admin string, points 
 		err = errors.Join(err, h.save(filepath.Join(c.dir, "history.jsonl")))
 	}()
 	c.begin(seed)
-	l, err := startLoad(ctx, c, loadConfig{seed: seed, name: fmt.Sprintf("s%d", seed), users: 2 + random.IntN(2), writers: 2 + random.IntN(3)})
+	l, err := startLoad(ctx, c, loadConfig{seed: seed, name: fmt.Sprintf("s%d", seed), users: 2 + random.IntN(2),
+		writers: 2 + random.IntN(3)})
 	if err != nil {
 		return res, err
 	}
@@ -119,7 +120,8 @@ func (b *book) takeovers() []time.Duration {
 		for n := 1; n < len(calls); n++ {
 			from, to := calls[n-1].At, calls[n].From
 			claimed := slices.ContainsFunc(b.writes[b.replyOf[key]], func(w record) bool {
-				return w.Write.Attempt > 1 && w.Write.Length == 0 && w.Write.Kind == "UPDATE" && w.At > from && w.At <= to
+				return w.Write.Attempt > 1 && w.Write.Length == 0 && w.Write.Kind == "UPDATE" && w.At > from &&
+					w.At <= to
 			})
 			if claimed {
 				list = append(list, to-from)

@@ -62,12 +62,15 @@ func post(ctx context.Context, r *replica, token, query string, variables map[st
 	return a, nil
 }
 
-func request(ctx context.Context, r *replica, token, accept, query string, variables map[string]any) (*http.Response, error) {
+func request(
+	ctx context.Context, r *replica, token, accept, query string, variables map[string]any,
+) (*http.Response, error) {
 	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
 	if err != nil {
 		return nil, err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+r.client.addr()+"/graphql", bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+r.client.addr()+"/graphql",
+		bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +93,9 @@ type receiver func(a answer) error
 
 // subscribe follows a subscription until the server completes it (nil), the
 // connection breaks, or the receiver returns an error, which is returned.
-func subscribe(ctx context.Context, r *replica, socket bool, token, query string, variables map[string]any, to receiver) error {
+func subscribe(
+	ctx context.Context, r *replica, socket bool, token, query string, variables map[string]any, to receiver,
+) error {
 	if socket {
 		return overSocket(ctx, r, token, query, variables, to)
 	}
@@ -185,7 +190,8 @@ func overSocket(ctx context.Context, r *replica, token, query string, variables 
 		if err != nil {
 			return err
 		}
-		message, err := json.Marshal(socketMessage{ID: map[string]string{"subscribe": "1"}[kind], Type: kind, Payload: text})
+		message, err := json.Marshal(socketMessage{ID: map[string]string{"subscribe": "1"}[kind], Type: kind,
+			Payload: text})
 		if err != nil {
 			return err
 		}

@@ -30,7 +30,8 @@ var questionForm = regexp.MustCompile(`\[key=(\S+) canary-([a-z0-9]+) words=(\d+
 
 // String is the text of the user's message.
 func (q question) String() string {
-	return fmt.Sprintf("Tell me more, größer, 日本語 🦜. [key=%s canary-%s words=%d pace=%d]", q.Key, q.User, q.Words, q.Pace.Milliseconds())
+	return fmt.Sprintf("Tell me more, größer, 日本語 🦜. [key=%s canary-%s words=%d pace=%d]", q.Key, q.User, q.Words,
+		q.Pace.Milliseconds())
 }
 
 // parseQuestion finds the last question in a text: Parley joins the questions

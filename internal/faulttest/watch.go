@@ -82,7 +82,8 @@ func (w *watcher) once(ctx context.Context) (done bool) {
 		on = w.user.any(w.random)
 	}
 	variables := map[string]any{"id": w.reply}
-	r := record{Op: opSubscribe, Who: w.who, User: w.user.name, Replica: on.name, Reply: w.reply, Late: w.late, Sub: w.user.history.subscription()}
+	r := record{Op: opSubscribe, Who: w.who, User: w.user.name, Replica: on.name, Reply: w.reply, Late: w.late,
+		Sub: w.user.history.subscription()}
 	if r.Cursor = w.cursor(); r.Cursor != "" {
 		variables["after"] = r.Cursor
 	}
@@ -92,24 +93,26 @@ func (w *watcher) once(ctx context.Context) (done bool) {
 		leaveAfter = 1 + w.random.IntN(20)
 	}
 	end := record{Op: opEnd, Who: w.who, User: w.user.name, Replica: on.name, Reply: w.reply, Sub: r.Sub}
-	err := subscribe(ctx, on, w.random.IntN(2) == 0, w.user.token, messageEvents(w.random.IntN(4) == 0), variables, func(a answer) error {
-		end.Code = a.code()
-		end.Canaries = append(end.Canaries, a.canaries...)
-		var data struct{ MessageEvents *messageEvent }
-		if err := json.Unmarshal(a.Data, &data); err != nil || data.MessageEvents == nil {
-			return nil // An error alone.
-		}
-		e := data.MessageEvents
-		w.user.history.add(record{Op: opEvent, Who: w.who, User: w.user.name, Replica: on.name, Reply: w.reply, Sub: r.Sub, Event: e.seen(), Canaries: a.canaries})
-		done = done || e.Typename == finished
-		if e.Cursor != "" {
-			w.cursors = append(w.cursors, e.Cursor)
-		}
-		if leaveAfter--; leaveAfter == 0 && !done {
-			return errLeft
-		}
-		return nil
-	})
+	err := subscribe(ctx, on, w.random.IntN(2) == 0, w.user.token, messageEvents(w.random.IntN(4) == 0), variables,
+		func(a answer) error {
+			end.Code = a.code()
+			end.Canaries = append(end.Canaries, a.canaries...)
+			var data struct{ MessageEvents *messageEvent }
+			if err := json.Unmarshal(a.Data, &data); err != nil || data.MessageEvents == nil {
+				return nil // An error alone.
+			}
+			e := data.MessageEvents
+			w.user.history.add(record{Op: opEvent, Who: w.who, User: w.user.name, Replica: on.name, Reply: w.reply,
+				Sub: r.Sub, Event: e.seen(), Canaries: a.canaries})
+			done = done || e.Typename == finished
+			if e.Cursor != "" {
+				w.cursors = append(w.cursors, e.Cursor)
+			}
+			if leaveAfter--; leaveAfter == 0 && !done {
+				return errLeft
+			}
+			return nil
+		})
 	end.Note = endCut
 	switch {
 	case err == nil:
@@ -157,7 +160,8 @@ func (u *user) feed(ctx context.Context, who, conversation string, random *rand.
 			query, variables = conversationEvents, map[string]any{"id": conversation}
 		}
 		_ = subscribe(ctx, on, random.IntN(2) == 0, u.token, query, variables, func(a answer) error {
-			r := record{Op: opFeed, Who: who, User: u.name, Replica: on.name, Conversation: conversation, Sub: sub, Canaries: a.canaries, Code: a.code()}
+			r := record{Op: opFeed, Who: who, User: u.name, Replica: on.name, Conversation: conversation, Sub: sub,
+				Canaries: a.canaries, Code: a.code()}
 			var data struct{ ConversationEvents, ViewerEvents *messageEvent }
 			if err := json.Unmarshal(a.Data, &data); err == nil { // Otherwise it is an error alone.
 				if e := data.ConversationEvents; e != nil {
@@ -170,7 +174,8 @@ func (u *user) feed(ctx context.Context, who, conversation string, random *rand.
 			gone = r.Code == "NOT_FOUND" || r.Event != nil && r.Event.Kind == "ConversationDeleted"
 			return nil
 		}) // However it ended, it begins again.
-		u.history.add(record{Op: opFeedEnd, Who: who, User: u.name, Replica: on.name, Conversation: conversation, Sub: sub})
+		u.history.add(record{Op: opFeedEnd, Who: who, User: u.name, Replica: on.name, Conversation: conversation,
+			Sub: sub})
 		if gone || !pause(ctx, time.Duration(50+random.IntN(200))*time.Millisecond) {
 			return
 		}

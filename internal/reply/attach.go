@@ -201,7 +201,8 @@ func (v *Viewer) fromLive(l *live) (u Update, ok, lost bool) {
 		return u, ok, false
 	}
 	// A cursor that lies ahead of a copy which is behind may turn out to be none.
-	if !v.started || v.cursor.Attempt != l.row.Attempt || !l.text.begins(v.cursor.Text) || !l.reasoning.begins(v.cursor.Reasoning) {
+	if !v.started || v.cursor.Attempt != l.row.Attempt || !l.text.begins(v.cursor.Text) ||
+		!l.reasoning.begins(v.cursor.Reasoning) {
 		return v.snapshot(l.at(len(l.text.bytes), len(l.reasoning.bytes))), true, false
 	}
 	if len(l.text.bytes) < v.cursor.Text || len(l.reasoning.bytes) < v.cursor.Reasoning {
@@ -350,7 +351,8 @@ func (e *Engine) Overlay(messages ...*ent.Message) {
 		}
 		if l := e.find(m.ID); l != nil {
 			// A copy may be behind its row.
-			if now, ok := l.state(); ok && now.Attempt >= m.Attempt && (now.Attempt > m.Attempt || len(now.Content) >= len(m.Content)) {
+			if now, ok := l.state(); ok && now.Attempt >= m.Attempt &&
+				(now.Attempt > m.Attempt || len(now.Content) >= len(m.Content)) {
 				edges := m.Edges
 				*m = *now
 				m.Edges = edges

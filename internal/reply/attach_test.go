@@ -45,7 +45,8 @@ func TestViewersSeeTheSame(t *testing.T) {
 		if got := rebuild(t, "", updates); got != want {
 			t.Errorf("viewer %d ends with %q, want %q", i, got, want)
 		}
-		if last := updates[len(updates)-1]; last.Kind != reply.Finished || last.Message.Status != message.StatusCOMPLETED {
+		if last := updates[len(updates)-1]; last.Kind != reply.Finished ||
+			last.Message.Status != message.StatusCOMPLETED {
 			t.Errorf("viewer %d: last comes %+v", i, last)
 		}
 		for _, u := range updates[:len(updates)-1] {
@@ -97,7 +98,9 @@ func TestResumeAtEveryMoment(t *testing.T) {
 }
 
 // reconnect attaches once, takes a few updates and leaves.
-func reconnect(t *testing.T, b *bundle, id pid.ID, moves *rand.Rand, held string, cursor *reply.Cursor) (string, *reply.Cursor, bool) {
+func reconnect(
+	t *testing.T, b *bundle, id pid.ID, moves *rand.Rand, held string, cursor *reply.Cursor,
+) (string, *reply.Cursor, bool) {
 	if moves.IntN(3) == 0 {
 		cursor, held = nil, ""
 	}
@@ -221,7 +224,8 @@ func TestViewerFollowsTheRow(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		b := newBundle(t, s, reply.Config{}, say("unused"))
 		other := dead()
-		s.Client().Replica.Create().SetID(*other).SetLeaseExpiresAt(time.Now().Add(time.Hour)).ExecX(viewer.AsSweep(t.Context()))
+		s.Client().Replica.Create().SetID(*other).SetLeaseExpiresAt(time.Now().Add(time.Hour)).
+			ExecX(viewer.AsSweep(t.Context()))
 		row := b.ask("hi", other)
 		w := b.watch(row.ID, nil)
 		want := ""

@@ -293,7 +293,8 @@ func (e *Engine) concerns(f event.Fact) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for id, r := range e.running {
-		if !r.live.hasEnded() && (id == f.MessageID || f.Kind == event.ConversationDeleted && r.row.ConversationID == f.ConversationID) {
+		if !r.live.hasEnded() &&
+			(id == f.MessageID || f.Kind == event.ConversationDeleted && r.row.ConversationID == f.ConversationID) {
 			return true
 		}
 	}

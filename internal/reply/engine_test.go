@@ -41,10 +41,12 @@ func TestReplyIsStoredInOnePiece(t *testing.T) {
 		if m.Reasoning != "because" || *m.FinishReason != message.FinishReasonLENGTH {
 			t.Errorf("reasoning %q, reason %v", m.Reasoning, *m.FinishReason)
 		}
-		if *m.PromptTokens != 7 || *m.CompletionTokens != 3 || *m.CachedTokens != 2 || *m.ReasoningTokens != 1 || m.UsageEstimated {
+		if *m.PromptTokens != 7 || *m.CompletionTokens != 3 || *m.CachedTokens != 2 || *m.ReasoningTokens != 1 ||
+			m.UsageEstimated {
 			t.Errorf("usage is stored wrongly: %+v", m)
 		}
-		if got.Model != "m" || len(got.Messages) != 1 || got.Messages[0] != (reply.PromptMessage{Role: reply.User, Content: "hi"}) {
+		if got.Model != "m" || len(got.Messages) != 1 ||
+			got.Messages[0] != (reply.PromptMessage{Role: reply.User, Content: "hi"}) {
 			t.Errorf("the model was asked %+v", got)
 		}
 	})
@@ -163,7 +165,8 @@ func TestDeletedInMidReply(t *testing.T) {
 			}
 			updates := w.wait(t)
 			last := updates[len(updates)-1]
-			if last.Kind != reply.Finished || last.Message.Status != message.StatusSTOPPED || last.Message.ErrorCode == nil ||
+			if last.Kind != reply.Finished || last.Message.Status != message.StatusSTOPPED ||
+				last.Message.ErrorCode == nil ||
 				*last.Message.ErrorCode != string(reply.CodeDeleted) || last.Message.Content != "so far" {
 				t.Errorf("the viewer's last update is %+v", last.Message)
 			}
@@ -246,7 +249,8 @@ func TestTakeoverFromTheDead(t *testing.T) {
 				return reply.Result{}, &reply.Error{Code: reply.CodeTruncated}
 			},
 			edit:   func(m *ent.MessageCreate) { m.SetContent("the old text was longer") },
-			status: message.StatusFAILED, content: "the old text was longer", code: reply.CodeTruncated, attempt: 3, crashes: 1,
+			status: message.StatusFAILED, content: "the old text was longer", code: reply.CodeTruncated, attempt: 3,
+			crashes: 1,
 		},
 		"interrupted by policy": {
 			cfg: reply.Config{InterruptOnCrash: true},
@@ -311,7 +315,8 @@ func TestLeaseDecides(t *testing.T) {
 		if m.Attempt != 2 || calls.Load() != 2 {
 			t.Errorf("attempt %d with %d calls, want 2 and 2: exactly one replica takes over", m.Attempt, calls.Load())
 		}
-		lost, err := s.Checkpoint(sweep, *other, []reply.Checkpoint{{MessageID: row.ID, UserID: b.user, Attempt: 1, Content: "late"}})
+		lost, err := s.Checkpoint(sweep, *other,
+			[]reply.Checkpoint{{MessageID: row.ID, UserID: b.user, Attempt: 1, Content: "late"}})
 		if err != nil || len(lost) != 1 || lost[0] != row.ID {
 			t.Errorf("a late checkpoint gives %v, %v; want the reply reported as lost", lost, err)
 		}
@@ -350,7 +355,8 @@ func TestFencedOwnerStops(t *testing.T) {
 		w := b.watch(row.ID, nil)
 		until(t, "text arrives", func() bool { return rebuild(t, "", w.seen()) == "old owner" })
 		other := dead()
-		s.Client().Replica.Create().SetID(*other).SetLeaseExpiresAt(time.Now().Add(time.Hour)).ExecX(viewer.AsSweep(t.Context()))
+		s.Client().Replica.Create().SetID(*other).SetLeaseExpiresAt(time.Now().Add(time.Hour)).
+			ExecX(viewer.AsSweep(t.Context()))
 		s.Client().Message.UpdateOneID(row.ID).SetOwner(*other).SetAttempt(2).SetContent("new").ExecX(b.ctx)
 		select {
 		case <-closed:

@@ -111,7 +111,9 @@ func (e *Engine) writeFinal(ctx context.Context, r *Run, final *ent.Message) (*s
 // inFinalTx runs the write that makes a reply final and, in the same transaction
 // and under the conversation's lock, starts the queued reply behind it: whoever
 // sees the end of the one sees the start of the other, and no crash falls between.
-func (e *Engine) inFinalTx(ctx context.Context, m *ent.Message, write func(tx *ent.Tx, now time.Time) error) (*successor, error) {
+func (e *Engine) inFinalTx(
+	ctx context.Context, m *ent.Message, write func(tx *ent.Tx, now time.Time) error,
+) (*successor, error) {
 	var next *successor
 	committed := false
 	defer func() {
@@ -151,7 +153,9 @@ type successor struct {
 // replica's own or, when this one takes no more, nobody's for another to claim. It
 // returns nil when none waits. The caller holds the conversation's lock and calls
 // start after the commit, or discard.
-func (e *Engine) startNext(ctx context.Context, tx *ent.Tx, userID, conversationID pid.ID, now time.Time) (*successor, error) {
+func (e *Engine) startNext(
+	ctx context.Context, tx *ent.Tx, userID, conversationID pid.ID, now time.Time,
+) (*successor, error) {
 	queued, err := tx.Message.Query().
 		Where(message.ConversationID(conversationID), message.UserID(userID), Queued()).
 		Order(message.ByIndex()).
@@ -240,7 +244,8 @@ func (e *Engine) release(r *Run) {
 	n, err := fence(e.store.Client().Message.Update(), r.row, e.id).
 		SetContent(content).SetReasoning(reasoning).ClearOwner().Save(ctx)
 	if err != nil {
-		e.log.WarnContext(ctx, "reply not released; its lease has to run out", "message_id", string(r.row.ID), "err", err)
+		e.log.WarnContext(ctx, "reply not released; its lease has to run out", "message_id", string(r.row.ID), "err",
+			err)
 	}
 	failpoint.Hit("reply.after-release")
 	if n > 0 {

@@ -43,7 +43,8 @@ type screen struct {
 
 func newWorld(seed uint64) *world {
 	w := &world{Rand: rand.New(rand.NewPCG(seed, 17)), owners: make(map[int]*live)}
-	w.row = &ent.Message{ID: pid.New(pid.Message), UserID: pid.New(pid.User), Attempt: 1, Status: message.StatusSTREAMING}
+	w.row = &ent.Message{ID: pid.New(pid.Message), UserID: pid.New(pid.User), Attempt: 1,
+		Status: message.StatusSTREAMING}
 	if w.IntN(3) == 0 {
 		w.row.Attempt, w.row.Status = 0, message.StatusQUEUED
 	} else {
@@ -176,7 +177,8 @@ func (w *world) attach(s *screen) {
 		after = nil
 	}
 	e := &Engine{running: make(map[pid.ID]*Run), mirrors: make(map[pid.ID]*mirror)}
-	v := &Viewer{engine: e, id: w.row.ID, wake: make(chan struct{}, 1), seen: w.row, cursor: Cursor{MessageID: w.row.ID}}
+	v := &Viewer{engine: e, id: w.row.ID, wake: make(chan struct{}, 1), seen: w.row,
+		cursor: Cursor{MessageID: w.row.ID}}
 	w.copy.advance(w.row) // As join does.
 	v.live, v.leave = w.copy, func() {}
 	if w.owner != nil && w.IntN(2) == 0 {
@@ -184,7 +186,8 @@ func (w *world) attach(s *screen) {
 	}
 	if after != nil {
 		if err := v.resume(w.row, *after); err != nil {
-			panic(fmt.Sprintf("resume %+v of a row with attempt %d and %d: %v", *after, w.row.Attempt, len(w.row.Content), err))
+			panic(fmt.Sprintf("resume %+v of a row with attempt %d and %d: %v", *after, w.row.Attempt,
+				len(w.row.Content), err))
 		}
 	} else {
 		*s = screen{}
@@ -212,7 +215,8 @@ func (w *world) read(s *screen) {
 		return
 	}
 	s.apply(u)
-	if l := w.owners[s.attempt]; l != nil && !(strings.HasPrefix(l.text.all(), s.content) && strings.HasPrefix(l.reasoning.all(), s.thought)) {
+	if l := w.owners[s.attempt]; l != nil &&
+		!(strings.HasPrefix(l.text.all(), s.content) && strings.HasPrefix(l.reasoning.all(), s.thought)) {
 		panic(fmt.Sprintf("attempt %d shows %q, but wrote %q", s.attempt, s.content, l.text.all()))
 	}
 }
@@ -281,7 +285,8 @@ func (w *world) run(steps int) {
 			w.read(s)
 		}
 		if !s.finished || s.content != w.row.Content || s.thought != w.row.Reasoning || s.attempt != w.row.Attempt {
-			panic(fmt.Sprintf("viewer %d ends with %q of attempt %d, stored is %q of %d", i, s.content, s.attempt, w.row.Content, w.row.Attempt))
+			panic(fmt.Sprintf("viewer %d ends with %q of attempt %d, stored is %q of %d", i, s.content, s.attempt,
+				w.row.Content, w.row.Attempt))
 		}
 	}
 }
@@ -360,15 +365,18 @@ func TestMergeOfNonsense(t *testing.T) {
 // nothing until the text is there, and then all of both.
 func TestViewerAheadOfTheCopy(t *testing.T) {
 	t.Parallel()
-	row := &ent.Message{ID: pid.New(pid.Message), Status: message.StatusSTREAMING, Attempt: 1, Reasoning: strings.Repeat("r", 500)}
+	row := &ent.Message{ID: pid.New(pid.Message), Status: message.StatusSTREAMING, Attempt: 1,
+		Reasoning: strings.Repeat("r", 500)}
 	l := newLive(row, 0)
 	l.restart(row)
 	v := &Viewer{id: row.ID, started: true, cursor: Cursor{MessageID: row.ID, Attempt: 1, Text: 200, Reasoning: 500}}
-	l.merge(event.Piece{Attempt: 1, TextOffset: 200, TextLen: 200, ReasoningOffset: 500, Reasoning: " more", ReasoningLen: 505})
+	l.merge(event.Piece{Attempt: 1, TextOffset: 200, TextLen: 200, ReasoningOffset: 500, Reasoning: " more",
+		ReasoningLen: 505})
 	if u, ok, _ := v.fromLive(l); ok {
 		t.Fatalf("got %+v before the text is there", u)
 	}
-	l.merge(event.Piece{Attempt: 1, Text: strings.Repeat("t", 200), TextLen: 200, ReasoningOffset: 505, Reasoning: " still", ReasoningLen: 511})
+	l.merge(event.Piece{Attempt: 1, Text: strings.Repeat("t", 200), TextLen: 200, ReasoningOffset: 505,
+		Reasoning: " still", ReasoningLen: 511})
 	if u, ok, _ := v.fromLive(l); !ok || u.Kind != ReasoningDelta || u.Text != " more still" || u.Units != 500 {
 		t.Errorf("got %+v, want all that lies behind the cursor", u)
 	}
@@ -381,7 +389,8 @@ func TestFalsePiece(t *testing.T) {
 		row := &ent.Message{ID: pid.New(pid.Message), Status: message.StatusSTREAMING, Attempt: 1}
 		l := newLive(row, 0)
 		l.restart(row)
-		s := &screen{v: &Viewer{id: row.ID, engine: &Engine{}, live: l, leave: func() {}, wake: make(chan struct{}, 1), seen: row, cursor: Cursor{MessageID: row.ID}}}
+		s := &screen{v: &Viewer{id: row.ID, engine: &Engine{}, live: l, leave: func() {}, wake: make(chan struct{}, 1),
+			seen: row, cursor: Cursor{MessageID: row.ID}}}
 		read := func() {
 			for {
 				u, ok, err := s.v.Poll(t.Context())

@@ -144,7 +144,8 @@ func TestViewerOfAQueuedReply(t *testing.T) {
 				t.Errorf("%s: ends with %q, want an empty reply", name, got)
 			}
 			last := updates[len(updates)-1]
-			if last.Kind != reply.Finished || last.Message.Status != message.StatusCOMPLETED || last.Message.Attempt != 1 {
+			if last.Kind != reply.Finished || last.Message.Status != message.StatusCOMPLETED ||
+				last.Message.Attempt != 1 {
 				t.Errorf("%s: last comes %+v", name, last)
 			}
 			if updates[1].Kind != reply.Snapshot {
@@ -178,12 +179,13 @@ func TestLeaseInDoubt(t *testing.T) {
 		ended := make(chan error, 10)
 		b := newBundle(t, s, reply.Config{}, say("unused"))
 		clock := &brokenClock{Store: s}
-		b.useStore(clock, reply.Config{Lease: 3 * time.Second}, script(func(ctx context.Context, _ reply.Request, out reply.Output) (reply.Result, error) {
-			_ = out.Text("so far")
-			<-ctx.Done()
-			ended <- context.Cause(ctx)
-			return reply.Result{}, context.Cause(ctx)
-		}))
+		b.useStore(clock, reply.Config{Lease: 3 * time.Second},
+			script(func(ctx context.Context, _ reply.Request, out reply.Output) (reply.Result, error) {
+				_ = out.Text("so far")
+				<-ctx.Done()
+				ended <- context.Cause(ctx)
+				return reply.Result{}, context.Cause(ctx)
+			}))
 		row := b.start("hi")
 		w := b.watch(row.ID, nil)
 		until(t, "text arrives", func() bool { return rebuild(t, "", w.seen()) == "so far" })

@@ -89,7 +89,8 @@ type bundle struct {
 func newBundle(t *testing.T, s *store.Store, cfg reply.Config, up reply.Upstream) *bundle {
 	t.Helper()
 	b := &bundle{t: t, store: s}
-	u, err := s.Client().User.Create().SetEmail(string(pid.New(pid.Send)) + "@example.com").Save(viewer.AsAdmin(t.Context()))
+	u, err := s.Client().User.Create().SetEmail(string(pid.New(pid.Send)) + "@example.com").
+		Save(viewer.AsAdmin(t.Context()))
 	if err != nil {
 		t.Fatal(err)
 	}

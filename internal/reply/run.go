@@ -100,7 +100,8 @@ func (e *Engine) outcome(ctx context.Context, r *Run, out generated, err error) 
 	if failure != nil {
 		code := string(failure.Code)
 		final.ErrorCode = &code
-		e.log.WarnContext(ctx, "reply failed", "message_id", string(r.row.ID), "attempt", r.row.Attempt, "code", code, "err", failure)
+		e.log.WarnContext(ctx, "reply failed", "message_id", string(r.row.ID), "attempt", r.row.Attempt, "code", code,
+			"err", failure)
 		keepLongest(&final)
 	}
 	final.Salvage = ""

@@ -41,7 +41,8 @@ func (b *bundle) takeOver(id, owner pid.ID, attempt int, content string) {
 // alive enters a replica that is not this process.
 func (b *bundle) alive() pid.ID {
 	id := pid.New(pid.Replica)
-	b.store.Client().Replica.Create().SetID(id).SetLeaseExpiresAt(time.Now().Add(time.Hour)).ExecX(viewer.AsSweep(b.t.Context()))
+	b.store.Client().Replica.Create().SetID(id).SetLeaseExpiresAt(time.Now().Add(time.Hour)).
+		ExecX(viewer.AsSweep(b.t.Context()))
 	return id
 }
 
@@ -54,7 +55,8 @@ func TestNewViewerOfALostReply(t *testing.T) {
 	until(t, "the first attempt speaks", func() bool { return b.first(row.ID, nil).Message.Content != "" })
 	b.takeOver(row.ID, b.alive(), 2, "the second")
 	if u := b.first(row.ID, nil); u.Message.Attempt != 2 || u.Message.Content != "the second" {
-		t.Errorf("a new viewer gets attempt %d with %q, want what the row says of attempt 2", u.Message.Attempt, u.Message.Content)
+		t.Errorf("a new viewer gets attempt %d with %q, want what the row says of attempt 2", u.Message.Attempt,
+			u.Message.Content)
 	}
 }
 
@@ -99,7 +101,8 @@ func TestForgedCursorElsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer v.Close()
-	b.store.Client().Message.UpdateOneID(row.ID).SetReasoning("thinking").SetContent("done").SetStatus(message.StatusCOMPLETED).ExecX(b.ctx)
+	b.store.Client().Message.UpdateOneID(row.ID).SetReasoning("thinking").SetContent("done").
+		SetStatus(message.StatusCOMPLETED).ExecX(b.ctx)
 	u, err := v.Next(b.ctx)
 	if err != nil || u.Kind != reply.Snapshot || u.Message.Content != "done" {
 		t.Errorf("got %+v, %v, want a snapshot", u, err)
@@ -112,7 +115,8 @@ func ownedElsewhere(t *testing.T) (b *bundle, row *ent.Message, owner pid.ID) {
 	s := storetest.SQLite(t)
 	b = newBundle(t, s, reply.Config{}, silent)
 	owner = *dead()
-	s.Client().Replica.Create().SetID(owner).SetLeaseExpiresAt(time.Now().Add(time.Hour)).ExecX(viewer.AsSweep(t.Context()))
+	s.Client().Replica.Create().SetID(owner).SetLeaseExpiresAt(time.Now().Add(time.Hour)).
+		ExecX(viewer.AsSweep(t.Context()))
 	return b, b.ask("hi", &owner), owner
 }
 
@@ -130,7 +134,8 @@ func TestSweepSeesNewcomers(t *testing.T) {
 			return ent.QuerierFunc(func(ctx context.Context, q ent.Query) (ent.Value, error) {
 				v, err := next.Query(ctx, q)
 				if sweeps.Add(1) == 1 {
-					s.Client().Replica.Create().SetID(*newcomer).SetLeaseExpiresAt(time.Now().Add(time.Hour)).ExecX(viewer.AsSweep(t.Context()))
+					s.Client().Replica.Create().SetID(*newcomer).SetLeaseExpiresAt(time.Now().Add(time.Hour)).
+						ExecX(viewer.AsSweep(t.Context()))
 					row = b.ask("hi", newcomer)
 				}
 				return v, err

@@ -56,7 +56,8 @@ func nodes(t *testing.T, s reply.Store, srv *server.Server, n int, cfg reply.Con
 	stopNow(first.engine)
 	all := make([]*node, n)
 	for i := range all {
-		nats, err := bus.Connect(t.Context(), bus.Config{URL: srv.ClientURL(), Namespace: "test", Log: slog.New(slog.DiscardHandler)})
+		nats, err := bus.Connect(t.Context(),
+			bus.Config{URL: srv.ClientURL(), Namespace: "test", Log: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -112,7 +113,8 @@ func TestViewersOnOtherReplicas(t *testing.T) {
 			if got := rebuild(t, "", updates); got != want {
 				t.Errorf("viewer %d ends with %q, want %q", i, got, want)
 			}
-			if last := updates[len(updates)-1]; last.Kind != reply.Finished || last.Message.Status != message.StatusCOMPLETED {
+			if last := updates[len(updates)-1]; last.Kind != reply.Finished ||
+				last.Message.Status != message.StatusCOMPLETED {
 				t.Errorf("viewer %d: last comes %+v", i, last)
 			}
 		}
@@ -193,7 +195,8 @@ func TestNATSGoesAndComes(t *testing.T) {
 		port := srv.Addr().(*net.TCPAddr).Port
 		var stored atomic.Bool // Whether running text is stored: without it, text comes over the wire.
 		ch := make(chan string)
-		all := nodes(t, &optionalCheckpoints{s, &stored}, srv, 2, reply.Config{Checkpoint: 20 * time.Millisecond}, pieces(ch))
+		all := nodes(t, &optionalCheckpoints{s, &stored}, srv, 2, reply.Config{Checkpoint: 20 * time.Millisecond},
+			pieces(ch))
 		row := all[0].start("hi")
 		w := all[1].watch(row.ID, nil)
 		sees := func(want string) {
@@ -215,7 +218,8 @@ func TestNATSGoesAndComes(t *testing.T) {
 			t.Fatal(err)
 		}
 		updates := w.wait(t)
-		if last := updates[len(updates)-1]; last.Kind != reply.Finished || last.Message.Status != message.StatusSTOPPED || last.Message.Content != "with without with again " {
+		if last := updates[len(updates)-1]; last.Kind != reply.Finished ||
+			last.Message.Status != message.StatusSTOPPED || last.Message.Content != "with without with again " {
 			t.Errorf("last comes %+v", last)
 		}
 	})
@@ -251,7 +255,8 @@ func TestDeletedElsewhere(t *testing.T) {
 		for i, w := range watches {
 			updates := w.wait(t)
 			last := updates[len(updates)-1].Message
-			if last.Status != message.StatusSTOPPED || last.Content != "so far" || last.ErrorCode == nil || reply.Code(*last.ErrorCode) != reply.CodeDeleted {
+			if last.Status != message.StatusSTOPPED || last.Content != "so far" || last.ErrorCode == nil ||
+				reply.Code(*last.ErrorCode) != reply.CodeDeleted {
 				t.Errorf("viewer %d: last comes %+v", i, last)
 			}
 		}
@@ -321,10 +326,14 @@ func (nothing) Close()                      {}
 func TestOddAnswers(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]func(q event.Question) (event.Piece, error){
-		"none":               func(event.Question) (event.Piece, error) { return event.Piece{}, event.ErrNoAnswer },
-		"it does not run":    func(event.Question) (event.Piece, error) { return event.Piece{}, event.ErrNotRunning },
-		"more, and no text":  func(event.Question) (event.Piece, error) { return event.Piece{Attempt: 1, TextLen: 1000}, nil },
-		"a later attempt":    func(event.Question) (event.Piece, error) { return event.Piece{Attempt: 7, Text: "no"}, nil },
+		"none":            func(event.Question) (event.Piece, error) { return event.Piece{}, event.ErrNoAnswer },
+		"it does not run": func(event.Question) (event.Piece, error) { return event.Piece{}, event.ErrNotRunning },
+		"more, and no text": func(event.Question) (event.Piece, error) {
+			return event.Piece{Attempt: 1, TextLen: 1000}, nil
+		},
+		"a later attempt": func(event.Question) (event.Piece, error) {
+			return event.Piece{Attempt: 7, Text: "no"}, nil
+		},
 		"an earlier attempt": func(event.Question) (event.Piece, error) { return event.Piece{Text: "no"}, nil },
 		"text far behind a gap": func(event.Question) (event.Piece, error) {
 			return event.Piece{Attempt: 1, TextOffset: 500, Text: "no"}, nil
@@ -349,7 +358,8 @@ func TestOddAnswers(t *testing.T) {
 			w := b.watch(row.ID, nil)
 			s.Client().Message.UpdateOneID(row.ID).SetContent("some").ExecX(b.ctx)
 			until(t, "the row's text arrives", func() bool { return rebuild(t, "", w.seen()) == "some" })
-			s.Client().Message.UpdateOneID(row.ID).SetContent("some text").SetStatus(message.StatusCOMPLETED).ExecX(b.ctx)
+			s.Client().Message.UpdateOneID(row.ID).SetContent("some text").SetStatus(message.StatusCOMPLETED).
+				ExecX(b.ctx)
 			updates := w.wait(t)
 			if got := rebuild(t, "", updates); got != "some text" {
 				t.Errorf("ends with %q", got)

@@ -132,7 +132,8 @@ func benchmarkCheckpoint(b *testing.B, s *store.Store, streams, batch int) {
 	due := make([]reply.Checkpoint, streams)
 	for i := range due {
 		l := makeLine(b, s, u)
-		m := l.builder(message.RoleASSISTANT, "").SetStatus(message.StatusSTREAMING).SetOwner(replica).SetAttempt(1).SaveX(u.ctx)
+		m := l.builder(message.RoleASSISTANT, "").SetStatus(message.StatusSTREAMING).SetOwner(replica).SetAttempt(1).
+			SaveX(u.ctx)
 		due[i] = reply.Checkpoint{MessageID: m.ID, UserID: u.id, Attempt: 1}
 	}
 	ctx := viewer.AsSweep(b.Context())

@@ -182,7 +182,8 @@ func sameRow(want, got any) string {
 	return cmp.Diff(want, got,
 		cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".Edges" }, cmp.Ignore()),
 		cmp.Comparer(func(a, b time.Time) bool { return a.Equal(b) }),
-		cmpopts.IgnoreUnexported(ent.User{}, ent.AuthSession{}, ent.AuthThrottle{}, ent.Conversation{}, ent.Message{}, ent.Send{}, ent.Replica{}),
+		cmpopts.IgnoreUnexported(ent.User{}, ent.AuthSession{}, ent.AuthThrottle{}, ent.Conversation{}, ent.Message{},
+			ent.Send{}, ent.Replica{}),
 	)
 }
 
@@ -280,7 +281,8 @@ func TestColumns(t *testing.T) {
 						t.Errorf("%s reads back differently (-written +read):\n%.2000s", name, diff)
 					}
 					if diff := sameRow(saved, got); diff != "" {
-						t.Errorf("%s: Save returned something else than the next read (-saved +read):\n%.2000s", name, diff)
+						t.Errorf("%s: Save returned something else than the next read (-saved +read):\n%.2000s", name,
+							diff)
 					}
 					if name != "Message" {
 						continue
@@ -331,7 +333,8 @@ func TestUpdateWritesWhatCreateWrites(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got.Content != longest || got.PromptTokens == nil || *got.PromptTokens != 0 || got.ErrorCode == nil || *got.ErrorCode != "" ||
+		if got.Content != longest || got.PromptTokens == nil || *got.PromptTokens != 0 || got.ErrorCode == nil ||
+			*got.ErrorCode != "" ||
 			got.FinishedAt == nil || !got.FinishedAt.Equal(when) || got.Active {
 			t.Errorf("got %d bytes, tokens %v, code %v, finished %v, active %v, want what was written",
 				len(got.Content), got.PromptTokens, got.ErrorCode, got.FinishedAt, got.Active)

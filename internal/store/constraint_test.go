@@ -37,15 +37,18 @@ func TestVisibleLineIsUnique(t *testing.T) {
 		}
 		// Branches switch in one transaction, in two statements.
 		err := s.InTx(u.ctx, func(tx *ent.Tx) error {
-			if err := tx.Message.Update().Where(message.ConversationID(l.id), message.Index(1)).SetActive(false).Exec(u.ctx); err != nil {
+			if err := tx.Message.Update().Where(message.ConversationID(l.id), message.Index(1)).SetActive(false).
+				Exec(u.ctx); err != nil {
 				return err
 			}
-			return tx.Message.Create().SetConversationID(l.id).SetUserID(u.id).SetIndex(1).SetRole(message.RoleUSER).Exec(u.ctx)
+			return tx.Message.Create().SetConversationID(l.id).SetUserID(u.id).SetIndex(1).SetRole(message.RoleUSER).
+				Exec(u.ctx)
 		})
 		if err != nil {
 			t.Errorf("switch the visible sibling: %v", err)
 		}
-		err = s.Client().Message.Create().SetConversationID(l.id).SetUserID(u.id).SetIndex(-1).SetRole(message.RoleUSER).Exec(u.ctx)
+		err = s.Client().Message.Create().SetConversationID(l.id).SetUserID(u.id).SetIndex(-1).
+			SetRole(message.RoleUSER).Exec(u.ctx)
 		if !ent.IsValidationError(err) {
 			t.Errorf("index -1: got %v, want a validation error", err)
 		}
@@ -61,7 +64,8 @@ func TestOneStreamingReply(t *testing.T) {
 		l.add(message.RoleUSER, message.StatusCOMPLETED, "one")
 		running := l.add(message.RoleASSISTANT, message.StatusSTREAMING, "")
 		for _, active := range []bool{true, false} {
-			err := l.builder(message.RoleASSISTANT, "").SetParentID(running.ID).SetStatus(message.StatusSTREAMING).SetActive(active).Exec(u.ctx)
+			err := l.builder(message.RoleASSISTANT, "").SetParentID(running.ID).SetStatus(message.StatusSTREAMING).
+				SetActive(active).Exec(u.ctx)
 			wantConstraint(t, "a second streaming reply", err)
 		}
 		queued := s.Client().Message.Create().SetConversationID(l.id).SetUserID(u.id).SetIndex(9).
@@ -122,11 +126,13 @@ func TestForeignKeysHold(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		u := makeUser(t, s, "a@example.com")
 		wantConstraint(t, "a message of no conversation", s.Client().Message.Create().
-			SetConversationID(pid.New(pid.Conversation)).SetUserID(u.id).SetIndex(0).SetRole(message.RoleUSER).Exec(u.ctx))
+			SetConversationID(pid.New(pid.Conversation)).SetUserID(u.id).SetIndex(0).SetRole(message.RoleUSER).
+			Exec(u.ctx))
 		l := makeLine(t, s, u)
 		parent := l.add(message.RoleSYSTEM, message.StatusCOMPLETED, "")
 		child := l.add(message.RoleUSER, message.StatusCOMPLETED, "x")
-		wantConstraint(t, "a parent that does not exist", l.builder(message.RoleUSER, "").SetParentID(pid.New(pid.Message)).Exec(u.ctx))
+		wantConstraint(t, "a parent that does not exist", l.builder(message.RoleUSER, "").
+			SetParentID(pid.New(pid.Message)).Exec(u.ctx))
 		wantConstraint(t, "deletion of a parent", s.Client().Message.DeleteOne(parent).Exec(u.ctx))
 		if err := s.Client().Message.DeleteOne(child).Exec(u.ctx); err != nil {
 			t.Errorf("deletion of a leaf: %v", err)
@@ -158,7 +164,8 @@ func TestDeletionOfLongLines(t *testing.T) {
 		if n := kept.count(u.ctx); n != 3000 {
 			t.Errorf("got %d messages of another conversation, want 3000", n)
 		}
-		s.Client().Send.Create().SetUserID(u.id).SetPayloadHash("h").SetConversationID("c").SetUserMessageID("u").SetReplyID("r").ExecX(u.ctx)
+		s.Client().Send.Create().SetUserID(u.id).SetPayloadHash("h").SetConversationID("c").SetUserMessageID("u").
+			SetReplyID("r").ExecX(u.ctx)
 		if err := s.Client().User.DeleteOneID(u.id).Exec(viewer.AsAdmin(t.Context())); err != nil {
 			t.Fatalf("delete a user with 3,000 messages: %v", err)
 		}

@@ -142,8 +142,9 @@ func (d *dialer) DialContext(ctx context.Context, network, address string) (net.
 		_ = earlier.Close() // Perhaps for the second time.
 	}
 	tcp := net.Dialer{
-		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: keepAliveIdle, Interval: keepAliveInterval, Count: keepAliveCount},
-		Control:         confirmSent,
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: keepAliveIdle, Interval: keepAliveInterval,
+			Count: keepAliveCount},
+		Control: confirmSent,
 	}
 	conn, err := tcp.DialContext(ctx, network, address)
 	if err != nil {

@@ -73,7 +73,8 @@ func TestNoDrift(t *testing.T) {
 	// One after the other: Ent prepares its tables anew each time, in place.
 	t.Run("sqlite", func(t *testing.T) {
 		var plan bytes.Buffer
-		err := storetest.SQLite(t).Client().Schema.WriteTo(t.Context(), &plan, schema.WithDropColumn(true), schema.WithDropIndex(true))
+		err := storetest.SQLite(t).Client().
+			Schema.WriteTo(t.Context(), &plan, schema.WithDropColumn(true), schema.WithDropIndex(true))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -220,7 +221,8 @@ func TestRebuildKeepsChildren(t *testing.T) {
 	u := makeUser(t, s, "a@example.com")
 	l := makeLine(t, s, u)
 	l.fill(10)
-	if n, err := store.MigrateFrom(t.Context(), cfg, withMigration(t, "migrations/sqlite", rebuildUsers)); err != nil || n != 1 {
+	if n, err := store.MigrateFrom(t.Context(), cfg, withMigration(t, "migrations/sqlite", rebuildUsers)); err != nil ||
+		n != 1 {
 		t.Fatalf("got %d migrations, %v, want 1", n, err)
 	}
 	if n := l.count(u.ctx); n != 10 {
@@ -242,7 +244,8 @@ func TestOrphansAreReported(t *testing.T) {
 	}
 	s := openStore(t, cfg)
 	makeLine(t, s, makeUser(t, s, "a@example.com")).fill(2)
-	_, err := store.MigrateFrom(t.Context(), cfg, withMigration(t, "migrations/sqlite", "-- +goose Up\nDELETE FROM users;\n"))
+	_, err := store.MigrateFrom(t.Context(), cfg,
+		withMigration(t, "migrations/sqlite", "-- +goose Up\nDELETE FROM users;\n"))
 	if err == nil || !strings.Contains(err.Error(), "points at no row of users") {
 		t.Errorf("got error %v, want one that names the lost table", err)
 	}

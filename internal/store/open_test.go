@@ -18,7 +18,8 @@ import (
 func TestOpenOddPaths(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{
-		"plain", "with space", "100%", "%41", "a?b", "a#b", "a&_fk=0", "Grüße 🚀", "a+b", `quo"te'`, "semi;colon", "back\\slash", "deep/er/still",
+		"plain", "with space", "100%", "%41", "a?b", "a#b", "a&_fk=0", "Grüße 🚀", "a+b", `quo"te'`, "semi;colon",
+		"back\\slash", "deep/er/still",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -101,7 +102,8 @@ func TestOpenRefusesWhatIsNoFolder(t *testing.T) {
 		t.Error("got no error for a data folder that is a file")
 	}
 	garbage := t.TempDir()
-	if err := os.WriteFile(store.SQLitePath(garbage), []byte(strings.Repeat("not a database ", 100)), 0o600); err != nil {
+	if err := os.WriteFile(store.SQLitePath(garbage), []byte(strings.Repeat("not a database ", 100)),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	if s, err := store.Open(t.Context(), store.Config{DataDir: garbage}, slog.New(slog.DiscardHandler)); err == nil {
@@ -231,7 +233,8 @@ func TestPostgresDSN(t *testing.T) {
 		t.Fatal(err)
 	}
 	pw, _ := u.User.Password()
-	if u.User.Username() != "us@er" || pw != "p/w?" || u.Host != "db.example:5433" || u.Path != "/na me" || u.Scheme != "postgresql" {
+	if u.User.Username() != "us@er" || pw != "p/w?" || u.Host != "db.example:5433" || u.Path != "/na me" ||
+		u.Scheme != "postgresql" {
 		t.Errorf("got %s, want user, password, host and database as given", dsn)
 	}
 	for name, want := range map[string]string{

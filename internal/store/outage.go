@@ -56,7 +56,8 @@ func IsOutage(err error) bool {
 		if code == "08P01" && strings.HasPrefix(refused.Message, "unsupported startup parameter") {
 			return false // pgbouncer's, whose configuration has to name it.
 		}
-		return strings.HasPrefix(code, "08") || strings.HasPrefix(code, "53") || strings.HasPrefix(code, "57P") || code == "25006"
+		return strings.HasPrefix(code, "08") || strings.HasPrefix(code, "53") || strings.HasPrefix(code, "57P") ||
+			code == "25006"
 	}
 	// Not net.Error, which every error number of the system is, a missing file's too.
 	var network *net.OpError
@@ -66,7 +67,8 @@ func IsOutage(err error) bool {
 		return true
 	}
 	// What lib/pq says of the hosts of target_session_attrs, without a type.
-	return slices.ContainsFunc([]string{"session is read-only", "server is in hot standby mode"}, func(text string) bool {
-		return strings.Contains(err.Error(), text)
-	})
+	return slices.ContainsFunc([]string{"session is read-only", "server is in hot standby mode"},
+		func(text string) bool {
+			return strings.Contains(err.Error(), text)
+		})
 }

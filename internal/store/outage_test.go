@@ -123,7 +123,8 @@ func TestOutage(t *testing.T) {
 			checkOutage(t, s.Ping(ctx))
 			// Now that it is known, nothing waits at all: not even without a deadline.
 			for range 100 {
-				checkOutage(t, within(t, promised/3, "a statement during the outage", func() error { return sendOne(ctx, s, u) }))
+				checkOutage(t, within(t, promised/3, "a statement during the outage",
+					func() error { return sendOne(ctx, s, u) }))
 			}
 			if _, err := s.Now(ctx); err == nil {
 				t.Error("the clock of a database that is away can be read")
@@ -151,7 +152,8 @@ func TestConnectionsDie(t *testing.T) {
 		"reset": func(_ *testing.T, p *storetest.Proxy, _ *store.Store) { p.Cut() },
 		"hang":  func(_ *testing.T, p *storetest.Proxy, _ *store.Store) { p.HangOld() },
 		"terminated": func(t *testing.T, _ *storetest.Proxy, s *store.Store) {
-			_, err := s.Client().ExecContext(t.Context(), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()")
+			_, err := s.Client().ExecContext(t.Context(),
+				"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()")
 			checkOutage(t, err) // It was among them.
 		},
 	} {
@@ -234,7 +236,8 @@ func TestContextEnds(t *testing.T) {
 				case <-ctx.Done():
 				}
 			}()
-			if err := within(t, allowed, name, func() error { return work(ctx, s) }); !errors.Is(ctx.Err(), context.Canceled) || err == nil {
+			if err := within(t, allowed, name, func() error { return work(ctx, s) }); !errors.Is(ctx.Err(),
+				context.Canceled) || err == nil {
 				t.Errorf("got %v, want an error, and the statement lost on a connection that hangs", err)
 			}
 			if err := s.Ping(t.Context()); err != nil {
@@ -318,7 +321,8 @@ func TestReadOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	set := func(value string) {
-		if _, err := admin.Client().ExecContext(ctx, "ALTER DATABASE "+name+" SET default_transaction_read_only = "+value); err != nil {
+		if _, err := admin.Client().
+			ExecContext(ctx, "ALTER DATABASE "+name+" SET default_transaction_read_only = "+value); err != nil {
 			t.Fatal(err)
 		}
 		proxy.Cut() // The setting is read on connecting.
@@ -351,7 +355,8 @@ func TestIsOutage(t *testing.T) {
 		errors.Join(errors.New("beside"), refused),
 		&net.DNSError{Err: "no such host", Name: "db", IsNotFound: true},
 		io.EOF, io.ErrUnexpectedEOF, driver.ErrBadConn, context.DeadlineExceeded,
-		&pq.Error{Code: "57P03"}, &pq.Error{Code: "57P01"}, &pq.Error{Code: "53300"}, &pq.Error{Code: "08006"}, &pq.Error{Code: "08P01"}, &pq.Error{Code: "25006"},
+		&pq.Error{Code: "57P03"}, &pq.Error{Code: "57P01"}, &pq.Error{Code: "53300"}, &pq.Error{Code: "08006"},
+		&pq.Error{Code: "08P01"}, &pq.Error{Code: "25006"},
 		&store.OutageError{Err: errors.New("gone")},
 		errors.New("pq: could not connect to any of the hosts:\nconnecting to a:1: session is read-only"),
 	} {
@@ -361,7 +366,8 @@ func TestIsOutage(t *testing.T) {
 	}
 	for _, err := range []error{
 		nil, errors.New("anything"), context.Canceled, store.ErrDatabaseURL, store.ErrInUse,
-		&pq.Error{Code: "28P01"}, &pq.Error{Code: "28000"}, &pq.Error{Code: "3D000"}, &pq.Error{Code: "42601"}, &pq.Error{Code: "57014"}, &pq.Error{Code: "55P03"},
+		&pq.Error{Code: "28P01"}, &pq.Error{Code: "28000"}, &pq.Error{Code: "3D000"}, &pq.Error{Code: "42601"},
+		&pq.Error{Code: "57014"}, &pq.Error{Code: "55P03"},
 		&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EACCES)},
 		pq.ErrSSLNotSupported,
 		&pq.Error{Code: "08P01", Message: "unsupported startup parameter: lock_timeout"},

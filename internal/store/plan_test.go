@@ -145,12 +145,14 @@ func seeded(t testing.TB, s *store.Store) (person, *line) {
 				if index%2 == 0 {
 					role = message.RoleASSISTANT
 				}
-				batch = append(batch, tx.Message.Create().SetConversationID(c.ID).SetUserID(o.id).SetIndex(index).SetRole(role).SetContent("text"))
+				batch = append(batch, tx.Message.Create().SetConversationID(c.ID).SetUserID(o.id).SetIndex(index).
+					SetRole(role).SetContent("text"))
 			}
 			if err := tx.Message.CreateBulk(batch...).Exec(o.ctx); err != nil {
 				return err
 			}
-			if err := tx.Send.Create().SetUserID(o.id).SetPayloadHash("h").SetConversationID(c.ID).SetUserMessageID("u").SetReplyID("r").
+			if err := tx.Send.Create().SetUserID(o.id).SetPayloadHash("h").SetConversationID(c.ID).
+				SetUserMessageID("u").SetReplyID("r").
 				SetCreatedAt(time.Now().Add(-time.Duration(i) * time.Hour)).Exec(o.ctx); err != nil {
 				return err
 			}
@@ -222,9 +224,12 @@ func TestQueryPlans(t *testing.T) {
 
 		prompt := store.Statement{Query: s.PromptStatement(), Args: []any{string(long.id), string(u.id), 2999}}
 		// Postgres may prefer to sort most of a table over reading it in order.
-		check("history prompt", []store.Statement{prompt}, "SELECT", !postgres, "message_visible_line", "message_conversation_id")
-		checkpoint := store.Statement{Query: s.CheckpointStatement(), Args: []any{"c", "r", "id", string(u.id), 1, "owner"}}
-		check("checkpoint", []store.Statement{checkpoint}, "UPDATE", true, "autoindex_messages_1", "messages_pkey", "message_one_streaming")
+		check("history prompt", []store.Statement{prompt}, "SELECT", !postgres, "message_visible_line",
+			"message_conversation_id")
+		checkpoint := store.Statement{Query: s.CheckpointStatement(),
+			Args: []any{"c", "r", "id", string(u.id), 1, "owner"}}
+		check("checkpoint", []store.Statement{checkpoint}, "UPDATE", true, "autoindex_messages_1", "messages_pkey",
+			"message_one_streaming")
 
 		for what, args := range map[string]chat.PageArgs{
 			"first": {}, "last": {Last: ptr(20)}, "after": {After: ptr(chat.MessageCursor(1500))},
@@ -242,19 +247,23 @@ func TestQueryPlans(t *testing.T) {
 			}
 			_, err = service.ListConversations(u.ctx, u.id, chat.ConversationFilter{Archived: ptr(false)}, args)
 			must(err)
-			check("conversations page, "+what, j.take(), "FROM conversations", true, "conversation_user_id_last_message_at_id")
+			check("conversations page, "+what, j.take(), "FROM conversations", true,
+				"conversation_user_id_last_message_at_id")
 		}
-		_, err := service.ListMessages(u.ctx, u.id, []pid.ID{long.id, pid.New(pid.Conversation), pid.New(pid.Conversation)}, chat.PageArgs{Last: ptr(5)})
+		_, err := service.ListMessages(u.ctx, u.id,
+			[]pid.ID{long.id, pid.New(pid.Conversation), pid.New(pid.Conversation)}, chat.PageArgs{Last: ptr(5)})
 		must(err)
 		check("messages of many", j.take(), "FROM messages", false, "message_visible_line", "message_conversation_id")
 		_, err = service.RunningReplies(u.ctx, u.id, []pid.ID{long.id})
 		must(err)
-		check("running reply", j.take(), "FROM messages", true, "message_one_streaming", "message_unfinished", "message_running_by_owner")
+		check("running reply", j.take(), "FROM messages", true, "message_one_streaming", "message_unfinished",
+			"message_running_by_owner")
 		_, err = service.CountMessages(u.ctx, u.id, []pid.ID{long.id})
 		must(err)
 		check("count of messages", j.take(), "FROM messages", false, "message_visible_line", "message_conversation_id")
 
-		_, err = service.SendMessage(u.ctx, u.id, chat.SendInput{ConversationID: &long.id, Content: "hello", ClientKey: ptr("key-00001"), Wait: true})
+		_, err = service.SendMessage(u.ctx, u.id,
+			chat.SendInput{ConversationID: &long.id, Content: "hello", ClientKey: ptr("key-00001"), Wait: true})
 		must(err)
 		sent := j.take()
 		// Of all these rows none or three exist at a time, so any partial index will do.
@@ -263,7 +272,8 @@ func TestQueryPlans(t *testing.T) {
 		check("sends of a minute", sent, "sends.created_at >", false, "send_user_id_created_at")
 		check("tokens of a day", sent, "SUM(", false, "message_usage_by_user")
 		for _, st := range sent {
-			if strings.HasPrefix(st.Query, "INSERT") || strings.Contains(st.Query, "pg_advisory") || strings.Contains(st.Query, "clock_timestamp") {
+			if strings.HasPrefix(st.Query, "INSERT") || strings.Contains(st.Query, "pg_advisory") ||
+				strings.Contains(st.Query, "clock_timestamp") {
 				continue
 			}
 			if plan := explain(t, s, st); fullScan.MatchString(plan) {
@@ -279,23 +289,27 @@ func TestQueryPlans(t *testing.T) {
 		list.Close()
 		opened := j.take()
 		check("unfinished replies of a conversation", opened, "status = 'QUEUED'", false, partial...)
-		check("latest changes of a list", opened, "ORDER BY conversations.updated_at DESC", true, "conversation_user_id_updated_at_id")
+		check("latest changes of a list", opened, "ORDER BY conversations.updated_at DESC", true,
+			"conversation_user_id_updated_at_id")
 
 		finished := background.wait(t, "ORDER BY messages.index LIMIT 1")
 		check("next of a queue", finished, "ORDER BY messages.index LIMIT 1", false, partial...)
 		forgotten := background.wait(t, "NOT EXISTS")
 		check("forgotten replies", forgotten, "NOT EXISTS", false, partial...)
 		swept := background.wait(t, "owner IS NULL")
-		check("sweep", swept, "owner IS NULL", false, "message_running_by_owner", "message_one_streaming", "message_unfinished")
+		check("sweep", swept, "owner IS NULL", false, "message_running_by_owner", "message_one_streaming",
+			"message_unfinished")
 		owned := background.wait(t, "FROM messages WHERE messages.owner =")
-		check("replies of an owner", owned, "FROM messages WHERE messages.owner =", true, "message_running_by_owner", "message_one_streaming")
+		check("replies of an owner", owned, "FROM messages WHERE messages.owner =", true, "message_running_by_owner",
+			"message_one_streaming")
 
 		// What foreign keys look up on deletion.
 		for column, index := range map[string]string{"parent_id": "message_parent_id", "conversation_id": "message_"} {
 			lookup := store.Statement{Query: fmt.Sprintf("SELECT id FROM messages WHERE %s = 'x'", column)}
 			check("cascade by "+column, []store.Statement{lookup}, column, true, index)
 		}
-		for table, index := range map[string]string{"conversations": "conversation_user_id", "sends": "send_user_id", "auth_sessions": "authsession_user_id"} {
+		for table, index := range map[string]string{"conversations": "conversation_user_id", "sends": "send_user_id",
+			"auth_sessions": "authsession_user_id"} {
 			lookup := store.Statement{Query: fmt.Sprintf("SELECT id FROM %s WHERE user_id = 'x'", table)}
 			check("cascade of a user in "+table, []store.Statement{lookup}, table, true, index)
 		}

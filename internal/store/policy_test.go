@@ -39,7 +39,8 @@ var policies = map[string]map[string]grants{
 	},
 	"AuthSession": {
 		"none": nothing, "A": {1, refused, refused, 1, refused}, "B": {1, refused, refused, 1, refused},
-		"sign-in": {2, 1, 1, 2, 2}, "sweep": {refused, refused, refused, refused, 2}, "admin": {2, refused, refused, 2, refused},
+		"sign-in": {2, 1, 1, 2, 2}, "sweep": {refused, refused, refused, refused, 2},
+		"admin": {2, refused, refused, 2, refused},
 	},
 	"AuthThrottle": {
 		"none": nothing, "A": nothing, "B": nothing,
@@ -176,7 +177,8 @@ func TestPolicies(t *testing.T) {
 		}
 		// Two rows of each: one of A, one of B.
 		err := s.InTx(t.Context(), func(tx *ent.Tx) error {
-			for _, name := range []string{"User", "AuthSession", "AuthThrottle", "Conversation", "Message", "Send", "Replica"} {
+			for _, name := range []string{"User", "AuthSession", "AuthThrottle", "Conversation", "Message", "Send",
+				"Replica"} {
 				for owner := range 2 {
 					ctx := entities[name].ctx(t.Context(), p.users[owner])
 					if err := ops[name].create(ctx, tx, owner); err != nil {
@@ -218,7 +220,8 @@ func TestPolicies(t *testing.T) {
 					got[i] = outcome(t, s, try)
 				}
 				if got != want {
-					t.Errorf("%s as %s: got %v, want %v (query, create for A, for B, update, delete; -1 is refused)", name, v.name, got, want)
+					t.Errorf("%s as %s: got %v, want %v (query, create for A, for B, update, delete; -1 is refused)",
+						name, v.name, got, want)
 				}
 				*p = fixture
 			}
@@ -258,8 +261,10 @@ func TestPolicyBulkAndOne(t *testing.T) {
 		m := l.add(message.RoleUSER, message.StatusCOMPLETED, "mine")
 		c := s.Client()
 		err := c.Send.CreateBulk(
-			c.Send.Create().SetUserID(b.id).SetPayloadHash("h").SetConversationID("c").SetUserMessageID("u").SetReplyID("r"),
-			c.Send.Create().SetUserID(a.id).SetPayloadHash("h").SetConversationID("c").SetUserMessageID("u").SetReplyID("r"),
+			c.Send.Create().SetUserID(b.id).SetPayloadHash("h").SetConversationID("c").SetUserMessageID("u").
+				SetReplyID("r"),
+			c.Send.Create().SetUserID(a.id).SetPayloadHash("h").SetConversationID("c").SetUserMessageID("u").
+				SetReplyID("r"),
 		).Exec(b.ctx)
 		if !errors.Is(err, privacy.Deny) {
 			t.Errorf("bulk with a row for somebody else: got %v, want privacy.Deny", err)
@@ -280,7 +285,8 @@ func TestPolicyBulkAndOne(t *testing.T) {
 			t.Errorf("got content %q, want what its owner wrote", got.Content)
 		}
 		// Edges are filtered too.
-		if n := c.Conversation.Query().Where().WithMessages().AllX(a.ctx); len(n) != 1 || len(n[0].Edges.Messages) != 1 {
+		if n := c.Conversation.Query().Where().WithMessages().AllX(a.ctx); len(n) != 1 ||
+			len(n[0].Edges.Messages) != 1 {
 			t.Errorf("got %v, want the owner's conversation with its message", n)
 		}
 	})

@@ -32,7 +32,9 @@ ORDER BY "index"`
 // Prompt implements reply.Store. Neighbouring messages of the user, whose replies
 // failed, are joined by an empty line: many models' chat templates insist that
 // user and assistant alternate.
-func (s *Store) Prompt(ctx context.Context, userID, conversationID pid.ID, before int) (_ []reply.PromptMessage, err error) {
+func (s *Store) Prompt(
+	ctx context.Context, userID, conversationID pid.ID, before int,
+) (_ []reply.PromptMessage, err error) {
 	rows, err := s.read.QueryContext(ctx, s.statements.prompt, string(conversationID), string(userID), before)
 	if err != nil {
 		return nil, fmt.Errorf("read prompt: %w", err)
@@ -116,10 +118,12 @@ func (s *Store) checkpointEach(ctx context.Context, owner pid.ID, due []reply.Ch
 
 func (s *Store) checkpointAtOnce(ctx context.Context, owner pid.ID, due []reply.Checkpoint) (lost []pid.ID, err error) {
 	n := len(due)
-	contents, reasonings, ids, users, attempts := make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]int64, n)
+	contents, reasonings, ids, users, attempts := make([]string, n), make([]string, n), make([]string, n),
+		make([]string, n), make([]int64, n)
 	missing := make(map[pid.ID]bool, n)
 	for i, c := range due {
-		contents[i], reasonings[i], ids[i], users[i], attempts[i] = c.Content, c.Reasoning, string(c.MessageID), string(c.UserID), int64(c.Attempt)
+		contents[i], reasonings[i], ids[i], users[i], attempts[i] = c.Content, c.Reasoning, string(c.MessageID),
+			string(c.UserID), int64(c.Attempt)
 		missing[c.MessageID] = true
 	}
 	rows, err := s.write.QueryContext(ctx, checkpointMany,

@@ -124,10 +124,12 @@ func TestCheckpoint(t *testing.T) {
 		mine, theirs := pid.New(pid.Replica), pid.New(pid.Replica)
 		running := func(u person, owner pid.ID, status message.Status) *ent.Message {
 			l := makeLine(t, s, u)
-			return l.builder(answered, "old").SetStatus(status).SetOwner(owner).SetAttempt(2).SetReasoning("why").SaveX(u.ctx)
+			return l.builder(answered, "old").SetStatus(status).SetOwner(owner).SetAttempt(2).SetReasoning("why").
+				SaveX(u.ctx)
 		}
 		point := func(m *ent.Message) reply.Checkpoint {
-			return reply.Checkpoint{MessageID: m.ID, UserID: m.UserID, Attempt: 2, Content: "new ä𝄞", Reasoning: "because"}
+			return reply.Checkpoint{MessageID: m.ID, UserID: m.UserID, Attempt: 2, Content: "new ä𝄞",
+				Reasoning: "because"}
 		}
 		good, alsoGood := running(u, mine, message.StatusSTREAMING), running(other, mine, message.StatusSTREAMING)
 		earlier, foreign := running(u, mine, message.StatusSTREAMING), running(u, theirs, message.StatusSTREAMING)
@@ -168,7 +170,8 @@ func TestCheckpointIsOneTransaction(t *testing.T) {
 	s := storetest.Postgres(t) // SQLite stores a NUL; see package upstream, which lets none through.
 	u := makeUser(t, s, "a@example.com")
 	owner := pid.New(pid.Replica)
-	m := makeLine(t, s, u).builder(answered, "old").SetStatus(message.StatusSTREAMING).SetOwner(owner).SetAttempt(1).SaveX(u.ctx)
+	m := makeLine(t, s, u).builder(answered, "old").SetStatus(message.StatusSTREAMING).SetOwner(owner).SetAttempt(1).
+		SaveX(u.ctx)
 	lost, err := s.Checkpoint(u.ctx, owner, []reply.Checkpoint{
 		{MessageID: m.ID, UserID: u.id, Attempt: 1, Content: "new"},
 		{MessageID: m.ID, UserID: u.id, Attempt: 1, Content: "nul \x00"},

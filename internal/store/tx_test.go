@@ -73,7 +73,8 @@ func TestInTx(t *testing.T) {
 			t.Errorf("commit after the end of the context: got %v, want context.Canceled", err)
 		}
 		wantName("committed")
-		if err := s.InTx(ctx, func(*ent.Tx) error { t.Error("fn ran without a context"); return nil }); !errors.Is(err, context.Canceled) {
+		if err := s.InTx(ctx, func(*ent.Tx) error { t.Error("fn ran without a context"); return nil }); !errors.Is(err,
+			context.Canceled) {
 			t.Errorf("begin after the end of the context: got %v, want context.Canceled", err)
 		}
 		// Nothing of all this holds the only writer.
@@ -117,7 +118,8 @@ func TestManyWriters(t *testing.T) {
 					if _, err := tx.Message.Query().Count(u.ctx); err != nil {
 						return err
 					}
-					return tx.Message.Create().SetConversationID(l.id).SetUserID(u.id).SetIndex(i).SetRole(message.RoleUSER).Exec(u.ctx)
+					return tx.Message.Create().SetConversationID(l.id).SetUserID(u.id).SetIndex(i).
+						SetRole(message.RoleUSER).Exec(u.ctx)
 				})
 				if err != nil {
 					t.Errorf("writer %d: %v", i, err)

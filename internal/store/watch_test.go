@@ -156,11 +156,13 @@ func TestFullIsNoOutage(t *testing.T) {
 			}
 			limit(taken)
 			served := proxy.Served()
-			if _, err := held[0].ExecContext(t.Context(), "SELECT pg_terminate_backend($1)", lastLook(t, held[0]).pid); err != nil {
+			if _, err := held[0].ExecContext(t.Context(), "SELECT pg_terminate_backend($1)", lastLook(t, held[0]).
+				pid); err != nil {
 				t.Fatal(err)
 			}
 			// When it tries for the third time, the second look is over.
-			until(t, 2*allowed, "the watch looks twice more", func() bool { return proxy.Served() >= served+3*(1+conns-taken) })
+			until(t, 2*allowed, "the watch looks twice more",
+				func() bool { return proxy.Served() >= served+3*(1+conns-taken) })
 			for _, tx := range held {
 				if _, err := tx.ExecContext(t.Context(), "SELECT 1"); err != nil {
 					t.Errorf("a statement in a transaction: %v, want it undisturbed", err)

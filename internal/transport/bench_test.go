@@ -35,7 +35,8 @@ var event = json.RawMessage(`{"messageEvents":{"__typename":"MessageDelta","offs
 
 // ticking gives b.N events.
 func ticking(n int) graphql.ExecutableSchema {
-	parsed := gqlparser.MustLoadSchema(&ast.Source{Input: "type Query { a: Int } type Subscription { messageEvents: Int }"})
+	parsed := gqlparser.MustLoadSchema(
+		&ast.Source{Input: "type Query { a: Int } type Subscription { messageEvents: Int }"})
 	return &graphql.ExecutableSchemaMock{
 		SchemaFunc:     func() *ast.Schema { return parsed },
 		ComplexityFunc: func(context.Context, string, string, int, map[string]any) (int, bool) { return 0, false },
@@ -121,7 +122,8 @@ func BenchmarkSocket(b *testing.B) {
 			defer web.Close()
 			ctx, cancel := context.WithTimeout(b.Context(), time.Minute)
 			defer cancel()
-			conn, _, err := websocket.Dial(ctx, strings.Replace(web.URL, "http", "ws", 1), &websocket.DialOptions{Subprotocols: []string{"graphql-transport-ws"}})
+			conn, _, err := websocket.Dial(ctx, strings.Replace(web.URL, "http", "ws", 1),
+				&websocket.DialOptions{Subprotocols: []string{"graphql-transport-ws"}})
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -161,7 +163,8 @@ func BenchmarkEvents(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			web := httptest.NewServer(server(b.N))
 			defer web.Close()
-			request, err := http.NewRequestWithContext(b.Context(), http.MethodPost, web.URL, strings.NewReader(`{"query":"subscription { messageEvents }"}`))
+			request, err := http.NewRequestWithContext(b.Context(), http.MethodPost, web.URL,
+				strings.NewReader(`{"query":"subscription { messageEvents }"}`))
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -110,10 +110,12 @@ func TestUnavailable(t *testing.T) {
 		"nonsense": b.request("nonsense"),
 	} {
 		got := b.do(r)
-		if got.StatusCode != http.StatusServiceUnavailable || got.code() != "UNAVAILABLE" || got.Header.Get("Retry-After") == "" || !strings.Contains(got.text, "Not yet.") {
+		if got.StatusCode != http.StatusServiceUnavailable || got.code() != "UNAVAILABLE" ||
+			got.Header.Get("Retry-After") == "" || !strings.Contains(got.text, "Not yet.") {
 			t.Errorf("%s: got %d %s, want 503 UNAVAILABLE", name, got.StatusCode, got.text)
 		}
-		if name == "response" && !strings.HasPrefix(got.Header.Get("Content-Type"), "application/graphql-response+json") {
+		if name == "response" &&
+			!strings.HasPrefix(got.Header.Get("Content-Type"), "application/graphql-response+json") {
 			t.Errorf("got %s, want the type that was asked for", got.Header.Get("Content-Type"))
 		}
 		if name == "page" && got.Header.Get("Access-Control-Allow-Origin") != "https://app.example" {

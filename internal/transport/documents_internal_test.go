@@ -34,15 +34,21 @@ func TestDocuments(t *testing.T) {
 			open, only string // the code that refuses it, "" when it passes
 			query      string
 		}{
-			"by id":                 {graphql.RawParams{Extensions: map[string]any{documentIDKey: "abc"}}, "", "", known},
-			"by hash":               {graphql.RawParams{Extensions: apollo(hashOf(known))}, "", "", known},
-			"by hash, with text":    {graphql.RawParams{Query: known, Extensions: apollo(hashOf(known))}, "", "", known},
-			"text alone":            {graphql.RawParams{Query: known}, "", "", known},
-			"another text":          {graphql.RawParams{Query: "{ m }"}, "", "FORBIDDEN", "{ m }"},
-			"another's hash":        {graphql.RawParams{Query: "{ m }", Extensions: apollo(hashOf(known))}, "", "FORBIDDEN", "{ m }"},
-			"unknown id":            {graphql.RawParams{Extensions: map[string]any{documentIDKey: "abd"}}, "PERSISTED_QUERY_NOT_FOUND", "PERSISTED_QUERY_NOT_FOUND", ""},
-			"unknown hash":          {graphql.RawParams{Extensions: apollo(hashOf("{ m }"))}, "PERSISTED_QUERY_NOT_FOUND", "PERSISTED_QUERY_NOT_FOUND", ""},
-			"unknown hash and text": {graphql.RawParams{Query: "{ m }", Extensions: apollo(hashOf("{ m }"))}, "", "FORBIDDEN", "{ m }"},
+			"by id": {graphql.RawParams{Extensions: map[string]any{documentIDKey: "abc"}}, "", "",
+				known},
+			"by hash": {graphql.RawParams{Extensions: apollo(hashOf(known))}, "", "", known},
+			"by hash, with text": {graphql.RawParams{Query: known, Extensions: apollo(hashOf(known))}, "", "",
+				known},
+			"text alone":   {graphql.RawParams{Query: known}, "", "", known},
+			"another text": {graphql.RawParams{Query: "{ m }"}, "", "FORBIDDEN", "{ m }"},
+			"another's hash": {graphql.RawParams{Query: "{ m }", Extensions: apollo(hashOf(known))}, "",
+				"FORBIDDEN", "{ m }"},
+			"unknown id": {graphql.RawParams{Extensions: map[string]any{documentIDKey: "abd"}},
+				"PERSISTED_QUERY_NOT_FOUND", "PERSISTED_QUERY_NOT_FOUND", ""},
+			"unknown hash": {graphql.RawParams{Extensions: apollo(hashOf("{ m }"))},
+				"PERSISTED_QUERY_NOT_FOUND", "PERSISTED_QUERY_NOT_FOUND", ""},
+			"unknown hash and text": {graphql.RawParams{Query: "{ m }", Extensions: apollo(hashOf("{ m }"))}, "",
+				"FORBIDDEN", "{ m }"},
 		} {
 			for _, only := range []bool{false, true} {
 				d.Only = only
@@ -61,7 +67,8 @@ func TestDocuments(t *testing.T) {
 					got = code(err)
 				}
 				if got != want || got == "" && params.Query != c.query {
-					t.Errorf("%s, only known %v: %q with %q, want %q with %q", name, only, got, params.Query, want, c.query)
+					t.Errorf("%s, only known %v: %q with %q, want %q with %q", name, only, got, params.Query, want,
+						c.query)
 				}
 			}
 		}
@@ -70,7 +77,8 @@ func TestDocuments(t *testing.T) {
 	if err := none.resolve(&graphql.RawParams{Query: "{ n }"}); err != nil {
 		t.Errorf("without documents: %v", err)
 	}
-	if err := none.resolve(&graphql.RawParams{Extensions: apollo("x")}); err == nil || err.Message != "PersistedQueryNotFound" {
+	if err := none.resolve(&graphql.RawParams{Extensions: apollo("x")}); err == nil ||
+		err.Message != "PersistedQueryNotFound" {
 		t.Errorf("without documents a hash gives %v, want PersistedQueryNotFound, on which Apollo sends the text", err)
 	}
 }

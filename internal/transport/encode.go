@@ -66,11 +66,14 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, status int, code
 }
 
 // writeJSON answers with one result.
-func (s *Server) writeJSON(w http.ResponseWriter, r *http.Request, status int, f format, response *graphql.Response, executed bool) {
+func (s *Server) writeJSON(
+	w http.ResponseWriter, r *http.Request, status int, f format, response *graphql.Response, executed bool,
+) {
 	body, err := appendResponse(nil, response, executed)
 	if err != nil {
 		s.cfg.Log.ErrorContext(r.Context(), "response not encoded", "err", err)
-		status, body = http.StatusInternalServerError, []byte(`{"errors":[{"message":"Internal error.","extensions":{"code":"INTERNAL"}}]}`)
+		status, body = http.StatusInternalServerError,
+			[]byte(`{"errors":[{"message":"Internal error.","extensions":{"code":"INTERNAL"}}]}`)
 	}
 	w.Header().Set("Content-Type", f.contentType())
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))

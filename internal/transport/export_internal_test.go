@@ -4,7 +4,8 @@ import "time"
 
 // NewImpatient is New with waits of the test's choice.
 func NewImpatient(cfg Config, init, ping, pong, write, beat time.Duration) *Server {
-	return newServer(cfg, timing{init: init, ping: ping, pong: pong, write: write, beat: beat, read: write, goodbye: time.Minute})
+	return newServer(cfg, timing{init: init, ping: ping, pong: pong, write: write, beat: beat, read: write,
+		goodbye: time.Minute})
 }
 
 // Open returns how many sockets and streams are open.

@@ -17,17 +17,21 @@ func TestPost(t *testing.T) {
 	b := start(t)
 	for _, c := range []struct{ body, want string }{
 		{operation(`{ who }`), `{"data":{"who":null}}`},
-		{`{"query":"query($t: String!) { echo(text: $t) }","variables":{"t":"漢😀\u2028"}}`, "{\"data\":{\"echo\":\"漢😀\\u2028\"}}"},
+		{`{"query":"query($t: String!) { echo(text: $t) }","variables":{"t":"漢😀\u2028"}}`,
+			"{\"data\":{\"echo\":\"漢😀\\u2028\"}}"},
 		{`{"query":"query A { who } query B { echo(text: \"b\") }","operationName":"B"}`, `{"data":{"echo":"b"}}`},
 		{`{"query":"{ who }","variables":null,"operationName":null,"extensions":null}`, `{"data":{"who":null}}`},
 		{`{"query":"{ who }","extensions":{"a":1},"unknown":[1]}` + "\n \t", `{"data":{"who":null}}`},
 	} {
 		got := b.do(b.request(c.body))
-		if got.StatusCode != http.StatusOK || got.text != c.want || !strings.HasPrefix(got.Header.Get("Content-Type"), "application/json") {
-			t.Errorf("%s: got %d %s %s, want %s", c.body, got.StatusCode, got.Header.Get("Content-Type"), got.text, c.want)
+		if got.StatusCode != http.StatusOK || got.text != c.want ||
+			!strings.HasPrefix(got.Header.Get("Content-Type"), "application/json") {
+			t.Errorf("%s: got %d %s %s, want %s", c.body, got.StatusCode, got.Header.Get("Content-Type"), got.text,
+				c.want)
 		}
 	}
-	for _, kind := range []string{"application/json; charset=utf-8", "Application/JSON", `application/json;charset="utf-8"`} {
+	for _, kind := range []string{"application/json; charset=utf-8", "Application/JSON",
+		`application/json;charset="utf-8"`} {
 		if got := b.do(b.request(operation(`{ who }`), "Content-Type", kind)); got.StatusCode != http.StatusOK {
 			t.Errorf("%s: got %d, want 200", kind, got.StatusCode)
 		}
@@ -183,7 +187,8 @@ func TestMethods(t *testing.T) {
 		t.Errorf("%d mutations ran", n)
 	}
 	// curl --http2 offers an upgrade on a plain POST.
-	got := b.do(b.request(operation(`{ who }`), "Upgrade", "h2c", "Connection", "Upgrade, HTTP2-Settings", "HTTP2-Settings", "AAMAAABkAAQAAP__"))
+	got := b.do(b.request(operation(`{ who }`), "Upgrade", "h2c", "Connection", "Upgrade, HTTP2-Settings",
+		"HTTP2-Settings", "AAMAAABkAAQAAP__"))
 	if got.text != `{"data":{"who":null}}` {
 		t.Errorf("a POST that offers HTTP/2: got %d %s", got.StatusCode, got.text)
 	}
@@ -235,12 +240,15 @@ func TestOrigins(t *testing.T) {
 			ran := b.writes.Load() - before
 			switch {
 			case !c.allowed:
-				if got.StatusCode != http.StatusForbidden || got.code() != "FORBIDDEN" || ran != 0 || strings.Contains(got.text, c.origin) && c.origin != "*" {
-					t.Errorf("%s %s: got %d %s and %d writes, want FORBIDDEN", method, c.origin, got.StatusCode, got.text, ran)
+				if got.StatusCode != http.StatusForbidden || got.code() != "FORBIDDEN" || ran != 0 ||
+					strings.Contains(got.text, c.origin) && c.origin != "*" {
+					t.Errorf("%s %s: got %d %s and %d writes, want FORBIDDEN", method, c.origin, got.StatusCode,
+						got.text, ran)
 				}
 			case method == "OPTIONS":
 				headers := got.Header.Get("Access-Control-Allow-Headers")
-				if got.StatusCode != http.StatusNoContent || ran != 0 || !strings.Contains(headers, "Authorization") || strings.Contains(headers, "evil") ||
+				if got.StatusCode != http.StatusNoContent || ran != 0 || !strings.Contains(headers, "Authorization") ||
+					strings.Contains(headers, "evil") ||
 					got.Header.Get("Access-Control-Allow-Methods") != "GET, POST, OPTIONS" {
 					t.Errorf("OPTIONS %s: got %d %v and %d writes", c.origin, got.StatusCode, got.Header, ran)
 				}
@@ -288,10 +296,12 @@ func TestSecurityHeaders(t *testing.T) {
 		if got.Header.Get("X-Content-Type-Options") != "nosniff" {
 			t.Errorf("%s: no nosniff", name)
 		}
-		if got.Header.Get("Referrer-Policy") != "no-referrer" || !strings.Contains(got.Header.Get("Content-Security-Policy"), "default-src 'none'") {
+		if got.Header.Get("Referrer-Policy") != "no-referrer" ||
+			!strings.Contains(got.Header.Get("Content-Security-Policy"), "default-src 'none'") {
 			t.Errorf("%s: the headers are %v", name, got.Header)
 		}
-		if cache := got.Header.Get("Cache-Control"); !strings.Contains(cache, "no-store") && (name != "stream" || cache != "no-cache, no-transform") {
+		if cache := got.Header.Get("Cache-Control"); !strings.Contains(cache, "no-store") &&
+			(name != "stream" || cache != "no-cache, no-transform") {
 			t.Errorf("%s: Cache-Control is %q", name, cache)
 		}
 	}
@@ -357,10 +367,12 @@ func TestGet(t *testing.T) {
 	if got := get(who, "Authorization", "Bearer "+goodToken); got.text != `{"data":{"who":"ada"}}` {
 		t.Errorf("with a token: got %d %s", got.StatusCode, got.text)
 	}
-	if got := get("query=query($t:String!){echo(text:$t)}&variables=%7B%22t%22%3A%22a%22%7D", "X-Requested-With", "x"); got.text != `{"data":{"echo":"a"}}` {
+	if got := get("query=query($t:String!){echo(text:$t)}&variables=%7B%22t%22%3A%22a%22%7D", "X-Requested-With",
+		"x"); got.text != `{"data":{"echo":"a"}}` {
 		t.Errorf("with variables: got %d %s", got.StatusCode, got.text)
 	}
-	for _, bad := range []string{"", "query", "query=%7Bwho%7D&variables=%5B1%5D", "query=%7Bwho%7D&variables=%7B", "query=%zz", "variables=%7B%7D"} {
+	for _, bad := range []string{"", "query", "query=%7Bwho%7D&variables=%5B1%5D", "query=%7Bwho%7D&variables=%7B",
+		"query=%zz", "variables=%7B%7D"} {
 		if got := get(bad, "X-Requested-With", "x"); bad != "query" && got.StatusCode != http.StatusBadRequest {
 			t.Errorf("%q: got %d %s, want 400", bad, got.StatusCode, got.text)
 		}
@@ -384,11 +396,13 @@ func TestDocumentsThatDoNotFit(t *testing.T) {
 	t.Parallel()
 	b := start(t)
 	for _, query := range []string{
-		"", "{", "{ whoo }", "mutation { wrote }", "{ who(first: 1) }", `{ echo(txt: "a") }`, "query($e: Strin) { who }",
+		"", "{", "{ whoo }", "mutation { wrote }", "{ who(first: 1) }", `{ echo(txt: "a") }`,
+		"query($e: Strin) { who }",
 		"{ " + strings.Repeat("a: who ", 600) + "}", "query A { who } query B { who }",
 	} {
 		got := b.do(b.request(operation(query)))
-		if code := got.code(); code != "GRAPHQL_PARSE_FAILED" && code != "GRAPHQL_VALIDATION_FAILED" && !strings.HasPrefix(code, "several") {
+		if code := got.code(); code != "GRAPHQL_PARSE_FAILED" && code != "GRAPHQL_VALIDATION_FAILED" &&
+			!strings.HasPrefix(code, "several") {
 			t.Errorf("%.40s: got %d %.200s", query, got.StatusCode, got.text)
 		}
 		if strings.Contains(got.text, "Did you mean") {
@@ -397,7 +411,8 @@ func TestDocumentsThatDoNotFit(t *testing.T) {
 	}
 	// A subscription needs a transport that can carry it.
 	got := b.do(b.request(operation(`subscription { text }`)))
-	if code := got.code(); code != "BAD_REQUEST" || !strings.Contains(got.text, "text/event-stream") || !strings.Contains(got.text, "graphql-transport-ws") {
+	if code := got.code(); code != "BAD_REQUEST" || !strings.Contains(got.text, "text/event-stream") ||
+		!strings.Contains(got.text, "graphql-transport-ws") {
 		t.Errorf("a subscription by POST: got %d %s, want BAD_REQUEST that names the ways", got.StatusCode, got.text)
 	}
 	if b.running.Load() != 0 {

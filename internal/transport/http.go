@@ -74,7 +74,9 @@ func (s *Server) identify(r *http.Request) (Identity, error) {
 // answerRequestError answers a request that was not executed. As application/json
 // the status is 200 whatever is wrong with the document, since that is what clients
 // from before graphql-response+json expect (GraphQL over HTTP, 6.4.1).
-func (s *Server) answerRequestError(w http.ResponseWriter, r *http.Request, accepts []accepted, op *graphql.OperationContext, errs gqlerror.List) {
+func (s *Server) answerRequestError(
+	w http.ResponseWriter, r *http.Request, accepts []accepted, op *graphql.OperationContext, errs gqlerror.List,
+) {
 	response := s.requestError(r.Context(), op, errs)
 	f := forResult(accepts)
 	if !f.isJSON() {
@@ -89,7 +91,9 @@ func (s *Server) answerRequestError(w http.ResponseWriter, r *http.Request, acce
 }
 
 // serveResult serves a query or a mutation.
-func (s *Server) serveResult(ctx context.Context, w http.ResponseWriter, r *http.Request, accepts []accepted, op *graphql.OperationContext) {
+func (s *Server) serveResult(
+	ctx context.Context, w http.ResponseWriter, r *http.Request, accepts []accepted, op *graphql.OperationContext,
+) {
 	if r.Method != http.MethodPost {
 		if op.Operation.Operation == ast.Mutation {
 			w.Header().Set("Allow", "POST")
@@ -121,7 +125,10 @@ func (s *Server) serveResult(ctx context.Context, w http.ResponseWriter, r *http
 }
 
 // serveSubscription serves a stream of results.
-func (s *Server) serveSubscription(ctx context.Context, w http.ResponseWriter, r *http.Request, accepts []accepted, op *graphql.OperationContext, user string) {
+func (s *Server) serveSubscription(
+	ctx context.Context, w http.ResponseWriter, r *http.Request, accepts []accepted, op *graphql.OperationContext,
+	user string,
+) {
 	f := forStream(accepts)
 	if f == formatNone {
 		s.refuse(w, r, http.StatusNotAcceptable, "BAD_REQUEST",
@@ -168,7 +175,9 @@ func (s *Server) serveSubscription(ctx context.Context, w http.ResponseWriter, r
 }
 
 // streamOnce answers with one result in the form of a stream.
-func (s *Server) streamOnce(w http.ResponseWriter, r *http.Request, f format, response *graphql.Response, executed bool) {
+func (s *Server) streamOnce(
+	w http.ResponseWriter, r *http.Request, f format, response *graphql.Response, executed bool,
+) {
 	st := s.openStream(r.Context(), w, f)
 	defer st.leave()
 	if st.send(response, executed) == nil {

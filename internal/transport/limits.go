@@ -53,7 +53,8 @@ func (l Limits) withDefaults() Limits {
 	}{
 		{&l.DocumentBytes, 16 << 10}, {&l.Tokens, 1000}, {&l.Depth, 12}, {&l.Selections, 300}, {&l.Aliases, 30},
 		{&l.QueryRoots, 10}, {&l.MutationRoots, 5}, {&l.Directives, 30}, {&l.Fragments, 50}, {&l.Spreads, 100},
-		{&l.Cost, 5000}, {&l.PageSize, 20}, {&l.MaxPage, 100}, {&l.Operations, 50}, {&l.SocketsPerUser, 20}, {&l.SocketsPerAddr, 200},
+		{&l.Cost, 5000}, {&l.PageSize, 20}, {&l.MaxPage, 100}, {&l.Operations, 50}, {&l.SocketsPerUser, 20},
+		{&l.SocketsPerAddr, 200},
 		{&l.MessagesPerSecond, 20},
 	} {
 		if *d.field == 0 {
@@ -136,7 +137,8 @@ func (l Limits) checkOnce(m *measurer, op *ast.OperationDefinition) *gqlerror.Er
 		total += counts[name]
 	}
 	if total > 1 {
-		return coded(codeTooComplex, fmt.Sprintf("Only one of these fields may stand in an operation, and once: %s.", strings.Join(l.Once, ", ")))
+		return coded(codeTooComplex, fmt.Sprintf("Only one of these fields may stand in an operation, and once: %s.",
+			strings.Join(l.Once, ", ")))
 	}
 	return nil
 }
@@ -177,7 +179,8 @@ type measurer struct {
 }
 
 func newMeasurer(doc *ast.QueryDocument) *measurer {
-	m := &measurer{fragments: make(map[string]*ast.FragmentDefinition), known: make(map[string]shape), roots: make(map[string]map[string]int)}
+	m := &measurer{fragments: make(map[string]*ast.FragmentDefinition), known: make(map[string]shape),
+		roots: make(map[string]map[string]int)}
 	for _, f := range doc.Fragments {
 		m.fragments[f.Name] = f
 		m.spreads += countSpreads(f.SelectionSet)
@@ -294,7 +297,8 @@ func (s *Server) checkOperation(op *graphql.OperationContext) *gqlerror.Error {
 	c := coster{limits: s.cfg.Limits, variables: op.Variables, known: make(map[*ast.FragmentDefinition]int)}
 	if cost := c.set(op.Operation.SelectionSet); cost > s.cfg.Limits.Cost {
 		return coded(codeTooComplex, fmt.Sprintf(
-			"The operation may give up to %d fields; at most %d are allowed. Ask for shorter lists.", cost, s.cfg.Limits.Cost))
+			"The operation may give up to %d fields; at most %d are allowed. Ask for shorter lists.", cost,
+			s.cfg.Limits.Cost))
 	}
 	return nil
 }

@@ -26,12 +26,18 @@ func TestNegotiation(t *testing.T) {
 		// Apollo Client.
 		"multipart/mixed;boundary=graphql;subscriptionSpec=1.0,application/graphql-response+json,application/json;q=0.9": {formatResponse, formatMultipart},
 		// Apollo iOS and Kotlin; their documentation quotes the value, too.
-		"multipart/mixed;subscriptionSpec=1.0,application/graphql-response+json,application/json": {formatResponse, formatMultipart},
-		`multipart/mixed;boundary="graphql";subscriptionSpec="1.0",application/json`:              {formatJSON, formatMultipart},
-		`multipart/mixed;boundary="a,b";subscriptionSpec=1.0`:                                     {formatMultipart, formatMultipart},
-		"multipart/mixed;subscriptionSpec=1.0;q=0.5, text/event-stream":                           {formatEvents, formatEvents},
-		"application/json;q=nonsense":                                                             {formatNone, formatNone},
-		";;;, application/json":                                                                   {formatJSON, formatNone},
+		"multipart/mixed;subscriptionSpec=1.0,application/graphql-response+json,application/json": {formatResponse,
+			formatMultipart},
+		`multipart/mixed;boundary="graphql";subscriptionSpec="1.0",application/json`: {formatJSON,
+			formatMultipart},
+		`multipart/mixed;boundary="a,b";subscriptionSpec=1.0`: {formatMultipart,
+			formatMultipart},
+		"multipart/mixed;subscriptionSpec=1.0;q=0.5, text/event-stream": {formatEvents,
+			formatEvents},
+		"application/json;q=nonsense": {formatNone,
+			formatNone},
+		";;;, application/json": {formatJSON,
+			formatNone},
 	} {
 		list := parseAccept([]string{accept})
 		if got := forResult(list); got != want.result {

@@ -27,17 +27,18 @@ func TestTransportWSRules(t *testing.T) {
 		frames       []string
 		code         websocket.StatusCode
 	}{
-		"subscribe too early":   {false, []string{`{"type":"subscribe","id":"1","payload":{"query":"{ who }"}}`}, 4401},
-		"init twice":            {true, []string{`{"type":"connection_init"}`}, 4429},
-		"no JSON":               {true, []string{`{`}, 4400},
-		"a list":                {true, []string{`[]`}, 4400},
-		"no type":               {true, []string{`{}`}, 4400},
-		"an unknown type":       {true, []string{`{"type":"x"}`}, 4400},
-		"no id":                 {true, []string{`{"type":"subscribe","payload":{"query":"{ who }"}}`}, 4400},
-		"an empty id":           {true, []string{`{"type":"subscribe","id":"","payload":{"query":"{ who }"}}`}, 4400},
-		"no payload":            {true, []string{`{"type":"subscribe","id":"1"}`}, 4400},
-		"no query":              {true, []string{`{"type":"subscribe","id":"1","payload":{}}`}, 4400},
-		"variables of no shape": {true, []string{`{"type":"subscribe","id":"1","payload":{"query":"{ who }","variables":[]}}`}, 4400},
+		"subscribe too early": {false, []string{`{"type":"subscribe","id":"1","payload":{"query":"{ who }"}}`}, 4401},
+		"init twice":          {true, []string{`{"type":"connection_init"}`}, 4429},
+		"no JSON":             {true, []string{`{`}, 4400},
+		"a list":              {true, []string{`[]`}, 4400},
+		"no type":             {true, []string{`{}`}, 4400},
+		"an unknown type":     {true, []string{`{"type":"x"}`}, 4400},
+		"no id":               {true, []string{`{"type":"subscribe","payload":{"query":"{ who }"}}`}, 4400},
+		"an empty id":         {true, []string{`{"type":"subscribe","id":"","payload":{"query":"{ who }"}}`}, 4400},
+		"no payload":          {true, []string{`{"type":"subscribe","id":"1"}`}, 4400},
+		"no query":            {true, []string{`{"type":"subscribe","id":"1","payload":{}}`}, 4400},
+		"variables of no shape": {true,
+			[]string{`{"type":"subscribe","id":"1","payload":{"query":"{ who }","variables":[]}}`}, 4400},
 		"an id in use": {true, []string{
 			`{"type":"subscribe","id":"1","payload":{"query":"subscription { never }"}}`,
 			`{"type":"subscribe","id":"1","payload":{"query":"subscription { never }"}}`,
@@ -109,12 +110,15 @@ func TestLegacyProtocol(t *testing.T) {
 		}
 	}
 	say(`{"type":"connection_init","payload":{"Authorization":"Bearer good-token"}}`, `{"type":"connection_ack"}`)
-	say(`{"type":"start","id":"q","payload":{"query":"{ who }"}}`, `{"id":"q","type":"data","payload":{"data":{"who":"ada"}}}`)
+	say(`{"type":"start","id":"q","payload":{"query":"{ who }"}}`,
+		`{"id":"q","type":"data","payload":{"data":{"who":"ada"}}}`)
 	if got := next(); got != `{"id":"q","type":"complete"}` {
 		t.Fatalf("got %s, want complete", got)
 	}
-	say(`{"type":"start","id":"c","payload":{"query":"subscription { count(to: 2) }"}}`, `{"id":"c","type":"data","payload":{"data":{"count":1}}}`)
-	for _, want := range []string{`{"id":"c","type":"data","payload":{"data":{"count":2}}}`, `{"id":"c","type":"complete"}`} {
+	say(`{"type":"start","id":"c","payload":{"query":"subscription { count(to: 2) }"}}`,
+		`{"id":"c","type":"data","payload":{"data":{"count":1}}}`)
+	for _, want := range []string{`{"id":"c","type":"data","payload":{"data":{"count":2}}}`,
+		`{"id":"c","type":"complete"}`} {
 		if got := next(); got != want {
 			t.Fatalf("got %s, want %s", got, want)
 		}
@@ -125,7 +129,8 @@ func TestLegacyProtocol(t *testing.T) {
 	}
 	// A second operation under an id takes the place of the first.
 	say(`{"type":"start","id":"n","payload":{"query":"subscription { never }"}}`, "")
-	say(`{"type":"start","id":"n","payload":{"query":"{ who }"}}`, `{"id":"n","type":"data","payload":{"data":{"who":"ada"}}}`)
+	say(`{"type":"start","id":"n","payload":{"query":"{ who }"}}`,
+		`{"id":"n","type":"data","payload":{"data":{"who":"ada"}}}`)
 	if got := next(); got != `{"id":"n","type":"complete"}` {
 		t.Fatalf("got %s, want complete", got)
 	}
@@ -150,10 +155,12 @@ func TestLegacyRefusal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := conn.Write(t.Context(), websocket.MessageText, []byte(`{"type":"connection_init","payload":{"Authorization":"Bearer bad-token"}}`)); err != nil {
+	if err := conn.Write(t.Context(), websocket.MessageText,
+		[]byte(`{"type":"connection_init","payload":{"Authorization":"Bearer bad-token"}}`)); err != nil {
 		t.Fatal(err)
 	}
-	if _, data, err := conn.Read(t.Context()); err != nil || string(data) != `{"type":"connection_error","payload":{"message":"Forbidden"}}` {
+	if _, data, err := conn.Read(t.Context()); err != nil ||
+		string(data) != `{"type":"connection_error","payload":{"message":"Forbidden"}}` {
 		t.Errorf("got %s, %v; want connection_error", data, err)
 	}
 	if _, _, err := conn.Read(t.Context()); websocket.CloseStatus(err) != 4403 {
@@ -191,14 +198,16 @@ func TestSocketLimits(t *testing.T) {
 	third.send(`{"type":"connection_init","payload":` + good + `}`)
 	third.wantClose(1013)
 	_ = first.conn.Close(websocket.StatusNormalClosure, "")
-	eventually(t, "the first is not counted any more", func() bool { users, _ := b.server.Counted(); return users == 1 })
+	eventually(t, "the first is not counted any more",
+		func() bool { users, _ := b.server.Counted(); return users == 1 })
 	b.connect().init(good)
 	second.send(`{"type":"ping"}`)
 
 	for range 3 {
 		b.connect("X-Test-Addr", "192.0.2.1")
 	}
-	if _, resp, err := b.tryConnect("X-Test-Addr", "192.0.2.1"); err == nil || resp.StatusCode != http.StatusTooManyRequests {
+	if _, resp, err := b.tryConnect("X-Test-Addr", "192.0.2.1"); err == nil ||
+		resp.StatusCode != http.StatusTooManyRequests {
 		t.Errorf("a fourth socket of an address: got %v, want 429", err)
 	}
 	b.connect("X-Test-Addr", "192.0.2.2")
@@ -252,7 +261,8 @@ func TestMultipart(t *testing.T) {
 	until("--graphql--\r\n")
 	// What is refused before it runs is no stream.
 	got := b.do(b.request(operation(`subscription { nothing }`), "Accept", accept))
-	if got.StatusCode != http.StatusBadRequest || got.code() != "GRAPHQL_VALIDATION_FAILED" || strings.Contains(got.text, `"data"`) {
+	if got.StatusCode != http.StatusBadRequest || got.code() != "GRAPHQL_VALIDATION_FAILED" ||
+		strings.Contains(got.text, `"data"`) {
 		t.Errorf("got %d %s, want 400 and no data", got.StatusCode, got.text)
 	}
 }
@@ -263,7 +273,8 @@ func TestNotAcceptable(t *testing.T) {
 	if got := b.do(b.request(operation(`{ who }`), "Accept", "text/html")); got.StatusCode != http.StatusNotAcceptable {
 		t.Errorf("got %d, want 406", got.StatusCode)
 	}
-	if got := b.do(b.request(operation(`subscription { text }`), "Accept", "application/json")); got.StatusCode != http.StatusNotAcceptable {
+	if got := b.do(b.request(operation(`subscription { text }`), "Accept",
+		"application/json")); got.StatusCode != http.StatusNotAcceptable {
 		t.Errorf("a subscription as JSON: got %d, want 406", got.StatusCode)
 	}
 }
@@ -272,7 +283,8 @@ func TestResponseStatus(t *testing.T) {
 	t.Parallel()
 	b := start(t)
 	for query, want := range map[string]int{`{ who }`: 200, `{ boom }`: 200, `{ nothing }`: 400, `{`: 400} {
-		if got := b.do(b.request(operation(query), "Accept", "application/graphql-response+json")); got.StatusCode != want {
+		if got := b.do(b.request(operation(query), "Accept",
+			"application/graphql-response+json")); got.StatusCode != want {
 			t.Errorf("%s as graphql-response+json: got %d %s, want %d", query, got.StatusCode, got.text, want)
 		}
 		got := b.do(b.request(operation(query), "Accept", "application/json"))
@@ -341,10 +353,12 @@ func TestResultsAreNotLost(t *testing.T) {
 	b := start(t)
 	b.server.Close(b.t.Context())
 	got := b.do(b.request(operation(`mutation { write }`), "Accept", "text/event-stream"))
-	if got.StatusCode != 200 || !strings.Contains(got.text, `{"data":{"write":1}}`) || !strings.HasSuffix(got.text, "event: complete\ndata:\n\n") {
+	if got.StatusCode != 200 || !strings.Contains(got.text, `{"data":{"write":1}}`) ||
+		!strings.HasSuffix(got.text, "event: complete\ndata:\n\n") {
 		t.Errorf("a mutation after Close: got %d %q, want its result", got.StatusCode, got.text)
 	}
-	if got := b.do(b.request(operation(`subscription { text }`), "Accept", "text/event-stream")); got.StatusCode != 503 {
+	if got := b.do(b.request(operation(`subscription { text }`), "Accept",
+		"text/event-stream")); got.StatusCode != 503 {
 		t.Errorf("a subscription after Close: got %d, want 503", got.StatusCode)
 	}
 }
@@ -353,7 +367,8 @@ func TestStreamsAreCounted(t *testing.T) {
 	t.Parallel()
 	b := setup(t, waits{}, func(c *transport.Config) { c.Limits = transport.Limits{SocketsPerUser: 2} })
 	open := func() *http.Response {
-		resp, err := http.DefaultClient.Do(b.request(operation(`subscription { never }`), "Accept", "text/event-stream", "Authorization", "Bearer "+goodToken))
+		resp, err := http.DefaultClient.Do(b.request(operation(`subscription { never }`), "Accept", "text/event-stream",
+			"Authorization", "Bearer "+goodToken))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -367,7 +382,8 @@ func TestStreamsAreCounted(t *testing.T) {
 	}
 	_ = third.Body.Close()
 	_ = first.Body.Close()
-	eventually(t, "the first is not counted any more", func() bool { users, _ := b.server.Counted(); return users == 1 })
+	eventually(t, "the first is not counted any more",
+		func() bool { users, _ := b.server.Counted(); return users == 1 })
 	fourth := open()
 	if fourth.StatusCode != 200 {
 		t.Errorf("after one has gone: got %d, want 200", fourth.StatusCode)

@@ -97,8 +97,11 @@ func setup(t testing.TB, w waits, change func(*transport.Config)) *bundle {
 			}
 			return &gqlerror.Error{Message: "Internal error.", Extensions: map[string]any{"code": "INTERNAL"}}
 		},
-		Recover:       func(context.Context, any) error { return errors.New("panic") },
-		Operations:    func(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler { return next(ctx) },
+		Recover: func(context.Context, any) error { return errors.New("panic") },
+		Operations: func(ctx context.Context,
+			next graphql.OperationHandler) graphql.ResponseHandler {
+			return next(ctx)
+		},
 		Authenticate:  b.authenticate,
 		AllowedOrigin: func(origin string) bool { return origin == "https://app.example" },
 		Log:           slog.New(slog.NewTextHandler(b.log, nil)),

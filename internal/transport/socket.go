@@ -116,7 +116,8 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
 	c.unwatched = context.WithoutCancel(r.Context())
 	c.ctx, c.cancel = context.WithCancel(c.unwatched)
 	c.identity.Context = c.ctx
-	c.stalled = time.AfterFunc(time.Hour, func() { _ = conn.CloseNow() }) // It does not read: no close frame would reach it.
+	// It does not read: no close frame would reach it.
+	c.stalled = time.AfterFunc(time.Hour, func() { _ = conn.CloseNow() })
 	c.stalled.Stop()
 	switch conn.Subprotocol() {
 	case transportWS{}.name():
@@ -313,7 +314,8 @@ func (c *socket) start(m message) bool {
 	}
 	if count >= c.server.cfg.Limits.Operations {
 		cancel()
-		refusal := &graphql.Response{Errors: gqlerror.List{coded("RATE_LIMITED", "Too many operations run on this socket.")}}
+		refusal := &graphql.Response{Errors: gqlerror.List{coded("RATE_LIMITED",
+			"Too many operations run on this socket.")}}
 		c.sendAnyway(op, refusal)
 		c.complete(m.id)
 		return true

@@ -240,7 +240,8 @@ func TestGarbageOnSocket(t *testing.T) {
 	t.Parallel()
 	b := start(t)
 	const secret = "hunter2-on-a-socket"
-	for _, first := range []string{secret, `{"type":"` + secret + `"}`, `[]`, `null`, `{"type":"subscribe","id":"1","payload":{"query":"` + secret + `"}}`, ""} {
+	for _, first := range []string{secret, `{"type":"` + secret + `"}`, `[]`, `null`,
+		`{"type":"subscribe","id":"1","payload":{"query":"` + secret + `"}}`, ""} {
 		c := b.connect()
 		c.send(first)
 		for {
@@ -253,7 +254,8 @@ func TestGarbageOnSocket(t *testing.T) {
 		}
 	}
 	// Later it concerns the one operation, or the socket.
-	for _, later := range []string{secret, `{"type":"` + secret + `"}`, `{"type":"subscribe","id":"1","payload":"` + secret + `"}`, `{"type":"subscribe","id":"1","payload":{"query":5}}`} {
+	for _, later := range []string{secret, `{"type":"` + secret + `"}`, `{"type":"subscribe","id":"1","payload":"` +
+		secret + `"}`, `{"type":"subscribe","id":"1","payload":{"query":5}}`} {
 		c := b.connect().init("")
 		c.send(later)
 		if m, err := c.next(); err == nil && m.Type != "error" && m.Type != "complete" && m.Type != "connection_error" {
@@ -383,11 +385,13 @@ func TestStalledSocketIsLetGo(t *testing.T) {
 	t.Parallel()
 	b := setup(t, waits{write: 50 * time.Millisecond}, nil)
 	conn := b.dial()
-	if _, err := fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"+
-		"Sec-WebSocket-Protocol: graphql-transport-ws\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"); err != nil {
+	if _, err := fmt.Fprint(conn,
+		"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"+
+			"Sec-WebSocket-Protocol: graphql-transport-ws\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
-	for _, text := range []string{`{"type":"connection_init"}`, `{"type":"subscribe","id":"a","payload":` + operation(`subscription { text }`) + `}`} {
+	for _, text := range []string{`{"type":"connection_init"}`, `{"type":"subscribe","id":"a","payload":` +
+		operation(`subscription { text }`) + `}`} {
 		// A masked frame of less than 126 bytes, with the mask 0.
 		if _, err := conn.Write(append([]byte{0x81, 0x80 | byte(len(text)), 0, 0, 0, 0}, text...)); err != nil {
 			t.Fatal(err)
@@ -448,14 +452,17 @@ func TestAbortedSockets(t *testing.T) {
 				}
 				steps := []func() error{
 					func() error {
-						return c.conn.Write(c.ctx, websocket.MessageText, []byte(`{"type":"connection_init","payload":{"token":"`+goodToken+`"}}`))
+						return c.conn.Write(c.ctx, websocket.MessageText,
+							[]byte(`{"type":"connection_init","payload":{"token":"`+goodToken+`"}}`))
 					},
 					func() error { _, err := c.next(); return err },
 					func() error {
-						return c.conn.Write(c.ctx, websocket.MessageText, []byte(`{"type":"subscribe","id":"a","payload":`+operation(`subscription { text }`)+`}`))
+						return c.conn.Write(c.ctx, websocket.MessageText,
+							[]byte(`{"type":"subscribe","id":"a","payload":`+operation(`subscription { text }`)+`}`))
 					},
 					func() error {
-						return c.conn.Write(c.ctx, websocket.MessageText, []byte(`{"type":"subscribe","id":"b","payload":`+operation(`subscription { never }`)+`}`))
+						return c.conn.Write(c.ctx, websocket.MessageText,
+							[]byte(`{"type":"subscribe","id":"b","payload":`+operation(`subscription { never }`)+`}`))
 					},
 					func() error { _, err := c.next(); return err },
 					func() error {

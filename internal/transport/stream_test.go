@@ -86,7 +86,8 @@ func (e *events) wantComplete() {
 // wantAbort reads the end of a stream that is cut off without complete.
 func (e *events) wantAbort() {
 	e.t.Helper()
-	if lines, err := e.next(); err == nil || errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) || len(lines) > 0 {
+	if lines, err := e.next(); err == nil || errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) ||
+		len(lines) > 0 {
 		e.t.Fatalf("got %q, %v; want the connection to break off without complete", lines, err)
 	}
 }
@@ -102,7 +103,8 @@ func TestStream(t *testing.T) {
 		t.Error("a proxy may hold events back")
 	}
 	r := rand.New(rand.NewPCG(1, 2))
-	parts := []string{"\n", "\r", "\n\n", "event: complete\n\n", "data: {}\n\n", ":\n\n", "\u2028", "\u2029", "\u0085", "\x00", "\ufeff", "😀", "漢", "e\u0301", `"`, `\`, "id: 1\n", " "}
+	parts := []string{"\n", "\r", "\n\n", "event: complete\n\n", "data: {}\n\n", ":\n\n", "\u2028", "\u2029", "\u0085",
+		"\x00", "\ufeff", "😀", "漢", "e\u0301", `"`, `\`, "id: 1\n", " "}
 	for i := range 200 {
 		var text strings.Builder
 		for range r.IntN(12) {
@@ -157,7 +159,8 @@ func TestAccept(t *testing.T) {
 		got := b.do(r)
 		isStream := strings.HasPrefix(got.Header.Get("Content-Type"), "text/event-stream")
 		if got.StatusCode != http.StatusOK || isStream != c.stream {
-			t.Errorf("Accept %q for %s: got %d %s %s", c.accept, c.query, got.StatusCode, got.Header.Get("Content-Type"), got.text)
+			t.Errorf("Accept %q for %s: got %d %s %s", c.accept, c.query, got.StatusCode,
+				got.Header.Get("Content-Type"), got.text)
 		}
 		if c.stream && !strings.HasSuffix(got.text, "event: complete\ndata:\n\n") {
 			t.Errorf("Accept %q for %s: the stream is %q", c.accept, c.query, got.text)
@@ -169,7 +172,8 @@ func TestAccept(t *testing.T) {
 			t.Errorf("a subscription with Accept %q: got %s, want BAD_REQUEST", accept, got.text)
 		}
 	}
-	got := b.do(b.request(operation(`subscription { text }`), "Accept", "text/event-stream", "Content-Type", "text/plain"))
+	got := b.do(b.request(operation(`subscription { text }`), "Accept", "text/event-stream", "Content-Type",
+		"text/plain"))
 	if got.StatusCode != http.StatusUnsupportedMediaType {
 		t.Errorf("a stream for text/plain: got %d, want 415", got.StatusCode)
 	}
@@ -184,7 +188,8 @@ func TestStreamEndsWithItsToken(t *testing.T) {
 	b.expireTokens()
 	e.wantAbort()
 	// An expired one begins as nobody.
-	if got := b.do(b.request(operation(`{ who }`), "Accept", "text/event-stream", "Authorization", "Bearer "+badToken)); !strings.Contains(got.text, `{"data":{"who":null}}`) {
+	if got := b.do(b.request(operation(`{ who }`), "Accept", "text/event-stream", "Authorization",
+		"Bearer "+badToken)); !strings.Contains(got.text, `{"data":{"who":null}}`) {
 		t.Errorf("got %s, want nobody", got.text)
 	}
 }
@@ -281,7 +286,8 @@ func TestStalledStreamIsLetGo(t *testing.T) {
 	b := setup(t, waits{write: 50 * time.Millisecond}, nil)
 	conn := b.dial()
 	body := operation(`subscription { text }`)
-	if _, err := fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body); err != nil {
+	if _, err := fmt.Fprintf(conn,
+		"POST / HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the subscription runs", func() bool { return b.running.Load() == 1 })
@@ -309,7 +315,8 @@ func TestAbortedStreams(t *testing.T) {
 		clients.Go(func() {
 			r := rand.New(rand.NewPCG(uint64(i), 3))
 			for range 40 {
-				e := b.stream([]string{`subscription { text }`, `subscription { never }`, `subscription { count(to: 3) }`}[r.IntN(3)], "Authorization", "Bearer "+goodToken)
+				e := b.stream([]string{`subscription { text }`, `subscription { never }`,
+					`subscription { count(to: 3) }`}[r.IntN(3)], "Authorization", "Bearer "+goodToken)
 				if r.IntN(2) == 0 {
 					_, _ = e.lines.ReadString('\n') // How far it got does not matter.
 				}

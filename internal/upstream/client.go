@@ -258,7 +258,9 @@ func (c *Client) attempt(ctx context.Context, body []byte, s *sink) (result repl
 }
 
 // receive reads frames until the end marker or the end of the stream.
-func (c *Client) receive(ctx context.Context, stream *openai.ChatCompletionStream, call *call, s *sink) (reply.Result, error) {
+func (c *Client) receive(
+	ctx context.Context, stream *openai.ChatCompletionStream, call *call, s *sink,
+) (reply.Result, error) {
 	var result reply.Result
 	var f frame
 	for {

@@ -73,7 +73,8 @@ func (d *doer) Do(req *http.Request) (*http.Response, error) {
 	}
 	if encoding := resp.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
 		closeBody(resp.Body)
-		return nil, &reply.Error{Code: reply.CodeProtocol, Status: resp.StatusCode, Err: errors.New("the answer is compressed")}
+		return nil, &reply.Error{Code: reply.CodeProtocol, Status: resp.StatusCode,
+			Err: errors.New("the answer is compressed")}
 	}
 	if c == nil {
 		return d.document(resp)
@@ -87,7 +88,8 @@ func (d *doer) Do(req *http.Request) (*http.Response, error) {
 
 // refused reads the start of an error's body and returns the error it means.
 func (d *doer) refused(ctx context.Context, resp *http.Response, c *call) error {
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, int64(d.cfg.MaxErrorBytes))) // What was read is all there is to know.
+	// What was read is all there is to know.
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, int64(d.cfg.MaxErrorBytes)))
 	closeBody(resp.Body)
 	if c != nil && (resp.StatusCode == http.StatusBadRequest || resp.StatusCode == http.StatusUnprocessableEntity) {
 		c.refusal = body
@@ -108,7 +110,8 @@ func (d *doer) document(resp *http.Response) (*http.Response, error) {
 		return nil, transportError(err)
 	}
 	if len(body) > maxDocumentBytes {
-		return nil, &reply.Error{Code: reply.CodeLimit, Status: resp.StatusCode, Err: errors.New("the answer is too long")}
+		return nil, &reply.Error{Code: reply.CodeLimit, Status: resp.StatusCode,
+			Err: errors.New("the answer is too long")}
 	}
 	list, err := normaliseModels(body)
 	if err != nil {
@@ -155,7 +158,8 @@ func (b *rawBody) Read(p []byte) (int, error) {
 		b.call.watch.touch(b.doer.cfg.IdleTimeout)
 		b.read += int64(n)
 		if b.read > streamFactor*int64(b.doer.cfg.MaxReplyBytes)+int64(b.doer.cfg.MaxLineBytes) {
-			return 0, &reply.Error{Code: reply.CodeLimit, Status: http.StatusOK, Err: errors.New("the stream is too long")}
+			return 0, &reply.Error{Code: reply.CodeLimit, Status: http.StatusOK,
+				Err: errors.New("the stream is too long")}
 		}
 		// Comments alone keep the connection busy but are no reply.
 		if time.Since(b.call.contentAt) > b.doer.cfg.ContentTimeout {

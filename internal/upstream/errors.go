@@ -89,9 +89,11 @@ func (r *refusal) special(status int) (reply.Code, bool) {
 	case status >= 500:
 		// Not a refusal, whatever words it is made of.
 		return "", false
-	case r.kind("context_length_exceeded", "context_window_exceeded", "exceed_context_size", "model_max_prompt_tokens_exceeded"):
+	case r.kind("context_length_exceeded", "context_window_exceeded", "exceed_context_size",
+		"model_max_prompt_tokens_exceeded"):
 		return reply.CodeContextTooLong, true
-	case r.kind("content_filter", "content_policy", "responsibleaipolicyviolation", "data_inspection_failed", "moderation"):
+	case r.kind("content_filter", "content_policy", "responsibleaipolicyviolation", "data_inspection_failed",
+		"moderation"):
 		return reply.CodeContentFilter, true
 	case status != http.StatusTooManyRequests && status != http.StatusUnauthorized && r.says(
 		"maximum context length", "context length exceeded", "context window", "available context size",

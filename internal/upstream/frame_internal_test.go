@@ -24,7 +24,8 @@ func FuzzEventReader(f *testing.F) {
 	for _, s := range []string{
 		"", "\n", "data", "data:", "data: x\n\n", "data: {}\ndata: {}\n\n", ": c\r\rdata: 1\r\n\r\n",
 		"\ufeffdata: a\n\n", "event: error\ndata: {}\n\n", "data: a\ndata: b\n\n", "{\"error\":1}\n", "{\n\"a\":1\n}",
-		"<html>", "data: [DONE]", "data: {}\n{\"error\":1}\ndata: [DONE]\n", "data: \xff\x00\n\n", "[1,\r2]", "\r\n\r\n\r",
+		"<html>", "data: [DONE]", "data: {}\n{\"error\":1}\ndata: [DONE]\n", "data: \xff\x00\n\n", "[1,\r2]",
+		"\r\n\r\n\r",
 	} {
 		f.Add([]byte(s))
 	}
@@ -67,8 +68,10 @@ func FuzzFrame(f *testing.F) {
 		`{}`, `[]`, `null`, `{"choices":null}`, `{"choices":[{"delta":{"content":"a\u00e4\ud83d\ude00\ud83d\n"}}]}`,
 		`{"choices":[{"index":1,"delta":{"content":"a"}},{"delta":{"content":"b"},"finish_reason":"stop"}]}`,
 		`{"usage":{"prompt_tokens":1e3,"completion_tokens":-1,"prompt_tokens_details":{"cached_tokens":2}}}`,
-		`{"error":{"message":"x"},"a":[1,2.5e-3,true,false,null,{"b":[[]]}]}`, `{"cho\u0069ces":[{"delta":{"content":"a"}}]}`,
-		`{"choices":[{"delta":{"content":[{"text":"a"},{"thinking":[{"text":"b"}]},1]}}]}`, "{\"a\":\"\x7f\xff\"}", `{"a":"\q"}`, `{"a":1}}`,
+		`{"error":{"message":"x"},"a":[1,2.5e-3,true,false,null,{"b":[[]]}]}`,
+		`{"cho\u0069ces":[{"delta":{"content":"a"}}]}`,
+		`{"choices":[{"delta":{"content":[{"text":"a"},{"thinking":[{"text":"b"}]},1]}}]}`, "{\"a\":\"\x7f\xff\"}",
+		`{"a":"\q"}`, `{"a":1}}`,
 	} {
 		f.Add([]byte(s))
 	}
@@ -93,13 +96,18 @@ func FuzzFrame(f *testing.F) {
 		// Only the usual shape is compared: encoding/json folds case and lets the
 		// last of two equal keys win.
 		if json.Unmarshal(in, &want) != nil || len(want.Choices) != 1 || want.Choices[0].Delta.Content == nil ||
-			bytes.Count(in, []byte(`"content"`)) != 1 || bytes.Count(in, []byte(`"`)) > 40 || bytes.Contains(in, []byte("refusal")) ||
-			bytes.Count(bytes.ToLower(in), []byte("content")) != 1 || bytes.Count(bytes.ToLower(in), []byte("choices")) != 1 ||
-			bytes.Count(bytes.ToLower(in), []byte("delta")) != 1 || bytes.Contains(bytes.ToLower(in), []byte("index")) ||
-			!bytes.Contains(in, []byte(`"choices"`)) || !bytes.Contains(in, []byte(`"delta"`)) || bytes.Contains(in, []byte(`\u00`)) {
+			bytes.Count(in, []byte(`"content"`)) != 1 || bytes.Count(in, []byte(`"`)) > 40 ||
+			bytes.Contains(in, []byte("refusal")) ||
+			bytes.Count(bytes.ToLower(in), []byte("content")) != 1 ||
+			bytes.Count(bytes.ToLower(in), []byte("choices")) != 1 ||
+			bytes.Count(bytes.ToLower(in), []byte("delta")) != 1 ||
+			bytes.Contains(bytes.ToLower(in), []byte("index")) ||
+			!bytes.Contains(in, []byte(`"choices"`)) || !bytes.Contains(in, []byte(`"delta"`)) ||
+			bytes.Contains(in, []byte(`\u00`)) {
 			return
 		}
-		if g, w := strings.ToValidUTF8(string(got.text), "\ufffd"), *want.Choices[0].Delta.Content; strings.ReplaceAll(g, "\ufffd", "") != strings.ReplaceAll(w, "\ufffd", "") {
+		if g, w := strings.ToValidUTF8(string(got.text), "\ufffd"),
+			*want.Choices[0].Delta.Content; strings.ReplaceAll(g, "\ufffd", "") != strings.ReplaceAll(w, "\ufffd", "") {
 			t.Errorf("%q: got text %q, want %q", in, g, w)
 		}
 	})
@@ -112,7 +120,8 @@ func TestParseRetryAfter(t *testing.T) {
 		ms, value string
 		want      time.Duration
 	}{
-		{"", "", 0}, {"", "2", 2 * time.Second}, {"", "0.5", 500 * time.Millisecond}, {"250", "9", 250 * time.Millisecond},
+		{"", "", 0}, {"", "2", 2 * time.Second}, {"", "0.5", 500 * time.Millisecond},
+		{"250", "9", 250 * time.Millisecond},
 		{"", "-1", 0}, {"", "NaN", 0}, {"", "1e300", 24 * time.Hour}, {"", "soon", 0}, {"x", "1", time.Second},
 		{"", now.Add(7 * time.Second).Format(http.TimeFormat), 7 * time.Second},
 		{"", now.Add(-time.Hour).Format(http.TimeFormat), 0},
@@ -128,7 +137,8 @@ func TestParseRetryAfter(t *testing.T) {
 
 func TestBackoff(t *testing.T) {
 	t.Parallel()
-	for n, want := range []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 8 * time.Second} {
+	for n, want := range []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second,
+		8 * time.Second, 8 * time.Second} {
 		for range 100 {
 			if got, ok := backoff(n, &reply.Error{}); !ok || got > want || got < want*3/4 {
 				t.Fatalf("retry %d: got %v, want %v less up to a quarter", n, got, want)
@@ -145,7 +155,8 @@ type frames int
 
 func (n frames) RoundTrip(req *http.Request) (*http.Response, error) {
 	body := strings.Repeat("data: "+benchFrame+"\n\n", int(n)) + "data: [DONE]\n\n"
-	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: req}, nil
+	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)),
+		Request: req}, nil
 }
 
 type nowhere struct{}
@@ -175,7 +186,8 @@ func BenchmarkFrame(b *testing.B) {
 		b.ReportAllocs()
 		cfg := openai.DefaultConfig("")
 		cfg.HTTPClient = direct{frames(b.N)}
-		stream, err := openai.NewClientWithConfig(cfg).CreateChatCompletionStream(b.Context(), openai.ChatCompletionRequest{Model: "x"})
+		stream, err := openai.NewClientWithConfig(cfg).
+			CreateChatCompletionStream(b.Context(), openai.ChatCompletionRequest{Model: "x"})
 		if err != nil {
 			b.Fatal(err)
 		}

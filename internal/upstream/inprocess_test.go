@@ -34,9 +34,10 @@ func TestEliza(t *testing.T) {
 		{reply.Parameters{Stop: []string{" that", "zzz"}}, "I am sorry to hear", reply.FinishStop},
 	} {
 		out := &output{}
-		result, err := c.Generate(t.Context(), reply.Request{Model: eliza.Model, Parameters: test.parameters, Messages: []reply.PromptMessage{
-			{Role: reply.System, Content: "You are a pirate."}, {Role: reply.User, Content: "I am very sad."},
-		}}, out)
+		result, err := c.Generate(t.Context(),
+			reply.Request{Model: eliza.Model, Parameters: test.parameters, Messages: []reply.PromptMessage{
+				{Role: reply.System, Content: "You are a pirate."}, {Role: reply.User, Content: "I am very sad."},
+			}}, out)
 		if got := out.text.String(); err != nil || got != test.text || result.FinishReason != test.finish {
 			t.Errorf("got %q, %v, %v, want %q, %v", got, result.FinishReason, err, test.text, test.finish)
 		}
@@ -64,7 +65,8 @@ func TestElizaPace(t *testing.T) {
 		if _, err := c.Generate(t.Context(), req, out); err != nil {
 			t.Fatal(err)
 		}
-		if got, want := time.Since(began), time.Duration(out.pieces-1)*25*time.Millisecond; got != want || out.pieces < 5 {
+		if got, want := time.Since(began), time.Duration(out.pieces-1)*25*time.Millisecond; got != want ||
+			out.pieces < 5 {
 			t.Errorf("took %v for %d pieces, want %v", got, out.pieces, want)
 		}
 		// A stop in mid-reply ends the handler, too: the bubble would not end otherwise.
@@ -86,7 +88,8 @@ func TestInProcess(t *testing.T) {
 		cut     bool // the body
 	}{
 		"nothing": {handler: func(http.ResponseWriter, *http.Request) {}, status: 200},
-		"status":  {handler: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(418); w.WriteHeader(500) }, status: 418},
+		"status": {handler: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(418); w.WriteHeader(500) },
+			status: 418},
 		"echo": {handler: func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(w, r.Body)
 			w.Header().Set("X", "too late")
@@ -100,7 +103,8 @@ func TestInProcess(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://x/y?z=1", io.NopCloser(io.LimitReader(repeat("ping"), 4)))
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://x/y?z=1",
+				io.NopCloser(io.LimitReader(repeat("ping"), 4)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -116,7 +120,8 @@ func TestInProcess(t *testing.T) {
 			}
 			defer resp.Body.Close()
 			body, err := io.ReadAll(resp.Body)
-			if resp.StatusCode != test.status || string(body) != test.body || (err != nil) != test.cut || resp.Header.Get("X") != "" {
+			if resp.StatusCode != test.status || string(body) != test.body || (err != nil) != test.cut ||
+				resp.Header.Get("X") != "" {
 				t.Errorf("got %d %q %v %v, want %d %q", resp.StatusCode, body, err, resp.Header, test.status, test.body)
 			}
 		})

@@ -24,12 +24,15 @@ func TestModels(t *testing.T) {
 		want []string
 		code reply.Code
 	}{
-		"order":        {`{"object":"list","data":[{"id":"b","created":1.5},{"id":"a","permission":"x"},{"id":"c"}]}`, []string{"b", "a", "c"}, ""},
-		"bare array":   {`[{"id":"b"},{"id":"a"}]`, []string{"b", "a"}, ""},
-		"names":        {`{"models":[{"name":"b"},{"name":"a"}]}`, []string{"b", "a"}, ""},
-		"empty":        {`{"data":[]}`, []string{}, ""},
-		"odd names":    {`{"data":[{"id":""},{"id":"a\u0000"},{"id":"` + strings.Repeat("x", 300) + `"},{"id":"b"}]}`, []string{"b"}, ""},
-		"too many":     {`{"data":[` + strings.Repeat(`{"id":"x"},`, 5000) + `{"id":"y"}]}`, slices.Repeat([]string{"x"}, 2000), ""},
+		"order": {`{"object":"list","data":[{"id":"b","created":1.5},{"id":"a","permission":"x"},{"id":"c"}]}`,
+			[]string{"b", "a", "c"}, ""},
+		"bare array": {`[{"id":"b"},{"id":"a"}]`, []string{"b", "a"}, ""},
+		"names":      {`{"models":[{"name":"b"},{"name":"a"}]}`, []string{"b", "a"}, ""},
+		"empty":      {`{"data":[]}`, []string{}, ""},
+		"odd names": {`{"data":[{"id":""},{"id":"a\u0000"},{"id":"` + strings.Repeat("x", 300) + `"},{"id":"b"}]}`,
+			[]string{"b"}, ""},
+		"too many": {`{"data":[` + strings.Repeat(`{"id":"x"},`, 5000) + `{"id":"y"}]}`,
+			slices.Repeat([]string{"x"}, 2000), ""},
 		"web page":     {`<html>`, nil, reply.CodeProtocol},
 		"nothing":      {``, nil, reply.CodeProtocol},
 		"wrong things": {`{"data":"x"}`, nil, reply.CodeProtocol},

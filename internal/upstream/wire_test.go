@@ -44,7 +44,8 @@ func TestWire(t *testing.T) {
 		Parameters: reply.Parameters{
 			Temperature: ptr(0.0), TopP: ptr(0.0), MaxTokens: ptr(12), Stop: []string{"x", "y"}, Seed: ptr(0),
 			PresencePenalty: ptr(0.0), FrequencyPenalty: ptr(-0.5),
-			ResponseFormat: &reply.ResponseFormat{Type: reply.FormatJSONSchema, Name: "n", Schema: `{"type":"object"}`, Strict: true},
+			ResponseFormat: &reply.ResponseFormat{Type: reply.FormatJSONSchema, Name: "n", Schema: `{"type":"object"}`,
+				Strict: true},
 		},
 	}
 	out := &output{}
@@ -97,7 +98,8 @@ func TestWireWithoutKey(t *testing.T) {
 	if values, ok := r.Header["Authorization"]; ok {
 		t.Errorf("got Authorization %q, want none at all", values)
 	}
-	if got, want := fmt.Sprint(sent(t, r)), "map[messages:[map[content:Be brief. role:system] map[content:hello role:user]] model:test stream:true stream_options:map[include_usage:true]]"; got != want {
+	if got, want := fmt.Sprint(sent(t, r)),
+		"map[messages:[map[content:Be brief. role:system] map[content:hello role:user]] model:test stream:true stream_options:map[include_usage:true]]"; got != want {
 		t.Errorf("got body %s, want %s", got, want)
 	}
 }

@@ -15,7 +15,8 @@ const readyLimit = 20 * time.Second
 // other options.
 func Start(tb testing.TB, change ...func(*server.Options)) *server.Server {
 	tb.Helper()
-	options := &server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoLog: true, NoSigs: true, NoSystemAccount: true}
+	options := &server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoLog: true, NoSigs: true,
+		NoSystemAccount: true}
 	for _, f := range change {
 		f(options)
 	}

@@ -118,7 +118,8 @@ var template = sync.OnceValues(func() (string, error) {
 func adminURL() (*url.URL, error) {
 	raw := os.Getenv(URLVariable)
 	if raw == "" {
-		return nil, fmt.Errorf("%s is not set: run make test, or go run ./internal/tools/withpostgres go test ./…", URLVariable)
+		return nil, fmt.Errorf("%s is not set: run make test, or go run ./internal/tools/withpostgres go test ./…",
+			URLVariable)
 	}
 	return url.Parse(raw)
 }

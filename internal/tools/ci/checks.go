@@ -86,7 +86,8 @@ func regenerate(ctx context.Context) error {
 		return nil
 	}
 	text := strings.Join(changed, "\n")
-	if stat, err := exec.CommandContext(ctx, "git", append([]string{"diff", "--stat", "--"}, generated...)...).Output(); err == nil {
+	if stat, err := exec.CommandContext(ctx, "git", append([]string{"diff", "--stat", "--"}, generated...)...).
+		Output(); err == nil {
 		text += "\n" + string(stat) // Without git the list alone must do.
 	}
 	return fmt.Errorf("generated code was not current and is now; commit it:\n%s", text)

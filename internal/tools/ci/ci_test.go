@@ -18,7 +18,8 @@ func lastLine(s string) string {
 func TestRunStages(t *testing.T) {
 	t.Parallel()
 	good := stage{"good", "passes", func(_ context.Context, r *run) error { r.passed += 2; return nil }}
-	bad := stage{"bad", "has a failing test", func(_ context.Context, r *run) error { r.failed++; return errors.New("exit status 1") }}
+	bad := stage{"bad", "has a failing test",
+		func(_ context.Context, r *run) error { r.failed++; return errors.New("exit status 1") }}
 	broken := stage{"broken", "runs no test", func(context.Context, *run) error { return errors.New("does not build") }}
 	for _, tt := range []struct {
 		name   string
@@ -35,24 +36,29 @@ func TestRunStages(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			var out strings.Builder
-			if code := runStages(t.Context(), &out, tt.stages, tt.only); code != tt.code || lastLine(out.String()) != tt.last {
-				t.Errorf("got status %d and the last line %q, want %d and %q\n%s", code, lastLine(out.String()), tt.code, tt.last, out.String())
+			if code := runStages(t.Context(), &out, tt.stages, tt.only); code != tt.code ||
+				lastLine(out.String()) != tt.last {
+				t.Errorf("got status %d and the last line %q, want %d and %q\n%s", code, lastLine(out.String()),
+					tt.code, tt.last, out.String())
 			}
 		})
 	}
 	t.Run("unknown stage", func(t *testing.T) {
 		t.Parallel()
 		var out strings.Builder
-		if code := runStages(t.Context(), &out, []stage{good}, []string{"nothing"}); code != 2 || !strings.Contains(out.String(), "good") {
+		if code := runStages(t.Context(), &out, []stage{good}, []string{"nothing"}); code != 2 ||
+			!strings.Contains(out.String(), "good") {
 			t.Errorf("got status %d and %q, want 2 and the list of stages", code, out.String())
 		}
 	})
 	t.Run("ends when the time is over", func(t *testing.T) {
 		t.Parallel()
 		ctx, cancel := context.WithCancelCause(t.Context())
-		over := stage{"over", "", func(ctx context.Context, _ *run) error { cancel(errors.New("too long")); return context.Cause(ctx) }}
+		over := stage{"over", "",
+			func(ctx context.Context, _ *run) error { cancel(errors.New("too long")); return context.Cause(ctx) }}
 		var out strings.Builder
-		if code := runStages(ctx, &out, []stage{over, good}, nil); code != 1 || lastLine(out.String()) != "0 passed, 1 failed" {
+		if code := runStages(ctx, &out, []stage{over, good}, nil); code != 1 ||
+			lastLine(out.String()) != "0 passed, 1 failed" {
 			t.Errorf("got status %d and\n%s", code, out.String())
 		}
 	})
@@ -135,7 +141,8 @@ func TestFindProjects(t *testing.T) {
 		}
 		got = append(got, rel+" "+strings.Join(p.databases, "+"))
 	}
-	if want := []string{"compat/apollo sqlite", "compat/clients sqlite+postgres", "web/graphiql sqlite"}; !slices.Equal(got, want) {
+	if want := []string{"compat/apollo sqlite", "compat/clients sqlite+postgres",
+		"web/graphiql sqlite"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
@@ -159,7 +166,8 @@ func TestChanges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"  changed  " + root + "/edited", "  new      " + root + "/deep/added", "  removed  " + root + "/gone"}
+	want := []string{"  changed  " + root + "/edited", "  new      " + root + "/deep/added", "  removed  " + root +
+		"/gone"}
 	if got := changes(before, after); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}

@@ -17,7 +17,8 @@ const testPostgres = "PARLEY_TEST_POSTGRES_URL"
 
 // goTests runs the Go tests of every package that has some. Vet has run before.
 func goTests(ctx context.Context, r *run) error {
-	list, err := output(command(ctx, "go", "list", "-f", "{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}", "./..."))
+	list, err := output(command(ctx, "go", "list", "-f", "{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}",
+		"./..."))
 	if err != nil {
 		return err
 	}
@@ -44,7 +45,8 @@ func goTests(ctx context.Context, r *run) error {
 	err = cmd.Wait()
 	r.passed += counts.passed
 	r.failed += counts.failed
-	fmt.Fprintf(r.out, "  %d passed, %d failed, %d skipped in %d packages\n", counts.passed, counts.failed, counts.skipped, len(packages))
+	fmt.Fprintf(r.out, "  %d passed, %d failed, %d skipped in %d packages\n", counts.passed, counts.failed,
+		counts.skipped, len(packages))
 	switch {
 	case parseErr != nil:
 		return parseErr

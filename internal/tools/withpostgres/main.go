@@ -59,7 +59,8 @@ func run(command []string) (int, error) {
 
 	data := filepath.Join(dir, "data")
 	initdb := exec.CommandContext(ctx, filepath.Join(bin, "initdb"),
-		"--pgdata", data, "--username", "parley", "--auth", "trust", "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync")
+		"--pgdata", data, "--username", "parley", "--auth", "trust", "--encoding", "UTF8", "--locale", "C.UTF-8",
+		"--no-sync")
 	initdb.SysProcAttr = asUser
 	initdb.Dir = dir
 	if out, err := initdb.CombinedOutput(); err != nil {

@@ -64,9 +64,11 @@ func TestRespondTakesTurns(t *testing.T) {
 // No input breaks it, takes long or gets an empty reply.
 func TestRespondOdd(t *testing.T) {
 	t.Parallel()
-	said := []string{"", " ", "...", "你好", "\xff\x00", "$1 $2", "*none*", "but but but", "I", "my", "am I", "are you", "I am", strings.Repeat("my you i am like ", 10000)}
+	said := []string{"", " ", "...", "你好", "\xff\x00", "$1 $2", "*none*", "but but but", "I", "my", "am I", "are you",
+		"I am", strings.Repeat("my you i am like ", 10000)}
 	for i, s := range said {
-		if got := eliza.Respond(said[:i+1]); strings.TrimSpace(got) == "" || strings.Contains(got, "$") && s != "$1 $2" || strings.HasPrefix(got, "=") {
+		if got := eliza.Respond(said[:i+1]); strings.TrimSpace(got) == "" || strings.Contains(got, "$") &&
+			s != "$1 $2" || strings.HasPrefix(got, "=") {
 			t.Errorf("%.40q: got %q", s, got)
 		}
 	}
@@ -116,7 +118,8 @@ func TestHandler(t *testing.T) {
 				}
 				Usage map[string]int
 			}
-			if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || len(answer.Choices) != 1 || len(answer.Usage) != 3 {
+			if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || len(answer.Choices) != 1 ||
+				len(answer.Usage) != 3 {
 				t.Fatalf("%s: got %s, %v", test.body, got, err)
 			}
 			got = fmt.Sprintf("%s|%s", answer.Choices[0].Message.Content, answer.Choices[0].FinishReason)
@@ -131,7 +134,8 @@ func TestHandlerStream(t *testing.T) {
 	t.Parallel()
 	w := post(t, `{"model":"eliza","stream":true,"messages":[{"role":"user","content":"hello"}]}`)
 	body := w.Body.String()
-	if strings.Contains(body, "usage") || !strings.HasSuffix(body, "data: [DONE]\n\n") || w.Header().Get("Content-Type") != "text/event-stream" {
+	if strings.Contains(body, "usage") || !strings.HasSuffix(body, "data: [DONE]\n\n") ||
+		w.Header().Get("Content-Type") != "text/event-stream" {
 		t.Errorf("got %s, want a stream without usage", body)
 	}
 	if got := strings.Count(body, `"content":`); got != 7 { // The role and 6 words.
@@ -147,7 +151,8 @@ func TestHandlerModels(t *testing.T) {
 	t.Parallel()
 	w := httptest.NewRecorder()
 	eliza.Handler(0).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v1/models", nil))
-	if !strings.Contains(w.Body.String(), `"id":"eliza"`) || !strings.Contains(w.Body.String(), "not a language model") {
+	if !strings.Contains(w.Body.String(), `"id":"eliza"`) ||
+		!strings.Contains(w.Body.String(), "not a language model") {
 		t.Errorf("got %s, want eliza and what it is", w.Body.String())
 	}
 }

@@ -85,11 +85,13 @@ func serveCompletion(w http.ResponseWriter, r *http.Request, pace time.Duration)
 	var req request
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil || json.Unmarshal(body, &req) != nil {
-		writeError(w, http.StatusBadRequest, "invalid_request_error", "invalid_body", "The body is not a chat completion request.")
+		writeError(w, http.StatusBadRequest, "invalid_request_error", "invalid_body",
+			"The body is not a chat completion request.")
 		return
 	}
 	if req.Model != Model {
-		writeError(w, http.StatusNotFound, "invalid_request_error", "model_not_found", "The only model here is "+Model+".")
+		writeError(w, http.StatusNotFound, "invalid_request_error", "model_not_found", "The only model here is "+Model+
+			".")
 		return
 	}
 	var said []string
@@ -131,7 +133,10 @@ func serveCompletion(w http.ResponseWriter, r *http.Request, pace time.Duration)
 
 // stream sends the words and what ends a reply. It returns when the client goes
 // away.
-func stream(ctx context.Context, w http.ResponseWriter, pace time.Duration, answer map[string]any, words []string, reason string, usage map[string]any) {
+func stream(
+	ctx context.Context, w http.ResponseWriter, pace time.Duration, answer map[string]any, words []string,
+	reason string, usage map[string]any,
+) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	send := func(payload string) bool {
@@ -218,5 +223,6 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 }
 
 func writeError(w http.ResponseWriter, status int, kind, code, message string) {
-	writeJSON(w, status, map[string]any{"error": map[string]any{"message": message, "type": kind, "code": code, "param": nil}})
+	writeJSON(w, status, map[string]any{"error": map[string]any{"message": message, "type": kind, "code": code,
+		"param": nil}})
 }

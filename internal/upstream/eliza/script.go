@@ -96,7 +96,8 @@ func otherSide(word string) (string, bool) {
 func classes(name string) []string {
 	switch name {
 	case "sad":
-		return []string{"sad", "unhappy", "depressed", "sick", "lonely", "miserable", "upset", "tired", "hurt", "lost", "afraid", "anxious", "scared", "worried"}
+		return []string{"sad", "unhappy", "depressed", "sick", "lonely", "miserable", "upset", "tired", "hurt", "lost",
+			"afraid", "anxious", "scared", "worried"}
 	case "happy":
 		return []string{"happy", "glad", "better", "elated", "fine", "proud", "relieved", "excited"}
 	case "want":
@@ -104,7 +105,8 @@ func classes(name string) []string {
 	case "belief":
 		return []string{"think", "believe", "feel", "suppose", "guess", "know"}
 	case "family":
-		return []string{"mother", "father", "sister", "brother", "wife", "husband", "children", "child", "son", "daughter", "parents", "family", "grandmother", "grandfather"}
+		return []string{"mother", "father", "sister", "brother", "wife", "husband", "children", "child", "son",
+			"daughter", "parents", "family", "grandmother", "grandfather"}
 	case "be":
 		return []string{"am", "is", "are", "was", "were"}
 	}
@@ -182,8 +184,10 @@ func script() []keyword {
 			"What would you need in order to be sure?",
 		}, false}}},
 		{"name", 15, []rule{
-			{"* your name *", []string{"My name is ELIZA. I am a small program, and names are not what I am good at."}, false},
-			{"*", []string{"Names do not matter to me. Please continue.", "As I said, names mean little to me."}, false},
+			{"* your name *", []string{"My name is ELIZA. I am a small program, and names are not what I am good at."},
+				false},
+			{"*", []string{"Names do not matter to me. Please continue.", "As I said, names mean little to me."},
+				false},
 		}},
 		{"eliza", 14, []rule{{"*", []string{
 			"Yes, that is what I am called. But we were talking about you.",
@@ -384,7 +388,8 @@ func script() []keyword {
 			}, false},
 			{"*", []string{"=what"}, false},
 		}},
-		{"could", 0, []rule{{"* could you *", []string{"=can"}, false}, {"*", []string{"What makes you wonder about that?"}, false}}},
+		{"could", 0, []rule{{"* could you *", []string{"=can"}, false},
+			{"*", []string{"What makes you wonder about that?"}, false}}},
 		{"what", 0, []rule{{"*", []string{
 			"Why do you ask?",
 			"Does that question interest you?",

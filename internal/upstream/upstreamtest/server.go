@@ -215,7 +215,8 @@ func (s *Server) serveCompletion(w http.ResponseWriter, r *http.Request) {
 	}
 	request := Request{Header: r.Header.Clone(), Body: body}
 	if err := json.Unmarshal(body, &request); err != nil {
-		http.Error(w, `{"error":{"message":"the body is not JSON","type":"invalid_request_error"}}`, http.StatusBadRequest)
+		http.Error(w, `{"error":{"message":"the body is not JSON","type":"invalid_request_error"}}`,
+			http.StatusBadRequest)
 		return
 	}
 	var script Script

@@ -35,7 +35,8 @@ func post(ctx context.Context, t *testing.T, base string) *http.Response {
 func TestScripts(t *testing.T) {
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
 	s, base := upstreamtest.Start(t)
-	s.Next(upstreamtest.Fail(503, "busy"), upstreamtest.Then("x", upstreamtest.Cut), upstreamtest.Then("x", func(c *upstreamtest.Call) { c.Reset() }))
+	s.Next(upstreamtest.Fail(503, "busy"), upstreamtest.Then("x", upstreamtest.Cut),
+		upstreamtest.Then("x", func(c *upstreamtest.Call) { c.Reset() }))
 	if resp := post(t.Context(), t, base); resp.StatusCode != 503 {
 		t.Errorf("got status %d, want 503", resp.StatusCode)
 	}
