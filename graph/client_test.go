@@ -14,7 +14,7 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 
-	"parley/internal/event"
+	"parley/internal/fact"
 	"parley/internal/pid"
 )
 
@@ -273,6 +273,6 @@ func (s *subscriber) wantCompleted(t testing.TB) {
 	}
 }
 
-func createdFact(user, conversation pid.ID) event.Fact {
-	return event.Fact{Kind: event.ConversationCreated, UserID: user, ConversationID: conversation}
+func createdFact(user, conversation pid.ID) fact.Fact {
+	return fact.Fact{Kind: fact.ConversationCreated, UserID: user, ConversationID: conversation}
 }

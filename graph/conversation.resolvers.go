@@ -8,6 +8,7 @@ package graph
 import (
 	"context"
 	"errors"
+
 	"parley/ent"
 	"parley/graph/generated"
 	"parley/graph/model"

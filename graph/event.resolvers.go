@@ -7,6 +7,7 @@ package graph
 
 import (
 	"context"
+
 	"parley/graph/model"
 	"parley/internal/pid"
 )

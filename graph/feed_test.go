@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"parley/internal/event"
+	"parley/internal/fact"
 	"parley/internal/pid"
 )
 
@@ -338,7 +338,7 @@ func TestFeedsBeginAnewAfterAFault(t *testing.T) {
 		return errors.New("the database is away")
 	})
 	b.bus.Publish(createdFact(ada.id, conversation))
-	b.bus.Publish(event.Fact{Kind: event.ConversationUpdated, UserID: ada.id, ConversationID: conversation})
+	b.bus.Publish(fact.Fact{Kind: fact.ConversationUpdated, UserID: ada.id, ConversationID: conversation})
 	for range 2 { // Both have tried, and lost what they had heard.
 		select {
 		case <-failed:

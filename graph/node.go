@@ -51,7 +51,7 @@ func (r *Resolver) nodes(ctx context.Context, ids []pid.ID) ([]model.Node, error
 }
 
 // attach starts watching a message behind an optional cursor.
-func (r *Resolver) attach(ctx context.Context, id pid.ID, after *string) (*reply.Viewer, error) {
+func (r *Resolver) attach(ctx context.Context, id pid.ID, after *string) (*reply.Watcher, error) {
 	var cursor *reply.Cursor
 	if after != nil {
 		c, err := reply.ParseCursor(*after)

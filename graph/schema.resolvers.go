@@ -7,6 +7,7 @@ package graph
 
 import (
 	"context"
+
 	"parley/graph/generated"
 	"parley/graph/model"
 	"parley/internal/pid"

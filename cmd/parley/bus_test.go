@@ -7,7 +7,7 @@ import (
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
 
-	"parley/internal/event"
+	"parley/internal/fact"
 	"parley/internal/pid"
 )
 
@@ -38,8 +38,8 @@ func TestBusOfReplicas(t *testing.T) {
 	if a.wire == nil || down.wire == nil || alone.wire != nil {
 		t.Errorf("wires %v, %v and %v, want two and none", a.wire, down.wire, alone.wire)
 	}
-	f := event.Fact{Kind: event.StopRequested, MessageID: pid.New(pid.Message)}
-	remote, foreign := b.bus.Subscribe(event.Control), other.bus.Subscribe(event.Control)
+	f := fact.Fact{Kind: fact.StopRequested, MessageID: pid.New(pid.Message)}
+	remote, foreign := b.bus.Subscribe(fact.Control), other.bus.Subscribe(fact.Control)
 	defer remote.Close()
 	defer foreign.Close()
 	deadline := time.After(30 * time.Second)
@@ -57,7 +57,7 @@ func TestBusOfReplicas(t *testing.T) {
 		t.Error("another installation hears the fact")
 	}
 	for _, s := range []*server{alone, down} {
-		own := s.bus.Subscribe(event.Control)
+		own := s.bus.Subscribe(fact.Control)
 		s.bus.Publish(f)
 		if len(own.Facts()) != 1 {
 			t.Error("a replica by itself does not hear itself")

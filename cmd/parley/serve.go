@@ -18,7 +18,7 @@ import (
 	"parley/internal/auth"
 	"parley/internal/bus"
 	"parley/internal/chat"
-	"parley/internal/event"
+	"parley/internal/fact"
 	"parley/internal/reply"
 	"parley/internal/store"
 	"parley/internal/transport"
@@ -35,8 +35,8 @@ type server struct {
 	cfg     config
 	log     *slog.Logger
 	store   *store.Store
-	bus     event.Bus
-	wire    event.Wire // Nil without NATS.
+	bus     fact.Bus
+	wire    reply.Wire // Nil without NATS.
 	local   *bus.Local // The bus, without NATS.
 	auth    *auth.Service
 	replies *reply.Engine
@@ -344,7 +344,7 @@ const keysName = "auth.keys"
 
 // newAuth makes the accounts.
 func newAuth(
-	cfg config, keys *auth.Keyring, db *store.Store, facts event.Bus, log *slog.Logger,
+	cfg config, keys *auth.Keyring, db *store.Store, facts fact.Bus, log *slog.Logger,
 ) (*auth.Service, error) {
 	external := make([]auth.ExternalIssuer, len(cfg.OIDC))
 	for i, o := range cfg.OIDC {

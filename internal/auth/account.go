@@ -15,7 +15,7 @@ import (
 	"parley/ent"
 	"parley/ent/authsession"
 	"parley/ent/user"
-	"parley/internal/event"
+	"parley/internal/fact"
 	"parley/internal/pid"
 	"parley/internal/viewer"
 )
@@ -419,7 +419,7 @@ func (s *Service) replacePassword(ctx context.Context, p Principal, u *ent.User,
 	s.log.InfoContext(ctx, "password changed", s.audit(ctx,
 		slog.String("user_id", string(u.ID)), slog.Int("sessions_ended", len(ended)))...)
 	for _, id := range ended {
-		s.publishRevoked(event.Fact{Kind: event.AccessRevoked, UserID: u.ID, SessionID: id})
+		s.publishRevoked(fact.Fact{Kind: fact.AccessRevoked, UserID: u.ID, SessionID: id})
 	}
 	return nil
 }

@@ -7,7 +7,7 @@ import (
 	"parley/ent"
 	"parley/ent/authsession"
 	"parley/ent/user"
-	"parley/internal/event"
+	"parley/internal/fact"
 	"parley/internal/pid"
 	"parley/internal/viewer"
 )
@@ -115,7 +115,7 @@ func (s *Service) SetPassword(ctx context.Context, account, password string) err
 		return unavailable("set password", err)
 	}
 	s.log.InfoContext(ctx, "password set by operator", slog.String("user_id", string(u.ID)))
-	s.publishRevoked(event.Fact{Kind: event.AccessRevoked, UserID: u.ID})
+	s.publishRevoked(fact.Fact{Kind: fact.AccessRevoked, UserID: u.ID})
 	return nil
 }
 
@@ -152,7 +152,7 @@ func (s *Service) SetDisabled(ctx context.Context, account string, disabled bool
 	s.log.InfoContext(ctx, "user access set by operator", slog.String("user_id", string(u.ID)),
 		slog.Bool("disabled", disabled))
 	if disabled {
-		s.publishRevoked(event.Fact{Kind: event.AccessRevoked, UserID: u.ID})
+		s.publishRevoked(fact.Fact{Kind: fact.AccessRevoked, UserID: u.ID})
 	}
 	return nil
 }

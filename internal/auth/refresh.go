@@ -17,7 +17,7 @@ import (
 
 	"parley/ent"
 	"parley/ent/authsession"
-	"parley/internal/event"
+	"parley/internal/fact"
 	"parley/internal/pid"
 	"parley/internal/viewer"
 )
@@ -163,7 +163,7 @@ type refreshed struct {
 //
 // It returns UNAUTHENTICATED for a token that is expired, revoked or not ours, and
 // for one that was replaced longer ago; the latter ends the whole AuthSession and
-// publishes event.AccessRevoked, since two parties hold the family. It returns
+// publishes fact.AccessRevoked, since two parties hold the family. It returns
 // RATE_LIMITED when one AuthSession is rotated too often, and UNAVAILABLE.
 func (s *Service) Refresh(ctx context.Context, text string) (*Tokens, error) {
 	ctx = viewer.AsSignIn(ctx)
@@ -192,7 +192,7 @@ func (s *Service) Refresh(ctx context.Context, text string) (*Tokens, error) {
 			slog.String("user_id", string(out.session.UserID)),
 			slog.String("session_id", string(token.session)),
 			slog.Int("generation", token.generation))...)
-		s.publishRevoked(event.Fact{Kind: event.AccessRevoked, UserID: out.session.UserID, SessionID: token.session})
+		s.publishRevoked(fact.Fact{Kind: fact.AccessRevoked, UserID: out.session.UserID, SessionID: token.session})
 	}
 	if out.refusal != nil {
 		if out.refusal.Code == CodeRateLimited {

@@ -9,7 +9,7 @@ import (
 
 	"parley/ent"
 	"parley/internal/auth"
-	"parley/internal/event"
+	"parley/internal/fact"
 	"parley/internal/viewer"
 )
 
@@ -95,14 +95,14 @@ func TestReuseEndsTheFamily(t *testing.T) {
 		}
 		socket, cancel := other.Bind(t.Context(), p)
 		defer cancel()
-		facts := b.bus.Subscribe(event.Control)
+		facts := b.bus.Subscribe(fact.Control)
 		defer facts.Close()
 
 		// Within the grace, but not the direct predecessor.
 		_, err = b.Refresh(t.Context(), r1.RefreshToken)
 		wantCode(t, err, auth.CodeUnauthenticated)
 		wantEnd(t, socket, auth.ErrRevoked)
-		want := event.Fact{Kind: event.AccessRevoked, UserID: p.UserID, SessionID: p.SessionID}
+		want := fact.Fact{Kind: fact.AccessRevoked, UserID: p.UserID, SessionID: p.SessionID}
 		if got := <-facts.Facts(); got != want {
 			t.Errorf("published %+v, want %+v", got, want)
 		}

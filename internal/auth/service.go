@@ -10,7 +10,7 @@ import (
 
 	"parley/ent"
 	"parley/ent/authsession"
-	"parley/internal/event"
+	"parley/internal/fact"
 	"parley/internal/pid"
 	"parley/internal/viewer"
 )
@@ -42,7 +42,7 @@ type Store interface {
 type Service struct {
 	cfg      Config
 	store    Store
-	bus      event.Bus
+	bus      fact.Bus
 	keys     *Keyring
 	log      *slog.Logger
 	hasher   *hasher
@@ -60,7 +60,7 @@ type Service struct {
 
 // New returns a service that works at once; Start makes it hear of revocations on
 // other replicas. It hashes one password to measure how long that takes.
-func New(cfg Config, store Store, bus event.Bus, keys *Keyring, log *slog.Logger) (*Service, error) {
+func New(cfg Config, store Store, bus fact.Bus, keys *Keyring, log *slog.Logger) (*Service, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -104,7 +104,7 @@ func (s *Service) Start(ctx context.Context) error {
 		slog.Int("at_once", cap(s.hasher.slots)))
 	ctx, s.stop = context.WithCancel(ctx)
 	recheck := make(chan struct{}, 1)
-	sub := s.bus.Subscribe(event.Control)
+	sub := s.bus.Subscribe(fact.Control)
 	s.running.Go(func() { s.listen(ctx, sub, recheck) })
 	s.running.Go(func() { s.maintain(ctx, recheck) })
 	for _, e := range s.external {
@@ -127,7 +127,7 @@ func (s *Service) Stop() {
 }
 
 // listen ends what other replicas revoke.
-func (s *Service) listen(ctx context.Context, sub event.Subscription, recheck chan<- struct{}) {
+func (s *Service) listen(ctx context.Context, sub fact.Subscription, recheck chan<- struct{}) {
 	defer sub.Close()
 	for {
 		select {

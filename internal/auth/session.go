@@ -13,7 +13,7 @@ import (
 	"parley/ent/authsession"
 	"parley/ent/predicate"
 	"parley/ent/user"
-	"parley/internal/event"
+	"parley/internal/fact"
 	"parley/internal/pid"
 	"parley/internal/viewer"
 )
@@ -155,7 +155,7 @@ func (s *Service) SignOut(ctx context.Context, p Principal) error {
 	if ended > 0 {
 		s.log.InfoContext(ctx, "signed out", s.audit(ctx,
 			slog.String("user_id", string(p.UserID)), slog.String("session_id", string(p.SessionID)))...)
-		s.publishRevoked(event.Fact{Kind: event.AccessRevoked, UserID: p.UserID, SessionID: p.SessionID})
+		s.publishRevoked(fact.Fact{Kind: fact.AccessRevoked, UserID: p.UserID, SessionID: p.SessionID})
 	}
 	return nil
 }
@@ -176,14 +176,14 @@ func (s *Service) endSessions(
 
 // publishRevoked ends access here and tells the other replicas. Call it after the
 // commit.
-func (s *Service) publishRevoked(f event.Fact) {
+func (s *Service) publishRevoked(f fact.Fact) {
 	s.hear(f)
 	s.bus.Publish(f)
 }
 
 // hear forgets what was believed about whoever is revoked, and ends their contexts.
-func (s *Service) hear(f event.Fact) {
-	if f.Kind != event.AccessRevoked || f.UserID == "" {
+func (s *Service) hear(f fact.Fact) {
+	if f.Kind != fact.AccessRevoked || f.UserID == "" {
 		return
 	}
 	// In this order: a context bound in between is checked against the database.
@@ -246,7 +246,7 @@ func (s *Service) checkBound(ctx context.Context) error {
 		}
 		for _, p := range part {
 			if !good[p.UserID] || (p.SessionID != "" && !good[p.SessionID]) {
-				s.hear(event.Fact{Kind: event.AccessRevoked, UserID: p.UserID, SessionID: p.SessionID})
+				s.hear(fact.Fact{Kind: fact.AccessRevoked, UserID: p.UserID, SessionID: p.SessionID})
 			}
 		}
 	}

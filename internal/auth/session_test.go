@@ -10,7 +10,7 @@ import (
 	"parley/ent"
 	"parley/internal/auth"
 	"parley/internal/bus"
-	"parley/internal/event"
+	"parley/internal/fact"
 	"parley/internal/pid"
 	"parley/internal/viewer"
 )
@@ -113,10 +113,10 @@ type lossyBus struct {
 	missed chan struct{}
 }
 
-func (b *lossyBus) Subscribe(event.Topic) event.Subscription { return b }
-func (b *lossyBus) Facts() <-chan event.Fact                 { return nil }
-func (b *lossyBus) Missed() <-chan struct{}                  { return b.missed }
-func (b *lossyBus) Close()                                   {}
+func (b *lossyBus) Subscribe(fact.Topic) fact.Subscription { return b }
+func (b *lossyBus) Facts() <-chan fact.Fact                { return nil }
+func (b *lossyBus) Missed() <-chan struct{}                { return b.missed }
+func (b *lossyBus) Close()                                 {}
 
 func TestBind(t *testing.T) {
 	each(t, nil, func(t *testing.T, b *bundle) {
@@ -148,9 +148,9 @@ func TestBind(t *testing.T) {
 		// A fact about somebody else, or another session, ends nothing.
 		ctx, cancel = b.Bind(t.Context(), p)
 		defer cancel()
-		b.bus.Publish(event.Fact{Kind: event.AccessRevoked, UserID: pid.New(pid.User), SessionID: p.SessionID})
-		b.bus.Publish(event.Fact{Kind: event.AccessRevoked, UserID: p.UserID, SessionID: pid.New(pid.AuthSession)})
-		b.bus.Publish(event.Fact{Kind: event.AccessRevoked})
+		b.bus.Publish(fact.Fact{Kind: fact.AccessRevoked, UserID: pid.New(pid.User), SessionID: p.SessionID})
+		b.bus.Publish(fact.Fact{Kind: fact.AccessRevoked, UserID: p.UserID, SessionID: pid.New(pid.AuthSession)})
+		b.bus.Publish(fact.Fact{Kind: fact.AccessRevoked})
 		// A principal that was revoked before it was bound, and is cached as alive.
 		if err := b.SignOut(t.Context(),
 			auth.Principal{UserID: p.UserID, SessionID: pid.New(pid.AuthSession)}); err != nil {

@@ -9,17 +9,18 @@ import (
 
 	"parley/internal/bus"
 	"parley/internal/bus/bustest"
-	"parley/internal/event"
+	"parley/internal/fact"
 	"parley/internal/pid"
+	"parley/internal/reply"
 )
 
 // BenchmarkPublish is what a fact costs its publisher with one listener here and
 // nobody elsewhere.
 func BenchmarkPublish(b *testing.B) {
-	run := func(b *testing.B, on event.Bus) {
+	run := func(b *testing.B, on fact.Bus) {
 		b.ReportAllocs()
 		u := pid.New(pid.User)
-		sub := on.Subscribe(event.OfUser(u))
+		sub := on.Subscribe(fact.OfUser(u))
 		defer sub.Close()
 		f := created(u)
 		for b.Loop() {
@@ -39,7 +40,7 @@ func BenchmarkSendToArrived(b *testing.B) {
 		m := pid.New(pid.Message)
 		pieces := receiver.Follow(m)
 		defer pieces.Close()
-		p := event.Piece{MessageID: m, Attempt: 1, Text: " a token's worth", TextLen: 16}
+		p := reply.Piece{MessageID: m, Attempt: 1, Text: " a token's worth", TextLen: 16}
 		for arrived := false; !arrived; {
 			sender.Send(p)
 			select {

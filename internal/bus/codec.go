@@ -7,8 +7,9 @@ import (
 	"math"
 	"unicode/utf8"
 
-	"parley/internal/event"
+	"parley/internal/fact"
 	"parley/internal/pid"
+	"parley/internal/reply"
 )
 
 // What travels between replicas, of which some may be newer than others. Facts are
@@ -22,7 +23,7 @@ const (
 	maxFactBytes = 1 << 10
 	// maxPieceBytes is what the text and the reasoning of one piece hold at most,
 	// maxFrameBytes a whole message: below the megabyte that NATS servers allow.
-	maxPieceBytes = event.MaxAnswerBytes
+	maxPieceBytes = reply.MaxAnswerBytes
 	maxFrameBytes = maxPieceBytes + 1<<10
 	// maxPosition bounds positions and attempts, so that sums of two do not overflow.
 	maxPosition = math.MaxInt32
@@ -34,21 +35,21 @@ const (
 	answerNotRunning
 )
 
-// kindNames are for the wire: the numbers of event.Kind may move.
-var kindNames = map[event.Kind]string{
-	event.ConversationCreated: "conversation_created",
-	event.ConversationUpdated: "conversation_updated",
-	event.ConversationDeleted: "conversation_deleted",
-	event.MessageAdded:        "message_added",
-	event.ReplyStarted:        "reply_started",
-	event.ReplyFinished:       "reply_finished",
-	event.StopRequested:       "stop_requested",
-	event.AccessRevoked:       "access_revoked",
-	event.ReplyReleased:       "reply_released",
+// kindNames are for the wire: the numbers of fact.Kind may move.
+var kindNames = map[fact.Kind]string{
+	fact.ConversationCreated: "conversation_created",
+	fact.ConversationUpdated: "conversation_updated",
+	fact.ConversationDeleted: "conversation_deleted",
+	fact.MessageAdded:        "message_added",
+	fact.ReplyStarted:        "reply_started",
+	fact.ReplyFinished:       "reply_finished",
+	fact.StopRequested:       "stop_requested",
+	fact.AccessRevoked:       "access_revoked",
+	fact.ReplyReleased:       "reply_released",
 }
 
-var kindsByName = func() map[string]event.Kind {
-	kinds := make(map[string]event.Kind, len(kindNames))
+var kindsByName = func() map[string]fact.Kind {
+	kinds := make(map[string]fact.Kind, len(kindNames))
 	for kind, name := range kindNames {
 		kinds[name] = kind
 	}
@@ -64,7 +65,7 @@ type factFrame struct {
 }
 
 // encodeFact returns false for a kind that has no name on the wire.
-func encodeFact(f event.Fact) ([]byte, bool) {
+func encodeFact(f fact.Fact) ([]byte, bool) {
 	name, ok := kindNames[f.Kind]
 	if !ok {
 		return nil, false
@@ -75,25 +76,25 @@ func encodeFact(f event.Fact) ([]byte, bool) {
 
 // decodeFact returns false for anything but a fact of a known kind whose ids are
 // ids.
-func decodeFact(data []byte) (event.Fact, bool) {
+func decodeFact(data []byte) (fact.Fact, bool) {
 	var w factFrame
 	if len(data) > maxFactBytes || json.Unmarshal(data, &w) != nil {
-		return event.Fact{}, false
+		return fact.Fact{}, false
 	}
 	kind, ok := kindsByName[w.Kind]
 	ok = ok && isOrEmpty(w.User, pid.User) && isOrEmpty(w.Conversation, pid.Conversation) &&
 		isOrEmpty(w.Message, pid.Message) && isOrEmpty(w.Session, pid.AuthSession)
 	if !ok {
-		return event.Fact{}, false
+		return fact.Fact{}, false
 	}
-	return event.Fact{Kind: kind, UserID: w.User, ConversationID: w.Conversation, MessageID: w.Message,
+	return fact.Fact{Kind: kind, UserID: w.User, ConversationID: w.Conversation, MessageID: w.Message,
 		SessionID: w.Session}, true
 }
 
 func isOrEmpty(id pid.ID, kind pid.Kind) bool { return id == "" || id.Is(kind) }
 
 // appendPiece appends a piece that is small enough, see split.
-func appendPiece(b []byte, p event.Piece) []byte {
+func appendPiece(b []byte, p reply.Piece) []byte {
 	b = append(b, wireVersion)
 	b = appendText(b, string(p.MessageID))
 	b = binary.AppendUvarint(b, uint64(p.Attempt))
@@ -107,10 +108,10 @@ func appendPiece(b []byte, p event.Piece) []byte {
 
 // decodePiece returns false for anything but a piece that makes sense in itself:
 // its text is UTF-8, lies within what the owner has, and is not too long.
-func decodePiece(data []byte) (event.Piece, bool) {
+func decodePiece(data []byte) (reply.Piece, bool) {
 	r := newFrame(data)
 	r.version()
-	p := event.Piece{
+	p := reply.Piece{
 		MessageID:       r.id(pid.Message),
 		Attempt:         r.number(),
 		TextOffset:      r.number(),
@@ -124,12 +125,12 @@ func decodePiece(data []byte) (event.Piece, bool) {
 		p.TextOffset+len(p.Text) <= p.TextLen && p.ReasoningOffset+len(p.Reasoning) <= p.ReasoningLen &&
 		utf8.ValidString(p.Text) && utf8.ValidString(p.Reasoning)
 	if !ok {
-		return event.Piece{}, false
+		return reply.Piece{}, false
 	}
 	return p, true
 }
 
-func appendQuestion(b []byte, q event.Question) []byte {
+func appendQuestion(b []byte, q reply.Question) []byte {
 	b = append(b, wireVersion)
 	b = appendText(b, string(q.MessageID))
 	b = binary.AppendUvarint(b, uint64(q.Attempt))
@@ -137,19 +138,19 @@ func appendQuestion(b []byte, q event.Question) []byte {
 	return binary.AppendUvarint(b, uint64(q.Reasoning))
 }
 
-func decodeQuestion(data []byte) (event.Question, bool) {
+func decodeQuestion(data []byte) (reply.Question, bool) {
 	r := newFrame(data)
 	r.version()
-	q := event.Question{MessageID: r.id(pid.Message), Attempt: r.number(), Text: r.number(), Reasoning: r.number()}
+	q := reply.Question{MessageID: r.id(pid.Message), Attempt: r.number(), Text: r.number(), Reasoning: r.number()}
 	if r.bad {
-		return event.Question{}, false
+		return reply.Question{}, false
 	}
 	return q, true
 }
 
 // appendAnswer appends what the owner said: a piece, or that it does not run the
 // reply.
-func appendAnswer(b []byte, p event.Piece, running bool) []byte {
+func appendAnswer(b []byte, p reply.Piece, running bool) []byte {
 	if !running {
 		return append(b, wireVersion, answerNotRunning)
 	}
@@ -159,9 +160,9 @@ func appendAnswer(b []byte, p event.Piece, running bool) []byte {
 
 // decodeAnswer fails with ErrNotRunning when that is the answer, and with
 // ErrNoAnswer when it is none.
-func decodeAnswer(data []byte) (event.Piece, error) {
+func decodeAnswer(data []byte) (reply.Piece, error) {
 	if len(data) < 2 || data[0] != wireVersion {
-		return event.Piece{}, event.ErrNoAnswer
+		return reply.Piece{}, reply.ErrNoAnswer
 	}
 	switch data[1] {
 	case answerPiece:
@@ -169,9 +170,9 @@ func decodeAnswer(data []byte) (event.Piece, error) {
 			return p, nil
 		}
 	case answerNotRunning:
-		return event.Piece{}, event.ErrNotRunning
+		return reply.Piece{}, reply.ErrNotRunning
 	}
-	return event.Piece{}, event.ErrNoAnswer
+	return reply.Piece{}, reply.ErrNoAnswer
 }
 
 func appendText(b []byte, s string) []byte {
@@ -237,8 +238,8 @@ func (r *frame) id(kind pid.Kind) pid.ID {
 
 // split cuts a piece into pieces that fit into a message, at the ends of runes.
 // All of them say how much the owner has.
-func split(p event.Piece) iter.Seq[event.Piece] {
-	return func(yield func(event.Piece) bool) {
+func split(p reply.Piece) iter.Seq[reply.Piece] {
+	return func(yield func(reply.Piece) bool) {
 		for {
 			part := p
 			part.Text = cut(p.Text, maxPieceBytes)

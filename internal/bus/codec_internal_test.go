@@ -8,12 +8,13 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"parley/internal/event"
+	"parley/internal/fact"
 	"parley/internal/pid"
+	"parley/internal/reply"
 )
 
-func samplePiece() event.Piece {
-	return event.Piece{
+func samplePiece() reply.Piece {
+	return reply.Piece{
 		MessageID: pid.New(pid.Message), Attempt: 2, TextOffset: 1000, Text: " and a token's worth of text",
 		ReasoningOffset: 300, Reasoning: "hm 🐈", TextLen: 2000, ReasoningLen: 400,
 	}
@@ -21,8 +22,8 @@ func samplePiece() event.Piece {
 
 func TestFactFrames(t *testing.T) {
 	t.Parallel()
-	for kind := event.ConversationCreated; kind <= event.ReplyReleased; kind++ {
-		f := event.Fact{
+	for kind := fact.ConversationCreated; kind <= fact.ReplyReleased; kind++ {
+		f := fact.Fact{
 			Kind: kind, UserID: pid.New(pid.User), ConversationID: pid.New(pid.Conversation),
 			MessageID: pid.New(pid.Message), SessionID: pid.New(pid.AuthSession),
 		}
@@ -35,10 +36,10 @@ func TestFactFrames(t *testing.T) {
 		}
 	}
 	// The names are a promise to replicas of other versions.
-	if data, _ := encodeFact(event.Fact{Kind: event.StopRequested}); string(data) != `{"kind":"stop_requested"}` {
+	if data, _ := encodeFact(fact.Fact{Kind: fact.StopRequested}); string(data) != `{"kind":"stop_requested"}` {
 		t.Errorf("a stop is written as %s", data)
 	}
-	if _, ok := encodeFact(event.Fact{Kind: event.ReplyReleased + 1}); ok {
+	if _, ok := encodeFact(fact.Fact{Kind: fact.ReplyReleased + 1}); ok {
 		t.Error("an unknown kind is written")
 	}
 }
@@ -53,7 +54,7 @@ func TestFramesCutShort(t *testing.T) {
 			t.Fatalf("%d of %d bytes are a piece: %+v", i, len(data), got)
 		}
 	}
-	q := event.Question{MessageID: p.MessageID, Attempt: 1, Text: 200, Reasoning: 300}
+	q := reply.Question{MessageID: p.MessageID, Attempt: 1, Text: 200, Reasoning: 300}
 	data = appendQuestion(nil, q)
 	if got, ok := decodeQuestion(data); !ok || got != q {
 		t.Fatalf("got %+v, want %+v", got, q)
@@ -74,18 +75,18 @@ func TestFramesCutShort(t *testing.T) {
 
 func TestPiecesThatMakeNoSense(t *testing.T) {
 	t.Parallel()
-	for name, change := range map[string]func(*event.Piece){
-		"id":           func(p *event.Piece) { p.MessageID = "msg_*" },
-		"kind of id":   func(p *event.Piece) { p.MessageID = pid.New(pid.User) },
-		"attempt":      func(p *event.Piece) { p.Attempt = -1 },
-		"offset":       func(p *event.Piece) { p.TextOffset = -1 },
-		"huge offset":  func(p *event.Piece) { p.TextOffset, p.TextLen = maxPosition+1, maxPosition+100 },
-		"beyond text":  func(p *event.Piece) { p.TextLen = p.TextOffset + len(p.Text) - 1 },
-		"beyond":       func(p *event.Piece) { p.ReasoningLen = 0 },
-		"half a rune":  func(p *event.Piece) { p.Text = "\xf0\x9f" },
-		"no UTF-8":     func(p *event.Piece) { p.Reasoning = "\xff" },
-		"too much":     func(p *event.Piece) { p.Text, p.TextLen = strings.Repeat("x", maxPieceBytes+1), maxPosition },
-		"much too big": func(p *event.Piece) { p.Text, p.TextLen = strings.Repeat("x", 3*maxPieceBytes), maxPosition },
+	for name, change := range map[string]func(*reply.Piece){
+		"id":           func(p *reply.Piece) { p.MessageID = "msg_*" },
+		"kind of id":   func(p *reply.Piece) { p.MessageID = pid.New(pid.User) },
+		"attempt":      func(p *reply.Piece) { p.Attempt = -1 },
+		"offset":       func(p *reply.Piece) { p.TextOffset = -1 },
+		"huge offset":  func(p *reply.Piece) { p.TextOffset, p.TextLen = maxPosition+1, maxPosition+100 },
+		"beyond text":  func(p *reply.Piece) { p.TextLen = p.TextOffset + len(p.Text) - 1 },
+		"beyond":       func(p *reply.Piece) { p.ReasoningLen = 0 },
+		"half a rune":  func(p *reply.Piece) { p.Text = "\xf0\x9f" },
+		"no UTF-8":     func(p *reply.Piece) { p.Reasoning = "\xff" },
+		"too much":     func(p *reply.Piece) { p.Text, p.TextLen = strings.Repeat("x", maxPieceBytes+1), maxPosition },
+		"much too big": func(p *reply.Piece) { p.Text, p.TextLen = strings.Repeat("x", 3*maxPieceBytes), maxPosition },
 	} {
 		p := samplePiece()
 		change(&p)
@@ -101,11 +102,11 @@ func TestAnswerFrames(t *testing.T) {
 	if got, err := decodeAnswer(appendAnswer(nil, p, true)); err != nil || got != p {
 		t.Errorf("got %+v, %v; want %+v", got, err, p)
 	}
-	if _, err := decodeAnswer(appendAnswer(nil, p, false)); !errors.Is(err, event.ErrNotRunning) {
+	if _, err := decodeAnswer(appendAnswer(nil, p, false)); !errors.Is(err, reply.ErrNotRunning) {
 		t.Errorf("got %v, want not running", err)
 	}
 	for _, data := range []string{"", "\x01", "\x01\x07", "\x02\x01", "\x01\x00", "\x01\x00\x02"} {
-		if _, err := decodeAnswer([]byte(data)); !errors.Is(err, event.ErrNoAnswer) {
+		if _, err := decodeAnswer([]byte(data)); !errors.Is(err, reply.ErrNoAnswer) {
 			t.Errorf("%q: got %v, want no answer", data, err)
 		}
 	}
@@ -116,7 +117,7 @@ func TestSplitAnything(t *testing.T) {
 	for _, text := range []string{"", "a", strings.Repeat("🐈", maxPieceBytes/2),
 		strings.Repeat("\x80", maxPieceBytes*2+1)} {
 		for _, reasoning := range []string{"", "a", strings.Repeat("€", maxPieceBytes)} {
-			parts := slices.Collect(split(event.Piece{Text: text, Reasoning: reasoning}))
+			parts := slices.Collect(split(reply.Piece{Text: text, Reasoning: reasoning}))
 			var gotText, gotReasoning strings.Builder
 			for _, p := range parts {
 				if p.TextOffset != gotText.Len() || p.ReasoningOffset != gotReasoning.Len() ||
@@ -137,11 +138,11 @@ func TestSplitAnything(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	p := samplePiece()
 	f.Add(appendPiece(nil, p))
-	f.Add(appendPiece(nil, event.Piece{MessageID: p.MessageID}))
+	f.Add(appendPiece(nil, reply.Piece{MessageID: p.MessageID}))
 	f.Add(appendAnswer(nil, p, true))
 	f.Add(appendAnswer(nil, p, false))
-	f.Add(appendQuestion(nil, event.Question{MessageID: p.MessageID, Attempt: 1, Text: 2, Reasoning: 3}))
-	fact, _ := encodeFact(event.Fact{Kind: event.AccessRevoked, UserID: pid.New(pid.User)})
+	f.Add(appendQuestion(nil, reply.Question{MessageID: p.MessageID, Attempt: 1, Text: 2, Reasoning: 3}))
+	fact, _ := encodeFact(fact.Fact{Kind: fact.AccessRevoked, UserID: pid.New(pid.User)})
 	f.Add(fact)
 	f.Add([]byte("\x01\x1e" + string(p.MessageID) + "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"))
 	f.Add([]byte("\x01\x1e" + string(p.MessageID) + "\x00\x00\xff\xff\xff\xff\x07"))
@@ -170,11 +171,11 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-func checkPiece(t *testing.T, p event.Piece) {
+func checkPiece(t *testing.T, p reply.Piece) {
 	t.Helper()
 	sane := p.MessageID.Is(pid.Message) && min(p.Attempt, p.TextOffset, p.ReasoningOffset) >= 0 &&
 		p.TextOffset+len(p.Text) <= p.TextLen && p.ReasoningOffset+len(p.Reasoning) <= p.ReasoningLen &&
-		max(p.TextLen, p.ReasoningLen) <= maxPosition && len(p.Text)+len(p.Reasoning) <= event.MaxAnswerBytes &&
+		max(p.TextLen, p.ReasoningLen) <= maxPosition && len(p.Text)+len(p.Reasoning) <= reply.MaxAnswerBytes &&
 		utf8.ValidString(p.Text) && utf8.ValidString(p.Reasoning)
 	if !sane {
 		t.Errorf("the piece %+v", p)

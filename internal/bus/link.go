@@ -10,7 +10,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"parley/internal/event"
+	"parley/internal/fact"
+	"parley/internal/reply"
 )
 
 // What may wait in one NATS subscription. More than that is dropped, and told.
@@ -122,7 +123,7 @@ func (n *NATS) guard(ctx context.Context, hear nats.MsgHandler) nats.MsgHandler 
 	}
 }
 
-func (l *link) publishFact(ctx context.Context, f event.Fact) {
+func (l *link) publishFact(ctx context.Context, f fact.Fact) {
 	data, ok := encodeFact(f)
 	if !ok {
 		return
@@ -134,7 +135,7 @@ func (l *link) publishFact(ctx context.Context, f event.Fact) {
 	}
 }
 
-func (l *link) publishPiece(ctx context.Context, p event.Piece) {
+func (l *link) publishPiece(ctx context.Context, p reply.Piece) {
 	subject, ok := l.n.subjects.piece(p.MessageID)
 	if !ok {
 		return
@@ -165,7 +166,7 @@ func (l *link) publish(ctx context.Context, subject, reply string, data []byte) 
 }
 
 // hearTopic is told by Local that a topic is listened to, or not any more.
-func (n *NATS) hearTopic(t event.Topic, heard bool) {
+func (n *NATS) hearTopic(t fact.Topic, heard bool) {
 	subject, ok := n.subjects.fact(t)
 	if !ok {
 		return
@@ -180,7 +181,7 @@ func (n *NATS) hearTopic(t event.Topic, heard bool) {
 // hearFacts hands the facts of a topic to its listeners here. A message that was
 // dropped because this replica was too slow shows in a counter when the next one
 // is handled, which there always is: messages are dropped when others wait.
-func (n *NATS) hearFacts(t event.Topic) nats.MsgHandler {
+func (n *NATS) hearFacts(t fact.Topic) nats.MsgHandler {
 	dropped := 0
 	return func(m *nats.Msg) {
 		n.shim.pass(func() {
@@ -226,7 +227,7 @@ func (n *NATS) confirm(ctx context.Context, conn *nats.Conn) {
 
 // interest is something to hear at NATS. It is compared by its address.
 type interest struct {
-	topic event.Topic // Empty for anything but facts.
+	topic fact.Topic // Empty for anything but facts.
 	hear  nats.MsgHandler
 }
 
@@ -275,16 +276,16 @@ func (in *interests) take() map[string]*interest {
 type confirmations struct {
 	mu sync.Mutex
 	// topics and all are guarded by mu.
-	topics map[event.Topic]struct{}
+	topics map[fact.Topic]struct{}
 	all    bool
 	wake   chan struct{}
 }
 
-func (c *confirmations) add(t event.Topic) {
+func (c *confirmations) add(t fact.Topic) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.topics == nil {
-		c.topics = make(map[event.Topic]struct{})
+		c.topics = make(map[fact.Topic]struct{})
 	}
 	c.topics[t] = struct{}{}
 	signal(c.wake)
@@ -297,7 +298,7 @@ func (c *confirmations) addAll() {
 	signal(c.wake)
 }
 
-func (c *confirmations) take() (topics map[event.Topic]struct{}, all bool) {
+func (c *confirmations) take() (topics map[fact.Topic]struct{}, all bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	topics, all = c.topics, c.all

@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"parley/internal/event"
+	"parley/internal/fact"
 )
 
 // backlog is how many facts one listener may lag behind. Facts are a few ids
@@ -22,32 +22,32 @@ const backlog = 64
 // not all read the database in the same instant.
 const doubtShares = 20
 
-// Local is an event.Bus within one process. The zero value is not usable; call
+// Local is an fact.Bus within one process. The zero value is not usable; call
 // NewLocal. It is safe for concurrent use and starts no goroutine.
 type Local struct {
 	mu sync.Mutex
 	// listeners, shares and joined are guarded by mu. Every listener is in both
 	// maps.
-	listeners map[event.Topic]map[*subscription]struct{}
+	listeners map[fact.Topic]map[*subscription]struct{}
 	shares    [doubtShares]map[*subscription]struct{}
 	joined    int
 	// heard, when set, is told with mu held that a topic got its first listener or
 	// lost its last one.
-	heard func(t event.Topic, heard bool)
+	heard func(t fact.Topic, heard bool)
 }
 
 // NewLocal returns a bus with no listeners.
 func NewLocal() *Local {
-	b := &Local{listeners: make(map[event.Topic]map[*subscription]struct{})}
+	b := &Local{listeners: make(map[fact.Topic]map[*subscription]struct{})}
 	for i := range b.shares {
 		b.shares[i] = make(map[*subscription]struct{})
 	}
 	return b
 }
 
-// Publish implements event.Bus. A listener whose backlog is full loses the fact
+// Publish implements fact.Bus. A listener whose backlog is full loses the fact
 // and gets a signal on Missed.
-func (b *Local) Publish(f event.Fact) {
+func (b *Local) Publish(f fact.Fact) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, t := range f.Topics() {
@@ -56,7 +56,7 @@ func (b *Local) Publish(f event.Fact) {
 }
 
 // deliver hands the fact to the listeners of one topic. mu is held.
-func (b *Local) deliver(t event.Topic, f event.Fact) {
+func (b *Local) deliver(t fact.Topic, f fact.Fact) {
 	for s := range b.listeners[t] {
 		select {
 		case s.facts <- f:
@@ -66,12 +66,12 @@ func (b *Local) deliver(t event.Topic, f event.Fact) {
 	}
 }
 
-// Subscribe implements event.Bus.
-func (b *Local) Subscribe(t event.Topic) event.Subscription {
+// Subscribe implements fact.Bus.
+func (b *Local) Subscribe(t fact.Topic) fact.Subscription {
 	s := &subscription{
 		bus:    b,
 		topic:  t,
-		facts:  make(chan event.Fact, backlog),
+		facts:  make(chan fact.Fact, backlog),
 		missed: make(chan struct{}, 1),
 	}
 	b.mu.Lock()
@@ -118,7 +118,7 @@ func (b *Local) doubtShare(share int) {
 }
 
 // doubtTopic signals Missed to the listeners of one topic.
-func (b *Local) doubtTopic(t event.Topic) {
+func (b *Local) doubtTopic(t fact.Topic) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for s := range b.listeners[t] {
@@ -139,9 +139,9 @@ func (b *Local) Listeners() int {
 
 type subscription struct {
 	bus    *Local
-	topic  event.Topic
+	topic  fact.Topic
 	share  int
-	facts  chan event.Fact
+	facts  chan fact.Fact
 	missed chan struct{}
 }
 
@@ -153,7 +153,7 @@ func (s *subscription) miss() {
 	}
 }
 
-func (s *subscription) Facts() <-chan event.Fact { return s.facts }
+func (s *subscription) Facts() <-chan fact.Fact { return s.facts }
 
 func (s *subscription) Missed() <-chan struct{} { return s.missed }
 

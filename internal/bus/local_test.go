@@ -12,7 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"parley/internal/bus"
-	"parley/internal/event"
+	"parley/internal/fact"
 	"parley/internal/pid"
 )
 
@@ -21,14 +21,14 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // backlog is how many facts a listener may lag behind.
 const backlog = 64
 
-func fact(kind event.Kind, user, conversation, message string) event.Fact {
-	return event.Fact{Kind: kind, UserID: pid.ID(user), ConversationID: pid.ID(conversation),
+func factOf(kind fact.Kind, user, conversation, message string) fact.Fact {
+	return fact.Fact{Kind: kind, UserID: pid.ID(user), ConversationID: pid.ID(conversation),
 		MessageID: pid.ID(message)}
 }
 
 // take returns the facts that wait, without waiting itself.
-func take(s event.Subscription) []event.Fact {
-	var facts []event.Fact
+func take(s fact.Subscription) []fact.Fact {
+	var facts []fact.Fact
 	for {
 		select {
 		case f := <-s.Facts():
@@ -39,7 +39,7 @@ func take(s event.Subscription) []event.Fact {
 	}
 }
 
-func missed(s event.Subscription) bool {
+func missed(s fact.Subscription) bool {
 	select {
 	case <-s.Missed():
 		return true
@@ -51,17 +51,17 @@ func missed(s event.Subscription) bool {
 func TestOrder(t *testing.T) {
 	t.Parallel()
 	b := bus.NewLocal()
-	s := b.Subscribe(event.OfConversation("c"))
+	s := b.Subscribe(fact.OfConversation("c"))
 	defer s.Close()
 	for i := range backlog {
-		b.Publish(fact(event.MessageAdded, "u", "c", fmt.Sprint(i)))
+		b.Publish(factOf(fact.MessageAdded, "u", "c", fmt.Sprint(i)))
 	}
 	facts := take(s)
 	if len(facts) != backlog || missed(s) {
 		t.Fatalf("got %d facts, want %d and none missed", len(facts), backlog)
 	}
 	for i, f := range facts {
-		if f != fact(event.MessageAdded, "u", "c", fmt.Sprint(i)) {
+		if f != factOf(fact.MessageAdded, "u", "c", fmt.Sprint(i)) {
 			t.Fatalf("fact %d is %+v", i, f)
 		}
 	}
@@ -71,32 +71,32 @@ func TestOrder(t *testing.T) {
 func TestFanOut(t *testing.T) {
 	t.Parallel()
 	b := bus.NewLocal()
-	topics := map[string]event.Topic{
-		"user": event.OfUser("u"), "conversation": event.OfConversation("c"), "control": event.Control,
-		"other user": event.OfUser("v"), "other conversation": event.OfConversation("d"),
-		"confused": event.OfConversation("u"), // An id of the wrong kind is another topic.
+	topics := map[string]fact.Topic{
+		"user": fact.OfUser("u"), "conversation": fact.OfConversation("c"), "control": fact.Control,
+		"other user": fact.OfUser("v"), "other conversation": fact.OfConversation("d"),
+		"confused": fact.OfConversation("u"), // An id of the wrong kind is another topic.
 	}
-	subs := make(map[string][2]event.Subscription)
+	subs := make(map[string][2]fact.Subscription)
 	for name, topic := range topics {
-		subs[name] = [2]event.Subscription{b.Subscribe(topic), b.Subscribe(topic)}
+		subs[name] = [2]fact.Subscription{b.Subscribe(topic), b.Subscribe(topic)}
 	}
 	if n := b.Listeners(); n != 2*len(topics) {
 		t.Fatalf("%d listeners, want %d", n, 2*len(topics))
 	}
-	for kind, want := range map[event.Kind][]string{
-		event.ConversationCreated: {"user"},
-		event.ConversationUpdated: {"user", "conversation"},
-		event.ConversationDeleted: {"user", "conversation", "control"},
-		event.MessageAdded:        {"conversation"},
-		event.ReplyStarted:        {"conversation"},
-		event.ReplyFinished:       {"conversation"},
-		event.StopRequested:       {"control"},
-		event.AccessRevoked:       {"control"},
-		event.ReplyReleased:       {"control"},
-		event.Kind(0):             {},
-		event.Kind(200):           {},
+	for kind, want := range map[fact.Kind][]string{
+		fact.ConversationCreated: {"user"},
+		fact.ConversationUpdated: {"user", "conversation"},
+		fact.ConversationDeleted: {"user", "conversation", "control"},
+		fact.MessageAdded:        {"conversation"},
+		fact.ReplyStarted:        {"conversation"},
+		fact.ReplyFinished:       {"conversation"},
+		fact.StopRequested:       {"control"},
+		fact.AccessRevoked:       {"control"},
+		fact.ReplyReleased:       {"control"},
+		fact.Kind(0):             {},
+		fact.Kind(200):           {},
 	} {
-		f := fact(kind, "u", "c", "m")
+		f := factOf(kind, "u", "c", "m")
 		b.Publish(f)
 		expected := make(map[string]bool)
 		for _, name := range want {
@@ -126,13 +126,13 @@ func TestSlowListener(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := bus.NewLocal()
-		slow, quick := b.Subscribe(event.OfUser("u")), b.Subscribe(event.OfUser("u"))
+		slow, quick := b.Subscribe(fact.OfUser("u")), b.Subscribe(fact.OfUser("u"))
 		defer slow.Close()
 		defer quick.Close()
 		const n = 10 * backlog
 		start := time.Now()
 		for i := range n {
-			b.Publish(fact(event.ConversationCreated, "u", fmt.Sprint(i), "")) // Would hang the bubble if it blocked.
+			b.Publish(factOf(fact.ConversationCreated, "u", fmt.Sprint(i), "")) // Would hang the bubble if it blocked.
 			if got := take(quick); len(got) != 1 {
 				t.Fatalf("the quick one got %d facts, want 1", len(got))
 			}
@@ -154,12 +154,12 @@ func TestSlowListener(t *testing.T) {
 			t.Errorf("the slow one holds %d facts from %+v, want the first %d", len(facts), facts[0], backlog)
 		}
 		// It is told again when it loses again, and takes part again.
-		b.Publish(fact(event.ConversationCreated, "u", "after", ""))
+		b.Publish(factOf(fact.ConversationCreated, "u", "after", ""))
 		if got := take(slow); len(got) != 1 || missed(slow) {
 			t.Errorf("afterwards it got %d facts, want 1 and none missed", len(got))
 		}
 		for range backlog + 1 {
-			b.Publish(fact(event.ConversationCreated, "u", "x", ""))
+			b.Publish(factOf(fact.ConversationCreated, "u", "x", ""))
 		}
 		if !missed(slow) {
 			t.Error("the second loss was not told")
@@ -170,11 +170,11 @@ func TestSlowListener(t *testing.T) {
 func TestClose(t *testing.T) {
 	t.Parallel()
 	b := bus.NewLocal()
-	s, other := b.Subscribe(event.Control), b.Subscribe(event.Control)
-	b.Publish(fact(event.StopRequested, "", "", "before"))
+	s, other := b.Subscribe(fact.Control), b.Subscribe(fact.Control)
+	b.Publish(factOf(fact.StopRequested, "", "", "before"))
 	s.Close()
 	s.Close()
-	b.Publish(fact(event.StopRequested, "", "", "after"))
+	b.Publish(factOf(fact.StopRequested, "", "", "after"))
 	if got := take(s); len(got) != 1 || got[0].MessageID != "before" {
 		t.Errorf("got %+v, want what came before the close", got)
 	}
@@ -183,15 +183,15 @@ func TestClose(t *testing.T) {
 	}
 	other.Close()
 	// A second close must not take a later listener's place away.
-	later := b.Subscribe(event.Control)
+	later := b.Subscribe(fact.Control)
 	s.Close()
 	other.Close()
-	b.Publish(fact(event.StopRequested, "", "", "later"))
+	b.Publish(factOf(fact.StopRequested, "", "", "later"))
 	if got := take(later); len(got) != 1 {
 		t.Errorf("the later one got %+v, want one", got)
 	}
 	later.Close()
-	b.Publish(fact(event.StopRequested, "", "", "nobody"))
+	b.Publish(factOf(fact.StopRequested, "", "", "nobody"))
 	if n := b.Listeners(); n != 0 {
 		t.Errorf("%d listeners are left", n)
 	}
@@ -203,10 +203,10 @@ func TestDoubt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := bus.NewLocal()
 		const listeners = 100
-		var subs []event.Subscription
+		var subs []fact.Subscription
 		for i := range listeners {
-			subs = append(subs, b.Subscribe([]event.Topic{event.Control, event.OfUser("u"),
-				event.OfConversation("c")}[i%3]))
+			subs = append(subs, b.Subscribe([]fact.Topic{fact.Control, fact.OfUser("u"),
+				fact.OfConversation("c")}[i%3]))
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		interval := 5 * time.Second
@@ -263,12 +263,12 @@ func TestAtOnce(t *testing.T) {
 	ready := make(chan struct{}, listeners)
 	for range listeners {
 		all.Go(func() {
-			s := b.Subscribe(event.OfUser("u"))
+			s := b.Subscribe(fact.OfUser("u"))
 			defer s.Close()
 			ready <- struct{}{}
 			last := make(map[pid.ID]int)
 			got, told := 0, false
-			hear := func(f event.Fact) {
+			hear := func(f fact.Fact) {
 				var i int
 				if _, err := fmt.Sscan(string(f.MessageID), &i); err != nil || i <= last[f.ConversationID] {
 					t.Errorf("fact %s of %s after %d", f.MessageID, f.ConversationID, last[f.ConversationID])
@@ -301,14 +301,14 @@ func TestAtOnce(t *testing.T) {
 	for p := range publishers {
 		publishing.Go(func() {
 			for i := range facts {
-				b.Publish(fact(event.ConversationCreated, "u", fmt.Sprint(p), fmt.Sprint(i+1)))
+				b.Publish(factOf(fact.ConversationCreated, "u", fmt.Sprint(p), fmt.Sprint(i+1)))
 			}
 		})
 	}
 	for range 4 {
 		all.Go(func() { // Others come and go meanwhile.
 			for i := range 500 {
-				s := b.Subscribe([]event.Topic{event.OfUser("u"), event.Control, event.OfConversation("c")}[i%3])
+				s := b.Subscribe([]fact.Topic{fact.OfUser("u"), fact.Control, fact.OfConversation("c")}[i%3])
 				take(s)
 				missed(s)
 				s.Close()

@@ -15,7 +15,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"parley/internal/event"
+	"parley/internal/fact"
+	"parley/internal/reply"
 )
 
 // How often listeners are made to doubt, each of them. Without a connection every
@@ -57,7 +58,7 @@ type Config struct {
 	Log   *slog.Logger
 }
 
-// NATS is an event.Bus and an event.Wire over core NATS. The listeners of this
+// NATS is an fact.Bus and an reply.Wire over core NATS. The listeners of this
 // replica are served as Local serves them, before and independently of the
 // network; a topic or a reply has a NATS subscription while somebody here listens
 // to it. No method but Connect and Close ever waits for the network. It is safe for
@@ -89,8 +90,8 @@ type NATS struct {
 
 	interests   interests
 	unconfirmed confirmations
-	facts       chan event.Fact
-	pieces      chan event.Piece
+	facts       chan fact.Fact
+	pieces      chan reply.Piece
 	letters     chan letter
 	asks        asks
 	following   following
@@ -125,8 +126,8 @@ func Connect(ctx context.Context, cfg Config) (*NATS, error) {
 		redact:      redact,
 		interests:   interests{wake: make(chan struct{}, 1)},
 		unconfirmed: confirmations{wake: make(chan struct{}, 1)},
-		facts:       make(chan event.Fact, factQueue),
-		pieces:      make(chan event.Piece, pieceQueue),
+		facts:       make(chan fact.Fact, factQueue),
+		pieces:      make(chan reply.Piece, pieceQueue),
 		letters:     make(chan letter, letterQueue),
 		asks:        asks{inbox: strings.ToLower(rand.Text())},
 		cancel:      cancel,
@@ -169,9 +170,9 @@ func (n *NATS) Close() {
 // connection that died silently is noticed within five seconds.
 func (n *NATS) Connected() bool { return n.connected.Load() }
 
-// Publish implements event.Bus. The listeners of this replica have the fact when it
+// Publish implements fact.Bus. The listeners of this replica have the fact when it
 // returns.
-func (n *NATS) Publish(f event.Fact) {
+func (n *NATS) Publish(f fact.Fact) {
 	n.Local.Publish(f)
 	if !n.Connected() {
 		return

@@ -15,15 +15,16 @@ import (
 
 	"parley/internal/bus"
 	"parley/internal/bus/bustest"
-	"parley/internal/event"
+	"parley/internal/fact"
 	"parley/internal/pid"
+	"parley/internal/reply"
 )
 
 // carries waits until facts of one bus arrive at the other.
-func carries(t *testing.T, from, to event.Bus) {
+func carries(t *testing.T, from, to fact.Bus) {
 	t.Helper()
 	u := pid.New(pid.User)
-	sub := to.Subscribe(event.OfUser(u))
+	sub := to.Subscribe(fact.OfUser(u))
 	defer sub.Close()
 	eventually(t, "a fact goes over", func() bool {
 		from.Publish(created(u))
@@ -71,7 +72,7 @@ func TestServerComesAndGoes(t *testing.T) {
 	if a.Connected() {
 		t.Fatal("connected to a server that is not there")
 	}
-	sub := b.Subscribe(event.Control)
+	sub := b.Subscribe(fact.Control)
 	defer sub.Close()
 	a.Publish(stopped()) // Lost.
 	receive(t, "doubt without a connection", sub.Missed())
@@ -128,7 +129,7 @@ func TestNodeKilled(t *testing.T) {
 	nodes := startCluster(t)
 	var log logs
 	a, b := connected(t, at(nodes[0])), connected(t, at(nodes[1]), logTo(&log))
-	sub := b.Subscribe(event.Control)
+	sub := b.Subscribe(fact.Control)
 	defer sub.Close()
 	carries(t, a, b)
 	followed := pid.New(pid.Message)
@@ -141,7 +142,7 @@ func TestNodeKilled(t *testing.T) {
 	receive(t, "doubt", sub.Missed())
 	carries(t, a, b)
 	eventually(t, "pieces arrive again", func() bool {
-		a.Send(event.Piece{MessageID: followed, Attempt: 1})
+		a.Send(reply.Piece{MessageID: followed, Attempt: 1})
 		return len(pieces.Arrived()) > 0
 	})
 }
@@ -152,14 +153,14 @@ func TestNoEcho(t *testing.T) {
 	srv := bustest.Start(t)
 	a, b := connected(t, at(srv)), connected(t, at(srv))
 	u := pid.New(pid.User)
-	sub := a.Subscribe(event.OfUser(u))
+	sub := a.Subscribe(fact.OfUser(u))
 	defer sub.Close()
 	eventually(t, "NATS knows", func() bool { return heard(t, srv, "fact") == 1 })
-	_, seen := spyOn(t, srv, factSubject(event.OfUser(u)))
+	_, seen := spyOn(t, srv, factSubject(fact.OfUser(u)))
 	own, fence := created(u), created(u)
 	a.Publish(own)
 	receive(t, "the fact at the server", seen)
-	if got := take(sub); !slices.Equal(got, []event.Fact{own}) {
+	if got := take(sub); !slices.Equal(got, []fact.Fact{own}) {
 		t.Errorf("got %+v, want the own fact at once", got)
 	}
 	b.Publish(fence)
@@ -174,7 +175,7 @@ func TestNamespacesApart(t *testing.T) {
 	one, two := bus.Namespace("https://one.example.com"), bus.Namespace("https://two.example.com")
 	in := func(name string) func(*bus.Config) { return func(c *bus.Config) { c.Namespace = name } }
 	a, b, other := connected(t, at(srv), in(one)), connected(t, at(srv), in(one)), connected(t, at(srv), in(two))
-	sub, foreign := b.Subscribe(event.Control), other.Subscribe(event.Control)
+	sub, foreign := b.Subscribe(fact.Control), other.Subscribe(fact.Control)
 	defer sub.Close()
 	defer foreign.Close()
 	eventually(t, "NATS knows both", func() bool {
@@ -197,10 +198,10 @@ func TestCloseSendsTheRest(t *testing.T) {
 	t.Parallel()
 	srv := bustest.Start(t)
 	a, b := connected(t, at(srv)), connected(t, at(srv))
-	sub := b.Subscribe(event.Control)
+	sub := b.Subscribe(fact.Control)
 	defer sub.Close()
 	eventually(t, "NATS knows", func() bool { return heard(t, srv, "fact") == 1 })
-	own := a.Subscribe(event.Control)
+	own := a.Subscribe(fact.Control)
 	defer own.Close()
 	f := stopped()
 	a.Publish(f)
@@ -211,14 +212,14 @@ func TestCloseSendsTheRest(t *testing.T) {
 		t.Error("connected after Close")
 	}
 	a.Publish(f)
-	a.Send(event.Piece{MessageID: f.MessageID})
+	a.Send(reply.Piece{MessageID: f.MessageID})
 	if got := take(own); len(got) != 2 {
 		t.Errorf("the listener of a closed bus got %d facts, want those of its own replica, 2", len(got))
 	}
 	a.Follow(f.MessageID).Close()
 	a.Serve(pid.New(pid.Replica), nil)()
-	if _, err := a.Ask(t.Context(), pid.New(pid.Replica), event.Question{MessageID: f.MessageID}); !errors.Is(err,
-		event.ErrNoAnswer) {
+	if _, err := a.Ask(t.Context(), pid.New(pid.Replica), reply.Question{MessageID: f.MessageID}); !errors.Is(err,
+		reply.ErrNoAnswer) {
 		t.Errorf("asking through a closed bus: %v, want no answer", err)
 	}
 }
@@ -240,15 +241,15 @@ func TestCloseDuringDelivery(t *testing.T) {
 				default:
 				}
 				a.Publish(created(u))
-				a.Send(event.Piece{MessageID: m, Text: "x", TextLen: 1})
-				sub, pieces := b.Subscribe(event.OfUser(u)), b.Follow(m)
+				a.Send(reply.Piece{MessageID: m, Text: "x", TextLen: 1})
+				sub, pieces := b.Subscribe(fact.OfUser(u)), b.Follow(m)
 				take(sub)
 				sub.Close()
 				pieces.Close()
 			}
 		})
 	}
-	sub := b.Subscribe(event.OfUser(u))
+	sub := b.Subscribe(fact.OfUser(u))
 	next(t, sub)
 	b.Close()
 	a.Close()
@@ -272,34 +273,34 @@ func TestHostileIDs(t *testing.T) {
 	_, seen := spyOn(t, srv, ">")
 	for _, id := range hostile {
 		id := pid.ID(id)
-		for kind := event.Kind(0); kind <= event.ReplyReleased+1; kind++ {
-			if kind == event.StopRequested || kind == event.AccessRevoked || kind == event.ReplyReleased ||
-				kind == event.ConversationDeleted {
+		for kind := fact.Kind(0); kind <= fact.ReplyReleased+1; kind++ {
+			if kind == fact.StopRequested || kind == fact.AccessRevoked || kind == fact.ReplyReleased ||
+				kind == fact.ConversationDeleted {
 				continue // These go to a topic that is no id.
 			}
-			a.Publish(event.Fact{Kind: kind, UserID: id, ConversationID: id, MessageID: id, SessionID: id})
+			a.Publish(fact.Fact{Kind: kind, UserID: id, ConversationID: id, MessageID: id, SessionID: id})
 		}
-		for _, topic := range []event.Topic{event.OfUser(id), event.OfConversation(id), event.Topic(id),
-			"control." + event.Topic(id), "user", "reply." + event.Topic(id)} {
+		for _, topic := range []fact.Topic{fact.OfUser(id), fact.OfConversation(id), fact.Topic(id),
+			"control." + fact.Topic(id), "user", "reply." + fact.Topic(id)} {
 			sub := a.Subscribe(topic)
 			defer sub.Close()
 		}
-		a.Send(event.Piece{MessageID: id, Text: "x", TextLen: 1})
+		a.Send(reply.Piece{MessageID: id, Text: "x", TextLen: 1})
 		pieces := a.Follow(id)
 		defer pieces.Close()
-		defer a.Serve(id, func(event.Question) (event.Piece, error) { return event.Piece{}, nil })()
-		if _, err := a.Ask(t.Context(), id, event.Question{MessageID: pid.New(pid.Message)}); !errors.Is(err,
-			event.ErrNoAnswer) {
+		defer a.Serve(id, func(reply.Question) (reply.Piece, error) { return reply.Piece{}, nil })()
+		if _, err := a.Ask(t.Context(), id, reply.Question{MessageID: pid.New(pid.Message)}); !errors.Is(err,
+			reply.ErrNoAnswer) {
 			t.Errorf("asking %q: %v, want no answer", id, err)
 		}
-		if _, err := a.Ask(t.Context(), pid.New(pid.Replica), event.Question{MessageID: id}); !errors.Is(err,
-			event.ErrNoAnswer) {
+		if _, err := a.Ask(t.Context(), pid.New(pid.Replica), reply.Question{MessageID: id}); !errors.Is(err,
+			reply.ErrNoAnswer) {
 			t.Errorf("asking about %q: %v, want no answer", id, err)
 		}
 	}
 	fence := stopped()
 	a.Publish(fence)
-	if m := receive(t, "the fence", seen); m.Subject != factSubject(event.Control) {
+	if m := receive(t, "the fence", seen); m.Subject != factSubject(fact.Control) {
 		t.Errorf("a message to %q went out", m.Subject)
 	}
 	for _, kind := range []string{"fact", "piece", "ask"} {
@@ -309,11 +310,11 @@ func TestHostileIDs(t *testing.T) {
 	}
 	// Facts for everybody keep to their topic whatever they hold, and peers drop them.
 	b := connected(t, at(srv))
-	sub := b.Subscribe(event.Control)
+	sub := b.Subscribe(fact.Control)
 	defer sub.Close()
 	eventually(t, "NATS knows", func() bool { return heard(t, srv, "fact") == 1 })
 	for _, id := range hostile[1:] {
-		a.Publish(event.Fact{Kind: event.StopRequested, MessageID: pid.ID(id)})
+		a.Publish(fact.Fact{Kind: fact.StopRequested, MessageID: pid.ID(id)})
 	}
 	a.Publish(fence)
 	if got := until(t, sub, fence); len(got) > 0 {
@@ -346,20 +347,20 @@ func TestGarbage(t *testing.T) {
 	a := connected(t, at(srv))
 	peer, _ := spyOn(t, srv, "nothing")
 	u, m, replica := pid.New(pid.User), pid.New(pid.Message), pid.New(pid.Replica)
-	sub, pieces := a.Subscribe(event.OfUser(u)), a.Follow(m)
+	sub, pieces := a.Subscribe(fact.OfUser(u)), a.Follow(m)
 	defer sub.Close()
 	defer pieces.Close()
-	stop := a.Serve(replica, func(q event.Question) (event.Piece, error) {
+	stop := a.Serve(replica, func(q reply.Question) (reply.Piece, error) {
 		if q.MessageID != m {
 			t.Errorf("asked %+v", q)
 		}
-		return event.Piece{MessageID: m}, nil
+		return reply.Piece{MessageID: m}, nil
 	})
 	defer stop()
 	eventually(t, "NATS knows",
 		func() bool { return heard(t, srv, "fact")+heard(t, srv, "piece")+heard(t, srv, "ask") == 3 })
 	prefix := "parley." + namespace + "."
-	for _, subject := range []string{factSubject(event.OfUser(u)), prefix + "piece." + string(m),
+	for _, subject := range []string{factSubject(fact.OfUser(u)), prefix + "piece." + string(m),
 		prefix + "ask." + string(replica)} {
 		for _, data := range []string{
 			"", "\x00", "\x01", "\x02abc", "{", "{}", "null", "[]", `"x"`, `{"kind":7}`, `{"kind":"nonsense"}`,
@@ -377,22 +378,22 @@ func TestGarbage(t *testing.T) {
 			}
 		}
 	}
-	if err := peer.Publish(factSubject(event.OfUser(u)),
+	if err := peer.Publish(factSubject(fact.OfUser(u)),
 		[]byte(`{"kind":"conversation_created","user":"`+string(u)+`","later":{"field":[1]}}`)); err != nil {
 		t.Fatal(err)
 	}
-	if f := next(t, sub); f != (event.Fact{Kind: event.ConversationCreated, UserID: u}) {
+	if f := next(t, sub); f != (fact.Fact{Kind: fact.ConversationCreated, UserID: u}) {
 		t.Errorf("got %+v", f)
 	}
 	b := connected(t, at(srv))
 	eventually(t, "good pieces arrive", func() bool {
-		b.Send(event.Piece{MessageID: m, Text: "good", TextLen: 4})
+		b.Send(reply.Piece{MessageID: m, Text: "good", TextLen: 4})
 		return len(pieces.Arrived()) > 0
 	})
 	if p := receive(t, "a piece", pieces.Arrived()); p.Text != "good" {
 		t.Errorf("got %+v", p)
 	}
-	if p, err := b.Ask(t.Context(), replica, event.Question{MessageID: m}); err != nil || p.MessageID != m {
+	if p, err := b.Ask(t.Context(), replica, reply.Question{MessageID: m}); err != nil || p.MessageID != m {
 		t.Errorf("asking gives %+v, %v", p, err)
 	}
 }

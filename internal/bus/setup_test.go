@@ -14,7 +14,7 @@ import (
 
 	"parley/internal/bus"
 	"parley/internal/bus/bustest"
-	"parley/internal/event"
+	"parley/internal/fact"
 )
 
 // patience is how long a test waits for what must happen.
@@ -182,16 +182,16 @@ func connected(t testing.TB, change ...func(*bus.Config)) *bus.NATS {
 	return n
 }
 
-func factSubject(topic event.Topic) string { return "parley." + namespace + ".fact." + string(topic) }
+func factSubject(topic fact.Topic) string { return "parley." + namespace + ".fact." + string(topic) }
 
 // stage is buses that hear each other: one publishes, the others listen, which may
 // be the same one.
 type stage struct {
-	publisher event.Bus
-	listeners []event.Bus
+	publisher fact.Bus
+	listeners []fact.Bus
 	// settled waits until the publisher's side knows what all listeners want, given
 	// one open subscription of each to each of the topics.
-	settled func(t *testing.T, topics ...event.Topic)
+	settled func(t *testing.T, topics ...fact.Topic)
 	// subscriptions counts those to topics at the listeners' servers.
 	subscriptions func() int
 }
@@ -203,8 +203,8 @@ func onEachStage(t *testing.T, test func(t *testing.T, s stage)) {
 		t.Parallel()
 		b := bus.NewLocal()
 		test(t, stage{
-			publisher: b, listeners: []event.Bus{b},
-			settled:       func(*testing.T, ...event.Topic) {},
+			publisher: b, listeners: []fact.Bus{b},
+			settled:       func(*testing.T, ...fact.Topic) {},
 			subscriptions: b.Listeners,
 		})
 	})
@@ -212,8 +212,8 @@ func onEachStage(t *testing.T, test func(t *testing.T, s stage)) {
 		t.Parallel()
 		srv := bustest.Start(t)
 		test(t, stage{
-			publisher: connected(t, at(srv)), listeners: []event.Bus{connected(t, at(srv))},
-			settled: func(t *testing.T, topics ...event.Topic) {
+			publisher: connected(t, at(srv)), listeners: []fact.Bus{connected(t, at(srv))},
+			settled: func(t *testing.T, topics ...fact.Topic) {
 				for _, topic := range topics {
 					eventually(t, "interest in "+string(topic), func() bool {
 						return srv.GlobalAccount().SubscriptionInterest(factSubject(topic))
@@ -228,8 +228,8 @@ func onEachStage(t *testing.T, test func(t *testing.T, s stage)) {
 		nodes := startCluster(t)
 		test(t, stage{
 			publisher: connected(t, at(nodes[0])),
-			listeners: []event.Bus{connected(t, at(nodes[1])), connected(t, at(nodes[2]))},
-			settled: func(t *testing.T, topics ...event.Topic) {
+			listeners: []fact.Bus{connected(t, at(nodes[1])), connected(t, at(nodes[2]))},
+			settled: func(t *testing.T, topics ...fact.Topic) {
 				for _, topic := range topics {
 					eventually(t, "interest in "+string(topic), func() bool {
 						return remoteInterest(t, nodes[0], factSubject(topic)) == 2
@@ -243,9 +243,9 @@ func onEachStage(t *testing.T, test func(t *testing.T, s stage)) {
 
 // subscribeAll makes every listener of the stage listen, and waits until that is
 // known.
-func (s stage) subscribeAll(t *testing.T, topic event.Topic) []event.Subscription {
+func (s stage) subscribeAll(t *testing.T, topic fact.Topic) []fact.Subscription {
 	t.Helper()
-	subs := make([]event.Subscription, len(s.listeners))
+	subs := make([]fact.Subscription, len(s.listeners))
 	for i, b := range s.listeners {
 		subs[i] = b.Subscribe(topic)
 		t.Cleanup(subs[i].Close)

@@ -9,7 +9,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
-	"parley/internal/event"
+	"parley/internal/fact"
 	"parley/internal/pid"
 )
 
@@ -38,7 +38,7 @@ func TestTooSlowForATopic(t *testing.T) {
 	}
 	t.Cleanup(peer.Close)
 
-	sub := n.Subscribe(event.Control)
+	sub := n.Subscribe(fact.Control)
 	defer sub.Close()
 	within := time.After(20 * time.Second)
 	select {
@@ -46,7 +46,7 @@ func TestTooSlowForATopic(t *testing.T) {
 	case <-within:
 		t.Fatal("the subscription is not confirmed")
 	}
-	f := event.Fact{Kind: event.StopRequested, MessageID: pid.New(pid.Message)}
+	f := fact.Fact{Kind: fact.StopRequested, MessageID: pid.New(pid.Message)}
 	data, _ := encodeFact(f)
 	n.mu.Lock() // Nothing can be delivered now.
 	for range 2 * pendingMessages {

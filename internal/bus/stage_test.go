@@ -6,20 +6,20 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"parley/internal/event"
+	"parley/internal/fact"
 	"parley/internal/pid"
 )
 
 // next waits for one fact.
-func next(t *testing.T, s event.Subscription) event.Fact {
+func next(t *testing.T, s fact.Subscription) fact.Fact {
 	t.Helper()
 	return receive(t, "a fact", s.Facts())
 }
 
 // until returns the facts before the given one, which it waits for.
-func until(t *testing.T, s event.Subscription, fence event.Fact) []event.Fact {
+func until(t *testing.T, s fact.Subscription, fence fact.Fact) []fact.Fact {
 	t.Helper()
-	var facts []event.Fact
+	var facts []fact.Fact
 	for {
 		f := next(t, s)
 		if f == fence {
@@ -29,25 +29,25 @@ func until(t *testing.T, s event.Subscription, fence event.Fact) []event.Fact {
 	}
 }
 
-func created(user pid.ID) event.Fact {
-	return event.Fact{Kind: event.ConversationCreated, UserID: user, ConversationID: pid.New(pid.Conversation)}
+func created(user pid.ID) fact.Fact {
+	return fact.Fact{Kind: fact.ConversationCreated, UserID: user, ConversationID: pid.New(pid.Conversation)}
 }
 
-func added(conversation pid.ID) event.Fact {
-	return event.Fact{Kind: event.MessageAdded, ConversationID: conversation, MessageID: pid.New(pid.Message)}
+func added(conversation pid.ID) fact.Fact {
+	return fact.Fact{Kind: fact.MessageAdded, ConversationID: conversation, MessageID: pid.New(pid.Message)}
 }
 
-func stopped() event.Fact {
-	return event.Fact{Kind: event.StopRequested, MessageID: pid.New(pid.Message)}
+func stopped() fact.Fact {
+	return fact.Fact{Kind: fact.StopRequested, MessageID: pid.New(pid.Message)}
 }
 
 func TestStageOrder(t *testing.T) {
 	t.Parallel()
 	onEachStage(t, func(t *testing.T, s stage) {
 		c := pid.New(pid.Conversation)
-		subs := s.subscribeAll(t, event.OfConversation(c))
+		subs := s.subscribeAll(t, fact.OfConversation(c))
 		for range 20 {
-			want := make([]event.Fact, backlog/2)
+			want := make([]fact.Fact, backlog/2)
 			for i := range want {
 				want[i] = added(c)
 				s.publisher.Publish(want[i])
@@ -69,26 +69,26 @@ func TestStageFanOut(t *testing.T) {
 	onEachStage(t, func(t *testing.T, s stage) {
 		user, conversation := pid.New(pid.User), pid.New(pid.Conversation)
 		otherUser, otherConversation := pid.New(pid.User), pid.New(pid.Conversation)
-		topics := []event.Topic{
-			event.OfUser(user), event.OfConversation(conversation), event.Control,
-			event.OfUser(otherUser), event.OfConversation(otherConversation),
+		topics := []fact.Topic{
+			fact.OfUser(user), fact.OfConversation(conversation), fact.Control,
+			fact.OfUser(otherUser), fact.OfConversation(otherConversation),
 		}
 		// A fence is a fact for one topic only: what it follows has arrived or never will.
-		fences := []event.Fact{created(user), added(conversation), stopped(), created(otherUser),
+		fences := []fact.Fact{created(user), added(conversation), stopped(), created(otherUser),
 			added(otherConversation)}
-		var subs [][]event.Subscription
+		var subs [][]fact.Subscription
 		for _, topic := range topics {
 			subs = append(subs, s.subscribeAll(t, topic))
 		}
-		for kind := event.Kind(0); kind <= event.ReplyReleased+1; kind++ {
-			f := event.Fact{
+		for kind := fact.Kind(0); kind <= fact.ReplyReleased+1; kind++ {
+			f := fact.Fact{
 				Kind: kind, UserID: user, ConversationID: conversation,
 				MessageID: pid.New(pid.Message), SessionID: pid.New(pid.AuthSession),
 			}
 			s.publisher.Publish(f)
 			for i, topic := range topics {
 				s.publisher.Publish(fences[i])
-				var want []event.Fact
+				var want []fact.Fact
 				for _, heard := range f.Topics() {
 					if heard == topic {
 						want = append(want, f)
@@ -109,9 +109,9 @@ func TestStageSlowListener(t *testing.T) {
 	t.Parallel()
 	onEachStage(t, func(t *testing.T, s stage) {
 		u := pid.New(pid.User)
-		quick := s.subscribeAll(t, event.OfUser(u))
-		slow := s.subscribeAll(t, event.OfUser(u))
-		var first event.Fact
+		quick := s.subscribeAll(t, fact.OfUser(u))
+		slow := s.subscribeAll(t, fact.OfUser(u))
+		var first fact.Fact
 		for i := range 3 * backlog {
 			f := created(u)
 			if i == 0 {
@@ -139,8 +139,8 @@ func TestStageClose(t *testing.T) {
 	t.Parallel()
 	onEachStage(t, func(t *testing.T, s stage) {
 		c := pid.New(pid.Conversation)
-		closed, open := s.subscribeAll(t, event.OfConversation(c)), s.subscribeAll(t, event.OfConversation(c))
-		for _, sub := range append(closed, s.subscribeAll(t, event.Control)...) {
+		closed, open := s.subscribeAll(t, fact.OfConversation(c)), s.subscribeAll(t, fact.OfConversation(c))
+		for _, sub := range append(closed, s.subscribeAll(t, fact.Control)...) {
 			sub.Close()
 			sub.Close()
 		}
@@ -157,7 +157,7 @@ func TestStageClose(t *testing.T) {
 		// Listen again at once: there is no gap in which the topic is forgotten.
 		for i, sub := range open {
 			sub.Close()
-			open[i] = s.listeners[i].Subscribe(event.OfConversation(c))
+			open[i] = s.listeners[i].Subscribe(fact.OfConversation(c))
 		}
 		for i, sub := range open {
 			eventually(t, "facts after listening again", func() bool {
@@ -191,8 +191,8 @@ func TestStageAtOnce(t *testing.T) {
 			for range 4 {
 				listening.Go(func() {
 					for range 30 {
-						sub := b.Subscribe(event.OfUser(u))
-						last := event.Fact{}
+						sub := b.Subscribe(fact.OfUser(u))
+						last := fact.Fact{}
 						for range 8 {
 							select {
 							case f := <-sub.Facts():

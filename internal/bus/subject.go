@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"parley/internal/event"
+	"parley/internal/fact"
 	"parley/internal/pid"
 )
 
@@ -29,8 +29,8 @@ func newSubjects(namespace string) (subjects, bool) {
 }
 
 // fact is where the facts of a topic go.
-func (s subjects) fact(t event.Topic) (string, bool) {
-	if t == event.Control {
+func (s subjects) fact(t fact.Topic) (string, bool) {
+	if t == fact.Control {
 		return s.prefix + "fact." + string(t), true
 	}
 	name, id, _ := strings.Cut(string(t), ".")

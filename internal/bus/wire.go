@@ -8,8 +8,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"parley/internal/event"
 	"parley/internal/pid"
+	"parley/internal/reply"
 )
 
 // pieceBacklog is how many pieces a follower may lag behind. One that lags further
@@ -32,8 +32,8 @@ func (n *NATS) mail(m letter) bool {
 	}
 }
 
-// Serve implements event.Wire. A replica is served once at a time.
-func (n *NATS) Serve(replica pid.ID, answer func(event.Question) (event.Piece, error)) (stop func()) {
+// Serve implements reply.Wire. A replica is served once at a time.
+func (n *NATS) Serve(replica pid.ID, answer func(reply.Question) (reply.Piece, error)) (stop func()) {
 	subject, ok := n.subjects.question(replica)
 	if !ok {
 		return func() {}
@@ -49,7 +49,7 @@ func (n *NATS) Serve(replica pid.ID, answer func(event.Question) (event.Piece, e
 // desk answers questions until it is closed.
 type desk struct {
 	n      *NATS
-	answer func(event.Question) (event.Piece, error)
+	answer func(reply.Question) (reply.Piece, error)
 	mu     sync.RWMutex
 	// closed is guarded by mu, which is read-locked while answer is called.
 	closed bool
@@ -78,13 +78,13 @@ func (d *desk) hear(m *nats.Msg) {
 	d.n.mail(letter{subject: m.Reply, append: func(b []byte) []byte { return appendAnswer(b, p, err == nil) }})
 }
 
-// Ask implements event.Wire. Without a connection it fails at once, and when the
+// Ask implements reply.Wire. Without a connection it fails at once, and when the
 // connection breaks meanwhile. Every Follow that returned before is known to NATS
 // before the question is, so what the owner sends after its answer arrives.
-func (n *NATS) Ask(ctx context.Context, owner pid.ID, q event.Question) (event.Piece, error) {
+func (n *NATS) Ask(ctx context.Context, owner pid.ID, q reply.Question) (reply.Piece, error) {
 	subject, ok := n.subjects.question(owner)
 	if !ok || !q.MessageID.Is(pid.Message) {
-		return event.Piece{}, event.ErrNoAnswer
+		return reply.Piece{}, reply.ErrNoAnswer
 	}
 	number, answers := n.asks.begin()
 	defer n.asks.end(number)
@@ -95,16 +95,16 @@ func (n *NATS) Ask(ctx context.Context, owner pid.ID, q event.Question) (event.P
 	}
 	// Whoever breaks the connection after this look finds the question and fails it.
 	if !n.Connected() || !n.mail(question) {
-		return event.Piece{}, event.ErrNoAnswer
+		return reply.Piece{}, reply.ErrNoAnswer
 	}
 	select {
 	case a := <-answers:
 		if a.err == nil && a.piece.MessageID != q.MessageID {
-			return event.Piece{}, event.ErrNoAnswer
+			return reply.Piece{}, reply.ErrNoAnswer
 		}
 		return a.piece, a.err
 	case <-ctx.Done():
-		return event.Piece{}, event.ErrNoAnswer
+		return reply.Piece{}, reply.ErrNoAnswer
 	}
 }
 
@@ -118,7 +118,7 @@ type asks struct {
 }
 
 type answered struct {
-	piece event.Piece
+	piece reply.Piece
 	err   error
 }
 
@@ -156,7 +156,7 @@ func (a *asks) fail() {
 	defer a.mu.Unlock()
 	for number, c := range a.waiting {
 		delete(a.waiting, number)
-		c <- answered{err: event.ErrNoAnswer} // As in settle.
+		c <- answered{err: reply.ErrNoAnswer} // As in settle.
 	}
 }
 
@@ -168,7 +168,7 @@ func (n *NATS) hearAnswer(m *nats.Msg) {
 	}
 	if len(m.Data) == 0 {
 		// Only the server says nothing: "503", no responders.
-		n.asks.settle(number, answered{err: event.ErrNoAnswer})
+		n.asks.settle(number, answered{err: reply.ErrNoAnswer})
 		return
 	}
 	n.shim.pass(func() {
@@ -177,8 +177,8 @@ func (n *NATS) hearAnswer(m *nats.Msg) {
 	})
 }
 
-// Send implements event.Wire.
-func (n *NATS) Send(p event.Piece) {
+// Send implements reply.Wire.
+func (n *NATS) Send(p reply.Piece) {
 	if !n.Connected() {
 		return
 	}
@@ -188,9 +188,9 @@ func (n *NATS) Send(p event.Piece) {
 	}
 }
 
-// Follow implements event.Wire. All followers of one reply share a subscription.
-func (n *NATS) Follow(messageID pid.ID) event.Pieces {
-	f := &follower{n: n, messageID: messageID, arrived: make(chan event.Piece, pieceBacklog)}
+// Follow implements reply.Wire. All followers of one reply share a subscription.
+func (n *NATS) Follow(messageID pid.ID) reply.Pieces {
+	f := &follower{n: n, messageID: messageID, arrived: make(chan reply.Piece, pieceBacklog)}
 	n.following.mu.Lock()
 	defer n.following.mu.Unlock()
 	subject, ok := n.subjects.piece(messageID)
@@ -227,7 +227,7 @@ func (n *NATS) hearPieces(messageID pid.ID) nats.MsgHandler {
 	}
 }
 
-func (f *following) deliver(p event.Piece) {
+func (f *following) deliver(p reply.Piece) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for follower := range f.followers[p.MessageID] {
@@ -241,10 +241,10 @@ func (f *following) deliver(p event.Piece) {
 type follower struct {
 	n         *NATS
 	messageID pid.ID
-	arrived   chan event.Piece
+	arrived   chan reply.Piece
 }
 
-func (f *follower) Arrived() <-chan event.Piece { return f.arrived }
+func (f *follower) Arrived() <-chan reply.Piece { return f.arrived }
 
 func (f *follower) Close() {
 	all := &f.n.following

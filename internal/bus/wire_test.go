@@ -13,8 +13,9 @@ import (
 
 	"parley/internal/bus"
 	"parley/internal/bus/bustest"
-	"parley/internal/event"
+	"parley/internal/fact"
 	"parley/internal/pid"
+	"parley/internal/reply"
 )
 
 // onServers runs a test with two buses, on one server and across a cluster.
@@ -33,7 +34,7 @@ func onServers(t *testing.T, test func(t *testing.T, a, b *bus.NATS, servers []*
 }
 
 // ask puts a question once; it may be lost, above all when the owner comes or goes.
-func ask(t *testing.T, n *bus.NATS, owner pid.ID, q event.Question) (event.Piece, error) {
+func ask(t *testing.T, n *bus.NATS, owner pid.ID, q reply.Question) (reply.Piece, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
@@ -53,17 +54,17 @@ func TestAskAndServe(t *testing.T) {
 	t.Parallel()
 	onServers(t, func(t *testing.T, a, b *bus.NATS, servers []*server.Server) {
 		replica, m := pid.New(pid.Replica), pid.New(pid.Message)
-		q := event.Question{MessageID: m, Attempt: 3, Text: 1 << 20, Reasoning: 7}
-		if _, err := ask(t, a, replica, q); !errors.Is(err, event.ErrNoAnswer) {
+		q := reply.Question{MessageID: m, Attempt: 3, Text: 1 << 20, Reasoning: 7}
+		if _, err := ask(t, a, replica, q); !errors.Is(err, reply.ErrNoAnswer) {
 			t.Fatalf("asking nobody: %v, want no answer", err)
 		}
-		want := event.Piece{
+		want := reply.Piece{
 			MessageID: m, Attempt: 4, TextOffset: 1, Text: "täxt", ReasoningOffset: 2, Reasoning: "why 🐈", TextLen: 99,
 			ReasoningLen: 1 << 30,
 		}
-		stop := b.Serve(replica, func(got event.Question) (event.Piece, error) {
+		stop := b.Serve(replica, func(got reply.Question) (reply.Piece, error) {
 			if got.MessageID != m {
-				return event.Piece{}, event.ErrNotRunning
+				return reply.Piece{}, reply.ErrNotRunning
 			}
 			if got != q {
 				t.Errorf("asked %+v, want %+v", got, q)
@@ -78,8 +79,8 @@ func TestAskAndServe(t *testing.T) {
 			}
 			return err == nil
 		})
-		if _, err := ask(t, a, replica, event.Question{MessageID: pid.New(pid.Message)}); !errors.Is(err,
-			event.ErrNotRunning) {
+		if _, err := ask(t, a, replica, reply.Question{MessageID: pid.New(pid.Message)}); !errors.Is(err,
+			reply.ErrNotRunning) {
 			t.Errorf("asking about another reply: %v, want not running", err)
 		}
 		if n := total(t, servers, "ask"); n != 1 {
@@ -89,7 +90,7 @@ func TestAskAndServe(t *testing.T) {
 		stop()
 		eventually(t, "nobody answers any more", func() bool {
 			_, err := ask(t, a, replica, q)
-			return errors.Is(err, event.ErrNoAnswer)
+			return errors.Is(err, reply.ErrNoAnswer)
 		})
 		eventually(t, "no subscription is left", func() bool { return total(t, servers, "ask") == 0 })
 	})
@@ -103,12 +104,12 @@ func TestServeStops(t *testing.T) {
 	replica, m := pid.New(pid.Replica), pid.New(pid.Message)
 	var calls, over atomic.Int32
 	called := make(chan struct{})
-	stop := b.Serve(replica, func(event.Question) (event.Piece, error) {
+	stop := b.Serve(replica, func(reply.Question) (reply.Piece, error) {
 		if calls.Add(1) == 1 {
 			close(called)
 		}
 		defer over.Add(1)
-		return event.Piece{MessageID: m}, nil
+		return reply.Piece{MessageID: m}, nil
 	})
 	done := make(chan struct{})
 	var asking sync.WaitGroup
@@ -119,7 +120,7 @@ func TestServeStops(t *testing.T) {
 				case <-done:
 					return
 				default:
-					_, _ = ask(t, a, replica, event.Question{MessageID: m}) // Only the load counts.
+					_, _ = ask(t, a, replica, reply.Question{MessageID: m}) // Only the load counts.
 				}
 			}
 		})
@@ -130,12 +131,12 @@ func TestServeStops(t *testing.T) {
 		t.Errorf("stop returned with %d of %d calls over", o, c)
 	}
 	before := calls.Load()
-	stop = b.Serve(replica, func(event.Question) (event.Piece, error) {
-		return event.Piece{MessageID: m, Attempt: 2}, nil
+	stop = b.Serve(replica, func(reply.Question) (reply.Piece, error) {
+		return reply.Piece{MessageID: m, Attempt: 2}, nil
 	})
 	defer stop()
 	eventually(t, "the second one answers", func() bool {
-		p, err := ask(t, a, replica, event.Question{MessageID: m})
+		p, err := ask(t, a, replica, reply.Question{MessageID: m})
 		return err == nil && p.Attempt == 2
 	})
 	if n := calls.Load(); n != before {
@@ -150,18 +151,18 @@ func TestFollowThenAsk(t *testing.T) {
 	t.Parallel()
 	onServers(t, func(t *testing.T, a, b *bus.NATS, servers []*server.Server) {
 		replica := pid.New(pid.Replica)
-		defer b.Serve(replica, func(q event.Question) (event.Piece, error) {
-			b.Send(event.Piece{MessageID: q.MessageID, Attempt: 1, Text: "at once", TextLen: 7})
-			return event.Piece{MessageID: q.MessageID}, nil
+		defer b.Serve(replica, func(q reply.Question) (reply.Piece, error) {
+			b.Send(reply.Piece{MessageID: q.MessageID, Attempt: 1, Text: "at once", TextLen: 7})
+			return reply.Piece{MessageID: q.MessageID}, nil
 		})()
 		eventually(t, "the owner answers", func() bool {
-			_, err := ask(t, a, replica, event.Question{MessageID: pid.New(pid.Message)})
+			_, err := ask(t, a, replica, reply.Question{MessageID: pid.New(pid.Message)})
 			return err == nil
 		})
 		for range 200 {
 			m := pid.New(pid.Message)
 			pieces := a.Follow(m)
-			if _, err := a.Ask(t.Context(), replica, event.Question{MessageID: m}); err != nil {
+			if _, err := a.Ask(t.Context(), replica, reply.Question{MessageID: m}); err != nil {
 				t.Fatal(err)
 			}
 			if p := receive(t, "the piece", pieces.Arrived()); p.Text != "at once" || p.MessageID != m {
@@ -183,14 +184,14 @@ func TestFollowers(t *testing.T) {
 		own := a.Follow(m)
 		eventually(t, "NATS knows", func() bool { return total(t, servers, "piece") == 3 })
 		eventually(t, "the sender's server knows", func() bool {
-			a.Send(event.Piece{MessageID: m})
+			a.Send(reply.Piece{MessageID: m})
 			return len(first.Arrived()) > 0 && len(second.Arrived()) > 0
 		})
 		const pieces = 1000
 		for i := range pieces {
-			want := event.Piece{MessageID: m, Attempt: 1, TextOffset: i, Text: "x", TextLen: pieces}
+			want := reply.Piece{MessageID: m, Attempt: 1, TextOffset: i, Text: "x", TextLen: pieces}
 			a.Send(want)
-			for _, f := range []event.Pieces{first, second} {
+			for _, f := range []reply.Pieces{first, second} {
 				for got := receive(t, "a piece", f.Arrived()); got != want; got = receive(t, "a piece", f.Arrived()) {
 					if got.Attempt != 0 {
 						t.Fatalf("got %+v, want %+v", got, want)
@@ -204,7 +205,7 @@ func TestFollowers(t *testing.T) {
 		if n := len(lazy.Arrived()); n != cap(lazy.Arrived()) {
 			t.Errorf("%d pieces wait for the one that does not read, want %d", n, cap(lazy.Arrived()))
 		}
-		for _, f := range []event.Pieces{lazy, first, second, other, own} {
+		for _, f := range []reply.Pieces{lazy, first, second, other, own} {
 			f.Close()
 			f.Close()
 		}
@@ -220,11 +221,11 @@ func TestHugePiece(t *testing.T) {
 		pieces := b.Follow(m)
 		defer pieces.Close()
 		eventually(t, "the sender's server knows", func() bool {
-			a.Send(event.Piece{MessageID: m})
+			a.Send(reply.Piece{MessageID: m})
 			return len(pieces.Arrived()) > 0
 		})
 		text, reasoning := strings.Repeat("a🐈ä", 200_001), strings.Repeat("ä€", 150_000)
-		a.Send(event.Piece{
+		a.Send(reply.Piece{
 			MessageID: m, Attempt: 1, TextOffset: 5, Text: text, ReasoningOffset: 3, Reasoning: reasoning,
 			TextLen: 5 + len(text), ReasoningLen: 3 + len(reasoning) + 1,
 		})
@@ -234,7 +235,7 @@ func TestHugePiece(t *testing.T) {
 			if p.Attempt == 0 {
 				continue
 			}
-			if n := len(p.Text) + len(p.Reasoning); n > event.MaxAnswerBytes || n == 0 {
+			if n := len(p.Text) + len(p.Reasoning); n > reply.MaxAnswerBytes || n == 0 {
 				t.Fatalf("a part of %d bytes", n)
 			}
 			if p.Text != "" && p.TextOffset != 5+gotText.Len() || p.Reasoning != "" &&
@@ -253,13 +254,13 @@ func TestHugePiece(t *testing.T) {
 		}
 		// An answer is cut to what one message holds.
 		replica := pid.New(pid.Replica)
-		defer b.Serve(replica, func(event.Question) (event.Piece, error) {
-			return event.Piece{MessageID: m, Text: text, TextLen: len(text), Reasoning: reasoning,
+		defer b.Serve(replica, func(reply.Question) (reply.Piece, error) {
+			return reply.Piece{MessageID: m, Text: text, TextLen: len(text), Reasoning: reasoning,
 				ReasoningLen: len(reasoning)}, nil
 		})()
 		eventually(t, "an answer", func() bool {
-			p, err := ask(t, a, replica, event.Question{MessageID: m})
-			if err == nil && (len(p.Text) < event.MaxAnswerBytes-4 || !strings.HasPrefix(text, p.Text) ||
+			p, err := ask(t, a, replica, reply.Question{MessageID: m})
+			if err == nil && (len(p.Text) < reply.MaxAnswerBytes-4 || !strings.HasPrefix(text, p.Text) ||
 				p.TextLen != len(text)) {
 				t.Fatalf("the answer has %d bytes of text", len(p.Text))
 			}
@@ -276,33 +277,33 @@ func TestBlackHole(t *testing.T) {
 	a := connected(t, to(hole.url()))
 	b := connected(t, at(srv))
 	replica, m := pid.New(pid.Replica), pid.New(pid.Message)
-	stop := b.Serve(replica, func(event.Question) (event.Piece, error) { return event.Piece{MessageID: m}, nil })
+	stop := b.Serve(replica, func(reply.Question) (reply.Piece, error) { return reply.Piece{MessageID: m}, nil })
 	defer stop()
 	eventually(t, "an answer", func() bool {
-		_, err := ask(t, a, replica, event.Question{MessageID: m})
+		_, err := ask(t, a, replica, reply.Question{MessageID: m})
 		return err == nil
 	})
 	hole.block()
-	text := strings.Repeat("x", event.MaxAnswerBytes)
+	text := strings.Repeat("x", reply.MaxAnswerBytes)
 	u := pid.New(pid.User)
-	sub := a.Subscribe(event.OfUser(u))
+	sub := a.Subscribe(fact.OfUser(u))
 	// Far more than all buffers on the way take. No deadline: it would hang here.
 	for range 2000 {
 		f := created(u)
 		a.Publish(f)
 		until(t, sub, f)
-		a.Send(event.Piece{MessageID: m, Text: text, TextLen: len(text)})
-		other, pieces := a.Subscribe(event.OfConversation(pid.New(pid.Conversation))), a.Follow(pid.New(pid.Message))
+		a.Send(reply.Piece{MessageID: m, Text: text, TextLen: len(text)})
+		other, pieces := a.Subscribe(fact.OfConversation(pid.New(pid.Conversation))), a.Follow(pid.New(pid.Message))
 		other.Close()
 		pieces.Close()
 	}
 	// Nobody's turn comes while the connection seems to be there, or is known not to be.
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := a.Ask(ctx, replica, event.Question{MessageID: m}); !errors.Is(err, event.ErrNoAnswer) {
+	if _, err := a.Ask(ctx, replica, reply.Question{MessageID: m}); !errors.Is(err, reply.ErrNoAnswer) {
 		t.Errorf("asking into the hole: %v, want no answer", err)
 	}
-	if _, err := a.Ask(t.Context(), replica, event.Question{MessageID: m}); !errors.Is(err, event.ErrNoAnswer) {
+	if _, err := a.Ask(t.Context(), replica, reply.Question{MessageID: m}); !errors.Is(err, reply.ErrNoAnswer) {
 		t.Errorf("asking into the hole until it is noticed: %v, want no answer", err)
 	}
 	eventually(t, "the hole is noticed", func() bool { return !a.Connected() })
@@ -317,7 +318,7 @@ func TestBlackHole(t *testing.T) {
 	c := connected(t, to(second.url()))
 	second.block()
 	for range 200 {
-		c.Send(event.Piece{MessageID: m, Text: text, TextLen: len(text)})
+		c.Send(reply.Piece{MessageID: m, Text: text, TextLen: len(text)})
 	}
 	c.Close()
 }

@@ -7,7 +7,7 @@ import (
 
 	"parley/ent"
 	"parley/ent/message"
-	"parley/internal/event"
+	"parley/internal/fact"
 	"parley/internal/failpoint"
 	"parley/internal/pid"
 	"parley/internal/reply"
@@ -75,16 +75,16 @@ func (t *sendTx) interrupt(ctx context.Context, tx *ent.Tx, unfinished, waiting 
 		return err
 	}
 	for _, m := range unfinished {
-		kind := event.ReplyFinished
+		kind := fact.ReplyFinished
 		if m.Status == message.StatusSTREAMING {
-			kind = event.StopRequested
+			kind = fact.StopRequested
 			if err := reply.FlagStop(tx.Message.Update().Where(message.UserID(m.UserID)), m.ID, now).
 				Exec(ctx); err != nil {
 				return fmt.Errorf("request stop: %w", err)
 			}
 		}
 		t.facts = append(t.facts,
-			event.Fact{Kind: kind, UserID: m.UserID, ConversationID: m.ConversationID, MessageID: m.ID})
+			fact.Fact{Kind: kind, UserID: m.UserID, ConversationID: m.ConversationID, MessageID: m.ID})
 	}
 	return nil
 }
@@ -173,7 +173,7 @@ func (s *Service) cancel(ctx context.Context, userID pid.ID, m *ent.Message) err
 	}
 	failpoint.Hit("chat.after-cancel")
 	if m.Status == message.StatusSTOPPED {
-		s.bus.Publish(event.Fact{Kind: event.ReplyFinished, UserID: userID, ConversationID: m.ConversationID,
+		s.bus.Publish(fact.Fact{Kind: fact.ReplyFinished, UserID: userID, ConversationID: m.ConversationID,
 			MessageID: m.ID})
 	}
 	return nil

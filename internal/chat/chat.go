@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"parley/ent"
-	"parley/internal/event"
+	"parley/internal/fact"
 	"parley/internal/reply"
 )
 
@@ -54,12 +54,12 @@ type Service struct {
 	store   Store
 	replies *reply.Engine
 	models  *Catalog
-	bus     event.Bus
+	bus     fact.Bus
 	log     *slog.Logger
 }
 
 // New returns the service.
-func New(cfg Config, store Store, replies *reply.Engine, models *Catalog, bus event.Bus, log *slog.Logger) *Service {
+func New(cfg Config, store Store, replies *reply.Engine, models *Catalog, bus fact.Bus, log *slog.Logger) *Service {
 	if cfg.WaitLimit == 0 {
 		cfg.WaitLimit = DefaultWaitLimit
 	}
@@ -76,7 +76,7 @@ func New(cfg Config, store Store, replies *reply.Engine, models *Catalog, bus ev
 // publishes when the transaction failed otherwise than by a refusal: the answer to its
 // commit may have been lost. Whoever hears a fact reads the rows, and finds nothing
 // where nothing was stored.
-func (s *Service) settle(err error, facts ...event.Fact) error {
+func (s *Service) settle(err error, facts ...fact.Fact) error {
 	var refusal *Error
 	if !errors.As(err, &refusal) {
 		for _, f := range facts {

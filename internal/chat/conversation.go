@@ -11,7 +11,7 @@ import (
 	"parley/ent/conversation"
 	"parley/ent/message"
 	"parley/ent/predicate"
-	"parley/internal/event"
+	"parley/internal/fact"
 	"parley/internal/failpoint"
 	"parley/internal/pid"
 	"parley/internal/reply"
@@ -61,7 +61,7 @@ func (s *Service) CreateConversation(
 	if c == nil {
 		return nil, err
 	}
-	err = s.settle(err, event.Fact{Kind: event.ConversationCreated, UserID: userID, ConversationID: c.ID})
+	err = s.settle(err, fact.Fact{Kind: fact.ConversationCreated, UserID: userID, ConversationID: c.ID})
 	if err != nil {
 		return nil, err
 	}
@@ -191,7 +191,7 @@ func (s *Service) UpdateConversation(
 		c, err = u.Save(ctx)
 		return OrNotFound(err, "conversation")
 	})
-	err = s.settle(err, event.Fact{Kind: event.ConversationUpdated, UserID: userID, ConversationID: id})
+	err = s.settle(err, fact.Fact{Kind: fact.ConversationUpdated, UserID: userID, ConversationID: id})
 	if err != nil {
 		return nil, err
 	}
@@ -248,7 +248,7 @@ func (s *Service) DeleteConversation(ctx context.Context, userID, id pid.ID) err
 		return nil
 	})
 	failpoint.Hit("chat.after-delete")
-	return s.settle(err, event.Fact{Kind: event.ConversationDeleted, UserID: userID, ConversationID: id})
+	return s.settle(err, fact.Fact{Kind: fact.ConversationDeleted, UserID: userID, ConversationID: id})
 }
 
 // Conversations returns those of the user's conversations that exist, in no

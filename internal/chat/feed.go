@@ -8,7 +8,7 @@ import (
 
 	"parley/ent"
 	"parley/ent/message"
-	"parley/internal/event"
+	"parley/internal/fact"
 	"parley/internal/pid"
 	"parley/internal/reply"
 )
@@ -43,7 +43,7 @@ type FeedEvent struct {
 type ViewerFeed struct {
 	service *Service
 	userID  pid.ID
-	facts   event.Subscription
+	facts   fact.Subscription
 	opened  bool
 	known   listState
 	doubt   suspicion
@@ -51,7 +51,7 @@ type ViewerFeed struct {
 
 // ViewerFeed opens the feed of a user. The caller closes it.
 func (s *Service) ViewerFeed(userID pid.ID) *ViewerFeed {
-	return &ViewerFeed{service: s, userID: userID, facts: s.bus.Subscribe(event.OfUser(userID))}
+	return &ViewerFeed{service: s, userID: userID, facts: s.bus.Subscribe(fact.OfUser(userID))}
 }
 
 // Close ends the feed. It may be called more than once.
@@ -71,8 +71,8 @@ func (f *ViewerFeed) Next(ctx context.Context) (FeedEvent, error) {
 			if err := f.check(ctx); err != nil {
 				return FeedEvent{}, err
 			}
-		case fact := <-f.facts.Facts():
-			e, ok, err := f.service.conversationEvent(ctx, f.userID, fact)
+		case heard := <-f.facts.Facts():
+			e, ok, err := f.service.conversationEvent(ctx, f.userID, heard)
 			if err != nil {
 				f.opened = false // The fact is gone: the next call begins anew.
 				return FeedEvent{}, err
@@ -117,19 +117,19 @@ func (f *ViewerFeed) check(ctx context.Context) error {
 // conversationEvent reads what a fact about a conversation has changed. It returns
 // false when that is nothing: when the conversation is gone again, which a fact of its
 // own tells, or is said to be gone and is not.
-func (s *Service) conversationEvent(ctx context.Context, userID pid.ID, fact event.Fact) (FeedEvent, bool, error) {
-	e := FeedEvent{ConversationID: fact.ConversationID}
-	switch fact.Kind {
-	case event.ConversationCreated:
+func (s *Service) conversationEvent(ctx context.Context, userID pid.ID, heard fact.Fact) (FeedEvent, bool, error) {
+	e := FeedEvent{ConversationID: heard.ConversationID}
+	switch heard.Kind {
+	case fact.ConversationCreated:
 		e.Kind = FeedConversationCreated
-	case event.ConversationUpdated:
+	case fact.ConversationUpdated:
 		e.Kind = FeedConversationUpdated
-	case event.ConversationDeleted:
+	case fact.ConversationDeleted:
 		e.Kind = FeedConversationDeleted
 	default:
 		return e, false, nil
 	}
-	found, err := s.Conversations(ctx, userID, []pid.ID{fact.ConversationID})
+	found, err := s.Conversations(ctx, userID, []pid.ID{heard.ConversationID})
 	if err != nil {
 		return e, false, err
 	}
@@ -145,14 +145,14 @@ type ConversationFeed struct {
 	service *Service
 	userID  pid.ID
 	id      pid.ID
-	facts   event.Subscription
+	facts   fact.Subscription
 	opened  bool
 	// deleted is set when the conversation is known to be gone, ended when that has
 	// been told too.
 	deleted, ended bool
 
 	// replying watches the reply watched; nil when none runs.
-	replying *reply.Viewer
+	replying *reply.Watcher
 	watched  place
 	// upcoming are replies to watch once this one has been told to its end, by index:
 	// those that wait, and the next one, which may be admitted a moment before the
@@ -187,7 +187,7 @@ type place struct {
 func (s *Service) ConversationFeed(ctx context.Context, userID, id pid.ID) (*ConversationFeed, error) {
 	f := &ConversationFeed{service: s, userID: userID, id: id}
 	// Listening comes before reading, so that nothing falls between.
-	f.facts = s.bus.Subscribe(event.OfConversation(id))
+	f.facts = s.bus.Subscribe(fact.OfConversation(id))
 	found, err := s.Conversations(ctx, userID, []pid.ID{id})
 	if err == nil && len(found) == 0 {
 		err = notFound("conversation")
@@ -228,8 +228,8 @@ func (f *ConversationFeed) Next(ctx context.Context) (FeedEvent, error) {
 			err = f.check(ctx)
 		case <-f.doubt.again:
 			err = f.check(ctx)
-		case fact := <-f.facts.Facts():
-			e, ok, err = f.hear(ctx, fact)
+		case heard := <-f.facts.Facts():
+			e, ok, err = f.hear(ctx, heard)
 		}
 		if ok || err != nil {
 			return e, err
@@ -256,8 +256,8 @@ func (f *ConversationFeed) poll(ctx context.Context) (FeedEvent, bool, error) {
 			err = f.check(ctx)
 		case <-f.doubt.again:
 			err = f.check(ctx)
-		case fact := <-f.facts.Facts():
-			e, ok, err = f.hear(ctx, fact)
+		case heard := <-f.facts.Facts():
+			e, ok, err = f.hear(ctx, heard)
 		default:
 		}
 		if ok || err != nil || !f.opened {
@@ -381,22 +381,22 @@ func (f *ConversationFeed) pollReply(ctx context.Context) (FeedEvent, bool, erro
 
 // hear turns a fact into an event, if it makes one. When the database does not
 // answer, the fact is gone and the next call of Next begins anew.
-func (f *ConversationFeed) hear(ctx context.Context, fact event.Fact) (FeedEvent, bool, error) {
-	e, ok, err := f.understand(ctx, fact)
+func (f *ConversationFeed) hear(ctx context.Context, heard fact.Fact) (FeedEvent, bool, error) {
+	e, ok, err := f.understand(ctx, heard)
 	if err != nil {
 		f.opened = false
 	}
 	return e, ok, err
 }
 
-func (f *ConversationFeed) understand(ctx context.Context, fact event.Fact) (FeedEvent, bool, error) {
-	switch fact.Kind {
-	case event.MessageAdded, event.ReplyStarted: // Either may be heard first.
-		return f.added(ctx, fact.MessageID)
-	case event.ReplyFinished:
-		return f.cancelled(ctx, fact.MessageID)
+func (f *ConversationFeed) understand(ctx context.Context, heard fact.Fact) (FeedEvent, bool, error) {
+	switch heard.Kind {
+	case fact.MessageAdded, fact.ReplyStarted: // Either may be heard first.
+		return f.added(ctx, heard.MessageID)
+	case fact.ReplyFinished:
+		return f.cancelled(ctx, heard.MessageID)
 	}
-	e, ok, err := f.service.conversationEvent(ctx, f.userID, fact)
+	e, ok, err := f.service.conversationEvent(ctx, f.userID, heard)
 	switch {
 	case !ok || err != nil:
 	case e.Kind == FeedConversationDeleted:
@@ -529,7 +529,7 @@ func (f *ConversationFeed) unwatch() {
 }
 
 // drain drops the facts that are waiting: the state is about to be read anew.
-func drain(facts event.Subscription) {
+func drain(facts fact.Subscription) {
 	for {
 		select {
 		case <-facts.Facts():

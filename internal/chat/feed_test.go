@@ -13,7 +13,7 @@ import (
 	"parley/ent"
 	"parley/ent/message"
 	"parley/internal/chat"
-	"parley/internal/event"
+	"parley/internal/fact"
 	"parley/internal/failpoint"
 	"parley/internal/pid"
 	"parley/internal/reply"
@@ -342,18 +342,18 @@ func TestFeedIgnoresStrayFacts(t *testing.T) {
 		next(t, u, f)
 		next(t, u, sidebar)
 		id := mine.Conversation.ID
-		for _, stray := range []event.Fact{
-			{Kind: event.MessageAdded, ConversationID: id, MessageID: pid.New(pid.Message)},
-			{Kind: event.MessageAdded, ConversationID: id, MessageID: theirs.Reply.ID},
-			{Kind: event.ReplyStarted, ConversationID: id, MessageID: theirs.Reply.ID},
-			{Kind: event.ReplyStarted, ConversationID: id, MessageID: pid.New(pid.Message)},
-			{Kind: event.ReplyFinished, ConversationID: id, MessageID: theirs.Reply.ID},
-			{Kind: event.ConversationCreated, UserID: u.id, ConversationID: theirs.Conversation.ID},
-			{Kind: event.ConversationUpdated, UserID: u.id, ConversationID: theirs.Conversation.ID},
+		for _, stray := range []fact.Fact{
+			{Kind: fact.MessageAdded, ConversationID: id, MessageID: pid.New(pid.Message)},
+			{Kind: fact.MessageAdded, ConversationID: id, MessageID: theirs.Reply.ID},
+			{Kind: fact.ReplyStarted, ConversationID: id, MessageID: theirs.Reply.ID},
+			{Kind: fact.ReplyStarted, ConversationID: id, MessageID: pid.New(pid.Message)},
+			{Kind: fact.ReplyFinished, ConversationID: id, MessageID: theirs.Reply.ID},
+			{Kind: fact.ConversationCreated, UserID: u.id, ConversationID: theirs.Conversation.ID},
+			{Kind: fact.ConversationUpdated, UserID: u.id, ConversationID: theirs.Conversation.ID},
 		} {
 			b.bus.Publish(stray)
 		}
-		b.bus.Publish(event.Fact{Kind: event.ConversationUpdated, UserID: u.id, ConversationID: id})
+		b.bus.Publish(fact.Fact{Kind: fact.ConversationUpdated, UserID: u.id, ConversationID: id})
 		for name, f := range map[string]feed{"conversation": f, "viewer": sidebar} {
 			if e := next(t, u, f); describe(e) != "updated" || e.ConversationID != id {
 				t.Errorf("%s: got %+v of a stray fact", name, e)

@@ -10,7 +10,7 @@ import (
 
 	"parley/ent"
 	"parley/internal/chat"
-	"parley/internal/event"
+	"parley/internal/fact"
 	"parley/internal/pid"
 	"parley/internal/store"
 	"parley/internal/store/storetest"
@@ -20,7 +20,7 @@ import (
 // lost to feeds that are not read meanwhile.
 func (b *bundle) flood(u person, conversation pid.ID) {
 	for range 500 {
-		b.bus.Publish(event.Fact{Kind: event.ConversationUpdated, UserID: u.id, ConversationID: conversation})
+		b.bus.Publish(fact.Fact{Kind: fact.ConversationUpdated, UserID: u.id, ConversationID: conversation})
 	}
 }
 
@@ -96,11 +96,11 @@ func TestFactsOutOfOrder(t *testing.T) {
 	f := here.conversationFeed(t, u, id)
 	next(t, u, f)
 	added := func(m *ent.Message) {
-		here.bus.Publish(event.Fact{Kind: event.MessageAdded, UserID: u.id, ConversationID: id, MessageID: m.ID})
+		here.bus.Publish(fact.Fact{Kind: fact.MessageAdded, UserID: u.id, ConversationID: id, MessageID: m.ID})
 	}
 	two := elsewhere.ask(t, u, &id, "two")
-	here.bus.Publish(event.Fact{Kind: event.ReplyStarted, UserID: u.id, ConversationID: id, MessageID: two.Reply.ID})
-	here.bus.Publish(event.Fact{Kind: event.ConversationUpdated, UserID: u.id, ConversationID: id})
+	here.bus.Publish(fact.Fact{Kind: fact.ReplyStarted, UserID: u.id, ConversationID: id, MessageID: two.Reply.ID})
+	here.bus.Publish(fact.Fact{Kind: fact.ConversationUpdated, UserID: u.id, ConversationID: id})
 	added(two.UserMessage)
 	added(two.Reply) // A second time.
 	added(two.UserMessage)
@@ -113,7 +113,7 @@ func TestFactsOutOfOrder(t *testing.T) {
 	four := elsewhere.ask(t, u, &id, "four")
 	added(four.UserMessage)
 	added(four.Reply)
-	here.bus.Publish(event.Fact{Kind: event.ConversationUpdated, UserID: u.id, ConversationID: id})
+	here.bus.Publish(fact.Fact{Kind: fact.ConversationUpdated, UserID: u.id, ConversationID: id})
 	list, _ = until(t, u, f, "opened")
 	for _, e := range []string{"added ASSISTANT", "added USER"} { // Of the last pair, and none of the one before again.
 		if n := len(slices.DeleteFunc(slices.Clone(list), func(x string) bool { return x != e })); n != 1 {
@@ -206,8 +206,8 @@ func TestFeedsLookBeforeTheyTell(t *testing.T) {
 		t.Cleanup(sidebar.Close)
 		next(t, u, f)
 		next(t, u, sidebar)
-		b.bus.Publish(event.Fact{Kind: event.ConversationDeleted, UserID: u.id, ConversationID: id})
-		b.bus.Publish(event.Fact{Kind: event.ConversationUpdated, UserID: u.id, ConversationID: id})
+		b.bus.Publish(fact.Fact{Kind: fact.ConversationDeleted, UserID: u.id, ConversationID: id})
+		b.bus.Publish(fact.Fact{Kind: fact.ConversationUpdated, UserID: u.id, ConversationID: id})
 		for name, f := range map[string]feed{"conversation": f, "viewer": sidebar} {
 			if e := next(t, u, f); describe(e) != "updated" {
 				t.Errorf("%s: got %s", name, describe(e))

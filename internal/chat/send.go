@@ -12,7 +12,7 @@ import (
 	"parley/ent/conversation"
 	"parley/ent/message"
 	"parley/ent/send"
-	"parley/internal/event"
+	"parley/internal/fact"
 	"parley/internal/failpoint"
 	"parley/internal/pid"
 	"parley/internal/reply"
@@ -199,9 +199,9 @@ type sendTx struct {
 
 	known  *ent.Send // set when another request with this key was quicker
 	queued bool      // the reply has to wait for others
-	run    *reply.Run
+	run    *reply.Attempt
 	result SendResult
-	facts  []event.Fact
+	facts  []fact.Fact
 }
 
 func (t *sendTx) write(ctx context.Context, tx *ent.Tx) error {
@@ -258,7 +258,7 @@ func (t *sendTx) place(ctx context.Context, tx *ent.Tx, now time.Time) (*ent.Con
 			return nil, nil, err
 		}
 		c.Name = name
-		t.facts = append(t.facts, event.Fact{Kind: event.ConversationCreated, UserID: t.userID, ConversationID: c.ID})
+		t.facts = append(t.facts, fact.Fact{Kind: fact.ConversationCreated, UserID: t.userID, ConversationID: c.ID})
 		return c, root, nil
 	}
 	id := *t.in.ConversationID
@@ -284,7 +284,7 @@ func (t *sendTx) place(ctx context.Context, tx *ent.Tx, now time.Time) (*ent.Con
 	if c.Name == "" && c.NameSource == conversation.NameSourcePLACEHOLDER {
 		c.Name = placeholderName(t.in.Content)
 	}
-	t.facts = append(t.facts, event.Fact{Kind: event.ConversationUpdated, UserID: t.userID, ConversationID: id})
+	t.facts = append(t.facts, fact.Fact{Kind: fact.ConversationUpdated, UserID: t.userID, ConversationID: id})
 	return c, head, nil
 }
 
@@ -349,7 +349,7 @@ func (t *sendTx) insert(ctx context.Context, tx *ent.Tx, c *ent.Conversation, he
 	}
 	t.result = SendResult{Conversation: c, UserMessage: question, Reply: answer}
 	for _, m := range []*ent.Message{question, answer} {
-		t.facts = append(t.facts, event.Fact{Kind: event.MessageAdded, UserID: t.userID, ConversationID: c.ID,
+		t.facts = append(t.facts, fact.Fact{Kind: fact.MessageAdded, UserID: t.userID, ConversationID: c.ID,
 			MessageID: m.ID})
 	}
 	return nil

@@ -42,8 +42,8 @@ type Update struct {
 	Cursor Cursor
 }
 
-// Viewer watches one reply. It is not safe for concurrent use.
-type Viewer struct {
+// Watcher watches one reply. It is not safe for concurrent use.
+type Watcher struct {
 	engine *Engine
 	id     pid.ID
 	wake   chan struct{}
@@ -66,13 +66,13 @@ type Viewer struct {
 // belongs to another message or lies beyond the text. Any message can be watched,
 // wherever it runs: one that is final gives its text and Finished. The caller closes
 // the viewer.
-func (e *Engine) Attach(ctx context.Context, id pid.ID, after *Cursor) (*Viewer, error) {
+func (e *Engine) Attach(ctx context.Context, id pid.ID, after *Cursor) (*Watcher, error) {
 	// Always read, also for a live buffer here: the row is what authorises.
 	row, err := e.row(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	v := &Viewer{engine: e, id: id, wake: make(chan struct{}, 1), seen: row}
+	v := &Watcher{engine: e, id: id, wake: make(chan struct{}, 1), seen: row}
 	v.cursor = Cursor{MessageID: id}
 	if after != nil {
 		if after.MessageID != id {
@@ -91,7 +91,7 @@ func (e *Engine) Attach(ctx context.Context, id pid.ID, after *Cursor) (*Viewer,
 
 // resume places the viewer behind a cursor. A cursor of an earlier attempt is
 // fine: the viewer starts over with a snapshot.
-func (v *Viewer) resume(row *ent.Message, after Cursor) error {
+func (v *Watcher) resume(row *ent.Message, after Cursor) error {
 	switch {
 	case after.Attempt > row.Attempt:
 		return ErrBadCursor
@@ -118,7 +118,7 @@ func (v *Viewer) resume(row *ent.Message, after Cursor) error {
 }
 
 // Close stops watching. It may be called more than once.
-func (v *Viewer) Close() {
+func (v *Watcher) Close() {
 	v.unjoin()
 	v.done = true
 }
@@ -126,7 +126,7 @@ func (v *Viewer) Close() {
 // Next blocks until there is something new and returns it. After Finished, and
 // after Close, it returns io.EOF; when ctx ends, its cause. After any other error,
 // which is the database's, it may be called again.
-func (v *Viewer) Next(ctx context.Context) (Update, error) {
+func (v *Watcher) Next(ctx context.Context) (Update, error) {
 	for {
 		u, ok, err := v.Poll(ctx)
 		if ok || err != nil {
@@ -141,7 +141,7 @@ func (v *Viewer) Next(ctx context.Context) (Update, error) {
 
 // Poll is Next without the waiting: it returns false when there is nothing new.
 // Wait on Ready before the next call then.
-func (v *Viewer) Poll(ctx context.Context) (Update, bool, error) {
+func (v *Watcher) Poll(ctx context.Context) (Update, bool, error) {
 	if v.done {
 		return Update{}, false, io.EOF
 	}
@@ -162,10 +162,10 @@ func (v *Viewer) Poll(ctx context.Context) (Update, bool, error) {
 }
 
 // Ready is signalled when Poll may have something.
-func (v *Viewer) Ready() <-chan struct{} { return v.wake }
+func (v *Watcher) Ready() <-chan struct{} { return v.wake }
 
 // step looks once. It returns false when there is nothing new.
-func (v *Viewer) step(ctx context.Context) (Update, bool, error) {
+func (v *Watcher) step(ctx context.Context) (Update, bool, error) {
 	for {
 		if v.live == nil {
 			row, err := v.engine.row(ctx, v.id)
@@ -187,7 +187,7 @@ func (v *Viewer) step(ctx context.Context) (Update, bool, error) {
 }
 
 // fromLive takes what is new in the live buffer.
-func (v *Viewer) fromLive(l *live) (u Update, ok, lost bool) {
+func (v *Watcher) fromLive(l *live) (u Update, ok, lost bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.lost {
@@ -235,7 +235,7 @@ func (v *Viewer) fromLive(l *live) (u Update, ok, lost bool) {
 
 // fromFinal takes what is new in a final state: what is left of the text, then the
 // end.
-func (v *Viewer) fromFinal(row *ent.Message) (Update, bool) {
+func (v *Watcher) fromFinal(row *ent.Message) (Update, bool) {
 	switch {
 	case !v.started, v.cursor.Attempt != row.Attempt,
 		// Continuity cannot be proved: the final text is not behind what was shown.
@@ -265,7 +265,7 @@ func (v *Viewer) fromFinal(row *ent.Message) (Update, bool) {
 	return Update{Kind: Finished, Message: row, Cursor: v.cursor}, true
 }
 
-func (v *Viewer) snapshot(m *ent.Message) Update {
+func (v *Watcher) snapshot(m *ent.Message) Update {
 	v.started = true
 	v.cursor = Cursor{MessageID: v.id, Attempt: m.Attempt, Text: len(m.Content), Reasoning: len(m.Reasoning)}
 	return Update{Kind: Snapshot, Message: m, Cursor: v.cursor}
@@ -284,12 +284,12 @@ func asRunning(row *ent.Message, at Cursor) *ent.Message {
 	return &m
 }
 
-func (v *Viewer) join(row *ent.Message) {
+func (v *Watcher) join(row *ent.Message) {
 	v.live, v.leave = v.engine.join(row)
 	v.version = v.live.join(v.wake)
 }
 
-func (v *Viewer) unjoin() {
+func (v *Watcher) unjoin() {
 	if v.live != nil {
 		v.live.leave(v.wake)
 		v.leave()

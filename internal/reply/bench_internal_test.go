@@ -16,12 +16,12 @@ func BenchmarkDelta(b *testing.B) {
 		b.Run(fmt.Sprintf("viewers=%d", viewers), func(b *testing.B) {
 			row := &ent.Message{ID: pid.New(pid.Message), Attempt: 1, Status: message.StatusSTREAMING}
 			var l *live
-			var all []*Viewer
+			var all []*Watcher
 			reset := func() {
 				l = newLive(row, DefaultMaxReplyBytes)
 				all = all[:0]
 				for range viewers {
-					v := &Viewer{id: row.ID, wake: make(chan struct{}, 1), live: l}
+					v := &Watcher{id: row.ID, wake: make(chan struct{}, 1), live: l}
 					l.join(v.wake)
 					v.fromLive(l) // The snapshot.
 					all = append(all, v)

@@ -53,7 +53,7 @@ func (e *Engine) checkpoint(ctx context.Context) error {
 	var due []Checkpoint
 	lives := make(map[pid.ID]*live)
 	e.mu.Lock()
-	runs := make([]*Run, 0, len(e.running))
+	runs := make([]*Attempt, 0, len(e.running))
 	for _, r := range e.running {
 		runs = append(runs, r)
 	}

@@ -12,7 +12,7 @@ import (
 
 	"parley/ent"
 	"parley/ent/message"
-	"parley/internal/event"
+	"parley/internal/fact"
 	"parley/internal/failpoint"
 	"parley/internal/pid"
 )
@@ -69,8 +69,8 @@ type Engine struct {
 	cfg      Config
 	store    Store
 	upstream Upstream
-	bus      event.Bus
-	wire     event.Wire // nil: what runs on other replicas is followed in the database
+	bus      fact.Bus
+	wire     Wire // nil: what runs on other replicas is followed in the database
 	log      *slog.Logger
 
 	// ctx is the life of all runs; set by Start, ended by Stop. loopCtx is that of the
@@ -93,7 +93,7 @@ type Engine struct {
 	// mu guards the fields below. It may be held while a live's lock is taken, never
 	// the other way round.
 	mu      sync.Mutex
-	running map[pid.ID]*Run
+	running map[pid.ID]*Attempt
 	mirrors map[pid.ID]*mirror
 	// uncertain are replies whose commit failed: they may be there all the same.
 	uncertain map[pid.ID]time.Time
@@ -104,7 +104,7 @@ type Engine struct {
 // New returns an engine with an id of its own. It does nothing before Start. wire is
 // nil where there is none: viewers of replies on other replicas then see what those
 // have stored, each second.
-func New(cfg Config, store Store, upstream Upstream, bus event.Bus, wire event.Wire, log *slog.Logger) *Engine {
+func New(cfg Config, store Store, upstream Upstream, bus fact.Bus, wire Wire, log *slog.Logger) *Engine {
 	if cfg.Lease == 0 {
 		cfg.Lease = DefaultLease
 	}
@@ -128,7 +128,7 @@ func New(cfg Config, store Store, upstream Upstream, bus event.Bus, wire event.W
 		log:       log.With("replica_id", string(id)),
 		sweepNow:  make(chan struct{}, 1),
 		watchNow:  make(chan struct{}, 1),
-		running:   make(map[pid.ID]*Run),
+		running:   make(map[pid.ID]*Attempt),
 		mirrors:   make(map[pid.ID]*mirror),
 		uncertain: make(map[pid.ID]time.Time),
 	}
@@ -147,7 +147,7 @@ func (e *Engine) Start(ctx context.Context) error {
 		e.cancel(err)
 		return fmt.Errorf("start replies: %w", err)
 	}
-	facts := e.bus.Subscribe(event.Control)
+	facts := e.bus.Subscribe(fact.Control)
 	loopCtx, stop := context.WithCancel(base)
 	e.loopCtx, e.stopLoops = loopCtx, stop
 	if e.wire != nil {
@@ -210,7 +210,7 @@ func (e *Engine) RequestStop(ctx context.Context, id pid.ID) error {
 	}
 	if n > 0 {
 		failpoint.Hit("reply.after-stop-flag")
-		e.bus.Publish(event.Fact{Kind: event.StopRequested, MessageID: id})
+		e.bus.Publish(fact.Fact{Kind: fact.StopRequested, MessageID: id})
 	}
 	return nil
 }
@@ -246,7 +246,7 @@ func (e *Engine) knows(id pid.ID) bool {
 
 // runOf returns the attempt of a reply that is committed and runs here, or has just
 // ended here; nil otherwise.
-func (e *Engine) runOf(id pid.ID) *Run {
+func (e *Engine) runOf(id pid.ID) *Attempt {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if r := e.running[id]; r != nil && r.committed.Load() {
@@ -255,7 +255,7 @@ func (e *Engine) runOf(id pid.ID) *Run {
 	return nil
 }
 
-func (e *Engine) forget(r *Run) {
+func (e *Engine) forget(r *Attempt) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.running[r.row.ID] == r {
@@ -289,12 +289,12 @@ func (e *Engine) cancelAll(cause error) {
 }
 
 // concerns reports whether a fact is about a reply that runs here.
-func (e *Engine) concerns(f event.Fact) bool {
+func (e *Engine) concerns(f fact.Fact) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for id, r := range e.running {
 		if !r.live.hasEnded() &&
-			(id == f.MessageID || f.Kind == event.ConversationDeleted && r.row.ConversationID == f.ConversationID) {
+			(id == f.MessageID || f.Kind == fact.ConversationDeleted && r.row.ConversationID == f.ConversationID) {
 			return true
 		}
 	}
@@ -333,18 +333,18 @@ func (e *Engine) guard(ctx context.Context, work func()) (ok bool) {
 }
 
 // listen acts on what other rooms and replicas say.
-func (e *Engine) listen(ctx context.Context, facts event.Subscription) {
+func (e *Engine) listen(ctx context.Context, facts fact.Subscription) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case f := <-facts.Facts():
 			switch f.Kind {
-			case event.StopRequested, event.ConversationDeleted:
+			case fact.StopRequested, fact.ConversationDeleted:
 				if e.concerns(f) {
 					signal(e.watchNow) // The row says whether it is true.
 				}
-			case event.ReplyReleased:
+			case fact.ReplyReleased:
 				signal(e.sweepNow)
 			}
 		case <-facts.Missed():

@@ -9,7 +9,7 @@ import (
 
 	"parley/ent"
 	"parley/ent/message"
-	"parley/internal/event"
+	"parley/internal/fact"
 	"parley/internal/pid"
 	"parley/internal/reply"
 	"parley/internal/store"
@@ -470,12 +470,12 @@ func TestStopEndsWaits(t *testing.T) {
 func TestFinishedIsPublishedAfterItIsStored(t *testing.T) {
 	t.Parallel()
 	b := newBundle(t, storetest.SQLite(t), reply.Config{}, say("x"))
-	facts := b.bus.Subscribe(event.OfConversation(b.conv))
+	facts := b.bus.Subscribe(fact.OfConversation(b.conv))
 	defer facts.Close()
 	row := b.start("hi")
 	select {
 	case f := <-facts.Facts():
-		if f.Kind != event.ReplyFinished || f.MessageID != row.ID {
+		if f.Kind != fact.ReplyFinished || f.MessageID != row.ID {
 			t.Fatalf("got %+v", f)
 		}
 		if m := b.row(row.ID); m.Status != message.StatusCOMPLETED {

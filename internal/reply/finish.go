@@ -8,14 +8,14 @@ import (
 
 	"parley/ent"
 	"parley/ent/message"
-	"parley/internal/event"
+	"parley/internal/fact"
 	"parley/internal/failpoint"
 	"parley/internal/pid"
 )
 
 // finish writes the final state, again and again while the database does not
 // answer, starts the reply that waited for this one, and then tells everyone.
-func (e *Engine) finish(r *Run, final *ent.Message) {
+func (e *Engine) finish(r *Attempt, final *ent.Message) {
 	failpoint.Hit("reply.before-final")
 	// The reply's own context may have ended; that is what made it final.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), finalWriteLimit)
@@ -32,7 +32,7 @@ func (e *Engine) finish(r *Run, final *ent.Message) {
 			defer next.start(e) // Also after a panic: nobody else would.
 			failpoint.Hit("reply.after-final")
 			r.live.finish(final)
-			e.tell(event.ReplyFinished, final)
+			e.tell(fact.ReplyFinished, final)
 			return
 		case errors.Is(err, errDeleted):
 			e.finishInMemory(r)
@@ -56,8 +56,8 @@ func (e *Engine) finish(r *Run, final *ent.Message) {
 }
 
 // tell publishes a fact about a reply.
-func (e *Engine) tell(kind event.Kind, m *ent.Message) {
-	e.bus.Publish(event.Fact{Kind: kind, UserID: m.UserID, ConversationID: m.ConversationID, MessageID: m.ID})
+func (e *Engine) tell(kind fact.Kind, m *ent.Message) {
+	e.bus.Publish(fact.Fact{Kind: kind, UserID: m.UserID, ConversationID: m.ConversationID, MessageID: m.ID})
 }
 
 // errNoRow ends the transaction of a final write whose fence matched nothing.
@@ -66,7 +66,7 @@ var errNoRow = errors.New("no row behind the fence")
 // writeFinal stores text, status, finish reason, error and usage in one fenced
 // statement, and starts the next queued reply in the same transaction. It returns
 // errFenced or errDeleted when the row is no longer ours.
-func (e *Engine) writeFinal(ctx context.Context, r *Run, final *ent.Message) (*successor, error) {
+func (e *Engine) writeFinal(ctx context.Context, r *Attempt, final *ent.Message) (*successor, error) {
 	next, err := e.inFinalTx(ctx, final, func(tx *ent.Tx, now time.Time) error {
 		final.FinishedAt = &now
 		n, err := fence(tx.Message.Update(), r.row, e.id).
@@ -146,7 +146,7 @@ func (e *Engine) inFinalTx(
 // successor is a queued reply whose turn has come. A nil one is none.
 type successor struct {
 	row *ent.Message
-	run *Run // nil: another replica is to run it
+	run *Attempt // nil: another replica is to run it
 }
 
 // startNext makes the first queued reply of a conversation STREAMING, this
@@ -191,11 +191,11 @@ func (s *successor) start(e *Engine) {
 	case s == nil:
 		return
 	case s.run == nil:
-		e.tell(event.ReplyReleased, s.row)
+		e.tell(fact.ReplyReleased, s.row)
 	default:
 		s.run.Go()
 	}
-	e.tell(event.ReplyStarted, s.row)
+	e.tell(fact.ReplyStarted, s.row)
 }
 
 func (s *successor) discard() {
@@ -217,7 +217,7 @@ func fence(u *ent.MessageUpdate, row *ent.Message, owner pid.ID) *ent.MessageUpd
 }
 
 // finishInMemory tells viewers that the reply is gone. There is no row to write.
-func (e *Engine) finishInMemory(r *Run) {
+func (e *Engine) finishInMemory(r *Attempt) {
 	last := *r.row
 	last.Content, last.Reasoning = r.live.flush()
 	r.live.finish(deleted(&last))
@@ -236,7 +236,7 @@ func deleted(last *ent.Message) *ent.Message {
 
 // release gives a running reply back, with its text, for another process to claim
 // at once.
-func (e *Engine) release(r *Run) {
+func (e *Engine) release(r *Attempt) {
 	failpoint.Hit("reply.before-release")
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), releaseLimit)
 	defer cancel()
@@ -249,7 +249,7 @@ func (e *Engine) release(r *Run) {
 	}
 	failpoint.Hit("reply.after-release")
 	if n > 0 {
-		e.tell(event.ReplyReleased, r.row)
+		e.tell(fact.ReplyReleased, r.row)
 	}
 	e.forget(r)
 	r.live.abandon()

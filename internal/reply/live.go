@@ -6,7 +6,6 @@ import (
 
 	"parley/ent"
 	"parley/ent/message"
-	"parley/internal/event"
 )
 
 // live is a reply that runs here, or the copy of one that runs elsewhere: one
@@ -124,7 +123,7 @@ func agree(a, b string) bool {
 }
 
 // merge adds a piece to a copy.
-func (l *live) merge(p event.Piece) merged {
+func (l *live) merge(p Piece) merged {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	before := len(l.text.bytes) + len(l.reasoning.bytes)
@@ -136,10 +135,10 @@ func (l *live) merge(p event.Piece) merged {
 }
 
 // held says how much there is of which attempt.
-func (l *live) held() event.Question {
+func (l *live) held() Question {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return event.Question{
+	return Question{
 		MessageID: l.row.ID, Attempt: l.row.Attempt,
 		Text: len(l.text.bytes), Reasoning: len(l.reasoning.bytes),
 	}
@@ -147,18 +146,18 @@ func (l *live) held() event.Question {
 
 // from returns what lies behind a place, as much as fits into one answer. Of another
 // attempt than the one asked about it returns the beginning.
-func (l *live) from(q event.Question) event.Piece {
+func (l *live) from(q Question) Piece {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if q.Attempt != l.row.Attempt {
 		q.Text, q.Reasoning = 0, 0
 	}
-	p := event.Piece{
+	p := Piece{
 		MessageID: l.row.ID, Attempt: l.row.Attempt,
 		TextLen: len(l.text.bytes), ReasoningLen: len(l.reasoning.bytes),
 	}
-	p.ReasoningOffset, p.Reasoning = l.reasoning.part(q.Reasoning, event.MaxAnswerBytes)
-	p.TextOffset, p.Text = l.text.part(q.Text, event.MaxAnswerBytes-len(p.Reasoning))
+	p.ReasoningOffset, p.Reasoning = l.reasoning.part(q.Reasoning, MaxAnswerBytes)
+	p.TextOffset, p.Text = l.text.part(q.Text, MaxAnswerBytes-len(p.Reasoning))
 	return p
 }
 

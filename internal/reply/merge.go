@@ -4,7 +4,6 @@ import (
 	"unicode/utf8"
 
 	"parley/ent"
-	"parley/internal/event"
 )
 
 // What became of a piece of a reply that runs elsewhere.
@@ -25,7 +24,7 @@ const (
 // are held. Pieces may come late, twice, in any order or not at all: their places say
 // what they are worth. It decides and never waits, so that every interleaving can be
 // tried out.
-func merge(attempt int, text, reasoning *text, p event.Piece) merged {
+func merge(attempt int, text, reasoning *text, p Piece) merged {
 	switch {
 	case p.Attempt < attempt:
 		return stale
@@ -63,8 +62,8 @@ func extend(t *text, offset int, piece string) bool {
 }
 
 // pieceOf makes a piece of all a row holds.
-func pieceOf(m *ent.Message) event.Piece {
-	return event.Piece{
+func pieceOf(m *ent.Message) Piece {
+	return Piece{
 		MessageID: m.ID, Attempt: m.Attempt,
 		Text: m.Content, TextLen: len(m.Content),
 		Reasoning: m.Reasoning, ReasoningLen: len(m.Reasoning),

@@ -9,7 +9,6 @@ import (
 
 	"parley/ent"
 	"parley/ent/message"
-	"parley/internal/event"
 	"parley/internal/pid"
 )
 
@@ -20,8 +19,8 @@ type world struct {
 	*rand.Rand
 	row   *ent.Message // in the database
 	owner *live
-	sent  event.Question // what the owner has sent so far
-	wire  []event.Piece  // under way
+	sent  Question // what the owner has sent so far
+	wire  []Piece  // under way
 	copy  *live
 	// owners are those of all attempts, for what each has written.
 	owners map[int]*live
@@ -32,7 +31,7 @@ type world struct {
 
 // screen is what one client holds. It checks the rules of the protocol as it goes.
 type screen struct {
-	v        *Viewer
+	v        *Watcher
 	content  string
 	thought  string
 	attempt  int
@@ -59,7 +58,7 @@ func newWorld(seed uint64) *world {
 func (w *world) own() {
 	w.owner = newLive(w.row, DefaultMaxReplyBytes)
 	w.owners[w.row.Attempt] = w.owner
-	w.sent = event.Question{MessageID: w.row.ID, Attempt: w.row.Attempt}
+	w.sent = Question{MessageID: w.row.ID, Attempt: w.row.Attempt}
 }
 
 func (w *world) note(format string, args ...any) { w.log = append(w.log, fmt.Sprintf(format, args...)) }
@@ -86,7 +85,7 @@ func (w *world) step() {
 	case n < 13 && len(w.wire) > 0:
 		w.deliver()
 	case n == 13 && w.owner != nil:
-		p := w.owner.from(event.Question{Attempt: w.row.Attempt})
+		p := w.owner.from(Question{Attempt: w.row.Attempt})
 		w.write(func(m *ent.Message) { m.Content, m.Reasoning = p.Text, p.Reasoning })
 		w.note("checkpoint of %d", len(p.Text))
 	case n == 14:
@@ -176,8 +175,8 @@ func (w *world) attach(s *screen) {
 	if w.IntN(3) == 0 {
 		after = nil
 	}
-	e := &Engine{running: make(map[pid.ID]*Run), mirrors: make(map[pid.ID]*mirror)}
-	v := &Viewer{engine: e, id: w.row.ID, wake: make(chan struct{}, 1), seen: w.row,
+	e := &Engine{running: make(map[pid.ID]*Attempt), mirrors: make(map[pid.ID]*mirror)}
+	v := &Watcher{engine: e, id: w.row.ID, wake: make(chan struct{}, 1), seen: w.row,
 		cursor: Cursor{MessageID: w.row.ID}}
 	w.copy.advance(w.row) // As join does.
 	v.live, v.leave = w.copy, func() {}
@@ -332,7 +331,7 @@ func TestCursorAheadOfTheCopy(t *testing.T) {
 	if u, ok, _ := s.v.fromLive(w.copy); ok {
 		t.Fatalf("got %+v before the text is there", u)
 	}
-	w.copy.merge(event.Piece{Attempt: 1, Text: "é日", TextLen: 5})
+	w.copy.merge(Piece{Attempt: 1, Text: "é日", TextLen: 5})
 	if u, ok, _ := s.v.fromLive(w.copy); !ok || u.Kind != TextDelta || u.Text != "日" {
 		t.Errorf("got %+v, want what lies behind the cursor", u)
 	}
@@ -345,7 +344,7 @@ func TestCursorAheadOfTheCopy(t *testing.T) {
 // Pieces that are no part of the text do no harm.
 func TestMergeOfNonsense(t *testing.T) {
 	t.Parallel()
-	for _, p := range []event.Piece{
+	for _, p := range []Piece{
 		{Attempt: 1, TextOffset: -5, Text: "abc"},
 		{Attempt: 1, TextOffset: 1, Text: "bc日"}, // Cut in the middle of the held rune.
 		{Attempt: 1, TextLen: -1},
@@ -369,13 +368,13 @@ func TestViewerAheadOfTheCopy(t *testing.T) {
 		Reasoning: strings.Repeat("r", 500)}
 	l := newLive(row, 0)
 	l.restart(row)
-	v := &Viewer{id: row.ID, started: true, cursor: Cursor{MessageID: row.ID, Attempt: 1, Text: 200, Reasoning: 500}}
-	l.merge(event.Piece{Attempt: 1, TextOffset: 200, TextLen: 200, ReasoningOffset: 500, Reasoning: " more",
+	v := &Watcher{id: row.ID, started: true, cursor: Cursor{MessageID: row.ID, Attempt: 1, Text: 200, Reasoning: 500}}
+	l.merge(Piece{Attempt: 1, TextOffset: 200, TextLen: 200, ReasoningOffset: 500, Reasoning: " more",
 		ReasoningLen: 505})
 	if u, ok, _ := v.fromLive(l); ok {
 		t.Fatalf("got %+v before the text is there", u)
 	}
-	l.merge(event.Piece{Attempt: 1, Text: strings.Repeat("t", 200), TextLen: 200, ReasoningOffset: 505,
+	l.merge(Piece{Attempt: 1, Text: strings.Repeat("t", 200), TextLen: 200, ReasoningOffset: 505,
 		Reasoning: " still", ReasoningLen: 511})
 	if u, ok, _ := v.fromLive(l); !ok || u.Kind != ReasoningDelta || u.Text != " more still" || u.Units != 500 {
 		t.Errorf("got %+v, want all that lies behind the cursor", u)
@@ -389,7 +388,7 @@ func TestFalsePiece(t *testing.T) {
 		row := &ent.Message{ID: pid.New(pid.Message), Status: message.StatusSTREAMING, Attempt: 1}
 		l := newLive(row, 0)
 		l.restart(row)
-		s := &screen{v: &Viewer{id: row.ID, engine: &Engine{}, live: l, leave: func() {}, wake: make(chan struct{}, 1),
+		s := &screen{v: &Watcher{id: row.ID, engine: &Engine{}, live: l, leave: func() {}, wake: make(chan struct{}, 1),
 			seen: row, cursor: Cursor{MessageID: row.ID}}}
 		read := func() {
 			for {
@@ -401,7 +400,7 @@ func TestFalsePiece(t *testing.T) {
 			}
 		}
 		read()
-		l.merge(event.Piece{Attempt: 1, Text: "evil", TextLen: 4})
+		l.merge(Piece{Attempt: 1, Text: "evil", TextLen: 4})
 		read()
 		if s.content != "evil" {
 			t.Fatalf("shown is %q", s.content)

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"parley/ent"
-	"parley/internal/event"
+	"parley/internal/fact"
 	"parley/internal/pid"
 	"parley/internal/viewer"
 )
@@ -114,9 +114,9 @@ func (m *mirror) drop() {
 
 // follow keeps the copy until the reply is final or nobody watches.
 func (m *mirror) follow(ctx context.Context, row *ent.Message) {
-	facts := m.engine.bus.Subscribe(event.OfConversation(row.ConversationID))
+	facts := m.engine.bus.Subscribe(fact.OfConversation(row.ConversationID))
 	defer facts.Close()
-	var arrived <-chan event.Piece
+	var arrived <-chan Piece
 	if w := m.engine.wire; w != nil {
 		pieces := w.Follow(row.ID)
 		defer pieces.Close()
@@ -143,8 +143,8 @@ func (m *mirror) follow(ctx context.Context, row *ent.Message) {
 				look = true
 			}
 		case f := <-facts.Facts():
-			look = f.Kind == event.ConversationDeleted ||
-				f.MessageID == row.ID && (f.Kind == event.ReplyStarted || f.Kind == event.ReplyFinished)
+			look = f.Kind == fact.ConversationDeleted ||
+				f.MessageID == row.ID && (f.Kind == fact.ReplyStarted || f.Kind == fact.ReplyFinished)
 		case <-facts.Missed():
 			look = true
 		case <-tick.C:
@@ -185,7 +185,7 @@ func (m *mirror) ask(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
-	for before := (event.Question{}); ; {
+	for before := (Question{}); ; {
 		held := m.live.held()
 		if held == before {
 			return errNobody // It says that there is more, and does not give it.

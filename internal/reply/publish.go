@@ -3,8 +3,6 @@ package reply
 import (
 	"sync"
 	"time"
-
-	"parley/internal/event"
 )
 
 // interestFor is how long a question keeps the pieces of a reply coming. Replicas
@@ -45,17 +43,17 @@ func (p *publisher) rest(now time.Time) time.Duration {
 }
 
 // answer tells another replica what it has not got of a reply that runs here, and
-// sends it the pieces that follow. It implements what event.Wire asks for.
-func (e *Engine) answer(q event.Question) (event.Piece, error) {
+// sends it the pieces that follow. It implements what Wire asks for.
+func (e *Engine) answer(q Question) (Piece, error) {
 	r := e.runOf(q.MessageID)
 	if r == nil || r.live.hasEnded() {
-		return event.Piece{}, event.ErrNotRunning
+		return Piece{}, ErrNotRunning
 	}
 	if r.publisher.extend(time.Now()) {
 		// The pieces begin where the reply ends now, the answer ends behind that.
 		at := r.live.held()
 		if !e.goLoop(func() { e.publish(r, at) }) {
-			return event.Piece{}, event.ErrNotRunning
+			return Piece{}, ErrNotRunning
 		}
 	}
 	return r.live.from(q), nil
@@ -63,7 +61,7 @@ func (e *Engine) answer(q event.Question) (event.Piece, error) {
 
 // publish sends what is new in a reply whenever there is something, joined as it
 // lies there: a slow wire gets fewer, bigger pieces.
-func (e *Engine) publish(r *Run, at event.Question) {
+func (e *Engine) publish(r *Attempt, at Question) {
 	wake := make(chan struct{}, 1)
 	r.live.join(wake)
 	defer r.live.leave(wake)

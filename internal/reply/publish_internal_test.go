@@ -10,24 +10,23 @@ import (
 
 	"parley/ent"
 	"parley/ent/message"
-	"parley/internal/event"
 	"parley/internal/pid"
 )
 
 // listenedWire notes what is sent.
-type listenedWire struct{ sent []event.Piece }
+type listenedWire struct{ sent []Piece }
 
-func (w *listenedWire) Send(p event.Piece) { w.sent = append(w.sent, p) }
+func (w *listenedWire) Send(p Piece) { w.sent = append(w.sent, p) }
 
-func (w *listenedWire) Serve(pid.ID, func(event.Question) (event.Piece, error)) (stop func()) {
+func (w *listenedWire) Serve(pid.ID, func(Question) (Piece, error)) (stop func()) {
 	return func() {}
 }
 
-func (w *listenedWire) Ask(context.Context, pid.ID, event.Question) (event.Piece, error) {
-	return event.Piece{}, event.ErrNoAnswer
+func (w *listenedWire) Ask(context.Context, pid.ID, Question) (Piece, error) {
+	return Piece{}, ErrNoAnswer
 }
 
-func (w *listenedWire) Follow(pid.ID) event.Pieces { return nil }
+func (w *listenedWire) Follow(pid.ID) Pieces { return nil }
 
 // Pieces are sent for as long as somebody has asked lately, joined as they lie there,
 // and not a moment longer.
@@ -37,7 +36,7 @@ func TestInterest(t *testing.T) {
 		w := &listenedWire{}
 		e := &Engine{wire: w}
 		row := &ent.Message{ID: pid.New(pid.Message), Attempt: 2, Status: message.StatusSTREAMING}
-		r := &Run{engine: e, row: row, live: newLive(row, DefaultMaxReplyBytes)}
+		r := &Attempt{engine: e, row: row, live: newLive(row, DefaultMaxReplyBytes)}
 		say := func(text string) {
 			if err := r.live.Text(text); err != nil {
 				t.Fatal(err)
@@ -107,7 +106,7 @@ func TestAnswersOfALongReply(t *testing.T) {
 	answers := 0
 	for outcome := gap; outcome == gap; answers++ {
 		p := owner.from(held.held())
-		if len(p.Text)+len(p.Reasoning) > event.MaxAnswerBytes {
+		if len(p.Text)+len(p.Reasoning) > MaxAnswerBytes {
 			t.Fatalf("an answer of %d bytes", len(p.Text)+len(p.Reasoning))
 		}
 		outcome = held.merge(p)
@@ -115,7 +114,7 @@ func TestAnswersOfALongReply(t *testing.T) {
 	if held.text.all() != owner.text.all() || held.reasoning.all() != owner.reasoning.all() {
 		t.Error("the copy is another text")
 	}
-	if want := (600_000+200_000)/event.MaxAnswerBytes + 1; answers < want || answers > want+2 {
+	if want := (600_000+200_000)/MaxAnswerBytes + 1; answers < want || answers > want+2 {
 		t.Errorf("it took %d answers, want about %d", answers, want)
 	}
 }

@@ -9,7 +9,7 @@ import (
 
 	"parley/ent"
 	"parley/ent/message"
-	"parley/internal/event"
+	"parley/internal/fact"
 	"parley/internal/pid"
 	"parley/internal/reply"
 	"parley/internal/store"
@@ -33,7 +33,7 @@ func TestShutdownHandsTheQueueOn(t *testing.T) {
 		b := newBundle(t, s, reply.Config{}, pieces(ch))
 		b.start("hi")
 		next, last := b.queued("two"), b.queued("three")
-		control := b.bus.Subscribe(event.Control)
+		control := b.bus.Subscribe(fact.Control)
 		defer control.Close()
 		stopped := make(chan struct{})
 		engine := b.engine
@@ -59,7 +59,7 @@ func TestShutdownHandsTheQueueOn(t *testing.T) {
 		}
 		select {
 		case f := <-control.Facts():
-			if f.Kind != event.ReplyReleased || f.MessageID != next.ID {
+			if f.Kind != fact.ReplyReleased || f.MessageID != next.ID {
 				t.Errorf("got %+v, want the others told", f)
 			}
 		default:

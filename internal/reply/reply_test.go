@@ -13,7 +13,7 @@ import (
 	"parley/ent"
 	"parley/ent/message"
 	"parley/internal/bus"
-	"parley/internal/event"
+	"parley/internal/fact"
 	"parley/internal/pid"
 	"parley/internal/reply"
 	"parley/internal/store"
@@ -78,7 +78,7 @@ func pieces(ch <-chan string) script {
 type bundle struct {
 	t      *testing.T
 	store  *store.Store
-	bus    event.Bus
+	bus    fact.Bus
 	engine *reply.Engine
 	user   pid.ID
 	ctx    context.Context // the user's
@@ -290,7 +290,7 @@ func (b *bundle) deleteConversation() {
 	if err := b.store.Client().Conversation.DeleteOneID(b.conv).Exec(b.ctx); err != nil {
 		b.t.Fatal(err)
 	}
-	b.bus.Publish(event.Fact{Kind: event.ConversationDeleted, UserID: b.user, ConversationID: b.conv})
+	b.bus.Publish(fact.Fact{Kind: fact.ConversationDeleted, UserID: b.user, ConversationID: b.conv})
 }
 
 var errBroken = errors.New("broken on purpose")

@@ -12,7 +12,7 @@ import (
 )
 
 // run carries one attempt from the call of the model to the final row.
-func (e *Engine) run(r *Run) {
+func (e *Engine) run(r *Attempt) {
 	ctx, cancel := context.WithTimeoutCause(r.ctx, r.limit, errTimeLimit)
 	defer cancel()
 
@@ -43,7 +43,7 @@ type generated struct {
 
 // generate builds the prompt and calls the model. A panic of the model client ends
 // this reply, not the process.
-func (e *Engine) generate(ctx context.Context, r *Run) (out generated, err error) {
+func (e *Engine) generate(ctx context.Context, r *Attempt) (out generated, err error) {
 	prompt, err := e.store.Prompt(ctx, r.row.UserID, r.row.ConversationID, r.row.Index)
 	if err != nil {
 		return out, err
@@ -72,7 +72,7 @@ func (e *Engine) generate(ctx context.Context, r *Run) (out generated, err error
 }
 
 // outcome decides what the reply ends as.
-func (e *Engine) outcome(ctx context.Context, r *Run, out generated, err error) *ent.Message {
+func (e *Engine) outcome(ctx context.Context, r *Attempt, out generated, err error) *ent.Message {
 	final := *r.row
 	final.Content, final.Reasoning = r.live.flush()
 	final.SystemPromptHash = out.promptHash

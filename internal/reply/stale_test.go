@@ -8,7 +8,7 @@ import (
 
 	"parley/ent"
 	"parley/ent/message"
-	"parley/internal/event"
+	"parley/internal/fact"
 	"parley/internal/pid"
 	"parley/internal/reply"
 	"parley/internal/store"
@@ -160,8 +160,8 @@ func TestFactsAreHints(t *testing.T) {
 		ch <- "half "
 		until(t, "text arrives", func() bool { return rebuild(t, "", w.seen()) == "half " })
 		for range 20 {
-			b.bus.Publish(event.Fact{Kind: event.ConversationDeleted, UserID: b.user, ConversationID: b.conv})
-			b.bus.Publish(event.Fact{Kind: event.StopRequested, MessageID: row.ID})
+			b.bus.Publish(fact.Fact{Kind: fact.ConversationDeleted, UserID: b.user, ConversationID: b.conv})
+			b.bus.Publish(fact.Fact{Kind: fact.StopRequested, MessageID: row.ID})
 		}
 		ch <- "and half"
 		close(ch)

@@ -15,7 +15,7 @@ import (
 	"parley/ent/message"
 	"parley/ent/predicate"
 	"parley/ent/replica"
-	"parley/internal/event"
+	"parley/internal/fact"
 	"parley/internal/failpoint"
 	"parley/internal/pid"
 	"parley/internal/viewer"
@@ -181,7 +181,7 @@ func (e *Engine) claim(ctx context.Context, row *ent.Message, released bool) err
 		return err
 	}
 	e.logClaim(ctx, &next, released)
-	e.tell(event.ReplyFinished, &next)
+	e.tell(fact.ReplyFinished, &next)
 	after.start(e)
 	return nil
 }
@@ -203,7 +203,7 @@ func (e *Engine) claimToRun(ctx context.Context, row, next *ent.Message, release
 	failpoint.Hit("reply.after-claim")
 	e.logClaim(ctx, next, released)
 	run.Go()
-	e.tell(event.ReplyStarted, next)
+	e.tell(fact.ReplyStarted, next)
 	return nil
 }
 

@@ -16,7 +16,6 @@ import (
 	"parley/ent/message"
 	"parley/internal/bus"
 	"parley/internal/bus/bustest"
-	"parley/internal/event"
 	"parley/internal/pid"
 	"parley/internal/reply"
 	"parley/internal/store"
@@ -26,11 +25,11 @@ import (
 
 // countedWire counts what a replica sends.
 type countedWire struct {
-	event.Wire
+	reply.Wire
 	sent atomic.Int64
 }
 
-func (w *countedWire) Send(p event.Piece) {
+func (w *countedWire) Send(p reply.Piece) {
 	w.sent.Add(1)
 	w.Wire.Send(p)
 }
@@ -300,43 +299,43 @@ func TestTakeoverSeenElsewhere(t *testing.T) {
 
 // oddWire answers what an owner would not.
 type oddWire struct {
-	answer func(q event.Question) (event.Piece, error)
+	answer func(q reply.Question) (reply.Piece, error)
 	asked  atomic.Int64
 }
 
-func (w *oddWire) Serve(pid.ID, func(event.Question) (event.Piece, error)) (stop func()) {
+func (w *oddWire) Serve(pid.ID, func(reply.Question) (reply.Piece, error)) (stop func()) {
 	return func() {}
 }
 
-func (w *oddWire) Ask(_ context.Context, _ pid.ID, q event.Question) (event.Piece, error) {
+func (w *oddWire) Ask(_ context.Context, _ pid.ID, q reply.Question) (reply.Piece, error) {
 	w.asked.Add(1)
 	return w.answer(q)
 }
 
-func (w *oddWire) Send(event.Piece) {}
+func (w *oddWire) Send(reply.Piece) {}
 
-func (w *oddWire) Follow(pid.ID) event.Pieces { return nothing{} }
+func (w *oddWire) Follow(pid.ID) reply.Pieces { return nothing{} }
 
 type nothing struct{}
 
-func (nothing) Arrived() <-chan event.Piece { return nil }
+func (nothing) Arrived() <-chan reply.Piece { return nil }
 func (nothing) Close()                      {}
 
 // Whatever the owner answers, the row has the last word.
 func TestOddAnswers(t *testing.T) {
 	t.Parallel()
-	for name, answer := range map[string]func(q event.Question) (event.Piece, error){
-		"none":            func(event.Question) (event.Piece, error) { return event.Piece{}, event.ErrNoAnswer },
-		"it does not run": func(event.Question) (event.Piece, error) { return event.Piece{}, event.ErrNotRunning },
-		"more, and no text": func(event.Question) (event.Piece, error) {
-			return event.Piece{Attempt: 1, TextLen: 1000}, nil
+	for name, answer := range map[string]func(q reply.Question) (reply.Piece, error){
+		"none":            func(reply.Question) (reply.Piece, error) { return reply.Piece{}, reply.ErrNoAnswer },
+		"it does not run": func(reply.Question) (reply.Piece, error) { return reply.Piece{}, reply.ErrNotRunning },
+		"more, and no text": func(reply.Question) (reply.Piece, error) {
+			return reply.Piece{Attempt: 1, TextLen: 1000}, nil
 		},
-		"a later attempt": func(event.Question) (event.Piece, error) {
-			return event.Piece{Attempt: 7, Text: "no"}, nil
+		"a later attempt": func(reply.Question) (reply.Piece, error) {
+			return reply.Piece{Attempt: 7, Text: "no"}, nil
 		},
-		"an earlier attempt": func(event.Question) (event.Piece, error) { return event.Piece{Text: "no"}, nil },
-		"text far behind a gap": func(event.Question) (event.Piece, error) {
-			return event.Piece{Attempt: 1, TextOffset: 500, Text: "no"}, nil
+		"an earlier attempt": func(reply.Question) (reply.Piece, error) { return reply.Piece{Text: "no"}, nil },
+		"text far behind a gap": func(reply.Question) (reply.Piece, error) {
+			return reply.Piece{Attempt: 1, TextOffset: 500, Text: "no"}, nil
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

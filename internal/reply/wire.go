@@ -1,4 +1,4 @@
-package event
+package reply
 
 import (
 	"context"

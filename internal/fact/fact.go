@@ -1,8 +1,8 @@
-// Package event holds the facts that cross rooms and replicas, and the Bus that
+// Package fact holds the facts that cross rooms and replicas, and the Bus that
 // carries them. A fact says that something has been committed and names it by
 // id; it carries no content. Whoever hears it reads the database as the user it
 // serves. The database is the truth; a lost fact costs time, never data.
-package event
+package fact
 
 import (
 	"parley/internal/pid"

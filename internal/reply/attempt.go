@@ -10,8 +10,8 @@ import (
 	"parley/internal/viewer"
 )
 
-// Run is one attempt of one reply.
-type Run struct {
+// Attempt is one run of the model for a reply.
+type Attempt struct {
 	engine *Engine
 	row    *ent.Message
 	live   *live
@@ -39,8 +39,8 @@ var (
 // Prepare makes a reply known to the engine before its row is committed, so that it
 // is neither taken for a stray nor for another replica's. The row is STREAMING and
 // owned by this replica. Call Go after the commit, and defer Discard. Errors: ErrStopping, ErrNoLease.
-func (e *Engine) Prepare(row *ent.Message) (*Run, error) {
-	r := &Run{engine: e, row: row, live: newLive(row, e.cfg.MaxReplyBytes), limit: e.cfg.ReplyLimit}
+func (e *Engine) Prepare(row *ent.Message) (*Attempt, error) {
+	r := &Attempt{engine: e, row: row, live: newLive(row, e.cfg.MaxReplyBytes), limit: e.cfg.ReplyLimit}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	switch {
@@ -66,7 +66,7 @@ const uncertainFor = time.Minute
 // certain, because the answer to the commit was lost, the row is found within
 // seconds and the reply starts then. After Go, and of no reply, it does nothing: defer
 // it, so that a panic leaves nothing prepared for ever.
-func (r *Run) Discard() {
+func (r *Attempt) Discard() {
 	if r == nil || r.settled.Swap(true) {
 		return
 	}
@@ -80,7 +80,7 @@ func (r *Run) Discard() {
 }
 
 // Go starts the reply in a goroutine of the engine.
-func (r *Run) Go() {
+func (r *Attempt) Go() {
 	r.settled.Store(true)
 	r.committed.Store(true)
 	r.engine.dropMirror(r.row.ID) // Its viewers turn to the text here.
