@@ -31,60 +31,49 @@ const (
 // MaxQueued is how many replies may wait in one conversation.
 const MaxQueued = 10
 
-// admit decides, under the conversation's lock, whether the send may go on while
-// other replies are unfinished, and does to them what it asks for.
-func (t *sendTx) admit(ctx context.Context, tx *ent.Tx, id pid.ID, now time.Time) error {
-	unfinished, err := tx.Message.Query().
-		Where(message.ConversationID(id), message.UserID(t.userID), reply.Unfinished()).
-		Order(message.ByIndex()).
-		Select(message.FieldID, message.FieldUserID, message.FieldConversationID, message.FieldParentID,
-			message.FieldStatus, message.FieldStartedAt). // Not the text so far.
-		All(ctx)
-	if err != nil {
-		return fmt.Errorf("look for unfinished replies: %w", err)
+// makeWay decides, under the conversation's lock, whether a reply may be asked for while
+// others are unfinished, and does to those what OnBusy says. It returns whether the new
+// one has to wait for them. Errors: CONVERSATION_BUSY {messageId, startedAt}, QUEUE_FULL.
+func (a *asking) makeWay(ctx context.Context, l *line) (waits bool, err error) {
+	unfinished, err := l.unfinished(ctx)
+	if err != nil || len(unfinished) == 0 {
+		return false, err
 	}
-	if len(unfinished) == 0 {
-		return nil
-	}
-	var waiting []*ent.Message
+	var queued []*ent.Message
 	for _, m := range unfinished {
 		if m.Status == message.StatusQUEUED {
-			waiting = append(waiting, m)
+			queued = append(queued, m)
 		}
 	}
-	switch t.in.OnBusy {
+	running := len(unfinished) > len(queued)
+	switch a.onBusy {
 	case Queue:
-		if len(waiting) >= MaxQueued {
-			return queueFull()
+		if len(queued) >= MaxQueued {
+			return false, queueFull()
 		}
+		return true, nil
 	case Interrupt:
-		if err := t.interrupt(ctx, tx, unfinished, waiting, now); err != nil {
-			return err
-		}
-	default:
-		return busy(unfinished[0])
+		return running, a.interrupt(ctx, l, unfinished, queued)
 	}
-	t.queued = len(unfinished) > len(waiting) || t.in.OnBusy == Queue
-	return nil
+	return false, busy(unfinished[0])
 }
 
 // interrupt asks for the running reply to be stopped and cancels those that wait. The
 // owner of the running one writes its end, with all its text, and starts the new one.
-func (t *sendTx) interrupt(ctx context.Context, tx *ent.Tx, unfinished, waiting []*ent.Message, now time.Time) error {
-	if err := cancelQueued(ctx, tx, waiting, now); err != nil {
+func (a *asking) interrupt(ctx context.Context, l *line, unfinished, queued []*ent.Message) error {
+	if err := cancelQueued(ctx, l.tx, queued, l.now); err != nil {
 		return err
 	}
 	for _, m := range unfinished {
 		kind := fact.ReplyFinished
 		if m.Status == message.StatusSTREAMING {
 			kind = fact.StopRequested
-			if err := reply.FlagStop(tx.Message.Update().Where(message.UserID(m.UserID)), m.ID, now).
-				Exec(ctx); err != nil {
+			flag := reply.FlagStop(l.tx.Message.Update().Where(message.UserID(m.UserID)), m.ID, l.now)
+			if err := flag.Exec(ctx); err != nil {
 				return fmt.Errorf("request stop: %w", err)
 			}
 		}
-		t.facts = append(t.facts,
-			fact.Fact{Kind: kind, UserID: m.UserID, ConversationID: m.ConversationID, MessageID: m.ID})
+		a.tell(kind, m)
 	}
 	return nil
 }

@@ -72,11 +72,11 @@ func New(cfg Config, store Store, replies *reply.Engine, models *Catalog, bus fa
 	return &Service{cfg: cfg, store: store, replies: replies, models: models, bus: bus, log: log}
 }
 
-// settle publishes what a transaction has changed, and returns its error. It also
+// publish hands on what a transaction has changed, and returns its error. It also
 // publishes when the transaction failed otherwise than by a refusal: the answer to its
 // commit may have been lost. Whoever hears a fact reads the rows, and finds nothing
 // where nothing was stored.
-func (s *Service) settle(err error, facts ...fact.Fact) error {
+func (s *Service) publish(err error, facts ...fact.Fact) error {
 	var refusal *Error
 	if !errors.As(err, &refusal) {
 		for _, f := range facts {

@@ -44,28 +44,35 @@ func (s *Service) CreateConversation(
 	if err := in.check(); err != nil {
 		return nil, err
 	}
-	if in.Model != nil && *in.Model != "" {
-		if _, err := s.models.Resolve(ctx, in.Model); err != nil {
-			return nil, err
-		}
+	if err := s.checkAllowed(ctx, in.Model); err != nil {
+		return nil, err
 	}
 	var c *ent.Conversation
 	err := s.store.InTx(ctx, func(tx *ent.Tx) error {
-		now, err := s.store.NowTx(ctx, tx)
-		if err != nil {
-			return err
+		l, _, err := s.newLine(ctx, tx, userID, in)
+		if err == nil {
+			c = l.conversation
 		}
-		c, _, err = createConversation(ctx, tx, userID, in, now)
 		return err
 	})
 	if c == nil {
 		return nil, err
 	}
-	err = s.settle(err, fact.Fact{Kind: fact.ConversationCreated, UserID: userID, ConversationID: c.ID})
+	err = s.publish(err, fact.Fact{Kind: fact.ConversationCreated, UserID: userID, ConversationID: c.ID})
 	if err != nil {
 		return nil, err
 	}
 	return c.Unwrap(), nil
+}
+
+// checkAllowed refuses a model that may not be used. None, and the empty one, which
+// stands for the default, may.
+func (s *Service) checkAllowed(ctx context.Context, model *string) error {
+	if model == nil || *model == "" {
+		return nil
+	}
+	_, err := s.models.Resolve(ctx, model)
+	return err
 }
 
 // createConversation inserts a conversation and its message 0. All times are the
@@ -117,11 +124,7 @@ type ConversationPatch struct {
 	Archived     *bool
 }
 
-// UpdateConversation changes a conversation. A new system prompt holds from the
-// next reply on. Errors: NOT_FOUND, BAD_USER_INPUT, MODEL_UNAVAILABLE.
-func (s *Service) UpdateConversation(
-	ctx context.Context, userID, id pid.ID, in ConversationPatch,
-) (*ent.Conversation, error) {
+func (in ConversationPatch) check() error {
 	p := problems{}
 	if in.Name != nil {
 		p.checkName("name", *in.Name)
@@ -131,93 +134,71 @@ func (s *Service) UpdateConversation(
 		p.checkText("systemPrompt", *in.SystemPrompt, MaxSystemPromptBytes)
 	}
 	p.checkParameters("parameters", in.Parameters)
-	if err := p.err(); err != nil {
+	return p.err()
+}
+
+// UpdateConversation changes a conversation. A new system prompt holds from the
+// next reply on. Errors: NOT_FOUND, BAD_USER_INPUT, MODEL_UNAVAILABLE.
+func (s *Service) UpdateConversation(
+	ctx context.Context, userID, id pid.ID, in ConversationPatch,
+) (*ent.Conversation, error) {
+	if err := in.check(); err != nil {
 		return nil, err
 	}
-	if in.Model != nil && *in.Model != "" {
-		if _, err := s.models.Resolve(ctx, in.Model); err != nil {
-			return nil, err
-		}
+	if err := s.checkAllowed(ctx, in.Model); err != nil {
+		return nil, err
 	}
 	var c *ent.Conversation
 	err := s.store.InTx(ctx, func(tx *ent.Tx) error {
-		if err := s.store.Lock(ctx, tx, string(id)); err != nil {
-			return err
-		}
-		old, err := tx.Conversation.Query().Where(conversation.ID(id), conversation.UserID(userID)).Only(ctx)
-		if err != nil {
-			return OrNotFound(err, "conversation")
-		}
-		now, err := s.store.NowTx(ctx, tx)
+		l, err := s.lockLine(ctx, tx, userID, id)
 		if err != nil {
 			return err
 		}
-		u := tx.Conversation.UpdateOne(old).SetUpdatedAt(now)
-		if in.Name != nil {
-			if err := rename(ctx, tx, u, old, *in.Name); err != nil {
-				return err
-			}
-		}
-		if in.Model != nil {
-			if *in.Model == "" {
-				u.ClearModel()
-			} else {
-				u.SetModel(*in.Model)
-			}
-		}
-		if in.Parameters != nil {
-			u.SetParameters(in.Parameters.Encode())
-		}
-		if in.Pinned != nil {
-			u.SetPinned(*in.Pinned)
-		}
-		if in.Archived != nil {
-			switch {
-			case !*in.Archived:
-				u.ClearArchivedAt()
-			case old.ArchivedAt == nil:
-				u.SetArchivedAt(now)
-			}
-		}
-		if in.SystemPrompt != nil {
-			err := tx.Message.Update().
-				Where(message.ConversationID(id), message.UserID(userID), message.Index(0)).
-				SetContent(*in.SystemPrompt).
-				Exec(ctx)
-			if err != nil {
-				return fmt.Errorf("rewrite system prompt: %w", err)
-			}
-		}
-		c, err = u.Save(ctx)
-		return OrNotFound(err, "conversation")
+		c, err = in.apply(ctx, l)
+		return err
 	})
-	err = s.settle(err, fact.Fact{Kind: fact.ConversationUpdated, UserID: userID, ConversationID: id})
+	err = s.publish(err, fact.Fact{Kind: fact.ConversationUpdated, UserID: userID, ConversationID: id})
 	if err != nil {
 		return nil, err
 	}
 	return c.Unwrap(), nil
 }
 
-func rename(ctx context.Context, tx *ent.Tx, u *ent.ConversationUpdateOne, old *ent.Conversation, name string) error {
-	if name != "" {
-		u.SetName(name).SetNameSource(conversation.NameSourceUSER)
-		return nil
+// apply writes the patch under the conversation's lock.
+func (in ConversationPatch) apply(ctx context.Context, l *line) (*ent.Conversation, error) {
+	u := l.tx.Conversation.UpdateOne(l.conversation).Where(conversation.UserID(l.userID)).SetUpdatedAt(l.now)
+	if in.Name != nil {
+		if err := l.rename(ctx, u, *in.Name); err != nil {
+			return nil, err
+		}
 	}
-	first, err := tx.Message.Query().
-		Where(message.ConversationID(old.ID), message.UserID(old.UserID), message.Active(true),
-			message.RoleEQ(message.RoleUSER)).
-		Order(message.ByIndex()).
-		First(ctx)
 	switch {
-	case ent.IsNotFound(err):
-		u.SetName("")
-	case err != nil:
-		return err
+	case in.Model == nil:
+	case *in.Model == "":
+		u.ClearModel()
 	default:
-		u.SetName(placeholderName(first.Content))
+		u.SetModel(*in.Model)
 	}
-	u.SetNameSource(conversation.NameSourcePLACEHOLDER)
-	return nil
+	if in.Parameters != nil {
+		u.SetParameters(in.Parameters.Encode())
+	}
+	if in.Pinned != nil {
+		u.SetPinned(*in.Pinned)
+	}
+	switch {
+	case in.Archived == nil:
+	case !*in.Archived:
+		u.ClearArchivedAt()
+	case l.conversation.ArchivedAt == nil:
+		u.SetArchivedAt(l.now)
+	}
+	if in.SystemPrompt != nil {
+		if err := l.rewriteSystemPrompt(ctx, *in.SystemPrompt); err != nil {
+			return nil, err
+		}
+	}
+	c, err := u.Save(ctx)
+	return c, OrNotFound(err, "conversation")
 }
 
 // DeleteConversation removes a conversation with all its messages for good and
@@ -248,7 +229,7 @@ func (s *Service) DeleteConversation(ctx context.Context, userID, id pid.ID) err
 		return nil
 	})
 	failpoint.Hit("chat.after-delete")
-	return s.settle(err, fact.Fact{Kind: fact.ConversationDeleted, UserID: userID, ConversationID: id})
+	return s.publish(err, fact.Fact{Kind: fact.ConversationDeleted, UserID: userID, ConversationID: id})
 }
 
 // Conversations returns those of the user's conversations that exist, in no

@@ -15,67 +15,67 @@ import (
 )
 
 // checkLimits refuses what one user may not do all at once.
-func (t *sendTx) checkLimits(ctx context.Context, tx *ent.Tx, now time.Time) error {
-	if !t.queued { // A queued reply starts when another one has ended.
-		if err := t.checkRunning(ctx, tx); err != nil {
+func (a *asking) checkLimits(ctx context.Context, tx *ent.Tx, now time.Time, waits bool) error {
+	if !waits { // A queued reply starts when another one has ended.
+		if err := a.checkRunning(ctx, tx); err != nil {
 			return err
 		}
 	}
-	if t.cfg.SendsPerMinute > 0 {
-		if err := t.checkRate(ctx, tx, now); err != nil {
+	if a.cfg.SendsPerMinute > 0 {
+		if err := a.checkRate(ctx, tx, now); err != nil {
 			return err
 		}
 	}
-	if t.cfg.TokensPerDay > 0 {
-		return t.checkTokens(ctx, tx, now)
+	if a.cfg.TokensPerDay > 0 {
+		return a.checkTokens(ctx, tx, now)
 	}
 	return nil
 }
 
 // checkRunning refuses more than so many replies at once. Both conditions are there
 // for the sake of the index: see package reply's predicates.
-func (t *sendTx) checkRunning(ctx context.Context, tx *ent.Tx) error {
+func (a *asking) checkRunning(ctx context.Context, tx *ent.Tx) error {
 	running, err := tx.Message.Query().
-		Where(message.UserID(t.userID), reply.Unfinished(), reply.Streaming()).
+		Where(message.UserID(a.once.userID), reply.Unfinished(), reply.Streaming()).
 		Count(ctx)
 	if err != nil {
 		return fmt.Errorf("count running replies: %w", err)
 	}
-	if running >= t.cfg.MaxRunning {
-		return rateLimited(fmt.Sprintf("At most %d replies may be written at once.", t.cfg.MaxRunning), time.Second)
+	if running >= a.cfg.MaxRunning {
+		return rateLimited(fmt.Sprintf("At most %d replies may be written at once.", a.cfg.MaxRunning), time.Second)
 	}
 	return nil
 }
 
 // checkRate refuses more than so many sends in a minute.
-func (t *sendTx) checkRate(ctx context.Context, tx *ent.Tx, now time.Time) error {
+func (a *asking) checkRate(ctx context.Context, tx *ent.Tx, now time.Time) error {
 	recent, err := tx.Send.Query().
-		Where(send.UserID(t.userID), send.CreatedAtGT(now.Add(-time.Minute))).
+		Where(send.UserID(a.once.userID), send.CreatedAtGT(now.Add(-time.Minute))).
 		Order(send.ByCreatedAt()).
 		Select(send.FieldCreatedAt).
 		All(ctx)
 	if err != nil {
 		return fmt.Errorf("count sends: %w", err)
 	}
-	if n := len(recent); n >= t.cfg.SendsPerMinute {
-		free := recent[n-t.cfg.SendsPerMinute].CreatedAt.Add(time.Minute).Sub(now)
-		return rateLimited(fmt.Sprintf("At most %d messages may be sent in a minute.", t.cfg.SendsPerMinute), free)
+	if n := len(recent); n >= a.cfg.SendsPerMinute {
+		free := recent[n-a.cfg.SendsPerMinute].CreatedAt.Add(time.Minute).Sub(now)
+		return rateLimited(fmt.Sprintf("At most %d messages may be sent in a minute.", a.cfg.SendsPerMinute), free)
 	}
 	return nil
 }
 
 // checkTokens refuses when the tokens of the day are used up.
-func (t *sendTx) checkTokens(ctx context.Context, tx *ent.Tx, now time.Time) error {
+func (a *asking) checkTokens(ctx context.Context, tx *ent.Tx, now time.Time) error {
 	day := now.Truncate(24 * time.Hour)
-	used, err := usedTokens(ctx, tx, message.UserID(t.userID), message.CreatedAtGTE(day))
+	used, err := usedTokens(ctx, tx, message.UserID(a.once.userID), message.CreatedAtGTE(day))
 	if err != nil {
 		return err
 	}
-	deleted, err := spentTokens(ctx, tx, t.userID, day)
+	deleted, err := spentTokens(ctx, tx, a.once.userID, day)
 	if err != nil {
 		return err
 	}
-	if used+deleted >= t.cfg.TokensPerDay {
+	if used+deleted >= a.cfg.TokensPerDay {
 		return rateLimited("The tokens of this day are used up.", day.Add(24*time.Hour).Sub(now))
 	}
 	return nil
