@@ -153,8 +153,10 @@ func (r *Resolver) batches(ctx context.Context) *batches {
 func (r *Resolver) newBatches() *batches {
 	b := &batches{}
 	b.users.load = func(ctx context.Context, ids []pid.ID) (map[pid.ID]*ent.User, error) {
-		items, err := r.Accounts.Users(ctx, ids)
-		return byID(items, func(u *ent.User) pid.ID { return u.ID }), err
+		return own(ctx, func(user pid.ID) (map[pid.ID]*ent.User, error) {
+			items, err := r.Accounts.Users(ctx, user, ids)
+			return byID(items, func(u *ent.User) pid.ID { return u.ID }), err
+		})
 	}
 	b.conversations.load = func(ctx context.Context, ids []pid.ID) (map[pid.ID]*ent.Conversation, error) {
 		return own(ctx, func(user pid.ID) (map[pid.ID]*ent.Conversation, error) {

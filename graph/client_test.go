@@ -77,13 +77,14 @@ func texts(v any, member string) []string {
 }
 
 // post sends an operation over HTTP, a subscription as a stream whose first
-// event is the answer.
+// event is the answer. How refusals speak is checked in any case.
 func (b *bundle) post(p person, document string, v vars) answer {
 	b.t.Helper()
 	a, err := b.tryPost(b.t.Context(), p, document, v)
 	if err != nil {
 		b.t.Fatalf("%s: %v", document, err)
 	}
+	checkVoice(b.t, a)
 	return a
 }
 

@@ -2,7 +2,6 @@ package graph_test
 
 import (
 	"context"
-	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -20,7 +19,9 @@ import (
 	"parley/graph"
 	"parley/internal/auth"
 	"parley/internal/chat"
+	"parley/internal/refusal"
 	"parley/internal/reply"
+	"parley/internal/store"
 	"parley/internal/store/storetest"
 )
 
@@ -149,36 +150,29 @@ func (deadModels) Models(context.Context) ([]string, error) {
 func TestErrorPresenter(t *testing.T) {
 	t.Parallel()
 	log := &logBuffer{}
-	present := graph.ErrorPresenter(slog.New(slog.NewTextHandler(log, nil)))
+	present := graph.ErrorPresenter(slog.New(slog.NewTextHandler(log, nil)), store.IsUnavailable)
 	for name, c := range map[string]struct {
 		err  error
 		want map[string]any
 	}{
-		"chat": {&chat.Error{Code: chat.ModelUnavailable, Message: "m"},
+		"refusal": {&refusal.Error{Code: refusal.CodeModelUnavailable, Message: "m"},
 			map[string]any{"code": "MODEL_UNAVAILABLE"}},
-		"wrapped chat": {fmt.Errorf("x: %w", &chat.Error{Code: chat.NotFound}), map[string]any{"code": "NOT_FOUND"}},
-		"auth":         {&auth.Error{Code: auth.CodeForbidden}, map[string]any{"code": "FORBIDDEN"}},
-		"auth retry": {&auth.Error{Code: auth.CodeRateLimited, RetryAfter: 3 * time.Second},
+		"wrapped": {fmt.Errorf("x: %w", refusal.NotFound("message")), map[string]any{"code": "NOT_FOUND"}},
+		"beside an outage": {errors.Join(refusal.NotFound("message"), driver.ErrBadConn),
+			map[string]any{"code": "NOT_FOUND"}},
+		"extras": {&refusal.Error{Code: refusal.CodeStaleHead, Extras: map[string]any{"headId": "msg_1"}},
+			map[string]any{"code": "STALE_HEAD", "headId": "msg_1"}},
+		"retry": {refusal.RateLimited("m", 2100*time.Millisecond),
 			map[string]any{"code": "RATE_LIMITED", "retryAfter": 3}},
-		"auth part": {&auth.Error{Code: auth.CodeRateLimited, RetryAfter: 2100 * time.Millisecond},
-			map[string]any{"code": "RATE_LIMITED", "retryAfter": 3}},
-		"auth fields": {&auth.Error{Code: auth.CodeBadUserInput, Fields: map[string]string{"a": "b"}},
+		"fields": {refusal.BadInput("a", "b"),
 			map[string]any{"code": "BAD_USER_INPUT", "fields": map[string]string{"a": "b"}}},
 		"cursor": {fmt.Errorf("x: %w", reply.ErrBadCursor), map[string]any{"code": "BAD_USER_INPUT",
 			"fields": map[string]string{"after": "is not a cursor of this message"}}},
-		"bad conn":      {driver.ErrBadConn, map[string]any{"code": "UNAVAILABLE"}},
-		"deadline":      {context.DeadlineExceeded, map[string]any{"code": "UNAVAILABLE"}},
-		"network":       {&net.OpError{Op: "dial", Err: errors.New("refused")}, map[string]any{"code": "UNAVAILABLE"}},
-		"shutdown":      {&pq.Error{Code: "57P01"}, map[string]any{"code": "UNAVAILABLE"}},
-		"standby":       {&pq.Error{Code: "25006"}, map[string]any{"code": "UNAVAILABLE"}},
-		"too many":      {&pq.Error{Code: "53300"}, map[string]any{"code": "UNAVAILABLE"}},
-		"serialization": {&pq.Error{Code: "40001"}, map[string]any{"code": "UNAVAILABLE"}},
-		"lock timeout":  {&pq.Error{Code: "55P03"}, map[string]any{"code": "UNAVAILABLE"}},
-		"disk":          {&pq.Error{Code: "58030"}, map[string]any{"code": "UNAVAILABLE"}},
-		"connection":    {sql.ErrConnDone, map[string]any{"code": "UNAVAILABLE"}},
-		"syntax":        {&pq.Error{Code: "42601", Message: "syntax error"}, map[string]any{"code": "INTERNAL"}},
-		"unique":        {&pq.Error{Code: "23505"}, map[string]any{"code": "INTERNAL"}},
-		"unknown":       {errors.New("boom"), map[string]any{"code": "INTERNAL"}},
+		"database": {fmt.Errorf("x: %w", driver.ErrBadConn), map[string]any{"code": "UNAVAILABLE"}},
+		"deadline": {context.DeadlineExceeded, map[string]any{"code": "UNAVAILABLE"}},
+		"syntax":   {&pq.Error{Code: "42601", Message: "syntax error"}, map[string]any{"code": "INTERNAL"}},
+		"unique":   {&pq.Error{Code: "23505"}, map[string]any{"code": "INTERNAL"}},
+		"unknown":  {errors.New("boom"), map[string]any{"code": "INTERNAL"}},
 	} {
 		got := present(t.Context(), c.err)
 		if c.want["code"] == "INTERNAL" {

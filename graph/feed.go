@@ -21,7 +21,7 @@ const retryPause = time.Second
 // meanwhile is joined where it arises. A feed whose database does not answer goes
 // on when it does: an end would look like the end of the reply.
 func pump[S, T any](
-	ctx context.Context, log *slog.Logger, next func(context.Context) (S, error), convert func(S) T, closeSource func(),
+	ctx context.Context, r *Resolver, next func(context.Context) (S, error), convert func(S) T, closeSource func(),
 ) <-chan T {
 	events := make(chan T)
 	go func() {
@@ -34,10 +34,10 @@ func pump[S, T any](
 				return
 			case err != nil:
 				level := slog.LevelWarn
-				if isUnavailable(err) { // The store says so once, not each feed each second.
+				if r.Unavailable(err) { // The store says so once, not each feed each second.
 					level = slog.LevelDebug
 				}
-				log.Log(ctx, level, "feed interrupted", "err", err)
+				r.Log.Log(ctx, level, "feed interrupted", "err", err)
 				select {
 				case <-time.After(retryPause):
 					continue

@@ -2,11 +2,14 @@ package graph
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
+	"parley/ent"
 	"parley/graph/model"
 	"parley/internal/chat"
 	"parley/internal/pid"
+	"parley/internal/refusal"
 	"parley/internal/reply"
 )
 
@@ -33,7 +36,7 @@ func (r *Resolver) node(ctx context.Context, id pid.ID) (model.Node, error) {
 // nodes finds several, each kind with one query.
 func (r *Resolver) nodes(ctx context.Context, ids []pid.ID) ([]model.Node, error) {
 	if len(ids) > chat.MaxPage {
-		return nil, &chat.Error{Code: chat.BadUserInput, Message: "ids may have at most 100 entries."}
+		return nil, refusal.BadInput("ids", fmt.Sprintf("may have at most %d entries", chat.MaxPage))
 	}
 	out := make([]model.Node, len(ids))
 	errs := make([]error, len(ids))
@@ -61,7 +64,10 @@ func (r *Resolver) attach(ctx context.Context, id pid.ID, after *string) (*reply
 		cursor = &c
 	}
 	v, err := r.Replies.Attach(ctx, id, cursor)
-	return v, chat.OrNotFound(err, "message")
+	if ent.IsNotFound(err) {
+		return nil, refusal.NotFound("message")
+	}
+	return v, err
 }
 
 func models(list []chat.Model) []*model.Model {

@@ -26,7 +26,10 @@ type Resolver struct {
 	Accounts *auth.Service
 	Chat     *chat.Service
 	Replies  *reply.Engine
-	Log      *slog.Logger
+	// Unavailable reports whether an error says that the database cannot answer now, and
+	// may later: only the store knows its errors.
+	Unavailable func(error) bool
+	Log         *slog.Logger
 }
 
 // NewSchema returns the executable schema.
@@ -41,7 +44,7 @@ func userID(ctx context.Context) (pid.ID, error) {
 			return id, nil
 		}
 	}
-	return "", errUnauthenticated
+	return "", errSignIn()
 }
 
 // principal returns the credential of the request, or UNAUTHENTICATED.
@@ -49,17 +52,17 @@ func principal(ctx context.Context) (auth.Principal, error) {
 	if p, ok := auth.PrincipalFrom(ctx); ok {
 		return p, nil
 	}
-	return auth.Principal{}, errUnauthenticated
+	return auth.Principal{}, errSignIn()
 }
 
 // self returns the user with this id, who is the one asking.
 func (r *Resolver) self(ctx context.Context, id pid.ID) (*ent.User, error) {
-	users, err := r.Accounts.Users(ctx, []pid.ID{id})
+	users, err := r.Accounts.Users(ctx, id, []pid.ID{id})
 	if err != nil {
 		return nil, err
 	}
 	if len(users) == 0 {
-		return nil, errUnauthenticated // Deleted since the token was made.
+		return nil, errSignIn() // Deleted since the token was made.
 	}
 	return users[0], nil
 }

@@ -3,7 +3,6 @@ package graph_test
 import (
 	"bytes"
 	"context"
-	"errors"
 	"log/slog"
 	"net/http/httptest"
 	"strings"
@@ -19,6 +18,7 @@ import (
 	"parley/internal/bus"
 	"parley/internal/chat"
 	"parley/internal/pid"
+	"parley/internal/refusal"
 	"parley/internal/reply"
 	"parley/internal/store"
 	"parley/internal/store/storetest"
@@ -90,12 +90,7 @@ func setup(t testing.TB, db *store.Store, o options) *bundle {
 		model: upstreamtest.New(), pieces: newPieceModel(), log: &logBuffer{},
 	}
 	log := slog.New(slog.NewJSONHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	cfg := auth.Config{
-		Issuer: "https://parley.test", Audience: "parley", SignUpOpen: true,
-		Hash: auth.HashCost{MemoryKiB: 8, Passes: 1, Lanes: 1},
-		Limits: auth.Limits{SignInBurst: -1, SignUpsPerHour: -1, RefreshesPerHour: -1, FreeFailures: -1,
-			FailuresPerHour: -1},
-	}
+	cfg := accounts()
 	if o.auth != nil {
 		o.auth(&cfg)
 	}
@@ -112,17 +107,15 @@ func setup(t testing.TB, db *store.Store, o options) *bundle {
 	if o.catalog == nil {
 		o.catalog = &chat.Catalog{Allowed: []string{modelServer, modelPieces}}
 	}
-	if o.chat.MaxRunning == 0 {
-		o.chat.MaxRunning = 1000
+	if b.chat, err = chat.New(wide(o.chat), db, b.replies, o.catalog, b.bus, log); err != nil {
+		t.Fatal(err)
 	}
-	if o.chat.SendsPerMinute == 0 {
-		o.chat.SendsPerMinute = 100_000
+	resolver := &graph.Resolver{
+		Accounts: b.auth, Chat: b.chat, Replies: b.replies, Unavailable: store.IsUnavailable, Log: log,
 	}
-	b.chat = chat.New(o.chat, db, b.replies, o.catalog, b.bus, log)
-	resolver := &graph.Resolver{Accounts: b.auth, Chat: b.chat, Replies: b.replies, Log: log}
 	b.graphql = transport.New(transport.Config{
 		Schema:         graph.NewSchema(resolver),
-		ErrorPresenter: graph.ErrorPresenter(log),
+		ErrorPresenter: graph.ErrorPresenter(log, store.IsUnavailable),
 		Recover:        graph.Recover(log),
 		Operations:     resolver.WithBatches,
 		Authenticate:   b.authenticate,
@@ -132,7 +125,7 @@ func setup(t testing.TB, db *store.Store, o options) *bundle {
 		Log:            log,
 	})
 	b.exec = executor.New(graph.NewSchema(resolver))
-	b.exec.SetErrorPresenter(graph.ErrorPresenter(log))
+	b.exec.SetErrorPresenter(graph.ErrorPresenter(log, store.IsUnavailable))
 	b.exec.SetRecoverFunc(graph.Recover(log))
 	b.exec.AroundOperations(resolver.WithBatches)
 
@@ -165,6 +158,31 @@ func setup(t testing.TB, db *store.Store, o options) *bundle {
 	return b
 }
 
+// accounts is a configuration without limits, whose hashes cost nothing.
+func accounts() auth.Config {
+	return auth.Config{
+		Issuer: "https://parley.test", Audience: "parley", SignUpOpen: true,
+		AccessTTL: 15 * time.Minute, RefreshIdle: time.Hour, RefreshAbsolute: 24 * time.Hour, Grace: 10 * time.Second,
+		Limits: auth.Limits{
+			SignInBurst: auth.NoLimit, SignInEvery: time.Second, SignUpsPerHour: auth.NoLimit,
+			RefreshesPerHour: auth.NoLimit, FreeFailures: auth.NoLimit, FirstDelay: time.Second, MaxDelay: time.Second,
+			FailuresPerHour: auth.NoLimit,
+		},
+		Hash: auth.HashCost{MemoryKiB: 8, Passes: 1, Lanes: 1},
+	}
+}
+
+// wide gives room where the test sets no limit.
+func wide(cfg chat.Config) chat.Config {
+	if cfg.WaitLimit == 0 {
+		cfg.WaitLimit = 50 * time.Second
+	}
+	if cfg.MaxRunning == 0 {
+		cfg.MaxRunning = 1000
+	}
+	return cfg
+}
+
 // onSQLite is setup for tests in which the kind of database does not matter.
 func onSQLite(t testing.TB) *bundle {
 	t.Helper()
@@ -183,8 +201,7 @@ func (b *bundle) authenticate(ctx context.Context, token string) (transport.Iden
 		return transport.Identity{Context: ctx}, nil
 	}
 	p, err := b.auth.Authenticate(ctx, token)
-	var refused *auth.Error
-	if errors.As(err, &refused) && refused.Code == auth.CodeUnauthenticated {
+	if refusal.Is(err, refusal.CodeUnauthenticated) {
 		return transport.Identity{}, transport.ErrForbidden
 	}
 	if err != nil {

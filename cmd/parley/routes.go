@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -14,6 +13,7 @@ import (
 
 	"parley/graph"
 	"parley/internal/auth"
+	"parley/internal/refusal"
 	"parley/internal/transport"
 	"parley/internal/viewer"
 	"parley/web"
@@ -67,8 +67,7 @@ func (s *server) authenticate(ctx context.Context, token string) (transport.Iden
 		return transport.Identity{Context: ctx}, nil
 	}
 	p, err := s.auth.Authenticate(ctx, token)
-	var refused *auth.Error
-	if errors.As(err, &refused) && refused.Code == auth.CodeUnauthenticated {
+	if refusal.Is(err, refusal.CodeUnauthenticated) {
 		return transport.Identity{}, transport.ErrForbidden
 	}
 	if err != nil {

@@ -168,16 +168,21 @@ func open(ctx context.Context, cfg config, log *slog.Logger) (_ *server, closeSt
 		InterruptOnCrash: cfg.OnCrash == crashInterrupt,
 		SoleReplica:      cfg.DatabaseURL.IsZero(),
 	}, db, router, s.bus, s.wire, log)
-	s.chat = chat.New(chat.Config{
+	s.chat, err = chat.New(chat.Config{
 		WaitLimit:      cfg.WaitLimit,
 		MaxRunning:     cfg.MaxRunning,
-		SendsPerMinute: sendsPerMinute(cfg),
+		SendsPerMinute: cfg.SendsPerMinute,
 		TokensPerDay:   int(cfg.TokensPerDay),
 	}, db, s.replies, models, s.bus, log)
-	resolver := &graph.Resolver{Accounts: s.auth, Chat: s.chat, Replies: s.replies, Log: log}
+	if err != nil {
+		return nil, nil, err
+	}
+	resolver := &graph.Resolver{
+		Accounts: s.auth, Chat: s.chat, Replies: s.replies, Unavailable: store.IsUnavailable, Log: log,
+	}
 	s.graphql = transport.New(transport.Config{
 		Schema:         graph.NewSchema(resolver),
-		ErrorPresenter: graph.ErrorPresenter(log),
+		ErrorPresenter: graph.ErrorPresenter(log, store.IsUnavailable),
 		Recover:        graph.Recover(log),
 		Operations:     resolver.WithBatches,
 		Authenticate:   s.authenticate,
@@ -314,14 +319,6 @@ func migrate(ctx context.Context, cfg config) (applied int, err error) {
 	return n, err
 }
 
-// sendsPerMinute says "no limit" in the words of chat, where zero is the default.
-func sendsPerMinute(cfg config) int {
-	if cfg.SendsPerMinute == 0 {
-		return -1
-	}
-	return cfg.SendsPerMinute
-}
-
 // readKeys takes the keys of access tokens from the configuration, or from the data
 // folder, where it makes them when they are missing.
 func readKeys(cfg config) (keys *auth.Keyring, err error) {
@@ -354,11 +351,16 @@ func newAuth(
 		}
 	}
 	return auth.New(auth.Config{
-		Issuer:     cfg.Issuer,
-		Audience:   "parley",
-		SignUpOpen: cfg.SignUpOpen,
-		AccessTTL:  cfg.AccessTTL,
-		External:   external,
+		Issuer:          cfg.Issuer,
+		Audience:        "parley",
+		SignUpOpen:      cfg.SignUpOpen,
+		AccessTTL:       cfg.AccessTTL,
+		RefreshIdle:     refreshIdle,
+		RefreshAbsolute: refreshAbsolute,
+		Grace:           refreshGrace,
+		Limits:          attemptLimits,
+		Hash:            passwordHash,
+		External:        external,
 	}, db, facts, keys, log)
 }
 

@@ -16,6 +16,7 @@ import (
 	"parley/internal/auth"
 	"parley/internal/bus"
 	"parley/internal/pid"
+	"parley/internal/refusal"
 	"parley/internal/store"
 	"parley/internal/viewer"
 )
@@ -159,8 +160,8 @@ func listUsers(ctx context.Context, accounts *auth.Service, stdout io.Writer) er
 
 // forTerminal shows an operator what a user would be shown, and the cause.
 func forTerminal(err error) error {
-	var e *auth.Error
-	if !errors.As(err, &e) {
+	e, refused := refusal.As(err)
+	if !refused {
 		return err
 	}
 	if e.Err != nil {

@@ -70,8 +70,9 @@ func TestUserCommands(t *testing.T) {
 			t.Errorf("viewer = %s %v", a.Data, a.Errors)
 		}
 		refused(user(testPassword, "add", email, "--password-stdin"), "has an account already")
-		refused(user("short\n", "add", "eve@example.com", "--password-stdin"), "password")
-		refused(user(testPassword, "add", "not an address", "--password-stdin"), "email")
+		refused(user("short\n", "add", "eve@example.com", "--password-stdin"),
+			"Password must have at least 8 characters.")
+		refused(user(testPassword, "add", "not an address", "--password-stdin"), "Email is not an e-mail address.")
 		list := user("", "list")
 		ok(list, "\tada@example.com\tenabled\t\"Ada\"\t")
 		if n := strings.Count(list.stdout, "\n"); n != 1 {

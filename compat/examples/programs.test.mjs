@@ -196,7 +196,7 @@ test('a token that ends in the middle of a reply', { timeout: 170_000 }, async (
     const user = await account(parley.url)
     const open = model.hold(program.name)
     const run = start(program, [...(program.restart ?? program.start), program.name], user.settings)
-    // What it prints after this can not have come with its first token.
+    // What it prints after this cannot have come with its first token.
     const ended = run.printed(beginning).then(() => pause(lifetime)).then(open)
     runs.push({ program, run, ended, stored: user.storedAfter(run) })
   }

@@ -24,7 +24,7 @@ function connect(base, connectionParams, t) {
 }
 
 // start starts a server that ends after its client: one that waits for its next
-// attempt to connect can not be closed any more.
+// attempt to connect cannot be closed any more.
 async function start(t, settings) {
   const parley = await Parley.start(settings)
   let altair

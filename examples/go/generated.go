@@ -499,7 +499,7 @@ func (v *replyEventsMessageEventsMessageReasoningDelta) GetTypename() *string { 
 // The GraphQL type's documentation follows.
 //
 // Replace what you hold by this. Comes first without after, when a queued reply
-// starts, on every new attempt, and whenever continuity can not be proved.
+// starts, on every new attempt, and whenever continuity cannot be proved.
 type replyEventsMessageEventsMessageSnapshot struct {
 	Typename *string `json:"__typename"`
 	// For after: where this event ends.

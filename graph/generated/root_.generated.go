@@ -908,7 +908,7 @@ interface MessageEvent {
 
 """
 Replace what you hold by this. Comes first without after, when a queued reply
-starts, on every new attempt, and whenever continuity can not be proved.
+starts, on every new attempt, and whenever continuity cannot be proved.
 """
 type MessageSnapshot implements MessageEvent {
   """

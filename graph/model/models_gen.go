@@ -233,7 +233,7 @@ func (MessageReasoningDelta) IsMessageEvent() {}
 func (MessageReasoningDelta) IsConversationEvent() {}
 
 // Replace what you hold by this. Comes first without after, when a queued reply
-// starts, on every new attempt, and whenever continuity can not be proved.
+// starts, on every new attempt, and whenever continuity cannot be proved.
 type MessageSnapshot struct {
 	// The message as it is now.
 	Message *ent.Message `json:"message"`

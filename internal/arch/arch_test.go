@@ -25,6 +25,10 @@ var rules = map[string]func(*house) []string{
 	"viewers are made where allowed":  checkMakers,
 	"every maker of viewers is known": checkMakersKnown,
 	"no Has edge predicates":          checkEdgePredicates,
+	"refusals have one maker":         checkRefusals,
+	"refusals have one voice":         checkVoice,
+	"cannot is one word":              checkCannot,
+	"the store knows the dialect":     checkDialect,
 }
 
 func TestHouse(t *testing.T) {
@@ -213,6 +217,57 @@ func TestRulesFindViolations(t *testing.T) {
 			`package chat; import "parley/ent/message"; var p = message.HasUserWith()`, "HasUserWith escapes"},
 		{"no Has edge predicates", "internal/auth/a.go",
 			`package auth; import "parley/ent/user"; var p = user.HasSessions`, "HasSessions escapes"},
+
+		{"refusals have one maker", "internal/chat/a.go",
+			`package chat; import "parley/internal/refusal"; var e = refusal.NotFound("thing")`, ""},
+		{"refusals have one maker", "internal/refusal/a.go",
+			`package refusal; type Error struct { Code string; Message string }; const a = "NOT_FOUND"`, ""},
+		{"refusals have one maker", "internal/transport/a.go", `package transport; const a = "FORBIDDEN"`, ""},
+		{"refusals have one maker", "internal/reply/a.go",
+			`package reply; type Error struct { Code string }; const a = "INTERNAL"`, ""},
+		{"refusals have one maker", "graph/errors.go",
+			`package graph; import "github.com/vektah/gqlparser/v2/gqlerror"; var e = gqlerror.Error{}`, ""},
+		{"refusals have one maker", "internal/chat/a.go",
+			`package chat; type Problem struct { Code, Message string }`, "Problem is a second kind of refusal"},
+		{"refusals have one maker", "internal/reply/a.go", `package reply; const a = "UNAVAILABLE"`,
+			"UNAVAILABLE is a code"},
+		{"refusals have one maker", "graph/a.go", `package graph; var e = map[string]any{"code": "INTERNAL"}`,
+			"INTERNAL is a code"},
+		{"refusals have one maker", "graph/a.go",
+			`package graph; import "github.com/vektah/gqlparser/v2/gqlerror"; var e = gqlerror.Errorf("a")`,
+			"gqlerror.Errorf; return a refusal"},
+
+		{"refusals have one voice", "internal/chat/a.go",
+			`package chat; import "parley/internal/refusal"; var a = refusal.Forbidden("Not here. Ask.")
+			var b, c = refusal.BadInput("a", "is bad"), refusal.Error{Message: fmt.Sprintf("It has %d.", 2)}
+			func f(p refusal.Problems) { p.Add("a", fmt.Sprintf("must be %d", 3)); p.Add("b", problem) }`, ""},
+		{"refusals have one voice", "internal/chat/a.go",
+			`package chat; import "parley/internal/refusal"; var a = refusal.Forbidden("not here.")`, "capital letter"},
+		{"refusals have one voice", "internal/chat/a.go",
+			`package chat; import "parley/internal/refusal"; var a = refusal.Error{Message: "Not here"}`, "full stop"},
+		{"refusals have one voice", "internal/chat/a.go",
+			`package chat; import "parley/internal/refusal"; var a = refusal.BadInput("a", "Is bad")`, "does not complete"},
+		{"refusals have one voice", "internal/chat/a.go",
+			`package chat; import "parley/internal/refusal"; func f(p refusal.Problems) { p.Add("a", "is bad.") }`,
+			"does not complete"},
+
+		{"cannot is one word", "internal/chat/a.go", "package chat // It cannot be.", ""},
+		{"cannot is one word", "internal/chat/a_test.go", "package chat // It can not be.", "a_test.go:1: cannot"},
+		{"cannot is one word", "graph/schema/a.graphql", "# It can not be.", "cannot is one word"},
+
+		{"the store knows the dialect", "internal/store/a.go",
+			`package store; import "entgo.io/ent/dialect"; var a, b = dialect.Postgres, "40001"`, ""},
+		{"the store knows the dialect", "internal/chat/a.go", `package chat; const a, b = "12345", "postgres"`, ""},
+		{"the store knows the dialect", "internal/auth/a.go",
+			`package auth; import "entgo.io/ent/dialect"; var a = x.Dialect() == dialect.SQLite`,
+			"SQLite tells databases apart"},
+		{"the store knows the dialect", "graph/a.go",
+			`package graph; import "database/sql/driver"; var a = driver.ErrBadConn`, "ErrBadConn tells"},
+		{"the store knows the dialect", "graph/a.go", `package graph; type a interface { SQLState() string }`,
+			"SQLState is a code of Postgres"},
+		{"the store knows the dialect", "graph/a.go", `package graph; const a = "57P01"`, "57P01"},
+		{"the store knows the dialect", "graph/a.go", `package graph; const a = "sql: database is closed"`,
+			"an error of a database"},
 	} {
 		t.Run(tt.rule+"/"+tt.path, func(t *testing.T) {
 			t.Parallel()

@@ -18,10 +18,12 @@ var rooms = map[string][]string{
 	".":          {},
 	"cmd/parley": {all},
 	"graph": {"internal/chat", "internal/reply", "internal/auth", "internal/viewer", "internal/pid",
-		"internal/fact", "ent"},
-	"internal/chat":           {"internal/reply", "ent", "internal/viewer", "internal/pid", "internal/fact"},
-	"internal/reply":          {"ent", "internal/viewer", "internal/pid", "internal/fact"},
-	"internal/auth":           {"ent", "internal/viewer", "internal/pid", "internal/fact"},
+		"internal/fact", "internal/refusal", "ent"},
+	"internal/chat": {"internal/reply", "ent", "internal/viewer", "internal/pid", "internal/fact",
+		"internal/refusal"},
+	"internal/reply":          {"ent", "internal/viewer", "internal/pid", "internal/fact", "internal/refusal"},
+	"internal/auth":           {"ent", "internal/viewer", "internal/pid", "internal/fact", "internal/refusal"},
+	"internal/refusal":        {},
 	"internal/upstream":       {"internal/reply"},
 	"internal/upstream/eliza": {"internal/reply"},
 	"internal/store":          {"ent", "internal/chat", "internal/reply", "internal/auth", "internal/pid"},
@@ -39,6 +41,7 @@ var rooms = map[string][]string{
 	"web":                     {},
 	// Compiled into tests only.
 	"internal/bus/bustest":           {all},
+	"internal/refusal/refusaltest":   {all},
 	"internal/store/storetest":       {all},
 	"internal/upstream/upstreamtest": {all},
 }
@@ -46,7 +49,7 @@ var rooms = map[string][]string{
 // testOnly lists the rooms that nothing shipped may import.
 var testOnly = []string{
 	"internal/arch", "internal/faulttest", "internal/tools", "internal/bus/bustest", "internal/store/storetest",
-	"internal/upstream/upstreamtest", "ent/enttest",
+	"internal/refusal/refusaltest", "internal/upstream/upstreamtest", "ent/enttest",
 }
 
 // vendors lists who alone may import the packages of others that a room hides.

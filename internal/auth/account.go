@@ -17,6 +17,7 @@ import (
 	"parley/ent/user"
 	"parley/internal/fact"
 	"parley/internal/pid"
+	"parley/internal/refusal"
 	"parley/internal/viewer"
 )
 
@@ -28,7 +29,7 @@ const (
 	maxRevocations = 1000
 )
 
-// The input fields named in Error.Fields.
+// The input fields named in refusals.
 const (
 	fieldEmail           = "email"
 	fieldPassword        = "password"
@@ -52,7 +53,7 @@ func (SignUpInput) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redact
 // LogValue implements slog.LogValuer.
 func (SignUpInput) LogValue() slog.Value { return slog.StringValue(redactedValue) }
 
-const malformedEmail = "is not an e-mail address."
+const malformedEmail = "is not an e-mail address"
 
 // normalizeEmail trims and case-folds an address, and says what is wrong with it.
 func normalizeEmail(raw string) (email, problem string) {
@@ -61,10 +62,10 @@ func normalizeEmail(raw string) (email, problem string) {
 	}
 	email = strings.ToLower(strings.TrimSpace(raw))
 	if email == "" {
-		return "", "is required."
+		return "", "must not be empty"
 	}
 	if len(email) > maxEmailBytes {
-		return "", fmt.Sprintf("must have at most %d bytes.", maxEmailBytes)
+		return "", fmt.Sprintf("may have at most %d bytes", maxEmailBytes)
 	}
 	if strings.ContainsFunc(email, func(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) }) {
 		return "", malformedEmail
@@ -80,10 +81,10 @@ func normalizeEmail(raw string) (email, problem string) {
 func normalizeName(raw string) (name, problem string) {
 	name = strings.TrimSpace(raw)
 	if !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
-		return "", "must be one line of text."
+		return "", "must be one line of text"
 	}
 	if utf8.RuneCountInString(name) > maxNameLen {
-		return "", fmt.Sprintf("must have at most %d characters.", maxNameLen)
+		return "", fmt.Sprintf("may have at most %d characters", maxNameLen)
 	}
 	return name, ""
 }
@@ -92,16 +93,16 @@ func normalizeName(raw string) (name, problem string) {
 type newAccount struct{ email, name, password string }
 
 func (in SignUpInput) check() (newAccount, error) {
-	wrong := make(problems)
+	wrong := make(refusal.Problems)
 	var a newAccount
 	var problem string
 	a.email, problem = normalizeEmail(in.Email)
-	wrong.add(fieldEmail, problem)
+	wrong.Add(fieldEmail, problem)
 	a.name, problem = normalizeName(in.Name)
-	wrong.add(fieldName, problem)
+	wrong.Add(fieldName, problem)
 	a.password = in.Password
-	wrong.add(fieldPassword, passwordProblem(in.Password, a.email))
-	return a, wrong.err()
+	wrong.Add(fieldPassword, passwordProblem(in.Password, a.email))
+	return a, wrong.Err()
 }
 
 // SignUp makes an account and signs it in.
@@ -112,7 +113,7 @@ func (in SignUpInput) check() (newAccount, error) {
 // it, so the limit for each address is strict.
 func (s *Service) SignUp(ctx context.Context, in SignUpInput) (*Tokens, error) {
 	if !s.cfg.SignUpOpen {
-		return nil, errForbidden("Sign-up is closed on this server. Ask its operator for an account.")
+		return nil, refusal.Forbidden("Sign-up is closed on this server. Ask its operator for an account.")
 	}
 	ctx = viewer.AsSignIn(ctx)
 	account, err := in.check()
@@ -153,10 +154,7 @@ func (s *Service) SignUp(ctx context.Context, in SignUpInput) (*Tokens, error) {
 	return s.tokens(u, session, refresh, now)
 }
 
-func errEmailTaken() *Error {
-	e, _ := problems{fieldEmail: "has an account already."}.err().(*Error)
-	return e
-}
+func errEmailTaken() *refusal.Error { return refusal.BadInput(fieldEmail, "has an account already") }
 
 func (s *Service) emailFree(ctx context.Context, email string) error {
 	taken, err := s.store.Client().User.Query().Where(user.Email(email)).Exist(ctx)
@@ -252,7 +250,7 @@ func (s *Service) verifyCounted(
 		err = errors.Join(err, undoErr)
 		return false, false, unavailable("take back attempt", err)
 	}
-	if e, ok := errors.AsType[*Error](err); ok && e.Code == CodeRateLimited {
+	if e, ok := refusal.As(err); ok && e.Code == refusal.CodeRateLimited {
 		s.logLimit(ctx, "password hashing", e.RetryAfter, "")
 	}
 	return false, false, err
@@ -338,18 +336,18 @@ func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next
 		return unavailable("look up user", err)
 	}
 	if u.PasswordHash == nil || p.SessionID == "" {
-		return errForbidden("This account has no password here: it belongs to an external issuer.")
+		return refusal.Forbidden("This account has no password here: it belongs to an external issuer.")
 	}
-	wrong := make(problems)
+	wrong := make(refusal.Problems)
 	var email string
 	if u.Email != nil {
 		email = *u.Email
 	}
-	wrong.add(fieldNewPassword, passwordProblem(next, email))
+	wrong.Add(fieldNewPassword, passwordProblem(next, email))
 	if next == current {
-		wrong.add(fieldNewPassword, "must differ from the current one.")
+		wrong.Add(fieldNewPassword, "must differ from the current one")
 	}
-	if err := wrong.err(); err != nil {
+	if err := wrong.Err(); err != nil {
 		return err
 	}
 	// Counted apart from sign-ins, so that whoever holds a stolen access token cannot
@@ -364,7 +362,7 @@ func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next
 	}
 	if !ok {
 		s.log.WarnContext(ctx, "password change refused", s.audit(ctx, slog.String("user_id", string(u.ID)))...)
-		return problems{fieldCurrentPassword: "is wrong."}.err()
+		return refusal.BadInput(fieldCurrentPassword, "is wrong")
 	}
 	hash, err := s.hasher.hash(ctx, next)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"parley/ent/user"
 	"parley/internal/auth"
 	"parley/internal/pid"
+	"parley/internal/refusal"
 	"parley/internal/viewer"
 )
 
@@ -52,14 +53,14 @@ func TestSignUpSignInSignOut(t *testing.T) {
 			t.Fatalf("signing out again: %v", err)
 		}
 		_, err = b.Authenticate(ctx, in.AccessToken)
-		if wantCode(t, err, auth.CodeUnauthenticated); !errors.Is(err, auth.ErrRevoked) {
+		if wantCode(t, err, refusal.CodeUnauthenticated); !errors.Is(err, auth.ErrRevoked) {
 			t.Fatalf("got %v, want ErrRevoked", err)
 		}
 		b.clock.Advance(5 * time.Second)
 		_, err = other.Authenticate(ctx, in.AccessToken)
-		wantCode(t, err, auth.CodeUnauthenticated)
+		wantCode(t, err, refusal.CodeUnauthenticated)
 		_, err = b.Refresh(ctx, in.RefreshToken)
-		wantCode(t, err, auth.CodeUnauthenticated)
+		wantCode(t, err, refusal.CodeUnauthenticated)
 		if _, err := b.Authenticate(ctx, up.AccessToken); err != nil {
 			t.Fatalf("the user's other auth session has ended too: %v", err)
 		}
@@ -82,22 +83,22 @@ func TestSignOutRefusesSomebodyElsesSession(t *testing.T) {
 func TestSignUpRefuses(t *testing.T) {
 	each(t, nil, func(t *testing.T, b *bundle) {
 		_, err := b.SignUp(t.Context(), auth.SignUpInput{Email: "nonsense", Password: "short", Name: "a\nb"})
-		e := wantCode(t, err, auth.CodeBadUserInput)
+		e := wantCode(t, err, refusal.CodeBadUserInput)
 		for _, field := range []string{"email", "password", "name"} {
-			if e.Fields[field] == "" || !strings.Contains(e.Message, field+": ") {
+			if e.Fields[field] == "" || !strings.Contains(e.Message, " "+e.Fields[field]+".") {
 				t.Errorf("got %v, %q: want the problem with %s in both", e.Fields, e.Message, field)
 			}
 		}
 		b.signUp(t.Context())
 		_, err = b.SignUp(t.Context(), auth.SignUpInput{Email: strings.ToUpper(email), Password: goodPassword})
-		if e := wantCode(t, err, auth.CodeBadUserInput); e.Fields["email"] == "" {
+		if e := wantCode(t, err, refusal.CodeBadUserInput); e.Fields["email"] == "" {
 			t.Errorf("got %v, want a problem with email", e.Fields)
 		}
 	})
 }
 
 func TestSignUpRacesForOneAddress(t *testing.T) {
-	each(t, func(c *auth.Config) { c.Limits.SignUpsPerHour = -1 }, func(t *testing.T, b *bundle) {
+	each(t, func(c *auth.Config) { c.Limits.SignUpsPerHour = auth.NoLimit }, func(t *testing.T, b *bundle) {
 		var wg sync.WaitGroup
 		errs := make([]error, 8)
 		for i := range errs {
@@ -112,7 +113,7 @@ func TestSignUpRacesForOneAddress(t *testing.T) {
 				made++
 				continue
 			}
-			wantCode(t, err, auth.CodeBadUserInput)
+			wantCode(t, err, refusal.CodeBadUserInput)
 		}
 		if made != 1 {
 			t.Fatalf("%d accounts were made, want 1", made)
@@ -123,7 +124,7 @@ func TestSignUpRacesForOneAddress(t *testing.T) {
 func TestSignUpClosed(t *testing.T) {
 	each(t, func(c *auth.Config) { c.SignUpOpen = false }, func(t *testing.T, b *bundle) {
 		_, err := b.SignUp(t.Context(), auth.SignUpInput{Email: email, Password: goodPassword})
-		wantCode(t, err, auth.CodeForbidden)
+		wantCode(t, err, refusal.CodeForbidden)
 		if _, err := b.AddUser(admin(t.Context()), email, "Ada", goodPassword); err != nil {
 			t.Fatal(err)
 		}
@@ -134,7 +135,7 @@ func TestSignUpClosed(t *testing.T) {
 }
 
 func TestEmailAddresses(t *testing.T) {
-	each(t, func(c *auth.Config) { c.Limits.SignUpsPerHour = -1 }, func(t *testing.T, b *bundle) {
+	each(t, func(c *auth.Config) { c.Limits.SignUpsPerHour = auth.NoLimit }, func(t *testing.T, b *bundle) {
 		long := strings.Repeat("a", 64) + "@" + strings.Repeat("b", 186) + ".org"
 		for address, good := range map[string]bool{
 			"a@b": true, "a+tag@b.org": true, "o'neill@b.org": true, "jürgen@münchen.de": true,
@@ -164,7 +165,7 @@ func TestFailedSignInsAreAlike(t *testing.T) {
 		}
 		asSignIn := viewer.AsSignIn(t.Context())
 		b.store.Client().User.Create().SetEmail("external@example.org").SetIssuer("i").SetSubject("s").SaveX(asSignIn)
-		var first *auth.Error
+		var first *refusal.Error
 		for _, c := range []struct{ email, password string }{
 			{email, otherPassword}, {"unknown@example.org", goodPassword}, {"disabled@example.org", goodPassword},
 			{"external@example.org", ""}, {"external@example.org", goodPassword}, {"not an address", goodPassword},
@@ -172,7 +173,7 @@ func TestFailedSignInsAreAlike(t *testing.T) {
 		} {
 			before, rows := b.HashesDone(), b.store.Client().AuthThrottle.Query().CountX(asSignIn)
 			_, err := b.SignIn(t.Context(), c.email, c.password)
-			e := wantCode(t, err, auth.CodeUnauthenticated)
+			e := wantCode(t, err, refusal.CodeUnauthenticated)
 			if first == nil {
 				first = e
 			}
@@ -231,15 +232,15 @@ func TestChangePassword(t *testing.T) {
 		ownSocket, cancelOwn := b.Bind(ctx, p)
 		defer cancelOwn()
 
-		e := wantCode(t, b.ChangePassword(ctx, p, otherPassword, "a wholly new 1 here"), auth.CodeBadUserInput)
+		e := wantCode(t, b.ChangePassword(ctx, p, otherPassword, "a wholly new 1 here"), refusal.CodeBadUserInput)
 		if e.Fields["currentPassword"] == "" {
 			t.Fatalf("got %v, want a problem with currentPassword", e.Fields)
 		}
-		e = wantCode(t, b.ChangePassword(ctx, p, goodPassword, "short"), auth.CodeBadUserInput)
+		e = wantCode(t, b.ChangePassword(ctx, p, goodPassword, "short"), refusal.CodeBadUserInput)
 		if e.Fields["newPassword"] == "" {
 			t.Fatalf("got %v, want a problem with newPassword", e.Fields)
 		}
-		wantCode(t, b.ChangePassword(ctx, p, goodPassword, goodPassword), auth.CodeBadUserInput)
+		wantCode(t, b.ChangePassword(ctx, p, goodPassword, goodPassword), refusal.CodeBadUserInput)
 		if err := b.ChangePassword(ctx, p, goodPassword, otherPassword); err != nil {
 			t.Fatal(err)
 		}
@@ -248,19 +249,19 @@ func TestChangePassword(t *testing.T) {
 			t.Fatal("the principal's own session has ended")
 		}
 		_, err = b.Authenticate(ctx, second.AccessToken)
-		wantCode(t, err, auth.CodeUnauthenticated)
+		wantCode(t, err, refusal.CodeUnauthenticated)
 		_, err = b.Refresh(ctx, second.RefreshToken)
-		wantCode(t, err, auth.CodeUnauthenticated)
+		wantCode(t, err, refusal.CodeUnauthenticated)
 		if _, err := b.Refresh(ctx, own.RefreshToken); err != nil {
 			t.Fatal(err)
 		}
 		_, err = b.SignIn(ctx, email, goodPassword)
-		wantCode(t, err, auth.CodeUnauthenticated)
+		wantCode(t, err, refusal.CodeUnauthenticated)
 		if _, err := b.SignIn(ctx, email, otherPassword); err != nil {
 			t.Fatal(err)
 		}
 		wantCode(t, b.ChangePassword(ctx, auth.Principal{UserID: p.UserID}, otherPassword, goodPassword),
-			auth.CodeForbidden)
+			refusal.CodeForbidden)
 	})
 }
 
@@ -268,9 +269,9 @@ func TestChangePasswordIsThrottled(t *testing.T) {
 	each(t, nil, func(t *testing.T, b *bundle) {
 		p := b.principal(t.Context(), b.signUp(t.Context()))
 		for range 5 {
-			wantCode(t, b.ChangePassword(t.Context(), p, "wrong guess 77 x", otherPassword), auth.CodeBadUserInput)
+			wantCode(t, b.ChangePassword(t.Context(), p, "wrong guess 77 x", otherPassword), refusal.CodeBadUserInput)
 		}
-		e := wantCode(t, b.ChangePassword(t.Context(), p, goodPassword, otherPassword), auth.CodeRateLimited)
+		e := wantCode(t, b.ChangePassword(t.Context(), p, goodPassword, otherPassword), refusal.CodeRateLimited)
 		if _, err := b.SignIn(t.Context(), email, goodPassword); err != nil {
 			t.Fatalf("the owner has to wait at sign-in: %v", err)
 		}
@@ -289,16 +290,16 @@ func TestOperator(t *testing.T) {
 			"a user":    b.SetDisabled(viewer.AsUser(t.Context(), pid.New(pid.User)), email, true),
 			"sign-in":   b.SetPassword(viewer.AsSignIn(t.Context()), email, goodPassword),
 		} {
-			if e := (*auth.Error)(nil); !errors.As(err, &e) || e.Code != auth.CodeForbidden {
+			if e := (*refusal.Error)(nil); !errors.As(err, &e) || e.Code != refusal.CodeForbidden {
 				t.Errorf("%s: got %v, want FORBIDDEN", name, err)
 			}
 		}
 		_, err := b.ListUsers(t.Context(), "", 10)
-		wantCode(t, err, auth.CodeForbidden)
+		wantCode(t, err, refusal.CodeForbidden)
 		_, err = b.AddUser(t.Context(), email, "", goodPassword)
-		wantCode(t, err, auth.CodeForbidden)
-		wantCode(t, b.SetDisabled(ctx, email, true), auth.CodeNotFound)
-		wantCode(t, b.SetPassword(ctx, email, goodPassword), auth.CodeNotFound)
+		wantCode(t, err, refusal.CodeForbidden)
+		wantCode(t, b.SetDisabled(ctx, email, true), refusal.CodeNotFound)
+		wantCode(t, b.SetPassword(ctx, email, goodPassword), refusal.CodeNotFound)
 
 		for i := range 5 {
 			if _, err := b.AddUser(ctx, fmt.Sprintf("user%d@example.org", i), "", goodPassword); err != nil {
@@ -306,7 +307,7 @@ func TestOperator(t *testing.T) {
 			}
 		}
 		_, err = b.AddUser(ctx, "user1@example.org", "", goodPassword)
-		wantCode(t, err, auth.CodeBadUserInput)
+		wantCode(t, err, refusal.CodeBadUserInput)
 		var all []*ent.User
 		var after pid.ID
 		for {
@@ -335,15 +336,15 @@ func TestOperator(t *testing.T) {
 		}
 		wantEnd(t, socket, auth.ErrRevoked)
 		_, err = b.Authenticate(t.Context(), tokens.AccessToken)
-		wantCode(t, err, auth.CodeUnauthenticated)
+		wantCode(t, err, refusal.CodeUnauthenticated)
 		_, err = b.SignIn(t.Context(), "user1@example.org", goodPassword)
-		wantCode(t, err, auth.CodeUnauthenticated)
+		wantCode(t, err, refusal.CodeUnauthenticated)
 		if err := b.SetDisabled(ctx, string(tokens.User.ID), false); err != nil {
 			t.Fatal(err)
 		}
 		// The old tokens stay ended; a new sign-in works.
 		_, err = b.Refresh(t.Context(), tokens.RefreshToken)
-		wantCode(t, err, auth.CodeUnauthenticated)
+		wantCode(t, err, refusal.CodeUnauthenticated)
 		tokens, err = b.SignIn(t.Context(), "user1@example.org", goodPassword)
 		if err != nil {
 			t.Fatal(err)
@@ -353,7 +354,7 @@ func TestOperator(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = b.Authenticate(t.Context(), tokens.AccessToken)
-		wantCode(t, err, auth.CodeUnauthenticated)
+		wantCode(t, err, refusal.CodeUnauthenticated)
 		if _, err = b.SignIn(t.Context(), "user1@example.org", otherPassword); err != nil {
 			t.Fatal(err)
 		}
@@ -396,7 +397,7 @@ func TestSignInMeetsChange(t *testing.T) {
 					t.Fatal(err)
 				}
 				_, err = s.SignIn(t.Context(), email, goodPassword)
-				wantCode(t, err, auth.CodeUnauthenticated)
+				wantCode(t, err, refusal.CodeUnauthenticated)
 				if inTx != 2 {
 					t.Fatalf("%d transactions, want 2", inTx)
 				}
@@ -410,4 +411,27 @@ func TestSignInMeetsChange(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Users names the owner by itself: it gives the same answer to a viewer who may see
+// everybody.
+func TestUsersAreOnesOwn(t *testing.T) {
+	each(t, nil, func(t *testing.T, b *bundle) {
+		ada := b.signUp(t.Context()).User
+		bob, err := b.SignUp(t.Context(), auth.SignUpInput{Email: "bob@example.org", Password: goodPassword})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, ctx := range map[string]context.Context{
+			"the user": viewer.AsUser(t.Context(), ada.ID), "the operator": admin(t.Context()),
+		} {
+			users, err := b.Users(ctx, ada.ID, []pid.ID{bob.User.ID, ada.ID})
+			if err != nil || len(users) != 1 || users[0].ID != ada.ID {
+				t.Errorf("%s: got %v, %v, want Ada alone", name, users, err)
+			}
+			if users, err := b.Users(ctx, ada.ID, []pid.ID{bob.User.ID}); err != nil || len(users) != 0 {
+				t.Errorf("%s: got %v, %v, want nobody", name, users, err)
+			}
+		}
+	})
 }

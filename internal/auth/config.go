@@ -7,51 +7,21 @@ import (
 	"time"
 )
 
-// Defaults of Config.
-const (
-	// DefaultAccessTTL bounds how long a stolen access token is good when nobody
-	// notices.
-	DefaultAccessTTL = 15 * time.Minute
-	// DefaultRefreshIdle ends an AuthSession that nobody uses.
-	DefaultRefreshIdle = 7 * 24 * time.Hour
-	// DefaultRefreshAbsolute ends every AuthSession.
-	DefaultRefreshAbsolute = 30 * 24 * time.Hour
-	// DefaultGrace is how long the direct predecessor of a refresh token is answered
-	// with the same successor: two tabs, or a lost response.
-	DefaultGrace = 10 * time.Second
-)
-
 // maxLeeway is how far an iat or nbf claim may lie in the future, for clocks that
 // do not agree. exp gets none: a client refreshes a little early then.
 const maxLeeway = 30 * time.Second
 
-// Defaults of Limits.
-const (
-	// DefaultSignInBurst and DefaultSignInEvery bound sign-ins of one address.
-	DefaultSignInBurst = 30
-	DefaultSignInEvery = 3 * time.Second
-	// DefaultSignUpsPerHour bounds sign-ups of one address. It also bounds how fast
-	// an address can find out who has an account.
-	DefaultSignUpsPerHour = 10
-	// DefaultRefreshesPerHour bounds the rotations of one AuthSession.
-	DefaultRefreshesPerHour = 30
-	// DefaultFreeFailures is how many wrong passwords in a row cost no wait.
-	DefaultFreeFailures = 5
-	// DefaultFirstDelay is the wait after that; it doubles with every failure.
-	DefaultFirstDelay = time.Second
-	// DefaultMaxDelay is the longest wait: an account is never locked for good.
-	DefaultMaxDelay = 15 * time.Minute
-	// DefaultFailuresPerHour bounds wrong passwords for one account.
-	DefaultFailuresPerHour = 100
-)
+// NoLimit as one of the numbers of Limits lifts that limit, which is for tests.
+const NoLimit = -1
 
-// Limits says how often something may be tried. Zero means the default, and a
-// negative number means no limit, which is for tests.
+// Limits says how often something may be tried. All are required: each is at least 1,
+// or NoLimit where it is a number.
 type Limits struct {
 	// SignInBurst sign-ins of one address are free, then one each SignInEvery.
 	SignInBurst int
 	SignInEvery time.Duration
-	// SignUpsPerHour is for one address.
+	// SignUpsPerHour is for one address. It also bounds how fast an address can find
+	// out who has an account.
 	SignUpsPerHour int
 	// RefreshesPerHour is for one AuthSession. Repeats within the grace are free.
 	RefreshesPerHour int
@@ -64,15 +34,35 @@ type Limits struct {
 	FailuresPerHour int
 }
 
-// HashCost is the work of one argon2id hash. Zero fields mean the defaults, the
-// OWASP minimum: 19456 KiB, 2 passes, 1 lane.
+func (l Limits) validate() []error {
+	var errs []error
+	for _, n := range []struct {
+		name  string
+		value int
+	}{
+		{"sign-in burst", l.SignInBurst}, {"sign-ups an hour", l.SignUpsPerHour},
+		{"refreshes an hour", l.RefreshesPerHour}, {"free failures", l.FreeFailures},
+		{"failures an hour", l.FailuresPerHour},
+	} {
+		if n.value < 1 && n.value != NoLimit {
+			errs = append(errs, fmt.Errorf("auth: %s is %d, want at least 1 or NoLimit", n.name, n.value))
+		}
+	}
+	if l.MaxDelay < l.FirstDelay {
+		errs = append(errs, errors.New("auth: the longest delay is shorter than the first"))
+	}
+	return errs
+}
+
+// HashCost is the work of one argon2id hash. All fields are required.
 type HashCost struct {
 	MemoryKiB uint32
 	Passes    uint32
 	Lanes     uint8
 }
 
-// Config is what New needs to know. Zero fields mean the defaults above.
+// Config is what New needs to know. All is required, except where a field says what it
+// is without.
 type Config struct {
 	// Issuer and Audience are the iss and aud claims of our access tokens.
 	Issuer   string
@@ -81,18 +71,21 @@ type Config struct {
 	SignUpOpen bool
 	// AccessTTL is how long an access token is good.
 	AccessTTL time.Duration
-	// RefreshIdle and RefreshAbsolute end an AuthSession.
+	// RefreshIdle ends an AuthSession that nobody uses, RefreshAbsolute ends every one.
 	RefreshIdle     time.Duration
 	RefreshAbsolute time.Duration
-	// Grace is how long a direct predecessor is answered with the same successor.
+	// Grace is how long a direct predecessor is answered with the same successor: two
+	// tabs, or a lost response.
 	Grace time.Duration
-	// BindGrace is how much longer than its access token a context from Bind lives.
+	// BindGrace is how much longer than its access token a context from Bind lives. It
+	// may be zero.
 	BindGrace time.Duration
 	// Limits bounds attempts.
 	Limits Limits
 	// Hash is the work of one password hash.
 	Hash HashCost
-	// External lists the issuers whose access tokens are accepted besides ours.
+	// External lists the issuers whose access tokens are accepted besides ours. It may
+	// be empty.
 	External []ExternalIssuer
 	// Transport fetches the key sets of external issuers. Nil means a transport
 	// like http.DefaultTransport.
@@ -101,37 +94,8 @@ type Config struct {
 	Clock func() time.Time
 }
 
-func orDefault[T int | time.Duration | uint8 | uint32](v *T, def T) {
-	if *v == 0 {
-		*v = def
-	}
-}
-
-func (c Config) withDefaults() Config {
-	orDefault(&c.AccessTTL, DefaultAccessTTL)
-	orDefault(&c.RefreshIdle, DefaultRefreshIdle)
-	orDefault(&c.RefreshAbsolute, DefaultRefreshAbsolute)
-	orDefault(&c.Grace, DefaultGrace)
-	orDefault(&c.Limits.SignInBurst, DefaultSignInBurst)
-	orDefault(&c.Limits.SignInEvery, DefaultSignInEvery)
-	orDefault(&c.Limits.SignUpsPerHour, DefaultSignUpsPerHour)
-	orDefault(&c.Limits.RefreshesPerHour, DefaultRefreshesPerHour)
-	orDefault(&c.Limits.FreeFailures, DefaultFreeFailures)
-	orDefault(&c.Limits.FirstDelay, DefaultFirstDelay)
-	orDefault(&c.Limits.MaxDelay, DefaultMaxDelay)
-	orDefault(&c.Limits.FailuresPerHour, DefaultFailuresPerHour)
-	orDefault(&c.Hash.MemoryKiB, 19456)
-	orDefault(&c.Hash.Passes, 2)
-	orDefault(&c.Hash.Lanes, 1)
-	if c.Clock == nil {
-		c.Clock = time.Now
-	}
-	return c
-}
-
 // Validate returns everything that is wrong with the configuration, or nil.
 func (c Config) Validate() error {
-	c = c.withDefaults()
 	var errs []error
 	if c.Issuer == "" {
 		errs = append(errs, errors.New("auth: issuer is empty"))
@@ -148,10 +112,11 @@ func (c Config) Validate() error {
 		{"sign-in interval", c.Limits.SignInEvery}, {"first delay", c.Limits.FirstDelay},
 		{"longest delay", c.Limits.MaxDelay},
 	} {
-		if d.value < 0 {
-			errs = append(errs, fmt.Errorf("auth: %s is negative", d.name))
+		if d.value <= 0 {
+			errs = append(errs, fmt.Errorf("auth: %s is %v, want more than zero", d.name, d.value))
 		}
 	}
+	errs = append(errs, c.Limits.validate()...)
 	if c.BindGrace < 0 {
 		errs = append(errs, errors.New("auth: bind grace is negative"))
 	}

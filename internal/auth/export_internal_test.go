@@ -59,8 +59,8 @@ func CommonPasswords() iter.Seq[string] { return commonPasswords() }
 // PasswordProblem says what is wrong with a new password.
 func PasswordProblem(password, email string) string { return passwordProblem(password, email) }
 
-// HashTime measures one hash at the default cost.
-func HashTime() time.Duration { return newHasher(Config{}.withDefaults().Hash).took }
+// HashTime measures one hash.
+func HashTime(cost HashCost) time.Duration { return newHasher(cost).took }
 
 // WaitForSlot waits to hash where there is no slot.
 func WaitForSlot(ctx context.Context) error {

@@ -18,6 +18,7 @@ import (
 
 	"parley/ent"
 	"parley/ent/user"
+	"parley/internal/refusal"
 )
 
 const maxSubjectBytes = 255
@@ -133,7 +134,7 @@ func (e *externalIssuer) verify(ctx context.Context, raw string) (identity, erro
 		key, keyErr = e.keys.find(ctx, kid, t.Method.Alg())
 		return key, keyErr
 	})
-	if unreachable, ok := errors.AsType[*Error](keyErr); ok {
+	if unreachable, ok := refusal.As(keyErr); ok {
 		return identity{}, unreachable
 	}
 	if err != nil {

@@ -22,6 +22,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"parley/internal/auth"
+	"parley/internal/refusal"
 	"parley/internal/viewer"
 )
 
@@ -176,8 +177,8 @@ func TestExternalUsers(t *testing.T) {
 		if err != nil || bob.UserID == p.UserID {
 			t.Fatalf("got %v, %v; want another user", bob, err)
 		}
-		wantCode(t, b.SignOut(ctx, p), auth.CodeForbidden)
-		wantCode(t, b.ChangePassword(ctx, p, goodPassword, otherPassword), auth.CodeForbidden)
+		wantCode(t, b.SignOut(ctx, p), refusal.CodeForbidden)
+		wantCode(t, b.ChangePassword(ctx, p, goodPassword, otherPassword), refusal.CodeForbidden)
 
 		socket, cancel := b.Bind(ctx, p)
 		defer cancel()
@@ -186,10 +187,10 @@ func TestExternalUsers(t *testing.T) {
 		}
 		wantEnd(t, socket, auth.ErrRevoked)
 		_, err = b.Authenticate(ctx, token)
-		wantCode(t, err, auth.CodeUnauthenticated)
+		wantCode(t, err, refusal.CodeUnauthenticated)
 		b.clock.Advance(5 * time.Second)
 		_, err = other.Authenticate(ctx, token)
-		wantCode(t, err, auth.CodeUnauthenticated)
+		wantCode(t, err, refusal.CodeUnauthenticated)
 	})
 }
 
@@ -224,7 +225,7 @@ func TestExternalRefuses(t *testing.T) {
 				i.claims(now, "a")),
 		} {
 			_, err := b.Authenticate(t.Context(), token)
-			if e := wantCode(t, err, auth.CodeUnauthenticated); e.Message == "" {
+			if e := wantCode(t, err, refusal.CodeUnauthenticated); e.Message == "" {
 				t.Errorf("%s: no message", name)
 			}
 		}
@@ -242,7 +243,7 @@ func TestExternalRefuses(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err = b.Authenticate(t.Context(), text)
-			wantCode(t, err, auth.CodeUnauthenticated)
+			wantCode(t, err, refusal.CodeUnauthenticated)
 		}
 		if n := b.store.Client().User.Query().CountX(viewer.AsSignIn(t.Context())); n != 0 {
 			t.Errorf("refused tokens made %d users", n)
@@ -266,14 +267,14 @@ func TestKeySetRotation(t *testing.T) {
 		i.serve(rsaJWK("next", &next.PublicKey))
 		fresh := signWith(t, jwt.SigningMethodRS256, next, "next", i.claims(b.clock.Now(), "a"))
 		_, err = b.Authenticate(ctx, fresh) // Within a minute of the last fetch.
-		wantCode(t, err, auth.CodeUnauthenticated)
+		wantCode(t, err, refusal.CodeUnauthenticated)
 		b.clock.Advance(time.Minute)
 		if _, err := b.Authenticate(ctx, fresh); err != nil {
 			t.Fatal(err)
 		}
 		// CVE-2025-22149: what is gone from the set is gone here.
 		_, err = b.Authenticate(ctx, old)
-		wantCode(t, err, auth.CodeUnauthenticated)
+		wantCode(t, err, refusal.CodeUnauthenticated)
 		if got := i.fetches.Load(); got != 2 {
 			t.Errorf("%d fetches, want 2", got)
 		}
@@ -286,7 +287,7 @@ func TestKeySetRotation(t *testing.T) {
 		}
 		b.clock.Advance(time.Minute)
 		_, err = b.Authenticate(ctx, fresh)
-		wantCode(t, err, auth.CodeUnauthenticated)
+		wantCode(t, err, refusal.CodeUnauthenticated)
 	})
 }
 
@@ -339,12 +340,12 @@ func TestBadKeySets(t *testing.T) {
 		} {
 			i.setAnswer(answer)
 			_, err := b.Authenticate(t.Context(), token())
-			if e := wantCode(t, err, auth.CodeUnavailable); e.Err == nil {
+			if e := wantCode(t, err, refusal.CodeUnavailable); e.Err == nil {
 				t.Errorf("%s: no cause", name)
 			}
 			before := i.fetches.Load()
 			_, err = b.Authenticate(t.Context(), token())
-			wantCode(t, err, auth.CodeUnavailable)
+			wantCode(t, err, refusal.CodeUnavailable)
 			if i.fetches.Load() != before {
 				t.Errorf("%s: asked again at once", name)
 			}
@@ -365,7 +366,7 @@ func TestBadKeySets(t *testing.T) {
 		}
 		b.clock.Advance(time.Minute)
 		_, err := b.Authenticate(t.Context(), token())
-		wantCode(t, err, auth.CodeUnavailable)
+		wantCode(t, err, refusal.CodeUnavailable)
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 	"parley/ent/user"
 	"parley/internal/fact"
 	"parley/internal/pid"
+	"parley/internal/refusal"
 	"parley/internal/viewer"
 )
 
@@ -19,7 +20,7 @@ const maxUserPage = 1000
 // with viewer.AsAdmin: that these methods can be reached must not be enough.
 func asOperator(ctx context.Context) error {
 	if v, ok := viewer.From(ctx); !ok || !v.Is(viewer.Admin) {
-		return errForbidden("Only the operator may do this.")
+		return refusal.Forbidden("Only the operator may do this.")
 	}
 	return nil
 }
@@ -80,11 +81,11 @@ func (s *Service) SetPassword(ctx context.Context, account, password string) err
 		return err
 	}
 	if u.Email == nil {
-		return errForbidden("This account has no password here: it belongs to an external issuer.")
+		return refusal.Forbidden("This account has no password here: it belongs to an external issuer.")
 	}
-	wrong := make(problems)
-	wrong.add(fieldPassword, passwordProblem(password, *u.Email))
-	if err := wrong.err(); err != nil {
+	wrong := make(refusal.Problems)
+	wrong.Add(fieldPassword, passwordProblem(password, *u.Email))
+	if err := wrong.Err(); err != nil {
 		return err
 	}
 	hash, err := s.hasher.hash(ctx, password)
@@ -167,13 +168,13 @@ func (s *Service) operatorsUser(ctx context.Context, account string) (*ent.User,
 	if !pid.ID(account).Is(pid.User) {
 		email, problem := normalizeEmail(account)
 		if problem != "" {
-			return nil, &Error{Code: CodeNotFound, Message: "There is no such account."}
+			return nil, refusal.NotFound("account")
 		}
 		which = user.Email(email)
 	}
 	u, err := s.store.Client().User.Query().Where(which).Only(ctx)
 	if ent.IsNotFound(err) {
-		return nil, &Error{Code: CodeNotFound, Message: "There is no such account."}
+		return nil, refusal.NotFound("account")
 	}
 	if err != nil {
 		return nil, unavailable("look up user", err)

@@ -167,20 +167,20 @@ func parsePHC(s string) (phc, error) {
 // taken as it is: nothing is trimmed and no case is changed.
 func passwordProblem(password, email string) string {
 	if len(password) > maxPasswordBytes || !utf8.ValidString(password) {
-		return fmt.Sprintf("must be text of at most %d characters.", maxPasswordLen)
+		return fmt.Sprintf("must be text of at most %d characters", maxPasswordLen)
 	}
 	switch n := utf8.RuneCountInString(password); {
 	case n < minPasswordLen:
-		return fmt.Sprintf("must have at least %d characters.", minPasswordLen)
+		return fmt.Sprintf("must have at least %d characters", minPasswordLen)
 	case n > maxPasswordLen:
-		return fmt.Sprintf("must have at most %d characters.", maxPasswordLen)
+		return fmt.Sprintf("may have at most %d characters", maxPasswordLen)
 	}
 	local, _, _ := strings.Cut(email, "@")
 	if folded := strings.ToLower(password); email != "" && (folded == email || folded == local) {
-		return "must not be the e-mail address."
+		return "must not be the e-mail address"
 	}
 	if isCommonPassword(password) {
-		return "is too common: many people use it, and it is guessed first."
+		return "is too common: many people use it, and it is guessed first"
 	}
 	return ""
 }

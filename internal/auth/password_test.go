@@ -9,6 +9,7 @@ import (
 
 	"parley/internal/auth"
 	"parley/internal/bus"
+	"parley/internal/refusal"
 	"parley/internal/store/storetest"
 	"parley/internal/viewer"
 )
@@ -83,7 +84,7 @@ func TestPasswordsAreExact(t *testing.T) {
 		}
 		for _, wrong := range []string{strings.TrimSpace(password), strings.ToLower(password), password + "\x00"} {
 			_, err := b.SignIn(t.Context(), email, wrong)
-			wantCode(t, err, auth.CodeUnauthenticated)
+			wantCode(t, err, refusal.CodeUnauthenticated)
 		}
 		if _, err := b.SignIn(t.Context(), email, password); err != nil {
 			t.Fatal(err)
@@ -107,7 +108,7 @@ func TestHashingIsBounded(t *testing.T) {
 			}()
 		}
 		for range cap(done) - 1 {
-			e := wantCode(t, <-done, auth.CodeRateLimited)
+			e := wantCode(t, <-done, refusal.CodeRateLimited)
 			if e.RetryAfter < time.Second {
 				t.Errorf("retry after %v, want at least a second", e.RetryAfter)
 			}
@@ -160,19 +161,39 @@ func TestStartIsRepeatable(t *testing.T) {
 
 func TestConfigIsChecked(t *testing.T) {
 	t.Parallel()
-	good := auth.Config{Issuer: "a", Audience: "b"}
+	good := config()
 	if err := good.Validate(); err != nil {
 		t.Fatal(err)
 	}
+	for name, lift := range map[string]func(*auth.Limits){
+		"sign-ins":  func(l *auth.Limits) { l.SignInBurst = auth.NoLimit },
+		"sign-ups":  func(l *auth.Limits) { l.SignUpsPerHour = auth.NoLimit },
+		"refreshes": func(l *auth.Limits) { l.RefreshesPerHour = auth.NoLimit },
+		"failures":  func(l *auth.Limits) { l.FreeFailures, l.FailuresPerHour = auth.NoLimit, auth.NoLimit },
+	} {
+		c := good
+		lift(&c.Limits)
+		if err := c.Validate(); err != nil {
+			t.Errorf("no limit on %s: %v", name, err)
+		}
+	}
 	for name, change := range map[string]func(*auth.Config){
-		"issuer":   func(c *auth.Config) { c.Issuer = "" },
-		"audience": func(c *auth.Config) { c.Audience = "" },
-		"negative": func(c *auth.Config) { c.AccessTTL = -1 },
-		"order":    func(c *auth.Config) { c.RefreshIdle = time.Minute },
-		"grace":    func(c *auth.Config) { c.Grace = time.Hour },
-		"hash":     func(c *auth.Config) { c.Hash.MemoryKiB = 1 },
+		"issuer":         func(c *auth.Config) { c.Issuer = "" },
+		"audience":       func(c *auth.Config) { c.Audience = "" },
+		"negative":       func(c *auth.Config) { c.AccessTTL = -1 },
+		"order":          func(c *auth.Config) { c.RefreshIdle = time.Minute },
+		"grace":          func(c *auth.Config) { c.Grace = time.Hour },
+		"hash":           func(c *auth.Config) { c.Hash.MemoryKiB = 1 },
+		"no lifetime":    func(c *auth.Config) { c.AccessTTL = 0 },
+		"no grace":       func(c *auth.Config) { c.Grace = 0 },
+		"no hash":        func(c *auth.Config) { c.Hash = auth.HashCost{} },
+		"no limits":      func(c *auth.Config) { c.Limits = auth.Limits{} },
+		"zero limit":     func(c *auth.Config) { c.Limits.FreeFailures = 0 },
+		"negative limit": func(c *auth.Config) { c.Limits.SignUpsPerHour = -2 },
+		"no interval":    func(c *auth.Config) { c.Limits.SignInEvery = 0 },
+		"delays":         func(c *auth.Config) { c.Limits.FirstDelay, c.Limits.MaxDelay = time.Minute, time.Second },
 		"our own issuer": func(c *auth.Config) {
-			c.External = []auth.ExternalIssuer{{Issuer: "a", Audience: "x", JWKSURL: "https://x/"}}
+			c.External = []auth.ExternalIssuer{{Issuer: c.Issuer, Audience: "x", JWKSURL: "https://x/"}}
 		},
 		"plain http": func(c *auth.Config) {
 			c.External = []auth.ExternalIssuer{{Issuer: "e", Audience: "x", JWKSURL: "http://x/"}}
@@ -238,7 +259,7 @@ func TestHashWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		wantCode(t, auth.WaitForSlot(t.Context()), auth.CodeRateLimited)
+		wantCode(t, auth.WaitForSlot(t.Context()), refusal.CodeRateLimited)
 		if waited := time.Since(start); waited != 2*time.Second {
 			t.Errorf("waited %v, want 2s", waited)
 		}
@@ -247,6 +268,6 @@ func TestHashWait(t *testing.T) {
 
 func BenchmarkHash(b *testing.B) {
 	for b.Loop() {
-		auth.HashTime()
+		auth.HashTime(auth.HashCost{MemoryKiB: 19456, Passes: 2, Lanes: 1})
 	}
 }

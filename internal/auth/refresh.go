@@ -19,6 +19,7 @@ import (
 	"parley/ent/authsession"
 	"parley/internal/fact"
 	"parley/internal/pid"
+	"parley/internal/refusal"
 	"parley/internal/viewer"
 )
 
@@ -152,7 +153,7 @@ type refreshed struct {
 	user    *ent.User
 	session *ent.AuthSession
 	token   string
-	refusal *Error
+	refused *refusal.Error
 	// revoked says that the refusal ended the family.
 	revoked bool
 }
@@ -194,11 +195,11 @@ func (s *Service) Refresh(ctx context.Context, text string) (*Tokens, error) {
 			slog.Int("generation", token.generation))...)
 		s.publishRevoked(fact.Fact{Kind: fact.AccessRevoked, UserID: out.session.UserID, SessionID: token.session})
 	}
-	if out.refusal != nil {
-		if out.refusal.Code == CodeRateLimited {
-			s.logLimit(ctx, "refresh", out.refusal.RetryAfter, out.session.UserID)
+	if out.refused != nil {
+		if out.refused.Code == refusal.CodeRateLimited {
+			s.logLimit(ctx, "refresh", out.refused.RetryAfter, out.session.UserID)
 		}
-		return nil, out.refusal
+		return nil, out.refused
 	}
 	return s.tokens(out.user, out.session, out.token, now)
 }
@@ -210,7 +211,7 @@ func (s *Service) refreshInTx(
 ) (refreshed, error) {
 	row, err := tx.AuthSession.Query().Where(authsession.ID(token.session)).Only(ctx)
 	if ent.IsNotFound(err) {
-		return refreshed{refusal: errNotSignedIn(errors.New("no such auth session"))}, nil
+		return refreshed{refused: errNotSignedIn(errors.New("no such auth session"))}, nil
 	}
 	if err != nil {
 		return refreshed{}, fmt.Errorf("read auth session: %w", err)
@@ -218,7 +219,7 @@ func (s *Service) refreshInTx(
 	row = row.Unwrap()
 	out := refreshed{session: row}
 	if row.RevokedAt != nil {
-		out.refusal = errRevoked("auth session ended")
+		out.refused = errRevoked("auth session ended")
 		return out, nil
 	}
 	hash := hashToken(text)
@@ -229,15 +230,15 @@ func (s *Service) refreshInTx(
 		if token.generation >= row.Generation {
 			// We made it, and the database does not know it: it was restored from an
 			// older copy. That shows no theft.
-			out.refusal = errNotSignedIn(errors.New("refresh token from after a restore"))
+			out.refused = errNotSignedIn(errors.New("refresh token from after a restore"))
 			return out, nil
 		}
-		out.refusal, out.revoked = errRevoked("refresh token reused"), true
+		out.refused, out.revoked = errRevoked("refresh token reused"), true
 		_, err := s.endSessions(ctx, tx, now, reasonReused, authsession.ID(row.ID))
 		return out, err
 	}
 	if !now.Before(row.ExpiresAt) || !now.Before(row.IdleExpiresAt) {
-		out.refusal = errNotSignedIn(errors.New("auth session expired"))
+		out.refused = errNotSignedIn(errors.New("auth session expired"))
 		return out, nil
 	}
 	if out.user, err = tx.User.Get(ctx, row.UserID); err != nil {
@@ -245,13 +246,13 @@ func (s *Service) refreshInTx(
 	}
 	out.user = out.user.Unwrap()
 	if out.user.DisabledAt != nil {
-		out.refusal = errRevoked("user disabled")
+		out.refused = errRevoked("user disabled")
 		return out, nil
 	}
 	if repeat {
 		key, ok := s.keys.find(row.KeyID)
 		if !ok {
-			out.refusal = errNotSignedIn(errors.New("the family's key was removed"))
+			out.refused = errNotSignedIn(errors.New("the family's key was removed"))
 			return out, nil
 		}
 		out.token = token.successor(key).text(key)
@@ -265,7 +266,7 @@ func (s *Service) refreshInTx(
 		return refreshed{}, err
 	}
 	if wait > 0 {
-		out.refusal = errRateLimited(wait, "refresh")
+		out.refused = errRateLimited(wait, "refresh")
 		return out, nil
 	}
 	kid, key := s.keys.current()

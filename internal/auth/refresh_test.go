@@ -10,6 +10,7 @@ import (
 	"parley/ent"
 	"parley/internal/auth"
 	"parley/internal/fact"
+	"parley/internal/refusal"
 	"parley/internal/viewer"
 )
 
@@ -70,7 +71,7 @@ func TestRefreshExpires(t *testing.T) {
 		}
 		b.clock.Advance(time.Minute)
 		_, err := b.Refresh(t.Context(), tokens.RefreshToken)
-		wantCode(t, err, auth.CodeUnauthenticated)
+		wantCode(t, err, refusal.CodeUnauthenticated)
 
 		idle, err := b.SignIn(t.Context(), email, goodPassword)
 		if err != nil {
@@ -78,7 +79,7 @@ func TestRefreshExpires(t *testing.T) {
 		}
 		b.clock.Advance(7 * 24 * time.Hour)
 		_, err = b.Refresh(t.Context(), idle.RefreshToken)
-		wantCode(t, err, auth.CodeUnauthenticated)
+		wantCode(t, err, refusal.CodeUnauthenticated)
 	})
 }
 
@@ -100,17 +101,17 @@ func TestReuseEndsTheFamily(t *testing.T) {
 
 		// Within the grace, but not the direct predecessor.
 		_, err = b.Refresh(t.Context(), r1.RefreshToken)
-		wantCode(t, err, auth.CodeUnauthenticated)
+		wantCode(t, err, refusal.CodeUnauthenticated)
 		wantEnd(t, socket, auth.ErrRevoked)
 		want := fact.Fact{Kind: fact.AccessRevoked, UserID: p.UserID, SessionID: p.SessionID}
 		if got := <-facts.Facts(); got != want {
 			t.Errorf("published %+v, want %+v", got, want)
 		}
 		_, err = b.Refresh(t.Context(), r3.RefreshToken)
-		wantCode(t, err, auth.CodeUnauthenticated)
+		wantCode(t, err, refusal.CodeUnauthenticated)
 		for _, s := range []*auth.Service{b.Service, other} {
 			_, err = s.Authenticate(t.Context(), r3.AccessToken)
-			wantCode(t, err, auth.CodeUnauthenticated)
+			wantCode(t, err, refusal.CodeUnauthenticated)
 		}
 		if !strings.Contains(b.log.String(), "refresh token reused") {
 			t.Error("the reuse was not logged")
@@ -139,9 +140,9 @@ func TestGrace(t *testing.T) {
 		}
 		b.clock.Advance(time.Second)
 		_, err := b.Refresh(t.Context(), r1.RefreshToken)
-		wantCode(t, err, auth.CodeUnauthenticated)
+		wantCode(t, err, refusal.CodeUnauthenticated)
 		_, err = b.Refresh(t.Context(), r2.RefreshToken)
-		wantCode(t, err, auth.CodeUnauthenticated)
+		wantCode(t, err, refusal.CodeUnauthenticated)
 	})
 }
 
@@ -171,9 +172,9 @@ func TestParallelRefreshesGiveOneSuccessor(t *testing.T) {
 		}
 		r3 := b.refresh(got[0].RefreshToken)
 		_, err := b.Refresh(t.Context(), r1.RefreshToken) // The grandparent.
-		wantCode(t, err, auth.CodeUnauthenticated)
+		wantCode(t, err, refusal.CodeUnauthenticated)
 		_, err = b.Refresh(t.Context(), r3.RefreshToken)
-		wantCode(t, err, auth.CodeUnauthenticated)
+		wantCode(t, err, refusal.CodeUnauthenticated)
 	})
 }
 
@@ -215,7 +216,7 @@ func TestGarbageEndsNothing(t *testing.T) {
 			"huge":             strings.Repeat("x.", 1<<20),
 		} {
 			_, err := b.Refresh(t.Context(), garbage)
-			if e := wantCode(t, err, auth.CodeUnauthenticated); e.Message == "" {
+			if e := wantCode(t, err, refusal.CodeUnauthenticated); e.Message == "" {
 				t.Errorf("%s: no message", name)
 			}
 		}
@@ -230,7 +231,7 @@ func TestRefreshIsLimited(t *testing.T) {
 			tokens = b.refresh(tokens.RefreshToken)
 		}
 		_, err := b.Refresh(t.Context(), tokens.RefreshToken)
-		e := wantCode(t, err, auth.CodeRateLimited)
+		e := wantCode(t, err, refusal.CodeRateLimited)
 		if e.RetryAfter != 2*time.Minute {
 			t.Errorf("retry after %v, want 2m", e.RetryAfter)
 		}
@@ -261,9 +262,9 @@ func TestKeyRotation(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = gone.Refresh(t.Context(), r1.RefreshToken)
-		wantCode(t, err, auth.CodeUnauthenticated)
+		wantCode(t, err, refusal.CodeUnauthenticated)
 		_, err = gone.Authenticate(t.Context(), r1.AccessToken)
-		wantCode(t, err, auth.CodeUnauthenticated)
+		wantCode(t, err, refusal.CodeUnauthenticated)
 		if _, err := both.Authenticate(t.Context(), r1.AccessToken); err != nil {
 			t.Fatal(err)
 		}
@@ -291,8 +292,8 @@ func TestDisabledUserCannotRefresh(t *testing.T) {
 		// Straight in the row, without ending the auth sessions.
 		b.store.Client().User.Update().SetDisabledAt(b.clock.Now()).ExecX(admin(t.Context()))
 		_, err := b.Refresh(t.Context(), tokens.RefreshToken)
-		wantCode(t, err, auth.CodeUnauthenticated)
+		wantCode(t, err, refusal.CodeUnauthenticated)
 		_, err = b.Authenticate(t.Context(), tokens.AccessToken)
-		wantCode(t, err, auth.CodeUnauthenticated)
+		wantCode(t, err, refusal.CodeUnauthenticated)
 	})
 }

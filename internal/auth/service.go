@@ -38,7 +38,7 @@ type Store interface {
 }
 
 // Service signs users up, in and out and says who an access token speaks for. It
-// is safe for concurrent use. All its errors are *Error.
+// is safe for concurrent use. All its errors are *refusal.Error.
 type Service struct {
 	cfg      Config
 	store    Store
@@ -67,7 +67,9 @@ func New(cfg Config, store Store, bus fact.Bus, keys *Keyring, log *slog.Logger)
 	if keys == nil || keys.keys == nil {
 		return nil, errors.New("auth: no keys")
 	}
-	cfg = cfg.withDefaults()
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
 	s := &Service{
 		cfg:      cfg,
 		store:    store,

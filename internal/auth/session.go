@@ -15,6 +15,7 @@ import (
 	"parley/ent/user"
 	"parley/internal/fact"
 	"parley/internal/pid"
+	"parley/internal/refusal"
 	"parley/internal/viewer"
 )
 
@@ -131,7 +132,7 @@ func (s *Service) checkLive(ctx context.Context, p Principal) error {
 // ours to end, and UNAVAILABLE.
 func (s *Service) SignOut(ctx context.Context, p Principal) error {
 	if p.SessionID == "" {
-		return errForbidden("Sign out where you signed in: this session belongs to an external issuer.")
+		return refusal.Forbidden("Sign out where you signed in: this session belongs to an external issuer.")
 	}
 	ctx = viewer.AsSignIn(ctx)
 	now, err := s.store.Now(ctx)
@@ -195,7 +196,7 @@ func (s *Service) hear(f fact.Fact) {
 // Config.BindGrace), with the cause ErrExpired, or when its access is revoked, with
 // the cause ErrRevoked. It is for work that outlives one check of the token:
 // sockets and streams. If the access cannot be checked, the context has ended
-// already, with the Error as its cause. The caller must call the CancelFunc.
+// already, with the refusal as its cause. The caller must call the CancelFunc.
 func (s *Service) Bind(ctx context.Context, p Principal) (context.Context, context.CancelFunc) {
 	ctx, end := context.WithCancelCause(ctx)
 	ctx, stop := context.WithTimeoutCause(ctx, p.ExpiresAt.Add(s.cfg.BindGrace).Sub(s.cfg.Clock()), ErrExpired)

@@ -12,6 +12,7 @@ import (
 	"parley/internal/bus"
 	"parley/internal/fact"
 	"parley/internal/pid"
+	"parley/internal/refusal"
 	"parley/internal/viewer"
 )
 
@@ -51,7 +52,7 @@ func TestRevocationIsSeenWithoutTheBus(t *testing.T) {
 		b.principal(t.Context(), tokens) // Still believed.
 		b.clock.Advance(5 * time.Second)
 		_, err = b.Authenticate(t.Context(), tokens.AccessToken)
-		wantCode(t, err, auth.CodeUnauthenticated)
+		wantCode(t, err, refusal.CodeUnauthenticated)
 		if socket.Err() != nil {
 			t.Fatal("the socket heard what nobody said")
 		}
@@ -195,21 +196,21 @@ func TestFailsClosed(t *testing.T) {
 		}
 		ctx := from(t.Context(), "192.0.2.1")
 		_, err = s.SignIn(ctx, email, goodPassword)
-		if e := wantCode(t, err, auth.CodeUnavailable); !errors.Is(e, errBroken) {
+		if e := wantCode(t, err, refusal.CodeUnavailable); !errors.Is(e, errBroken) {
 			t.Errorf("got %v, want the cause in the chain", e)
 		}
 		_, err = s.SignUp(ctx, auth.SignUpInput{Email: "b@example.org", Password: goodPassword})
-		wantCode(t, err, auth.CodeUnavailable)
+		wantCode(t, err, refusal.CodeUnavailable)
 		_, err = s.Refresh(ctx, tokens.RefreshToken)
-		wantCode(t, err, auth.CodeUnavailable)
-		wantCode(t, s.SignOut(ctx, p), auth.CodeUnavailable)
-		wantCode(t, s.ChangePassword(ctx, p, goodPassword, otherPassword), auth.CodeUnavailable)
-		wantCode(t, s.Sweep(ctx), auth.CodeUnavailable)
-		wantCode(t, s.SetDisabled(viewer.AsAdmin(ctx), email, true), auth.CodeUnavailable)
+		wantCode(t, err, refusal.CodeUnavailable)
+		wantCode(t, s.SignOut(ctx, p), refusal.CodeUnavailable)
+		wantCode(t, s.ChangePassword(ctx, p, goodPassword, otherPassword), refusal.CodeUnavailable)
+		wantCode(t, s.Sweep(ctx), refusal.CodeUnavailable)
+		wantCode(t, s.SetDisabled(viewer.AsAdmin(ctx), email, true), refusal.CodeUnavailable)
 
 		gone, cancel := context.WithCancel(ctx)
 		cancel()
 		_, err = s.Authenticate(gone, tokens.AccessToken)
-		wantCode(t, err, auth.CodeUnavailable)
+		wantCode(t, err, refusal.CodeUnavailable)
 	})
 }

@@ -15,6 +15,8 @@ import (
 
 	"parley/internal/auth"
 	"parley/internal/bus"
+	"parley/internal/refusal"
+	"parley/internal/refusal/refusaltest"
 	"parley/internal/store"
 	"parley/internal/store/storetest"
 	"parley/internal/viewer"
@@ -106,6 +108,25 @@ func (b *bundle) replicaWithKeys(cfg auth.Config, keys *auth.Keyring) *auth.Serv
 	return s
 }
 
+// config is what the tests start from: the limits of cmd/parley, and hashes that cost
+// nothing.
+func config() auth.Config {
+	return auth.Config{
+		Issuer:          "https://parley.test",
+		Audience:        "parley",
+		SignUpOpen:      true,
+		AccessTTL:       15 * time.Minute,
+		RefreshIdle:     7 * 24 * time.Hour,
+		RefreshAbsolute: 30 * 24 * time.Hour,
+		Grace:           10 * time.Second,
+		Limits: auth.Limits{
+			SignInBurst: 30, SignInEvery: 3 * time.Second, SignUpsPerHour: 10, RefreshesPerHour: 30,
+			FreeFailures: 5, FirstDelay: time.Second, MaxDelay: 15 * time.Minute, FailuresPerHour: 100,
+		},
+		Hash: auth.HashCost{MemoryKiB: 8, Passes: 1, Lanes: 1},
+	}
+}
+
 func setup(t *testing.T, s *store.Store, change func(*auth.Config)) *bundle {
 	t.Helper()
 	b := &bundle{
@@ -117,13 +138,8 @@ func setup(t *testing.T, s *store.Store, change func(*auth.Config)) *bundle {
 		t:     t,
 	}
 	b.store = clockedStore{s, b.clock}
-	b.cfg = auth.Config{
-		Issuer:     "https://parley.test",
-		Audience:   "parley",
-		SignUpOpen: true,
-		Hash:       auth.HashCost{MemoryKiB: 8, Passes: 1, Lanes: 1},
-		Clock:      b.clock.Now,
-	}
+	b.cfg = config()
+	b.cfg.Clock = b.clock.Now
 	if change != nil {
 		change(&b.cfg)
 	}
@@ -168,14 +184,17 @@ func from(ctx context.Context, addr string) context.Context {
 
 func admin(ctx context.Context) context.Context { return viewer.AsAdmin(ctx) }
 
-func wantCode(t *testing.T, err error, code string) *auth.Error {
+func wantCode(t *testing.T, err error, code refusal.Code) *refusal.Error {
 	t.Helper()
-	var e *auth.Error
+	var e *refusal.Error
 	if !errors.As(err, &e) {
 		t.Fatalf("got error %v, want code %s", err, code)
 	}
 	if e.Code != code {
 		t.Fatalf("got %v, want code %s", err, code)
+	}
+	for _, bad := range refusaltest.Voice(e.Code, e.Message, e.Fields) {
+		t.Errorf("%s: %s", e.Code, bad)
 	}
 	return e
 }

@@ -232,7 +232,7 @@ func writeTally(ctx context.Context, tx *ent.Tx, id string, row *ent.AuthThrottl
 // off.
 func addressBucket(kind string, addr netip.Addr, capacity int, perSecond float64) []rule {
 	key := countedAddr(addr)
-	if key == "" || capacity < 0 {
+	if key == "" || capacity == NoLimit {
 		return nil
 	}
 	return []rule{bucket{id: throttleID(kind, key), capacity: float64(capacity), perSecond: perSecond}}
@@ -246,7 +246,7 @@ func (t *throttle) signUp(ctx context.Context) (time.Duration, string, error) {
 
 // refreshes is the limit on the rotations of one AuthSession, nil when it is off.
 func (t *throttle) refreshes(id pid.ID) *bucket {
-	if t.limits.RefreshesPerHour < 0 {
+	if t.limits.RefreshesPerHour == NoLimit {
 		return nil
 	}
 	b := perHour(throttleID("refresh:", string(id)), t.limits.RefreshesPerHour)
@@ -296,10 +296,10 @@ func (t *throttle) password(
 	}
 	a.hourly = throttleID("hourly:", counted)
 	rules := perAddress
-	if t.limits.FreeFailures >= 0 {
+	if t.limits.FreeFailures != NoLimit {
 		rules = append(rules, failures{id: a.guesses, limits: t.limits})
 	}
-	if n := t.limits.FailuresPerHour; n >= 0 {
+	if n := t.limits.FailuresPerHour; n != NoLimit {
 		// Half at once and half leaking: in no hour is it more than the whole.
 		half := float64(n) / 2
 		rules = append(rules, bucket{id: a.hourly, capacity: half, perSecond: half / time.Hour.Seconds()})

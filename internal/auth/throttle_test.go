@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"parley/internal/auth"
+	"parley/internal/refusal"
 )
 
 // A6: the delays after the fifth failure, and that they end.
@@ -21,27 +22,27 @@ func TestDelaysGrowAndEnd(t *testing.T) {
 			return err
 		}
 		for range 5 {
-			wantCode(t, guess(), auth.CodeUnauthenticated)
+			wantCode(t, guess(), refusal.CodeUnauthenticated)
 		}
 		for n := range 14 {
 			want := min(time.Duration(math.Pow(2, float64(n)))*time.Second, 15*time.Minute)
-			if got := wantCode(t, guess(), auth.CodeRateLimited).RetryAfter; got != want {
+			if got := wantCode(t, guess(), refusal.CodeRateLimited).RetryAfter; got != want {
 				t.Fatalf("after %d failures the delay is %v, want %v", 5+n, got, want)
 			}
 			// The right password has to wait too: else the answer would tell.
 			_, err := b.SignIn(t.Context(), email, goodPassword)
-			wantCode(t, err, auth.CodeRateLimited)
+			wantCode(t, err, refusal.CodeRateLimited)
 			b.clock.Advance(want - time.Millisecond)
-			wantCode(t, guess(), auth.CodeRateLimited)
+			wantCode(t, guess(), refusal.CodeRateLimited)
 			b.clock.Advance(time.Millisecond)
-			wantCode(t, guess(), auth.CodeUnauthenticated)
+			wantCode(t, guess(), refusal.CodeUnauthenticated)
 		}
 		b.clock.Advance(15 * time.Minute)
 		if _, err := b.SignIn(t.Context(), email, goodPassword); err != nil {
 			t.Fatalf("the right password after the delay: %v", err)
 		}
 		for range 5 {
-			wantCode(t, guess(), auth.CodeUnauthenticated)
+			wantCode(t, guess(), refusal.CodeUnauthenticated)
 		}
 	})
 }
@@ -60,11 +61,11 @@ func TestParallelGuesses(t *testing.T) {
 				// Each from its own address, so that only the account's limit applies.
 				ctx := from(t.Context(), fmt.Sprintf("192.0.2.%d", i))
 				_, err := replicas[i%3].SignIn(ctx, email, fmt.Sprintf("guess number %d", i))
-				var e *auth.Error
+				var e *refusal.Error
 				switch {
-				case errors.As(err, &e) && e.Code == auth.CodeUnauthenticated:
+				case errors.As(err, &e) && e.Code == refusal.CodeUnauthenticated:
 					tried.Add(1)
-				case errors.As(err, &e) && e.Code == auth.CodeRateLimited:
+				case errors.As(err, &e) && e.Code == refusal.CodeRateLimited:
 					limited.Add(1)
 				default:
 					t.Errorf("got %v", err)
@@ -97,7 +98,7 @@ func TestKnownAddressIsCountedByItself(t *testing.T) {
 			}
 		}
 		_, err := b.SignIn(from(t.Context(), "198.51.100.8"), email, goodPassword)
-		wantCode(t, err, auth.CodeRateLimited)
+		wantCode(t, err, refusal.CodeRateLimited)
 		// The same household, another machine.
 		if _, err := b.SignIn(from(t.Context(), "2001:db8:1:2:ffff::1"), email, goodPassword); err != nil {
 			t.Fatalf("the owner at home: %v", err)
@@ -105,10 +106,10 @@ func TestKnownAddressIsCountedByItself(t *testing.T) {
 		// And guesses from there count as well.
 		for range 5 {
 			_, err := b.SignIn(home, email, otherPassword)
-			wantCode(t, err, auth.CodeUnauthenticated)
+			wantCode(t, err, refusal.CodeUnauthenticated)
 		}
 		_, err = b.SignIn(home, email, goodPassword)
-		wantCode(t, err, auth.CodeRateLimited)
+		wantCode(t, err, refusal.CodeRateLimited)
 	})
 }
 
@@ -120,11 +121,11 @@ func TestFailuresPerHour(t *testing.T) {
 		guesses := 0
 		for range 180 { // One hour in steps of 20 seconds.
 			_, err := b.SignIn(t.Context(), email, otherPassword)
-			var e *auth.Error
+			var e *refusal.Error
 			if !errors.As(err, &e) {
 				t.Fatalf("got %v", err)
 			}
-			if e.Code == auth.CodeUnauthenticated {
+			if e.Code == refusal.CodeUnauthenticated {
 				guesses++
 			}
 			// Resets the delay whenever it is let in.
@@ -149,20 +150,20 @@ func TestSignInsPerAddress(t *testing.T) {
 			return err
 		}
 		for n := range 30 {
-			wantCode(t, try("192.0.2.1", n), auth.CodeUnauthenticated)
+			wantCode(t, try("192.0.2.1", n), refusal.CodeUnauthenticated)
 		}
-		if got := wantCode(t, try("192.0.2.1", 30), auth.CodeRateLimited).RetryAfter; got != 3*time.Second {
+		if got := wantCode(t, try("192.0.2.1", 30), refusal.CodeRateLimited).RetryAfter; got != 3*time.Second {
 			t.Errorf("retry after %v, want 3s", got)
 		}
-		wantCode(t, try("::ffff:192.0.2.1", 30), auth.CodeRateLimited)
-		wantCode(t, try("192.0.2.2", 31), auth.CodeUnauthenticated)
+		wantCode(t, try("::ffff:192.0.2.1", 30), refusal.CodeRateLimited)
+		wantCode(t, try("192.0.2.2", 31), refusal.CodeUnauthenticated)
 		b.clock.Advance(3 * time.Second)
-		wantCode(t, try("192.0.2.1", 32), auth.CodeUnauthenticated)
-		wantCode(t, try("192.0.2.1", 33), auth.CodeRateLimited)
+		wantCode(t, try("192.0.2.1", 32), refusal.CodeUnauthenticated)
+		wantCode(t, try("192.0.2.1", 33), refusal.CodeRateLimited)
 		// Without an address there is no limit by address.
 		for n := range 40 {
 			_, err := b.SignIn(t.Context(), fmt.Sprintf("other%d@example.org", n), goodPassword)
-			wantCode(t, err, auth.CodeUnauthenticated)
+			wantCode(t, err, refusal.CodeUnauthenticated)
 		}
 	})
 }
@@ -180,8 +181,8 @@ func TestSignUpsPerAddress(t *testing.T) {
 			}
 		}
 		// Asking who has an account counts (A5), from the whole /64.
-		wantCode(t, try("2001:db8::2", 3), auth.CodeBadUserInput)
-		e := wantCode(t, try("2001:db8::3", 3), auth.CodeRateLimited)
+		wantCode(t, try("2001:db8::2", 3), refusal.CodeBadUserInput)
+		e := wantCode(t, try("2001:db8::3", 3), refusal.CodeRateLimited)
 		if err := try("2001:db8:0:1::1", 20); err != nil {
 			t.Fatalf("another network: %v", err)
 		}

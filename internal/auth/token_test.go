@@ -18,6 +18,7 @@ import (
 
 	"parley/internal/auth"
 	"parley/internal/pid"
+	"parley/internal/refusal"
 	"parley/internal/store/storetest"
 )
 
@@ -211,8 +212,8 @@ func TestTokenAttacks(t *testing.T) {
 			Audience}),
 	} {
 		got, err := b.Authenticate(t.Context(), token)
-		var e *auth.Error
-		if !errors.As(err, &e) || e.Code != auth.CodeUnauthenticated {
+		var e *refusal.Error
+		if !errors.As(err, &e) || e.Code != refusal.CodeUnauthenticated {
 			t.Errorf("%s: got %v, %v; want UNAUTHENTICATED", name, got, err)
 		}
 		if got != (auth.Principal{}) {
@@ -230,7 +231,7 @@ func TestTokenAttacks(t *testing.T) {
 	b.principal(t.Context(), tokens)
 	b.clock.Advance(time.Second)
 	_, err = b.Authenticate(t.Context(), tokens.AccessToken)
-	if wantCode(t, err, auth.CodeUnauthenticated); !errors.Is(err, auth.ErrExpired) {
+	if wantCode(t, err, refusal.CodeUnauthenticated); !errors.Is(err, auth.ErrExpired) {
 		t.Errorf("got %v, want ErrExpired", err)
 	}
 }

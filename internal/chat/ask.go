@@ -7,6 +7,7 @@ import (
 	"parley/internal/fact"
 	"parley/internal/failpoint"
 	"parley/internal/pid"
+	"parley/internal/refusal"
 	"parley/internal/reply"
 )
 
@@ -88,7 +89,7 @@ func (a *asking) write(ctx context.Context, tx *ent.Tx, place func(context.Conte
 	row := *a.stored.Reply
 	a.attempt, err = a.replies.Prepare(row.Unwrap())
 	if err != nil {
-		return &Error{Code: Unavailable, Message: "This server cannot take messages right now. Send again.", Err: err}
+		return refusal.Unavailable(err)
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"parley/internal/fact"
 	"parley/internal/failpoint"
 	"parley/internal/pid"
+	"parley/internal/refusal"
 	"parley/internal/reply"
 )
 
@@ -112,10 +113,10 @@ const stopPatience = 2 * time.Second
 func (s *Service) StopReply(ctx context.Context, userID, id pid.ID) (*ent.Message, error) {
 	m, err := s.store.Client().Message.Query().Where(message.ID(id), message.UserID(userID)).Only(ctx)
 	if err != nil {
-		return nil, OrNotFound(err, "message")
+		return nil, orNotFound(err, "message")
 	}
 	if m.Role != message.RoleASSISTANT {
-		return nil, badInput("messageId", "must name a reply")
+		return nil, refusal.BadInput("messageId", "must name a reply")
 	}
 	if m.Status == message.StatusQUEUED {
 		if err := s.cancel(ctx, userID, m); err != nil {
@@ -129,7 +130,7 @@ func (s *Service) StopReply(ctx context.Context, userID, id pid.ID) (*ent.Messag
 		return nil, err
 	}
 	m, err = s.replies.Wait(ctx, id, stopPatience)
-	return m, OrNotFound(err, "message")
+	return m, orNotFound(err, "message")
 }
 
 // cancel ends a reply that waits and writes into m what became of it. When its turn
@@ -145,7 +146,7 @@ func (s *Service) cancel(ctx context.Context, userID pid.ID, m *ent.Message) err
 		}
 		row, err := tx.Message.Query().Where(message.ID(m.ID), message.UserID(userID)).Only(ctx)
 		if err != nil {
-			return OrNotFound(err, "message")
+			return orNotFound(err, "message")
 		}
 		if row.Status == message.StatusQUEUED {
 			if err := cancelQueued(ctx, tx, []*ent.Message{row}, now); err != nil {

@@ -1,7 +1,6 @@
 package chat_test
 
 import (
-	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	"parley/ent/message"
 	"parley/internal/chat"
 	"parley/internal/pid"
+	"parley/internal/refusal"
 	"parley/internal/upstream/upstreamtest"
 )
 
@@ -50,13 +50,13 @@ func TestQueue(t *testing.T) {
 			}
 			queued = append(queued, r)
 		}
-		b.unchanged(t, chat.QueueFull, func() error {
+		b.unchanged(t, refusal.CodeQueueFull, func() error {
 			_, err := b.SendMessage(u.ctx, u.id,
 				chat.SendInput{ConversationID: &id, Content: "one too many", OnBusy: chat.Queue})
 			return err
 		})
 		// The running one is named, not one that waits.
-		extras := b.unchanged(t, chat.ConversationBusy, func() error {
+		extras := b.unchanged(t, refusal.CodeConversationBusy, func() error {
 			_, err := b.SendMessage(u.ctx, u.id, chat.SendInput{ConversationID: &id, Content: "refused"})
 			return err
 		})
@@ -64,7 +64,7 @@ func TestQueue(t *testing.T) {
 			t.Errorf("got %v, want the running reply %s named", extras, first.Reply.ID)
 		}
 		head := queued[len(queued)-1].Reply.ID
-		refused := b.unchanged(t, chat.StaleHead, func() error {
+		refused := b.unchanged(t, refusal.CodeStaleHead, func() error {
 			_, err := b.SendMessage(u.ctx, u.id, chat.SendInput{ConversationID: &id, Content: "stale",
 				OnBusy: chat.Queue, ExpectedHeadID: &first.Reply.ID})
 			return err
@@ -228,8 +228,7 @@ func TestBusyRulesAtOnce(t *testing.T) {
 				r, err := b.SendMessage(u.ctx, u.id,
 					chat.SendInput{ConversationID: &id, Content: fmt.Sprint("send ", i), OnBusy: way})
 				if err != nil {
-					var e *chat.Error
-					if !errors.As(err, &e) || e.Code != chat.ConversationBusy && e.Code != chat.QueueFull {
+					if !refusal.Is(err, refusal.CodeConversationBusy) && !refusal.Is(err, refusal.CodeQueueFull) {
 						t.Errorf("send %d: %v", i, err)
 					}
 					return

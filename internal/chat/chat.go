@@ -3,11 +3,13 @@ package chat
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
 	"parley/ent"
 	"parley/internal/fact"
+	"parley/internal/refusal"
 	"parley/internal/reply"
 )
 
@@ -25,27 +27,34 @@ type Store interface {
 	NowTx(ctx context.Context, tx *ent.Tx) (time.Time, error)
 }
 
-// Config holds the limits of one user. Zero fields take the default, except
-// TokensPerDay, where zero means no limit.
+// Config holds the limits of one user.
 type Config struct {
-	// WaitLimit is how long a send with wait holds its caller.
+	// WaitLimit is how long a send with wait holds its caller. It is required.
 	WaitLimit time.Duration
-	// MaxRunning is how many replies of one user may run at once.
+	// MaxRunning is how many replies of one user may run at once. It is required.
 	MaxRunning int
-	// SendsPerMinute is how many messages one user may send in a minute. Negative:
-	// as many as they like.
+	// SendsPerMinute is how many messages one user may send in a minute; 0 means no
+	// limit.
 	SendsPerMinute int
 	// TokensPerDay is how many tokens, asked and answered, one user may use in a
-	// day (UTC).
+	// day (UTC); 0 means no limit.
 	TokensPerDay int
 }
 
-// The defaults of Config.
-const (
-	DefaultWaitLimit      = 50 * time.Second
-	DefaultMaxRunning     = 3
-	DefaultSendsPerMinute = 20
-)
+// Validate returns everything that is wrong with the configuration, or nil.
+func (c Config) Validate() error {
+	var errs []error
+	if c.WaitLimit <= 0 {
+		errs = append(errs, fmt.Errorf("chat: the wait limit is %v, want more than zero", c.WaitLimit))
+	}
+	if c.MaxRunning < 1 {
+		errs = append(errs, fmt.Errorf("chat: the limit on running replies is %d, want at least 1", c.MaxRunning))
+	}
+	if c.SendsPerMinute < 0 || c.TokensPerDay < 0 {
+		errs = append(errs, errors.New("chat: a limit on sends or tokens is negative; 0 means no limit"))
+	}
+	return errors.Join(errs...)
+}
 
 // Service is the domain. It is safe for concurrent use and starts no goroutine of
 // its own.
@@ -58,18 +67,14 @@ type Service struct {
 	log     *slog.Logger
 }
 
-// New returns the service.
-func New(cfg Config, store Store, replies *reply.Engine, models *Catalog, bus fact.Bus, log *slog.Logger) *Service {
-	if cfg.WaitLimit == 0 {
-		cfg.WaitLimit = DefaultWaitLimit
+// New returns the service, or what is wrong with the configuration.
+func New(
+	cfg Config, store Store, replies *reply.Engine, models *Catalog, bus fact.Bus, log *slog.Logger,
+) (*Service, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
 	}
-	if cfg.MaxRunning == 0 {
-		cfg.MaxRunning = DefaultMaxRunning
-	}
-	if cfg.SendsPerMinute == 0 {
-		cfg.SendsPerMinute = DefaultSendsPerMinute
-	}
-	return &Service{cfg: cfg, store: store, replies: replies, models: models, bus: bus, log: log}
+	return &Service{cfg: cfg, store: store, replies: replies, models: models, bus: bus, log: log}, nil
 }
 
 // publish hands on what a transaction has changed, and returns its error. It also
@@ -77,8 +82,7 @@ func New(cfg Config, store Store, replies *reply.Engine, models *Catalog, bus fa
 // commit may have been lost. Whoever hears a fact reads the rows, and finds nothing
 // where nothing was stored.
 func (s *Service) publish(err error, facts ...fact.Fact) error {
-	var refusal *Error
-	if !errors.As(err, &refusal) {
+	if _, refused := refusal.As(err); !refused {
 		for _, f := range facts {
 			s.bus.Publish(f)
 		}

@@ -14,6 +14,7 @@ import (
 	"parley/internal/fact"
 	"parley/internal/failpoint"
 	"parley/internal/pid"
+	"parley/internal/refusal"
 	"parley/internal/reply"
 )
 
@@ -26,14 +27,14 @@ type NewConversation struct {
 }
 
 func (in NewConversation) check() error {
-	p := problems{}
+	p := refusal.Problems{}
 	if in.Name != nil {
-		p.checkName("name", *in.Name)
+		checkName(p, "name", *in.Name)
 	}
-	p.checkModel("model", in.Model)
-	p.checkText("systemPrompt", in.SystemPrompt, MaxSystemPromptBytes)
-	p.checkParameters("parameters", in.Parameters)
-	return p.err()
+	checkModel(p, "model", in.Model)
+	checkText(p, "systemPrompt", in.SystemPrompt, MaxSystemPromptBytes)
+	checkParameters(p, "parameters", in.Parameters)
+	return p.Err()
 }
 
 // CreateConversation makes an empty conversation. Errors: BAD_USER_INPUT, also for
@@ -125,16 +126,16 @@ type ConversationPatch struct {
 }
 
 func (in ConversationPatch) check() error {
-	p := problems{}
+	p := refusal.Problems{}
 	if in.Name != nil {
-		p.checkName("name", *in.Name)
+		checkName(p, "name", *in.Name)
 	}
-	p.checkModel("model", in.Model)
+	checkModel(p, "model", in.Model)
 	if in.SystemPrompt != nil {
-		p.checkText("systemPrompt", *in.SystemPrompt, MaxSystemPromptBytes)
+		checkText(p, "systemPrompt", *in.SystemPrompt, MaxSystemPromptBytes)
 	}
-	p.checkParameters("parameters", in.Parameters)
-	return p.err()
+	checkParameters(p, "parameters", in.Parameters)
+	return p.Err()
 }
 
 // UpdateConversation changes a conversation. A new system prompt holds from the
@@ -198,7 +199,7 @@ func (in ConversationPatch) apply(ctx context.Context, l *line) (*ent.Conversati
 		}
 	}
 	c, err := u.Save(ctx)
-	return c, OrNotFound(err, "conversation")
+	return c, orNotFound(err, "conversation")
 }
 
 // DeleteConversation removes a conversation with all its messages for good and
@@ -223,7 +224,7 @@ func (s *Service) DeleteConversation(ctx context.Context, userID, id pid.ID) err
 			return fmt.Errorf("delete conversation: %w", err)
 		}
 		if n == 0 {
-			return notFound("conversation")
+			return refusal.NotFound("conversation")
 		}
 		failpoint.Hit("chat.delete-uncommitted")
 		return nil

@@ -2,7 +2,6 @@ package chat_test
 
 import (
 	"context"
-	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"parley/ent/message"
 	"parley/internal/chat"
 	"parley/internal/pid"
+	"parley/internal/refusal"
 	"parley/internal/reply"
 	"parley/internal/store"
 	"parley/internal/store/storetest"
@@ -163,11 +163,11 @@ func TestDeleteConversation(t *testing.T) {
 		if got := b.counts(t); got["conversations"] != 1 || got["messages"] != 3 {
 			t.Errorf("got %v, want the other conversation only: no row may reappear", got)
 		}
-		refused(t, b.DeleteConversation(u.ctx, u.id, r.Conversation.ID), chat.NotFound)
+		refused(t, b.DeleteConversation(u.ctx, u.id, r.Conversation.ID), refusal.CodeNotFound)
 		_, err := b.SendMessage(u.ctx, u.id, chat.SendInput{ConversationID: &r.Conversation.ID, Content: "x"})
-		refused(t, err, chat.NotFound)
+		refused(t, err, refusal.CodeNotFound)
 		_, err = b.StopReply(u.ctx, u.id, r.Reply.ID)
-		refused(t, err, chat.NotFound)
+		refused(t, err, refusal.CodeNotFound)
 		b.wantLine(t, u, kept.Conversation.ID, 3)
 	})
 }
@@ -180,7 +180,7 @@ func TestDeleteWhileSomebodyWaits(t *testing.T) {
 		r := b.running(t, u, nil, "half ")
 		waited := make(chan *ent.Message, 1)
 		go func() {
-			m, err := b.engine.Wait(u.ctx, r.Reply.ID, chat.DefaultWaitLimit)
+			m, err := b.engine.Wait(u.ctx, r.Reply.ID, waitLimit)
 			if err != nil {
 				t.Errorf("wait: %v", err)
 			}
@@ -359,7 +359,7 @@ func TestTimesAreTheDatabases(t *testing.T) {
 	s := storetest.SQLite(t)
 	b := setup(t, s, chat.Config{})
 	u := b.user(t)
-	service := chat.New(chat.Config{}, skewed{s}, b.engine, b.catalog, b.bus, slog.New(slog.DiscardHandler))
+	service := b.service(t, chat.Config{}, skewed{s})
 	c, err := service.CreateConversation(u.ctx, u.id, chat.NewConversation{})
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"parley/ent/message"
 	"parley/internal/fact"
 	"parley/internal/pid"
+	"parley/internal/refusal"
 	"parley/internal/reply"
 )
 
@@ -190,7 +191,7 @@ func (s *Service) ConversationFeed(ctx context.Context, userID, id pid.ID) (*Con
 	f.facts = s.bus.Subscribe(fact.OfConversation(id))
 	found, err := s.Conversations(ctx, userID, []pid.ID{id})
 	if err == nil && len(found) == 0 {
-		err = notFound("conversation")
+		err = refusal.NotFound("conversation")
 	}
 	if err != nil {
 		f.facts.Close()

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"parley/internal/refusal"
 	"parley/internal/reply"
 )
 
@@ -30,44 +31,44 @@ var (
 )
 
 // checkText refuses text that a database or a client could not take.
-func (p problems) checkText(field, text string, maxBytes int) {
+func checkText(p refusal.Problems, field, text string, maxBytes int) {
 	switch {
 	case len(text) > maxBytes:
-		p.add(field, fmt.Sprintf("may have at most %d bytes of UTF-8, not %d", maxBytes, len(text)))
+		p.Add(field, fmt.Sprintf("may have at most %d bytes of UTF-8, not %d", maxBytes, len(text)))
 	case !utf8.ValidString(text):
-		p.add(field, "must be valid Unicode")
+		p.Add(field, "must be valid Unicode")
 	case strings.ContainsRune(text, 0):
-		p.add(field, "may not contain the character NUL")
+		p.Add(field, "may not contain the character NUL")
 	}
 }
 
-func (p problems) checkContent(field, content string) {
-	p.checkText(field, content, MaxContentBytes)
+func checkContent(p refusal.Problems, field, content string) {
+	checkText(p, field, content, MaxContentBytes)
 	if strings.TrimSpace(content) == "" {
-		p.add(field, "must not be empty")
+		p.Add(field, "must not be empty")
 	}
 }
 
-func (p problems) checkName(field, name string) {
-	p.checkText(field, name, 4*MaxNameRunes)
+func checkName(p refusal.Problems, field, name string) {
+	checkText(p, field, name, 4*MaxNameRunes)
 	if n := utf8.RuneCountInString(name); n > MaxNameRunes {
-		p.add(field, fmt.Sprintf("may have at most %d characters, not %d", MaxNameRunes, n))
+		p.Add(field, fmt.Sprintf("may have at most %d characters, not %d", MaxNameRunes, n))
 	}
 }
 
-func (p problems) checkModel(field string, model *string) {
+func checkModel(p refusal.Problems, field string, model *string) {
 	if model != nil {
-		p.checkText(field, *model, MaxModelBytes)
+		checkText(p, field, *model, MaxModelBytes)
 	}
 }
 
-func (p problems) checkParameters(field string, q *reply.Parameters) {
+func checkParameters(p refusal.Problems, field string, q *reply.Parameters) {
 	if q == nil {
 		return
 	}
 	between := func(name string, v *float64, lo, hi float64) {
 		if v != nil && !(*v >= lo && *v <= hi) || v != nil && math.IsNaN(*v) {
-			p.add(field+"."+name, fmt.Sprintf("must be between %g and %g", lo, hi))
+			p.Add(field+"."+name, fmt.Sprintf("must be between %g and %g", lo, hi))
 		}
 	}
 	between("temperature", q.Temperature, 0, 2)
@@ -75,41 +76,41 @@ func (p problems) checkParameters(field string, q *reply.Parameters) {
 	between("presencePenalty", q.PresencePenalty, -2, 2)
 	between("frequencyPenalty", q.FrequencyPenalty, -2, 2)
 	if q.MaxTokens != nil && (*q.MaxTokens < 1 || *q.MaxTokens > 1<<20) {
-		p.add(field+".maxTokens", fmt.Sprintf("must be between 1 and %d", 1<<20))
+		p.Add(field+".maxTokens", fmt.Sprintf("must be between 1 and %d", 1<<20))
 	}
 	if len(q.Stop) > MaxStopSequences {
-		p.add(field+".stop", fmt.Sprintf("may have at most %d entries", MaxStopSequences))
+		p.Add(field+".stop", fmt.Sprintf("may have at most %d entries", MaxStopSequences))
 	}
 	for _, s := range q.Stop {
-		p.checkText(field+".stop", s, MaxStopBytes)
+		checkText(p, field+".stop", s, MaxStopBytes)
 		if s == "" {
-			p.add(field+".stop", "may not contain an empty text")
+			p.Add(field+".stop", "may not contain an empty text")
 		}
 	}
 	if f := q.ResponseFormat; f != nil {
-		p.checkFormat(field+".responseFormat", f)
+		checkFormat(p, field+".responseFormat", f)
 	}
 }
 
-func (p problems) checkFormat(field string, f *reply.ResponseFormat) {
+func checkFormat(p refusal.Problems, field string, f *reply.ResponseFormat) {
 	switch f.Type {
 	case reply.FormatJSONSchema:
 	case reply.FormatText, reply.FormatJSONObject:
 		if f.Schema != "" || f.Name != "" {
-			p.add(field, "takes name and schema only with the type JSON_SCHEMA")
+			p.Add(field, "takes name and schema only with the type JSON_SCHEMA")
 		}
 		return
 	default:
-		p.add(field, "has an unknown type")
+		p.Add(field, "has an unknown type")
 		return
 	}
 	if !schemaNameForm.MatchString(f.Name) {
-		p.add(field+".name", "must have 1 to 64 letters, digits, _ or -")
+		p.Add(field+".name", "must have 1 to 64 letters, digits, _ or -")
 	}
-	p.checkText(field+".schema", f.Schema, MaxSchemaBytes)
+	checkText(p, field+".schema", f.Schema, MaxSchemaBytes)
 	var object map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(f.Schema), &object); err != nil || object == nil {
-		p.add(field+".schema", "must be a JSON object as text")
+		p.Add(field+".schema", "must be a JSON object as text")
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"parley/internal/chat"
 	"parley/internal/pid"
+	"parley/internal/refusal"
 	"parley/internal/reply"
 	"parley/internal/store/storetest"
 )
@@ -65,7 +66,7 @@ func TestSendInputs(t *testing.T) {
 			}
 		}
 		for name, c := range bad {
-			extras := b.unchanged(t, chat.BadUserInput, func() error {
+			extras := b.unchanged(t, refusal.CodeBadUserInput, func() error {
 				_, err := b.SendMessage(u.ctx, u.id, c.in)
 				return err
 			})
@@ -73,7 +74,7 @@ func TestSendInputs(t *testing.T) {
 				t.Errorf("%s: got problems %v, want one of %s", name, got, c.field)
 			}
 		}
-		extras := b.unchanged(t, chat.BadUserInput, func() error {
+		extras := b.unchanged(t, refusal.CodeBadUserInput, func() error {
 			_, err := b.SendMessage(u.ctx, u.id,
 				chat.SendInput{ClientKey: ptr(""), Parameters: &reply.Parameters{TopP: ptr(-1.0), MaxTokens: ptr(0)}})
 			return err
@@ -165,7 +166,7 @@ func TestParameters(t *testing.T) {
 				return err
 			},
 		} {
-			extras := b.unchanged(t, chat.BadUserInput, try)
+			extras := b.unchanged(t, refusal.CodeBadUserInput, try)
 			if got := fields(extras); len(got) != 1 || got["parameters."+c.field] == "" {
 				t.Errorf("%s: got problems %v, want one of parameters.%s", name, got, c.field)
 			}
@@ -216,7 +217,7 @@ func TestConversationInputs(t *testing.T) {
 					}
 					continue
 				}
-				extras := b.unchanged(t, chat.BadUserInput, try)
+				extras := b.unchanged(t, refusal.CodeBadUserInput, try)
 				if got := fields(extras); len(got) != 1 || got[c.field] == "" {
 					t.Errorf("%s: got problems %v, want one of %s", name, got, c.field)
 				}
@@ -270,7 +271,7 @@ func TestPageInputs(t *testing.T) {
 					}
 					continue
 				}
-				if got := fields(refused(t, err, chat.BadUserInput)); len(got) != 1 || got[c.field] == "" {
+				if got := fields(refused(t, err, refusal.CodeBadUserInput)); len(got) != 1 || got[c.field] == "" {
 					t.Errorf("%s, list %s: got %v, want a problem of %s", name, list, err, c.field)
 				}
 			}

@@ -10,6 +10,7 @@ import (
 	"parley/ent/message"
 	"parley/internal/chat"
 	"parley/internal/pid"
+	"parley/internal/refusal"
 	"parley/internal/reply"
 	"parley/internal/upstream/upstreamtest"
 )
@@ -61,7 +62,7 @@ func TestClientKey(t *testing.T) {
 			changed := in
 			change(&changed)
 			t.Run(name, func(t *testing.T) {
-				b.unchanged(t, chat.IdempotencyConflict, func() error {
+				b.unchanged(t, refusal.CodeIdempotencyConflict, func() error {
 					_, err := b.SendMessage(u.ctx, u.id, changed)
 					return err
 				})
@@ -161,7 +162,7 @@ func TestClientKeyAfterDeletion(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, in := range []chat.SendInput{in, inOld} {
-			b.unchanged(t, chat.NotFound, func() error {
+			b.unchanged(t, refusal.CodeNotFound, func() error {
 				_, err := b.SendMessage(u.ctx, u.id, in)
 				return err
 			})

@@ -11,6 +11,7 @@ import (
 	"parley/ent/send"
 	"parley/ent/user"
 	"parley/internal/pid"
+	"parley/internal/refusal"
 	"parley/internal/reply"
 )
 
@@ -42,7 +43,8 @@ func (a *asking) checkRunning(ctx context.Context, tx *ent.Tx) error {
 		return fmt.Errorf("count running replies: %w", err)
 	}
 	if running >= a.cfg.MaxRunning {
-		return rateLimited(fmt.Sprintf("At most %d replies may be written at once.", a.cfg.MaxRunning), time.Second)
+		return refusal.RateLimited(
+			fmt.Sprintf("At most %d replies may be written at once.", a.cfg.MaxRunning), time.Second)
 	}
 	return nil
 }
@@ -59,7 +61,8 @@ func (a *asking) checkRate(ctx context.Context, tx *ent.Tx, now time.Time) error
 	}
 	if n := len(recent); n >= a.cfg.SendsPerMinute {
 		free := recent[n-a.cfg.SendsPerMinute].CreatedAt.Add(time.Minute).Sub(now)
-		return rateLimited(fmt.Sprintf("At most %d messages may be sent in a minute.", a.cfg.SendsPerMinute), free)
+		return refusal.RateLimited(
+			fmt.Sprintf("At most %d messages may be sent in a minute.", a.cfg.SendsPerMinute), free)
 	}
 	return nil
 }
@@ -76,7 +79,7 @@ func (a *asking) checkTokens(ctx context.Context, tx *ent.Tx, now time.Time) err
 		return err
 	}
 	if used+deleted >= a.cfg.TokensPerDay {
-		return rateLimited("The tokens of this day are used up.", day.Add(24*time.Hour).Sub(now))
+		return refusal.RateLimited("The tokens of this day are used up.", day.Add(24*time.Hour).Sub(now))
 	}
 	return nil
 }

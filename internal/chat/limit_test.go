@@ -8,6 +8,7 @@ import (
 	"parley/ent/send"
 	"parley/internal/chat"
 	"parley/internal/pid"
+	"parley/internal/refusal"
 	"parley/internal/upstream/upstreamtest"
 	"parley/internal/viewer"
 )
@@ -15,7 +16,7 @@ import (
 // limited checks that a send is refused, and returns how long to wait.
 func (b *bundle) limited(t *testing.T, u person, in chat.SendInput) int {
 	t.Helper()
-	extras := b.unchanged(t, chat.RateLimited, func() error {
+	extras := b.unchanged(t, refusal.CodeRateLimited, func() error {
 		_, err := b.SendMessage(u.ctx, u.id, in)
 		return err
 	})

@@ -33,7 +33,7 @@ func (s *Service) lockLine(ctx context.Context, tx *ent.Tx, userID, id pid.ID) (
 	}
 	c, err := tx.Conversation.Query().Where(conversation.ID(id), conversation.UserID(userID)).Only(ctx)
 	if err != nil {
-		return nil, OrNotFound(err, "conversation")
+		return nil, orNotFound(err, "conversation")
 	}
 	return &line{tx: tx, userID: userID, conversation: c, now: now}, nil
 }

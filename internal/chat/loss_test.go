@@ -3,7 +3,6 @@ package chat_test
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	"parley/internal/chat"
 	"parley/internal/fact"
 	"parley/internal/pid"
+	"parley/internal/refusal"
 	"parley/internal/store"
 	"parley/internal/store/storetest"
 )
@@ -167,7 +167,7 @@ func TestFeedsAfterALostAnswer(t *testing.T) {
 		u := b.user(t)
 		id := b.ask(t, u, nil, "one").Conversation.ID
 		lossy := &lostAnswer{Store: s}
-		service := chat.New(chat.Config{}, lossy, b.engine, b.catalog, b.bus, slog.New(slog.DiscardHandler))
+		service := b.service(t, chat.Config{}, lossy)
 		f, sidebar := b.conversationFeed(t, u, id), b.ViewerFeed(u.id)
 		t.Cleanup(sidebar.Close)
 		next(t, u, f)
@@ -191,7 +191,7 @@ func TestFeedsAfterALostAnswer(t *testing.T) {
 		if _, err := service.SendMessage(u.ctx, u.id, in); err == nil {
 			t.Error("a repeat after the deletion makes it anew")
 		} else {
-			refused(t, err, chat.NotFound)
+			refused(t, err, refusal.CodeNotFound)
 		}
 	})
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+
+	"parley/internal/refusal"
 )
 
 // ModelSource lists the models an upstream offers. It is safe for concurrent use
@@ -52,8 +54,7 @@ func (c *Catalog) list(ctx context.Context) ([]Model, error) {
 	if len(ids) == 0 && c.Source != nil {
 		var err error
 		if ids, err = c.Source.Models(ctx); err != nil {
-			ids, unavailable = nil, &Error{Code: ModelUnavailable, Message: "The model server does not answer.",
-				Err: err}
+			ids, unavailable = nil, modelUnavailable(err)
 		}
 	}
 	var models []Model
@@ -109,13 +110,10 @@ func (c *Catalog) Resolve(ctx context.Context, wanted ...*string) (string, error
 		return "", unavailable
 	}
 	if want == "" {
-		return "", &Error{
-			Code:    ModelRequired,
-			Message: "Name a model; this server has no default.",
-			Extras:  map[string]any{"models": names},
-		}
+		return "", modelRequired(names)
 	}
-	return "", badInput("model", fmt.Sprintf("must be one of the %d models that the query models lists", len(names)))
+	return "", refusal.BadInput("model",
+		fmt.Sprintf("must be one of the %d models that the query models lists", len(names)))
 }
 
 // Models returns the models that may be used; errors as Catalog.List.

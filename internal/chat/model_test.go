@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"parley/internal/chat"
+	"parley/internal/refusal"
 )
 
 // source is a list of models, or an error.
@@ -28,7 +29,7 @@ func TestCatalog(t *testing.T) {
 	for name, c := range map[string]struct {
 		catalog chat.Catalog
 		list    []chat.Model
-		listErr chat.Code
+		listErr refusal.Code
 		// wanted names to what comes out: a model or a code.
 		resolve map[string]string
 	}{
@@ -64,12 +65,12 @@ func TestCatalog(t *testing.T) {
 		},
 		"dead source": {
 			chat.Catalog{Source: source{err: errDead}},
-			nil, chat.ModelUnavailable,
+			nil, refusal.CodeModelUnavailable,
 			map[string]string{"": "MODEL_UNAVAILABLE", "a": "MODEL_UNAVAILABLE"},
 		},
 		"dead source with a default": {
 			chat.Catalog{Source: source{err: errDead}, Default: "b"},
-			nil, chat.ModelUnavailable,
+			nil, refusal.CodeModelUnavailable,
 			map[string]string{"": "b", "a": "MODEL_UNAVAILABLE"},
 		},
 		"built-in only": {
@@ -120,7 +121,7 @@ func TestCatalog(t *testing.T) {
 				if got == outcome && err == nil {
 					continue
 				}
-				extras := refused(t, err, chat.Code(outcome))
+				extras := refused(t, err, refusal.Code(outcome))
 				if got != "" {
 					t.Errorf("resolve %q: got model %q beside an error", want, got)
 				}
@@ -144,7 +145,7 @@ func TestSendNeedsAModel(t *testing.T) {
 	each(t, chat.Config{}, func(t *testing.T, b *bundle) {
 		u := b.user(t)
 		b.catalog.Allowed, b.catalog.Source = nil, source{names: []string{"a", "b"}}
-		extras := b.unchanged(t, chat.ModelRequired, func() error {
+		extras := b.unchanged(t, refusal.CodeModelRequired, func() error {
 			_, err := b.SendMessage(u.ctx, u.id, chat.SendInput{Content: "hello"})
 			return err
 		})
@@ -159,12 +160,12 @@ func TestSendNeedsAModel(t *testing.T) {
 		}
 		// A model that is not offered any more has to be changed.
 		b.catalog.Source = source{names: []string{"a"}}
-		b.unchanged(t, chat.BadUserInput, func() error {
+		b.unchanged(t, refusal.CodeBadUserInput, func() error {
 			_, err := b.SendMessage(u.ctx, u.id, chat.SendInput{ConversationID: &r.Conversation.ID, Content: "hello"})
 			return err
 		})
 		b.catalog.Source = source{err: errors.New("dead")}
-		b.unchanged(t, chat.ModelUnavailable, func() error {
+		b.unchanged(t, refusal.CodeModelUnavailable, func() error {
 			_, err := b.SendMessage(u.ctx, u.id, chat.SendInput{ConversationID: &r.Conversation.ID, Content: "hello"})
 			return err
 		})

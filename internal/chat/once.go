@@ -11,6 +11,7 @@ import (
 	"parley/ent"
 	"parley/ent/send"
 	"parley/internal/pid"
+	"parley/internal/refusal"
 )
 
 // once makes a mutation that asks for a reply harmless to repeat: the first one with a
@@ -71,10 +72,7 @@ func (o once) record(ctx context.Context, tx *ent.Tx, stored SendResult, now tim
 // as it is now. Errors: IDEMPOTENCY_CONFLICT, NOT_FOUND when it has been deleted.
 func (s *Service) repeat(ctx context.Context, o once, known *ent.Send) (SendResult, error) {
 	if known.PayloadHash != o.hash {
-		return SendResult{}, &Error{
-			Code:    IdempotencyConflict,
-			Message: "This clientKey has been used for another message.",
-		}
+		return SendResult{}, keyConflict()
 	}
 	conversations, err := s.Conversations(ctx, o.userID, []pid.ID{known.ConversationID})
 	if err != nil {
@@ -93,7 +91,7 @@ func (s *Service) repeat(ctx context.Context, o once, known *ent.Send) (SendResu
 		}
 	}
 	if len(conversations) == 0 || result.UserMessage == nil || result.Reply == nil {
-		return SendResult{}, notFound("message any more")
+		return SendResult{}, refusal.NotFound("message any more")
 	}
 	result.Conversation = conversations[0]
 	return result, nil

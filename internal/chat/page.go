@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"parley/internal/pid"
+	"parley/internal/refusal"
 )
 
 // The sizes of a page.
@@ -42,23 +43,23 @@ type window struct {
 // once.
 func (a PageArgs) check() (window, error) {
 	w := window{n: DefaultPage, after: a.After, before: a.Before}
-	p := problems{}
+	p := refusal.Problems{}
 	size := func(field string, n *int) {
 		if n == nil {
 			return
 		}
 		if *n < 0 || *n > MaxPage {
-			p.add(field, fmt.Sprintf("must be between 0 and %d", MaxPage))
+			p.Add(field, fmt.Sprintf("must be between 0 and %d", MaxPage))
 		}
 		w.n = *n
 	}
 	size("first", a.First)
 	size("last", a.Last)
 	if a.First != nil && a.Last != nil {
-		p.add("last", "may not be given together with first")
+		p.Add("last", "may not be given together with first")
 	}
 	w.backward = a.Last != nil
-	return w, p.err()
+	return w, p.Err()
 }
 
 // page cuts the one entry too many that was read, and puts the entries read from
@@ -87,7 +88,7 @@ func parseMessageCursor(field, s string) (int, error) {
 	if n, err := strconv.Atoi(rest); ok && err == nil && n >= 0 {
 		return n, nil
 	}
-	return 0, badInput(field, "is not a cursor of this list")
+	return 0, refusal.BadInput(field, "is not a cursor of this list")
 }
 
 // ConversationCursor is the cursor of a conversation in its owner's list.
@@ -107,7 +108,7 @@ func parseConversationCursor(field, s string) (time.Time, pid.ID, error) {
 			return time.UnixMicro(n).UTC(), pid.ID(id), nil
 		}
 	}
-	return time.Time{}, "", badInput(field, "is not a cursor of this list")
+	return time.Time{}, "", refusal.BadInput(field, "is not a cursor of this list")
 }
 
 func encodeCursor(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }

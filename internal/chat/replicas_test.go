@@ -1,7 +1,6 @@
 package chat_test
 
 import (
-	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -9,6 +8,7 @@ import (
 	"parley/ent/message"
 	"parley/internal/chat"
 	"parley/internal/pid"
+	"parley/internal/refusal"
 	"parley/internal/store/storetest"
 	"parley/internal/upstream/upstreamtest"
 )
@@ -49,8 +49,7 @@ func TestParallelRepeatsOverReplicas(t *testing.T) {
 			for { // A client repeats what was not answered.
 				var err error
 				results[i], err = b.SendMessage(u.ctx, u.id, in)
-				var refusal *chat.Error
-				if err == nil || errors.As(err, &refusal) {
+				if _, refused := refusal.As(err); err == nil || refused {
 					if err != nil {
 						t.Errorf("repeat %d: %v", i, err)
 					}
@@ -79,7 +78,7 @@ func TestParallelRepeatsOverReplicas(t *testing.T) {
 	all[1].wantLine(t, u, results[0].Conversation.ID, 3)
 	in.Content = "something else"
 	_, err := all[2].SendMessage(u.ctx, u.id, in)
-	refused(t, err, chat.IdempotencyConflict)
+	refused(t, err, refusal.CodeIdempotencyConflict)
 }
 
 // Sends to one conversation through all replicas at once, without keys: one is
@@ -99,7 +98,7 @@ func TestOneConversationOverReplicas(t *testing.T) {
 			r, err := all[i%3].SendMessage(u.ctx, u.id,
 				chat.SendInput{ConversationID: &id, Content: fmt.Sprint("send ", i)})
 			if err != nil {
-				refused(t, err, chat.ConversationBusy)
+				refused(t, err, refusal.CodeConversationBusy)
 				return
 			}
 			admitted <- r.Reply.ID
@@ -161,7 +160,7 @@ func TestRunningLimitOverReplicas(t *testing.T) {
 		wg.Go(func() {
 			r, err := all[i%3].SendMessage(u.ctx, u.id, chat.SendInput{Content: fmt.Sprint("send ", i)})
 			if err != nil {
-				refused(t, err, chat.RateLimited)
+				refused(t, err, refusal.CodeRateLimited)
 				return
 			}
 			admitted <- r.Reply.ID

@@ -7,6 +7,7 @@ import (
 	"parley/ent/conversation"
 	"parley/internal/fact"
 	"parley/internal/pid"
+	"parley/internal/refusal"
 	"parley/internal/reply"
 )
 
@@ -37,17 +38,17 @@ type SendResult struct {
 }
 
 func (in SendInput) check() error {
-	p := problems{}
-	p.checkContent("content", in.Content)
+	p := refusal.Problems{}
+	checkContent(p, "content", in.Content)
 	if in.ClientKey != nil && !clientKeyForm.MatchString(*in.ClientKey) {
-		p.add("clientKey", "must have 8 to 128 letters, digits, _ or -")
+		p.Add("clientKey", "must have 8 to 128 letters, digits, _ or -")
 	}
 	if in.ExpectedHeadID != nil && in.ConversationID == nil {
-		p.add("expectedHeadId", "needs a conversationId")
+		p.Add("expectedHeadId", "needs a conversationId")
 	}
-	p.checkModel("model", in.Model)
-	p.checkParameters("parameters", in.Parameters)
-	return p.err()
+	checkModel(p, "model", in.Model)
+	checkParameters(p, "parameters", in.Parameters)
+	return p.Err()
 }
 
 // payloadHash is the same for two sends that ask for the same thing. OnBusy is no part
@@ -79,7 +80,7 @@ func (s *Service) SendMessage(ctx context.Context, userID pid.ID, in SendInput) 
 	final, err := s.replies.Wait(ctx, result.Reply.ID, s.cfg.WaitLimit)
 	switch {
 	case ent.IsNotFound(err):
-		return SendResult{}, notFound("message any more")
+		return SendResult{}, refusal.NotFound("message any more")
 	case err != nil:
 		// The pair is stored, and that is the answer; the wait alone has failed.
 		s.log.WarnContext(ctx, "wait given up", "message_id", string(result.Reply.ID), "err", err)
@@ -162,7 +163,7 @@ func (s *Service) modelFor(ctx context.Context, userID pid.ID, in SendInput) (st
 			Where(conversation.ID(*in.ConversationID), conversation.UserID(userID)).
 			Only(ctx)
 		if err != nil {
-			return "", OrNotFound(err, "conversation")
+			return "", orNotFound(err, "conversation")
 		}
 		of = c.Model
 	}

@@ -12,6 +12,7 @@ import (
 	"parley/ent/message"
 	"parley/internal/chat"
 	"parley/internal/pid"
+	"parley/internal/refusal"
 	"parley/internal/reply"
 	"parley/internal/upstream/upstreamtest"
 )
@@ -285,7 +286,7 @@ func TestStopReply(t *testing.T) {
 	each(t, chat.Config{}, func(t *testing.T, b *bundle) {
 		u, other := b.user(t), b.user(t)
 		r := b.running(t, u, nil, "so far ä𝄞 ")
-		refusedStop := func(who person, id pid.ID, code chat.Code) {
+		refusedStop := func(who person, id pid.ID, code refusal.Code) {
 			t.Helper()
 			m, err := b.Service.StopReply(who.ctx, who.id, id)
 			if m != nil {
@@ -293,10 +294,10 @@ func TestStopReply(t *testing.T) {
 			}
 			refused(t, err, code)
 		}
-		refusedStop(other, r.Reply.ID, chat.NotFound)
-		refusedStop(u, pid.New(pid.Message), chat.NotFound)
-		refusedStop(u, r.UserMessage.ID, chat.BadUserInput)
-		refusedStop(u, b.line(t, u, r.Conversation.ID)[0].ID, chat.BadUserInput)
+		refusedStop(other, r.Reply.ID, refusal.CodeNotFound)
+		refusedStop(u, pid.New(pid.Message), refusal.CodeNotFound)
+		refusedStop(u, r.UserMessage.ID, refusal.CodeBadUserInput)
+		refusedStop(u, b.line(t, u, r.Conversation.ID)[0].ID, refusal.CodeBadUserInput)
 		if got := b.row(t, u, r.Reply.ID); got.Status != message.StatusSTREAMING || got.StopRequestedAt != nil {
 			t.Errorf("got %s, stop requested at %v after refused stops, want a running reply", got.Status,
 				got.StopRequestedAt)
@@ -362,7 +363,7 @@ func TestExpectedHead(t *testing.T) {
 		r := b.ask(t, u, nil, "one")
 		id := r.Conversation.ID
 		for _, head := range []pid.ID{r.UserMessage.ID, pid.New(pid.Message), "nonsense"} {
-			extras := b.unchanged(t, chat.StaleHead, func() error {
+			extras := b.unchanged(t, refusal.CodeStaleHead, func() error {
 				_, err := b.SendMessage(u.ctx, u.id,
 					chat.SendInput{ConversationID: &id, Content: "two", ExpectedHeadID: &head})
 				return err
@@ -372,7 +373,7 @@ func TestExpectedHead(t *testing.T) {
 			}
 		}
 		b.send(t, u, chat.SendInput{ConversationID: &id, Content: "two", ExpectedHeadID: &r.Reply.ID, Wait: true})
-		b.unchanged(t, chat.BadUserInput, func() error {
+		b.unchanged(t, refusal.CodeBadUserInput, func() error {
 			_, err := b.SendMessage(u.ctx, u.id, chat.SendInput{Content: "two", ExpectedHeadID: &r.Reply.ID})
 			return err
 		})
@@ -384,7 +385,7 @@ func TestBusyConversation(t *testing.T) {
 	each(t, chat.Config{}, func(t *testing.T, b *bundle) {
 		u := b.user(t)
 		r := b.running(t, u, nil, "x ")
-		extras := b.unchanged(t, chat.ConversationBusy, func() error {
+		extras := b.unchanged(t, refusal.CodeConversationBusy, func() error {
 			_, err := b.SendMessage(u.ctx, u.id, chat.SendInput{ConversationID: &r.Conversation.ID, Content: "two"})
 			return err
 		})
@@ -415,7 +416,7 @@ func TestParallelSendsIntoOneConversation(t *testing.T) {
 				r, err := b.SendMessage(u.ctx, u.id,
 					chat.SendInput{ConversationID: &c.ID, Content: fmt.Sprint("send ", i)})
 				if err != nil {
-					refused(t, err, chat.ConversationBusy)
+					refused(t, err, refusal.CodeConversationBusy)
 					return
 				}
 				admitted <- r.Reply.ID
@@ -455,7 +456,7 @@ func TestEngineStopsTakingSends(t *testing.T) {
 		b.engine.Stop(t.Context())
 		before := b.counts(t)
 		_, err := b.SendMessage(u.ctx, u.id, chat.SendInput{Content: "hello"})
-		refused(t, err, chat.Unavailable)
+		refused(t, err, refusal.CodeUnavailable)
 		if diff := cmp.Diff(before, b.counts(t)); diff != "" {
 			t.Errorf("a refused send left rows (-before +after):\n%s", diff)
 		}

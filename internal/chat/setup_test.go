@@ -3,7 +3,6 @@ package chat_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"log/slog"
 	"slices"
 	"testing"
@@ -17,6 +16,8 @@ import (
 	"parley/internal/bus"
 	"parley/internal/chat"
 	"parley/internal/pid"
+	"parley/internal/refusal"
+	"parley/internal/refusal/refusaltest"
 	"parley/internal/reply"
 	"parley/internal/store"
 	"parley/internal/store/storetest"
@@ -51,12 +52,6 @@ func each(t *testing.T, cfg chat.Config, test func(t *testing.T, b *bundle)) {
 
 func setup(t testing.TB, s *store.Store, cfg chat.Config) *bundle {
 	t.Helper()
-	if cfg.MaxRunning == 0 {
-		cfg.MaxRunning = 1000
-	}
-	if cfg.SendsPerMinute == 0 {
-		cfg.SendsPerMinute = 100_000
-	}
 	b := &bundle{store: s, bus: bus.NewLocal()}
 	var url string
 	b.upstream, url = upstreamtest.Start(t)
@@ -79,8 +74,28 @@ func setup(t testing.TB, s *store.Store, cfg chat.Config) *bundle {
 		}
 	})
 	b.catalog = &chat.Catalog{Allowed: []string{"test", "other"}}
-	b.Service = chat.New(cfg, s, b.engine, b.catalog, b.bus, log)
+	b.Service = b.service(t, cfg, s)
 	return b
+}
+
+// waitLimit is how long the tests wait for replies, unless they say otherwise.
+const waitLimit = 50 * time.Second
+
+// service returns one more service on the bundle's engine. What cfg requires and leaves
+// out is wide.
+func (b *bundle) service(t testing.TB, cfg chat.Config, s chat.Store) *chat.Service {
+	t.Helper()
+	if cfg.WaitLimit == 0 {
+		cfg.WaitLimit = waitLimit
+	}
+	if cfg.MaxRunning == 0 {
+		cfg.MaxRunning = 1000
+	}
+	service, err := chat.New(cfg, s, b.engine, b.catalog, b.bus, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return service
 }
 
 func (b *bundle) user(t testing.TB) person {
@@ -196,23 +211,28 @@ func (b *bundle) counts(t testing.TB) map[string]int {
 	}
 }
 
-// refused fails unless err has the code, and returns its extras.
-func refused(t testing.TB, err error, code chat.Code) map[string]any {
+// refused fails unless err has the code, and returns what the client gets beside it.
+func refused(t testing.TB, err error, code refusal.Code) map[string]any {
 	t.Helper()
-	var e *chat.Error
-	if !errors.As(err, &e) {
+	e, ok := refusal.As(err)
+	if !ok {
 		t.Errorf("got error %v, want %s", err, code)
 		return nil
 	}
-	if e.Code != code || e.Message == "" {
-		t.Errorf("got %s (%s), want %s with a message", e.Code, e.Message, code)
+	if e.Code != code {
+		t.Errorf("got %s (%s), want %s", e.Code, e.Message, code)
 	}
-	return e.Extras
+	for _, bad := range refusaltest.Voice(e.Code, e.Message, e.Fields) {
+		t.Errorf("%s: %s", e.Code, bad)
+	}
+	extras := e.Extensions()
+	delete(extras, "code")
+	return extras
 }
 
 // unchanged runs something that must be refused, and checks that no table grew and
 // no model was called.
-func (b *bundle) unchanged(t testing.TB, code chat.Code, try func() error) map[string]any {
+func (b *bundle) unchanged(t testing.TB, code refusal.Code, try func() error) map[string]any {
 	t.Helper()
 	before, calls := b.counts(t), len(b.upstream.Requests())
 	extras := refused(t, try(), code)

@@ -33,7 +33,7 @@ func keptSends(b *book) []string {
 			}
 			for replica := range readers {
 				if m.Active && !readBy[[2]string{replica, id}] {
-					bad.add("message %s of send %s can not be read through %s", id, r.Key, replica)
+					bad.add("message %s of send %s cannot be read through %s", id, r.Key, replica)
 				}
 			}
 		}

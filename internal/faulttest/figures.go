@@ -21,7 +21,7 @@ const (
 )
 
 // Figures measures with the default settings how long a reply stands still when its
-// replica dies, and when it ends in an orderly way and can not finish it; and how
+// replica dies, and when it ends in an orderly way and cannot finish it; and how
 // much later a delta arrives through another replica than through the one that
 // runs the reply. o.Parallel clusters work side by side.
 func Figures(ctx context.Context, o Options, out io.Writer) error {

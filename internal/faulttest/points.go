@@ -94,7 +94,7 @@ func loseReplica(ctx context.Context, p *points) error {
 const outlasting = 60 * time.Second
 
 // endReplicas asks two replicas to end, or the only one, while each runs a reply
-// that it can not finish in time.
+// that it cannot finish in time.
 func endReplicas(ctx context.Context, p *points) error {
 	ending := p.cluster.replicas[:max(1, len(p.cluster.replicas)-1)]
 	ask := func(r *replica) (*user, record) {

@@ -33,7 +33,7 @@ type Attempt struct {
 // may have lost its lease, so that a reply could be claimed away at once.
 var (
 	ErrStopping = errors.New("the server is shutting down")
-	ErrNoLease  = errors.New("this replica can not renew its lease")
+	ErrNoLease  = errors.New("this replica cannot renew its lease")
 )
 
 // Prepare makes a reply known to the engine before its row is committed, so that it

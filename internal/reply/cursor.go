@@ -2,10 +2,10 @@ package reply
 
 import (
 	"encoding/base64"
-	"errors"
 	"fmt"
 
 	"parley/internal/pid"
+	"parley/internal/refusal"
 )
 
 // Cursor is a viewer's position in a reply: how much it holds of one attempt.
@@ -17,7 +17,7 @@ type Cursor struct {
 }
 
 // ErrBadCursor is returned for a cursor that this reply never gave out.
-var ErrBadCursor = errors.New("bad cursor")
+var ErrBadCursor error = refusal.BadInput("after", "is not a cursor of this message")
 
 const cursorFormat = "r1 %s %d %d %d"
 

@@ -5,7 +5,7 @@ package reply
 func Explain(c Code) (message string, retryable bool) {
 	switch c {
 	case CodeUnavailable:
-		return "The model server can not be reached.", true
+		return "The model server cannot be reached.", true
 	case CodeTimeout:
 		return "The model server stopped answering.", true
 	case CodeTruncated:

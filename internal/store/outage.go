@@ -2,20 +2,21 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"io"
 	"io/fs"
 	"net"
-	"slices"
+	"os"
 	"strings"
+	"syscall"
 
 	"github.com/lib/pq"
 	"github.com/lib/pq/pqerror"
 )
 
-// OutageError says that the database is known not to answer, and why. It is a
-// net.Error, like those of a connection that breaks.
+// OutageError says that the database is known not to answer, and why.
 type OutageError struct{ Err error }
 
 // Error implements error.
@@ -24,11 +25,31 @@ func (e *OutageError) Error() string { return "the database does not answer: " +
 // Unwrap returns what showed it.
 func (e *OutageError) Unwrap() error { return e.Err }
 
-// Timeout implements net.Error.
-func (e *OutageError) Timeout() bool { return true }
+// IsOutage reports whether an error of Open or Migrate may pass without anybody
+// changing the configuration: the database is not reachable, starting, shutting
+// down, full, or a standby that may be promoted. A wrong password, a missing database
+// and a migration that fails are none.
+func IsOutage(err error) bool { return remedyOf(err) == wait }
 
-// Temporary implements net.Error.
-func (e *OutageError) Temporary() bool { return true }
+// IsUnavailable reports whether an error of a request says that the database cannot
+// answer now: whoever asked may try again. Every outage is one. Beyond that it holds
+// for what passes with the requests beside it, or for which another replica may be
+// asked: a deadlock, a lock that was not had in time, a full disk of SQLite, a pool
+// that is being closed. At the start none of these passes by waiting: a migration meets
+// them, or the machine has to be looked at.
+func IsUnavailable(err error) bool { return remedyOf(err) >= again }
+
+// remedy is what helps against an error.
+type remedy uint8
+
+const (
+	// none: a person has to change something, or the error is not the database's.
+	none remedy = iota
+	// again: the same request, somewhat later or elsewhere.
+	again
+	// wait: the database comes back by itself.
+	wait
+)
 
 // errReadOnly is an outage too: a failover is under way, or the address is that of a
 // standby.
@@ -36,39 +57,114 @@ var errReadOnly = errors.New("the database is read-only: it is a standby, or def
 
 const tooManyConnections = pqerror.Code("53300")
 
-// IsOutage reports whether an error of Open or Migrate may pass without anybody
-// changing the configuration: the database is not reachable, starting, shutting
-// down, full, or a standby that may be promoted. A wrong password, a missing database
-// and a migration that fails are none.
-func IsOutage(err error) bool {
-	if err == nil || errors.Is(err, fs.ErrPermission) {
-		return false
+// The tables of remedies. What is in none of them stays.
+var (
+	// values are of package context, database/sql, the network and ourselves.
+	values = []struct {
+		err error
+		remedy
+	}{
+		{errReadOnly, wait},
+		{driver.ErrBadConn, wait},
+		{context.DeadlineExceeded, wait}, // The database took too long.
+		{os.ErrDeadlineExceeded, wait},
+		{io.EOF, wait}, // The connection ended in the middle of an answer.
+		{io.ErrUnexpectedEOF, wait},
+		{net.ErrClosed, wait},
+		{syscall.ECONNREFUSED, wait}, // Of the error numbers only those of connections.
+		{syscall.ECONNRESET, wait},
+		{syscall.ECONNABORTED, wait},
+		{syscall.EPIPE, wait},
+		{syscall.ETIMEDOUT, wait},
+		{syscall.EHOSTUNREACH, wait},
+		{syscall.ENETUNREACH, wait},
+		{syscall.ENETDOWN, wait},
+		{sql.ErrConnDone, again}, // Only we close pools and connections.
 	}
-	if errors.Is(err, errReadOnly) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, context.DeadlineExceeded) ||
-		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return true
+	// texts end, or are, messages of errors that have no type of their own.
+	texts = []struct {
+		text string
+		remedy
+	}{
+		{"sql: database is closed", again}, // As sql.ErrConnDone; database/sql keeps it to itself.
+		// What lib/pq says of the hosts of target_session_attrs.
+		{"session is read-only", wait},
+		{"server is in hot standby mode", wait},
 	}
-	var refused *pq.Error
-	if errors.As(err, &refused) {
-		// Connection exceptions, too few resources, and 57P01 to 57P05: shutting down,
-		// crashed, starting. 57014 is a statement that took too long: of a migration.
-		code := string(refused.Code)
-		if code == "08P01" && strings.HasPrefix(refused.Message, "unsupported startup parameter") {
-			return false // pgbouncer's, whose configuration has to name it.
+	// states are the classes and codes of Postgres; the first that fits counts.
+	states = []struct {
+		prefix string
+		remedy
+	}{
+		{"08", wait},     // The connection breaks.
+		{"25006", wait},  // A write to a server that has become a standby.
+		{"40", again},    // Deadlocks, and transactions that cannot be put in a row.
+		{"53", wait},     // Too few resources, too many connections.
+		{"55P03", again}, // A lock that was not had in time.
+		{"57P", wait},    // Shutting down, crashed, starting.
+		{"57", again},    // A statement that took too long, or that somebody broke off.
+		{"58", again},    // The server's disk and files.
+	}
+	// results are the primary result codes of SQLite.
+	results = map[int]remedy{
+		5:  again, // BUSY
+		6:  again, // LOCKED
+		10: again, // IOERR
+		13: again, // FULL
+		14: again, // CANTOPEN: no file descriptor, mostly.
+	}
+)
+
+// remedyOf classifies an error. It is the only place that knows the errors of both
+// databases, their drivers and the network between.
+func remedyOf(err error) remedy {
+	if err == nil {
+		return none
+	}
+	if _, ok := errors.AsType[*OutageError](err); ok {
+		return wait // Whatever showed it: this database has answered before.
+	}
+	for _, v := range values {
+		if errors.Is(err, v.err) {
+			return v.remedy
 		}
-		return strings.HasPrefix(code, "08") || strings.HasPrefix(code, "53") || strings.HasPrefix(code, "57P") ||
-			code == "25006"
+	}
+	if refused, ok := errors.AsType[*pq.Error](err); ok {
+		return remedyOfState(refused)
+	}
+	var result interface {
+		error
+		Code() int
+	}
+	if errors.As(err, &result) {
+		return results[result.Code()&0xff]
 	}
 	// Not net.Error, which every error number of the system is, a missing file's too.
-	var network *net.OpError
-	var name *net.DNSError
-	var known *OutageError
-	if errors.As(err, &network) || errors.As(err, &name) || errors.As(err, &known) {
-		return true
+	_, network := errors.AsType[*net.OpError](err)
+	_, name := errors.AsType[*net.DNSError](err)
+	switch {
+	case (network || name) && errors.Is(err, fs.ErrPermission):
+		return again // A rule of the system forbids the connection: waiting does not lift it.
+	case network || name:
+		return wait
 	}
-	// What lib/pq says of the hosts of target_session_attrs, without a type.
-	return slices.ContainsFunc([]string{"session is read-only", "server is in hot standby mode"},
-		func(text string) bool {
-			return strings.Contains(err.Error(), text)
-		})
+	for _, t := range texts {
+		if strings.Contains(err.Error(), t.text) {
+			return t.remedy
+		}
+	}
+	return none
+}
+
+func remedyOfState(refused *pq.Error) remedy {
+	code := string(refused.Code)
+	if code == "08P01" && strings.HasPrefix(refused.Message, "unsupported startup parameter") {
+		return again // pgbouncer's, whose configuration has to name it.
+	}
+	for _, s := range states {
+		if strings.HasPrefix(code, s.prefix) {
+			return s.remedy
+		}
+	}
+	return none
 }

@@ -2,20 +2,14 @@ package store_test
 
 import (
 	"context"
-	"database/sql"
-	"database/sql/driver"
 	"errors"
-	"fmt"
-	"io"
 	"log/slog"
-	"net"
 	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -336,46 +330,11 @@ func TestReadOnly(t *testing.T) {
 	until(t, allowed, "Ping works again", func() bool { return s.Ping(ctx) == nil })
 }
 
-// checkOutage checks that the face of the server can see an outage in an error, as
-// graph/errors.go looks for it.
+// checkOutage checks that whoever asks learns of an outage as one.
 func checkOutage(t *testing.T, err error) {
 	t.Helper()
-	var network net.Error
-	if !errors.As(err, &network) && !errors.Is(err, driver.ErrBadConn) && !errors.Is(err, sql.ErrConnDone) {
-		t.Errorf("got %v (%T), want the error of a connection", err, err)
-	}
-}
-
-func TestIsOutage(t *testing.T) {
-	t.Parallel()
-	refused := &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
-	for _, err := range []error{
-		refused,
-		fmt.Errorf("migrate: %w", refused),
-		errors.Join(errors.New("beside"), refused),
-		&net.DNSError{Err: "no such host", Name: "db", IsNotFound: true},
-		io.EOF, io.ErrUnexpectedEOF, driver.ErrBadConn, context.DeadlineExceeded,
-		&pq.Error{Code: "57P03"}, &pq.Error{Code: "57P01"}, &pq.Error{Code: "53300"}, &pq.Error{Code: "08006"},
-		&pq.Error{Code: "08P01"}, &pq.Error{Code: "25006"},
-		&store.OutageError{Err: errors.New("gone")},
-		errors.New("pq: could not connect to any of the hosts:\nconnecting to a:1: session is read-only"),
-	} {
-		if !store.IsOutage(err) {
-			t.Errorf("%v is no outage, want one", err)
-		}
-	}
-	for _, err := range []error{
-		nil, errors.New("anything"), context.Canceled, store.ErrDatabaseURL, store.ErrInUse,
-		&pq.Error{Code: "28P01"}, &pq.Error{Code: "28000"}, &pq.Error{Code: "3D000"}, &pq.Error{Code: "42601"},
-		&pq.Error{Code: "57014"}, &pq.Error{Code: "55P03"},
-		&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EACCES)},
-		pq.ErrSSLNotSupported,
-		&pq.Error{Code: "08P01", Message: "unsupported startup parameter: lock_timeout"},
-		&os.PathError{Op: "open", Path: "documents.json", Err: syscall.ENOENT},
-	} {
-		if store.IsOutage(err) {
-			t.Errorf("%v is an outage, want none", err)
-		}
+	if !store.IsUnavailable(err) {
+		t.Errorf("got %v (%T), want the error of a database that is away", err, err)
 	}
 }
 

@@ -179,8 +179,12 @@ func startChat(t testing.TB, s *store.Store, engineStore ...*store.Store) *chat.
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { engine.Stop(context.WithoutCancel(t.Context())) })
-	cfg := chat.Config{SendsPerMinute: 1 << 30, MaxRunning: 1000, TokensPerDay: 1 << 40}
-	return chat.New(cfg, s, engine, &chat.Catalog{Allowed: []string{"test"}}, b, log)
+	cfg := chat.Config{WaitLimit: time.Minute, SendsPerMinute: 1 << 30, MaxRunning: 1000, TokensPerDay: 1 << 40}
+	service, err := chat.New(cfg, s, engine, &chat.Catalog{Allowed: []string{"test"}}, b, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return service
 }
 
 func TestQueryPlans(t *testing.T) {

@@ -1,0 +1,100 @@
+package graph_test
+
+import (
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"parley/internal/auth"
+	"parley/internal/chat"
+	"parley/internal/refusal"
+	"parley/internal/refusal/refusaltest"
+	"parley/internal/store/storetest"
+)
+
+// checkVoice checks the words of the refusals in an answer. The executor's own errors
+// have codes of their own, and are not ours to word.
+func checkVoice(t testing.TB, a answer) {
+	t.Helper()
+	for _, e := range a.Errors {
+		code := refusal.Code(fmt.Sprint(e.Extensions["code"]))
+		if !slices.Contains(refusal.Codes(), code) {
+			continue
+		}
+		given, _ := e.Extensions["fields"].(map[string]any)
+		fields := make(map[string]string, len(given))
+		for field, problem := range given {
+			fields[field] = fmt.Sprint(problem)
+		}
+		for _, bad := range refusaltest.Voice(code, e.Message, fields) {
+			t.Errorf("%s: %s", code, bad)
+		}
+		if after, given := e.Extensions["retryAfter"].(float64); given != (code == refusal.CodeRateLimited) ||
+			given && (after < 1 || after != float64(int(after))) {
+			t.Errorf("%s: got retryAfter %v, want whole seconds with RATE_LIMITED only", code,
+				e.Extensions["retryAfter"])
+		}
+		if id, given := e.Extensions["id"].(string); given != (code == refusal.CodeInternal) || given && len(id) < 20 {
+			t.Errorf("%s: got the id %q, want one with INTERNAL only", code, id)
+		}
+	}
+}
+
+// Every code there is, made by the real thing. post looks at the words.
+func TestEveryRefusal(t *testing.T) {
+	t.Parallel()
+	b := setup(t, storetest.SQLite(t), options{chat: chat.Config{MaxRunning: 1}})
+	ada := b.signUp("ada")
+	closed := setup(t, storetest.SQLite(t), options{auth: func(c *auth.Config) { c.SignUpOpen = false }})
+	other := setup(t, storetest.SQLite(t), options{catalog: &chat.Catalog{Source: models{modelServer, modelPieces}}})
+	otherAda := other.signUp("ada")
+	dead := setup(t, storetest.SQLite(t), options{catalog: &chat.Catalog{Source: deadModels{}}})
+	deadAda := dead.signUp("ada")
+
+	done := b.send(ada, "", "hello", vars{"wait": true, "clientKey": "the-first-key"})
+	running, s := b.start(ada, "")
+	for range chat.MaxQueued {
+		b.send(ada, running.conversation, "in turn", vars{"onBusy": "QUEUE"})
+	}
+	input := func(more vars) vars {
+		v := vars{"content": "x"}
+		for name, value := range more {
+			v[name] = value
+		}
+		return vars{"input": v}
+	}
+	signUp := `mutation { signUp(input: {email: "a@example.org", password: "` + password + `"}) { user { id } } }`
+	failing := func(err error) answer {
+		b.faults.on(func() error { return err })
+		defer b.faults.off()
+		return b.post(ada, `{ conversations { nodes { id } } }`, nil)
+	}
+	answers := map[refusal.Code]answer{
+		refusal.CodeUnauthenticated: b.post(nobody, sendDocument, input(nil)),
+		refusal.CodeForbidden:       closed.post(nobody, signUp, nil),
+		refusal.CodeNotFound:        b.post(ada, sendDocument, input(vars{"conversationId": "cnv_x"})),
+		refusal.CodeBadUserInput: b.post(ada, sendDocument, input(vars{"content": " ", "clientKey": "short",
+			"parameters": vars{"stop": []string{""}, "responseFormat": vars{"type": "JSON_SCHEMA", "name": "",
+				"schema": ""}}})),
+		refusal.CodeIdempotencyConflict: b.post(ada, sendDocument, input(vars{"clientKey": "the-first-key"})),
+		refusal.CodeStaleHead: b.post(ada, sendDocument,
+			input(vars{"conversationId": done.conversation, "expectedHeadId": done.user})),
+		refusal.CodeConversationBusy: b.post(ada, sendDocument, input(vars{"conversationId": running.conversation})),
+		refusal.CodeQueueFull: b.post(ada, sendDocument,
+			input(vars{"conversationId": running.conversation, "onBusy": "QUEUE"})),
+		refusal.CodeModelRequired:    other.post(otherAda, sendDocument, input(nil)),
+		refusal.CodeModelUnavailable: dead.post(deadAda, sendDocument, input(nil)),
+		refusal.CodeRateLimited:      b.post(ada, sendDocument, input(nil)),
+		refusal.CodeUnavailable:      failing(driver.ErrBadConn),
+		refusal.CodeInternal:         failing(errors.New("boom")),
+	}
+	for _, code := range refusal.Codes() {
+		a, tried := answers[code]
+		if !tried || a.code() != string(code) {
+			t.Errorf("%s: got %s, want it to be refused so", code, a.raw)
+		}
+	}
+	s.finish(t, nil)
+}

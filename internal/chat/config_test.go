@@ -1,0 +1,33 @@
+package chat_test
+
+import (
+	"testing"
+	"time"
+
+	"parley/internal/chat"
+)
+
+func TestConfigIsChecked(t *testing.T) {
+	t.Parallel()
+	good := chat.Config{WaitLimit: time.Second, MaxRunning: 1}
+	if err := good.Validate(); err != nil {
+		t.Errorf("got %v without limits on sends and tokens, want nil", err)
+	}
+	for name, change := range map[string]func(*chat.Config){
+		"no wait limit":       func(c *chat.Config) { c.WaitLimit = 0 },
+		"negative wait limit": func(c *chat.Config) { c.WaitLimit = -1 },
+		"none may run":        func(c *chat.Config) { c.MaxRunning = 0 },
+		"negative running":    func(c *chat.Config) { c.MaxRunning = -1 },
+		"negative sends":      func(c *chat.Config) { c.SendsPerMinute = -1 },
+		"negative tokens":     func(c *chat.Config) { c.TokensPerDay = -1 },
+	} {
+		c := good
+		change(&c)
+		if c.Validate() == nil {
+			t.Errorf("%s: accepted", name)
+		}
+		if _, err := chat.New(c, nil, nil, nil, nil, nil); err == nil {
+			t.Errorf("%s: New accepted it", name)
+		}
+	}
+}
