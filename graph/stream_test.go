@@ -267,7 +267,7 @@ func (b *bundle) startOwn(t *testing.T, p person) (sent, *script) {
 	s := b.send(p, "", mark, vars{"model": modelPieces})
 	for {
 		model := b.pieces.call(t)
-		if model.request.Messages[len(model.request.Messages)-1].Content == mark {
+		if model.request.Messages[len(model.request.Messages)-1].Text() == mark {
 			return s, model
 		}
 		b.pieces.waiting <- model // Somebody else's.

@@ -11,6 +11,7 @@ import (
 	"parley/ent/message"
 	"parley/internal/fact"
 	"parley/internal/pid"
+	"parley/internal/prompt"
 	"parley/internal/reply"
 	"parley/internal/store"
 	"parley/internal/store/storetest"
@@ -46,7 +47,7 @@ func TestReplyIsStoredInOnePiece(t *testing.T) {
 			t.Errorf("usage is stored wrongly: %+v", m)
 		}
 		if got.Model != "m" || len(got.Messages) != 1 ||
-			got.Messages[0] != (reply.PromptMessage{Role: reply.User, Content: "hi"}) {
+			got.Messages[0].Role != prompt.User || got.Messages[0].Text() != "hi" {
 			t.Errorf("the model was asked %+v", got)
 		}
 	})

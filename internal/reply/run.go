@@ -9,6 +9,7 @@ import (
 	"parley/ent"
 	"parley/ent/message"
 	"parley/internal/failpoint"
+	"parley/internal/prompt"
 )
 
 // run carries one attempt from the call of the model to the final row.
@@ -37,22 +38,21 @@ func (e *Engine) run(r *Attempt) {
 // generated is what a call of the model came to.
 type generated struct {
 	Result
-	promptBytes int
-	promptHash  *string
+	promptTokens int // estimated; 0 when the model was not called
+	promptHash   *string
 }
 
 // generate builds the prompt and calls the model. A panic of the model client ends
 // this reply, not the process.
 func (e *Engine) generate(ctx context.Context, r *Attempt) (out generated, err error) {
-	prompt, err := e.store.Prompt(ctx, r.row.UserID, r.row.ConversationID, r.row.Index)
+	line, err := e.store.Line(ctx, r.row.UserID, r.row.ConversationID, r.row.Index)
 	if err != nil {
 		return out, err
 	}
-	for _, m := range prompt {
-		out.promptBytes += len(m.Content)
-	}
-	if len(prompt) > 0 && prompt[0].Role == System {
-		sum := sha256.Sum256([]byte(prompt[0].Content))
+	messages := prompt.Of(line)
+	out.promptTokens = prompt.Estimate(messages)
+	if len(messages) > 0 && messages[0].Role == prompt.System {
+		sum := sha256.Sum256([]byte(messages[0].Text()))
 		hash := hex.EncodeToString(sum[:])
 		out.promptHash = &hash
 	}
@@ -60,7 +60,7 @@ func (e *Engine) generate(ctx context.Context, r *Attempt) (out generated, err e
 	if err != nil {
 		return out, err
 	}
-	request := Request{Messages: prompt, Parameters: parameters}
+	request := Request{Messages: messages, Parameters: parameters}
 	if r.row.Model != nil {
 		request.Model = *r.row.Model
 	}
@@ -119,17 +119,16 @@ func keepLongest(m *ent.Message) {
 	}
 }
 
-// setUsage stores the model server's count of tokens, or an estimate: about four
-// bytes of English text make one token.
+// setUsage stores the model server's count of tokens, or an estimate.
 func setUsage(m *ent.Message, out generated) {
 	u := out.Usage
 	if u == nil {
-		if out.promptBytes == 0 {
+		if out.promptTokens == 0 {
 			return // The model was never called.
 		}
 		u = &Usage{
-			PromptTokens:     (out.promptBytes + 3) / 4,
-			CompletionTokens: (len(m.Content) + len(m.Reasoning) + 3) / 4,
+			PromptTokens:     out.promptTokens,
+			CompletionTokens: prompt.Tokens(len(m.Content) + len(m.Reasoning)),
 			Estimated:        true,
 		}
 	}

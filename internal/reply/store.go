@@ -6,6 +6,7 @@ import (
 
 	"parley/ent"
 	"parley/internal/pid"
+	"parley/internal/prompt"
 )
 
 // Store is what this package needs of the database beside Ent.
@@ -20,9 +21,9 @@ type Store interface {
 	Now(ctx context.Context) (time.Time, error)
 	// NowTx is Now within a transaction, without a second connection beside tx.
 	NowTx(ctx context.Context, tx *ent.Tx) (time.Time, error)
-	// Prompt returns what a model is sent for the reply at the given index: the
-	// visible line before it, in index order. Rows of other users are not read.
-	Prompt(ctx context.Context, userID, conversationID pid.ID, before int) ([]PromptMessage, error)
+	// Line returns the visible line before an index, in index order. Rows of other users
+	// are not read.
+	Line(ctx context.Context, userID, conversationID pid.ID, before int) ([]prompt.Row, error)
 	// Checkpoint stores the text of running replies of one owner in one
 	// transaction, each fenced by its attempt, and returns those that are no longer
 	// the owner's.

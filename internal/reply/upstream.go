@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"parley/internal/prompt"
 )
 
 // Upstream is a model server. It is safe for concurrent use.
@@ -31,27 +33,11 @@ type Output interface {
 	Reasoning(piece string) error
 }
 
-// Role is who speaks in a prompt, as the model servers spell it.
-type Role string
-
-// The roles of a prompt.
-const (
-	System    Role = "system"
-	User      Role = "user"
-	Assistant Role = "assistant"
-)
-
-// PromptMessage is one message of a prompt.
-type PromptMessage struct {
-	Role    Role
-	Content string
-}
-
 // Request is one call of a model.
 type Request struct {
 	Model string
-	// Messages is the whole visible line in index order, system message first.
-	Messages   []PromptMessage
+	// Messages are what package prompt made of the visible line.
+	Messages   []prompt.Message
 	Parameters Parameters
 }
 

@@ -8,6 +8,7 @@ import (
 	"parley/ent/message"
 	"parley/internal/chat"
 	"parley/internal/pid"
+	"parley/internal/prompt"
 	"parley/internal/reply"
 	"parley/internal/store"
 	"parley/internal/store/storetest"
@@ -66,6 +67,7 @@ func BenchmarkSendAlone(b *testing.B) {
 	})
 }
 
+// BenchmarkPrompt reads a line and makes the prompt of it.
 func BenchmarkPrompt(b *testing.B) {
 	for _, n := range []int{1000, 5000} {
 		b.Run(fmt.Sprint("rows=", n), func(b *testing.B) {
@@ -75,9 +77,12 @@ func BenchmarkPrompt(b *testing.B) {
 				l.fill(n)
 				b.ReportAllocs()
 				for b.Loop() {
-					got, err := s.Prompt(u.ctx, u.id, l.id, n)
-					if err != nil || len(got) != n {
-						b.Fatalf("got %d messages, %v, want %d", len(got), err, n)
+					line, err := s.Line(u.ctx, u.id, l.id, n)
+					if err != nil || len(line) != n {
+						b.Fatalf("got %d rows, %v, want %d", len(line), err, n)
+					}
+					if got := prompt.Of(line); len(got) < n-1 { // The last one may be a reply.
+						b.Fatalf("got %d messages, want about %d", len(got), n)
 					}
 				}
 			})

@@ -22,7 +22,7 @@ var (
 )
 
 // Hand-written statements, as the dialect gets them.
-func (s *Store) PromptStatement() string     { return s.statements.prompt }
+func (s *Store) LineStatement() string       { return s.statements.line }
 func (s *Store) CheckpointStatement() string { return s.statements.checkpoint }
 
 // Pools returns the pool that writes and the one that reads.

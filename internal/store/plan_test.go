@@ -226,9 +226,9 @@ func TestQueryPlans(t *testing.T) {
 			}
 		}
 
-		prompt := store.Statement{Query: s.PromptStatement(), Args: []any{string(long.id), string(u.id), 2999}}
+		line := store.Statement{Query: s.LineStatement(), Args: []any{string(long.id), string(u.id), 2999}}
 		// Postgres may prefer to sort most of a table over reading it in order.
-		check("history prompt", []store.Statement{prompt}, "SELECT", !postgres, "message_visible_line",
+		check("line before a reply", []store.Statement{line}, "SELECT", !postgres, "message_visible_line",
 			"message_conversation_id")
 		checkpoint := store.Statement{Query: s.CheckpointStatement(),
 			Args: []any{"c", "r", "id", string(u.id), 1, "owner"}}

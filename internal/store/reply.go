@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -12,6 +13,7 @@ import (
 
 	"parley/ent"
 	"parley/internal/pid"
+	"parley/internal/prompt"
 	"parley/internal/reply"
 )
 
@@ -19,54 +21,42 @@ import (
 // every second of one, where Ent's scanning costs half of the time. Each names the
 // owner, since privacy policies do not see them.
 
-// promptQuery reads the visible line before an index. The conditions leave out an
-// empty system prompt, cancelled questions, and replies that came to nothing.
-const promptQuery = `
-SELECT role, content FROM messages
+// lineQuery reads the visible line before an index. What is sent of it is decided in
+// package prompt. Role and status come as one column, since each column costs two
+// allocations a row.
+const lineQuery = `
+SELECT role || '/' || status, content FROM messages
 WHERE conversation_id = $1 AND user_id = $2 AND active AND "index" < $3
-  AND (role = 'USER' AND status = 'COMPLETED'
-    OR role = 'SYSTEM' AND content <> ''
-    OR role = 'ASSISTANT' AND content <> '' AND status IN ('COMPLETED', 'STOPPED', 'INTERRUPTED'))
 ORDER BY "index"`
 
-// Prompt implements reply.Store. Neighbouring messages of the user, whose replies
-// failed, are joined by an empty line: many models' chat templates insist that
-// user and assistant alternate.
-func (s *Store) Prompt(
-	ctx context.Context, userID, conversationID pid.ID, before int,
-) (_ []reply.PromptMessage, err error) {
-	rows, err := s.read.QueryContext(ctx, s.statements.prompt, string(conversationID), string(userID), before)
+// firstRows is how many rows of a line get room at once. A line has nearly always as
+// many as its next index says.
+const firstRows = 1 << 13
+
+// Line implements reply.Store.
+func (s *Store) Line(ctx context.Context, userID, conversationID pid.ID, before int) (_ []prompt.Row, err error) {
+	rows, err := s.read.QueryContext(ctx, s.statements.line, string(conversationID), string(userID), before)
 	if err != nil {
-		return nil, fmt.Errorf("read prompt: %w", err)
+		return nil, fmt.Errorf("read line: %w", err)
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
-	var prompt []reply.PromptMessage
-	var role, content sql.RawBytes
+	line := make([]prompt.Row, 0, min(max(before, 0), firstRows))
+	var kind, content sql.RawBytes
 	for rows.Next() {
-		if err := rows.Scan(&role, &content); err != nil {
-			return nil, fmt.Errorf("read prompt: %w", err)
+		if err := rows.Scan(&kind, &content); err != nil {
+			return nil, fmt.Errorf("read line: %w", err)
 		}
-		m := reply.PromptMessage{Role: promptRole(string(role)), Content: string(content)}
-		if n := len(prompt); n > 0 && m.Role == reply.User && prompt[n-1].Role == reply.User {
-			prompt[n-1].Content += "\n\n" + m.Content
-			continue
-		}
-		prompt = append(prompt, m)
+		role, status, _ := bytes.Cut(kind, []byte{'/'})
+		line = append(line, prompt.Row{
+			Role:    prompt.StoredRole(string(role)),
+			Status:  prompt.StoredStatus(string(status)),
+			Content: string(content),
+		})
 	}
 	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("read prompt: %w", err)
+		return nil, fmt.Errorf("read line: %w", err)
 	}
-	return prompt, nil
-}
-
-func promptRole(stored string) reply.Role {
-	switch stored {
-	case "SYSTEM":
-		return reply.System
-	case "USER":
-		return reply.User
-	}
-	return reply.Assistant
+	return line, nil
 }
 
 const checkpointStatement = `
@@ -150,11 +140,14 @@ func (s *Store) checkpointAtOnce(ctx context.Context, owner pid.ID, due []reply.
 	return lost, nil
 }
 
-// statements are those of this file in the words of the dialect, made once.
-type statements struct{ prompt, checkpoint string }
+// statements are those written by hand in the words of the dialect, made once.
+type statements struct{ line, checkpoint string }
 
 func statementsFor(name string) statements {
-	return statements{prompt: bind(name, promptQuery), checkpoint: bind(name, checkpointStatement)}
+	return statements{
+		line:       bind(name, lineQuery),
+		checkpoint: bind(name, checkpointStatement),
+	}
 }
 
 // bind turns $1, $2, … into the placeholders of the dialect. The parameters of our

@@ -9,6 +9,7 @@ import (
 	"parley/ent"
 	"parley/ent/message"
 	"parley/internal/pid"
+	"parley/internal/prompt"
 	"parley/internal/reply"
 	"parley/internal/store"
 	"parley/internal/store/storetest"
@@ -22,19 +23,26 @@ const (
 	completed = message.StatusCOMPLETED
 )
 
-func wantPrompt(t *testing.T, s *store.Store, u person, conversation pid.ID, before int, want ...reply.PromptMessage) {
+// wantPrompt compares the prompt that is made of a line.
+func wantPrompt(t *testing.T, s *store.Store, u person, conversation pid.ID, before int, want ...said) {
 	t.Helper()
-	got, err := s.Prompt(u.ctx, u.id, conversation, before)
+	line, err := s.Line(u.ctx, u.id, conversation, before)
 	if err != nil {
 		t.Fatal(err)
+	}
+	var got []said
+	for _, m := range prompt.Of(line) {
+		got = append(got, said{m.Role, m.Text()})
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("prompt before %d (-want +got):\n%s", before, diff)
 	}
 }
 
-func say(role reply.Role, content string) reply.PromptMessage {
-	return reply.PromptMessage{Role: role, Content: content}
+// said is a message of a prompt as a server gets it.
+type said struct {
+	Role prompt.Role
+	Text string
 }
 
 func TestPrompt(t *testing.T) {
@@ -65,12 +73,12 @@ func TestPrompt(t *testing.T) {
 				SetRole(asked).SetActive(false).SetContent("hidden").ExecX(u.ctx)
 		}
 
-		all := []reply.PromptMessage{
-			say(reply.System, "Be brief. ä𝄞"),
-			say(reply.User, "one"), say(reply.Assistant, "1"),
-			say(reply.User, "two\n\nthree"), say(reply.Assistant, "thr"),
-			say(reply.User, "four"), say(reply.Assistant, "fou"),
-			say(reply.User, "five\n\nsix"),
+		all := []said{
+			{prompt.System, "Be brief. ä𝄞"},
+			{prompt.User, "one"}, {prompt.Assistant, "1"},
+			{prompt.User, "two\n\nthree"}, {prompt.Assistant, "thr"},
+			{prompt.User, "four"}, {prompt.Assistant, "fou"},
+			{prompt.User, "five\n\nsix"},
 		}
 		wantPrompt(t, s, u, l.id, 14, all...)
 		wantPrompt(t, s, u, l.id, 1000, all...)
@@ -80,18 +88,18 @@ func TestPrompt(t *testing.T) {
 		wantPrompt(t, s, u, pid.New(pid.Conversation), 100)
 		wantPrompt(t, s, other, l.id, 100)
 		// The owner in the statement holds whoever the viewer is.
-		if got, err := s.Prompt(u.ctx, other.id, l.id, 100); err != nil || len(got) != 0 {
+		if got, err := s.Line(u.ctx, other.id, l.id, 100); err != nil || len(got) != 0 {
 			t.Errorf("got %v, %v for another user, want nothing", got, err)
 		}
 
 		empty := makeLine(t, s, u)
 		empty.add(system, completed, "")
 		empty.add(asked, completed, "hello")
-		wantPrompt(t, s, u, empty.id, 2, say(reply.User, "hello"))
+		wantPrompt(t, s, u, empty.id, 2, said{prompt.User, "hello"})
 	})
 }
 
-func TestPromptOrder(t *testing.T) {
+func TestLineOrder(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		u := makeUser(t, s, "a@example.com")
@@ -105,9 +113,9 @@ func TestPromptOrder(t *testing.T) {
 			s.Client().Message.Create().SetConversationID(l.id).SetUserID(u.id).SetIndex(index).
 				SetRole(role).SetContent(strings.Repeat("x", index+1)).ExecX(u.ctx)
 		}
-		got, err := s.Prompt(u.ctx, u.id, l.id, 24)
+		got, err := s.Line(u.ctx, u.id, l.id, 24)
 		if err != nil || len(got) != 24 {
-			t.Fatalf("got %d messages, %v, want 24", len(got), err)
+			t.Fatalf("got %d rows, %v, want 24", len(got), err)
 		}
 		for i, m := range got {
 			if len(m.Content) != i+1 {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"parley/internal/prompt"
 	"parley/internal/reply"
 )
 
@@ -40,8 +41,8 @@ type request struct {
 }
 
 type message struct {
-	Role    reply.Role `json:"role"`
-	Content string     `json:"content"`
+	Role    prompt.Role `json:"role"`
+	Content string      `json:"content"`
 }
 
 type streamOptions struct {
@@ -74,7 +75,7 @@ func requestBody(req reply.Request, d dialect) ([]byte, error) {
 		FrequencyPenalty: req.Parameters.FrequencyPenalty,
 	}
 	for i, m := range req.Messages {
-		r.Messages[i] = message(m)
+		r.Messages[i] = message{Role: m.Role, Content: m.Text()}
 	}
 	if !d.noStreamOptions {
 		r.StreamOptions = &streamOptions{IncludeUsage: true}

@@ -15,6 +15,7 @@ import (
 
 	openai "github.com/sashabaranov/go-openai"
 
+	"parley/internal/prompt"
 	"parley/internal/reply"
 )
 
@@ -235,11 +236,11 @@ func BenchmarkBody(b *testing.B) {
 	req := reply.Request{Model: "gpt-4.1"}
 	other := openai.ChatCompletionRequest{Model: "gpt-4.1", Stream: true}
 	for i := range 5000 {
-		role, content := reply.User, strings.Repeat("It was \"fine\" – really.\n", 8)
+		role, content := prompt.User, strings.Repeat("It was \"fine\" – really.\n", 8)
 		if i%2 == 1 {
-			role = reply.Assistant
+			role = prompt.Assistant
 		}
-		req.Messages = append(req.Messages, reply.PromptMessage{Role: role, Content: content})
+		req.Messages = append(req.Messages, prompt.Say(role, content))
 		other.Messages = append(other.Messages, openai.ChatCompletionMessage{Role: string(role), Content: content})
 	}
 	b.Run("ours", func(b *testing.B) {

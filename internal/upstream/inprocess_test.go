@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"parley/internal/prompt"
 	"parley/internal/reply"
 	"parley/internal/upstream"
 	"parley/internal/upstream/eliza"
@@ -35,8 +36,8 @@ func TestEliza(t *testing.T) {
 	} {
 		out := &output{}
 		result, err := c.Generate(t.Context(),
-			reply.Request{Model: eliza.Model, Parameters: test.parameters, Messages: []reply.PromptMessage{
-				{Role: reply.System, Content: "You are a pirate."}, {Role: reply.User, Content: "I am very sad."},
+			reply.Request{Model: eliza.Model, Parameters: test.parameters, Messages: []prompt.Message{
+				prompt.Say(prompt.System, "You are a pirate."), prompt.Say(prompt.User, "I am very sad."),
 			}}, out)
 		if got := out.text.String(); err != nil || got != test.text || result.FinishReason != test.finish {
 			t.Errorf("got %q, %v, %v, want %q, %v", got, result.FinishReason, err, test.text, test.finish)
@@ -58,7 +59,7 @@ func TestElizaPace(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		req := prompt("I am very sad.")
+		req := request("I am very sad.")
 		req.Model = eliza.Model
 		began := time.Now()
 		out := &output{}

@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"parley/internal/prompt"
 	"parley/internal/reply"
 	"parley/internal/upstream"
 )
@@ -69,17 +70,17 @@ func once(baseURL string) upstream.Config {
 	return upstream.Config{BaseURL: baseURL, MaxRetries: -1, IdleTimeout: 10 * time.Second}
 }
 
-func prompt(text string) reply.Request {
-	return reply.Request{Model: "test", Messages: []reply.PromptMessage{
-		{Role: reply.System, Content: "Be brief."},
-		{Role: reply.User, Content: text},
+func request(text string) reply.Request {
+	return reply.Request{Model: "test", Messages: []prompt.Message{
+		prompt.Say(prompt.System, "Be brief."),
+		prompt.Say(prompt.User, text),
 	}}
 }
 
 func generate(t *testing.T, c *upstream.Client) (*output, reply.Result, error) {
 	t.Helper()
 	out := &output{}
-	result, err := c.Generate(t.Context(), prompt("hello"), out)
+	result, err := c.Generate(t.Context(), request("hello"), out)
 	return out, result, err
 }
 

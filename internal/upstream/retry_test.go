@@ -180,7 +180,7 @@ func TestBreaker(t *testing.T) {
 		s.Always(upstreamtest.Pieces(pieces))
 		probe := make(chan error)
 		go func() {
-			_, err := c.Generate(t.Context(), prompt("hello"), &output{})
+			_, err := c.Generate(t.Context(), request("hello"), &output{})
 			probe <- err
 		}()
 		pieces <- "well"
@@ -251,7 +251,7 @@ func TestBreakerStaysClosed(t *testing.T) {
 			s.Always(upstreamtest.Hang)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			_, _ = c.Generate(ctx, prompt("hello"), &output{})
+			_, _ = c.Generate(ctx, request("hello"), &output{})
 			s.Always(upstreamtest.Reply("well"))
 			if _, _, err := generate(t, c); err != nil {
 				t.Errorf("after a stopped probe: %v", err)
@@ -278,7 +278,7 @@ func TestCancel(t *testing.T) {
 				ctx, cancel := context.WithCancelCause(t.Context())
 				ended := make(chan error)
 				go func() {
-					_, err := c.Generate(ctx, prompt("hello"), &output{})
+					_, err := c.Generate(ctx, request("hello"), &output{})
 					ended <- err
 				}()
 				synctest.Wait()
@@ -303,7 +303,7 @@ func TestCancel(t *testing.T) {
 		s, base := upstreamtest.Start(t)
 		ctx, cancel := context.WithCancelCause(t.Context())
 		cancel(errStopped)
-		if _, err := client(t, once(base)).Generate(ctx, prompt("hello"), &output{}); !errors.Is(err, errStopped) {
+		if _, err := client(t, once(base)).Generate(ctx, request("hello"), &output{}); !errors.Is(err, errStopped) {
 			t.Errorf("got %v, want the cause", err)
 		}
 		if n := len(s.Requests()); n != 0 {
@@ -329,7 +329,7 @@ func TestCancelSocket(t *testing.T) {
 				}
 				return errStopped
 			}}
-			_, err := client(t, once(base)).Generate(ctx, prompt("hello"), out)
+			_, err := client(t, once(base)).Generate(ctx, request("hello"), out)
 			if !errors.Is(err, errStopped) {
 				t.Errorf("got %v, want %v", err, errStopped)
 			}

@@ -426,7 +426,7 @@ func TestStreamMemory(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			out := &output{}
-			if _, err := c.Generate(t.Context(), prompt("hello"), out); err == nil {
+			if _, err := c.Generate(t.Context(), request("hello"), out); err == nil {
 				t.Error("got success, want an error")
 			}
 			runtime.ReadMemStats(&after)

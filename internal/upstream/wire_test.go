@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"parley/internal/prompt"
 	"parley/internal/reply"
 	"parley/internal/upstream"
 	"parley/internal/upstream/upstreamtest"
@@ -35,11 +36,11 @@ func TestWire(t *testing.T) {
 	content := "a\"b\\c\n\t\x01<&>ä€😀\xff\u2028\x00"
 	req := reply.Request{
 		Model: "o1-local", // go-openai refuses a temperature for such names.
-		Messages: []reply.PromptMessage{
-			{Role: reply.System, Content: "Be brief."},
-			{Role: reply.User, Content: content},
-			{Role: reply.Assistant, Content: ""},
-			{Role: reply.User, Content: "hello"},
+		Messages: []prompt.Message{
+			prompt.Say(prompt.System, "Be brief."),
+			prompt.Say(prompt.User, content),
+			prompt.Say(prompt.Assistant, ""),
+			prompt.Say(prompt.User, "hello"),
 		},
 		Parameters: reply.Parameters{
 			Temperature: ptr(0.0), TopP: ptr(0.0), MaxTokens: ptr(12), Stop: []string{"x", "y"}, Seed: ptr(0),
@@ -144,7 +145,7 @@ func TestDialect(t *testing.T) {
 		requests int
 	}{{"thinker", 3}, {"thinker", 1}, {"plain", 1}, {"thinker", 1}} {
 		before := len(s.Requests())
-		req := prompt("hello")
+		req := request("hello")
 		req.Model, req.Parameters.MaxTokens = test.model, ptr(5)
 		out := &output{}
 		if _, err := c.Generate(t.Context(), req, out); err != nil || out.text.String() != "ok" {
@@ -165,7 +166,7 @@ func TestDialectEnds(t *testing.T) {
 	t.Parallel()
 	s, base := upstreamtest.Start(t)
 	s.Always(func(c *upstreamtest.Call) { c.Fail(400, nil, "stream_options max_completion_tokens") })
-	req := prompt("hello")
+	req := request("hello")
 	req.Parameters.MaxTokens = ptr(5)
 	_, err := client(t, once(base)).Generate(t.Context(), req, &output{})
 	wantCode(t, err, reply.CodeRejected)

@@ -1,0 +1,113 @@
+package prompt
+
+import "strings"
+
+// Row is a message of the visible line, as it is stored.
+type Row struct {
+	Role    Role
+	Status  Status
+	Content string
+}
+
+// Status is how far a stored message has come, in the words of its row.
+type Status string
+
+// The statuses that a prompt tells apart. Any other one is that of a message which is
+// not sent.
+const (
+	Completed   Status = "COMPLETED"
+	Stopped     Status = "STOPPED"
+	Interrupted Status = "INTERRUPTED"
+)
+
+// StoredRole returns the role that a row names, "" for one that is not sent. It keeps
+// nothing of word.
+func StoredRole(word string) Role {
+	switch word {
+	case "SYSTEM":
+		return System
+	case "USER":
+		return User
+	case "ASSISTANT":
+		return Assistant
+	}
+	return ""
+}
+
+// StoredStatus returns the status that a row names, "" for one that a prompt does not
+// know. It keeps nothing of word.
+func StoredStatus(word string) Status {
+	for _, s := range [...]Status{Completed, Stopped, Interrupted} {
+		if string(s) == word {
+			return s
+		}
+	}
+	return ""
+}
+
+// Of returns the prompt for the reply that follows these rows of a line. They are in
+// index order. It keeps their texts and copies none.
+//
+// It sends the system prompt, questions that were not cancelled, and the text of
+// replies that were completed, stopped or interrupted. Blank texts are left out, since
+// servers refuse them. Neighbours of one role are joined: two questions meet when the
+// reply between them has failed. All system texts are joined into the first message.
+// Replies before the first question and after the last one are left out, and so are
+// those to a cancelled question.
+func Of(rows []Row) []Message {
+	b := builder{messages: make([]Message, 0, len(rows)), parts: make([]Part, 0, len(rows))}
+	for _, r := range rows {
+		if r.Role == System {
+			b.add(System, r.Content)
+		}
+	}
+	asked, cancelled := false, false
+	for _, r := range rows {
+		switch r.Role {
+		case User:
+			cancelled = r.Status != Completed
+			if !cancelled && b.add(User, r.Content) {
+				asked = true
+			}
+		case Assistant:
+			if asked && !cancelled && r.Status.isSent() {
+				b.add(Assistant, r.Content)
+			}
+		}
+	}
+	if n := len(b.messages); n > 0 && b.messages[n-1].Role == Assistant {
+		b.messages = b.messages[:n-1]
+	}
+	return b.messages
+}
+
+// isSent reports whether the text of a reply with this status is sent.
+func (s Status) isSent() bool { return s == Completed || s == Stopped || s == Interrupted }
+
+// builder makes messages whose parts lie in one array: a long line costs two
+// allocations. Both arrays have room for all rows. They must not grow, as the messages
+// hold slices of parts.
+type builder struct {
+	messages []Message
+	parts    []Part
+}
+
+// add appends a text, to the last message if that has the same role, and reports
+// whether it was sent.
+func (b *builder) add(role Role, text string) bool {
+	if blank(text) {
+		return false
+	}
+	b.parts = append(b.parts, Part{Text: text})
+	end := len(b.parts)
+	if n := len(b.messages); n > 0 && b.messages[n-1].Role == role {
+		start := end - 1 - len(b.messages[n-1].Parts)
+		b.messages[n-1].Parts = b.parts[start:end:end]
+		return true
+	}
+	b.messages = append(b.messages, Message{Role: role, Parts: b.parts[end-1 : end : end]})
+	return true
+}
+
+// blank reports whether there is nothing to read in a text.
+func blank(text string) bool { return strings.TrimSpace(text) == "" }
