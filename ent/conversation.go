@@ -35,9 +35,9 @@ type Conversation struct {
 	Pinned bool `json:"pinned,omitempty"`
 	// ArchivedAt holds the value of the "archived_at" field.
 	ArchivedAt *time.Time `json:"archived_at,omitempty"`
-	// Temporary holds the value of the "temporary" field.
+	// Nothing writes it yet: it is for temporary conversations, which are to come.
 	Temporary bool `json:"temporary,omitempty"`
-	// ExpiresAt holds the value of the "expires_at" field.
+	// When a temporary conversation ends. Nothing writes or reads it yet.
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 	// LastMessageAt holds the value of the "last_message_at" field.
 	LastMessageAt time.Time `json:"last_message_at,omitempty"`

@@ -191,11 +191,14 @@ func (w *world) rows() map[string]any {
 		}
 	}
 	rows := map[string]any{
-		"conversations": client.Conversation.Query().Order(ent.Asc("id")).AllX(ctx),
-		"messages":      messages,
-		"sends":         client.Send.Query().Order(ent.Asc("id")).AllX(ctx),
-		"sessions":      client.AuthSession.Query().Order(ent.Asc("id")).AllX(viewer.AsSignIn(w.t.Context())),
-		"users":         client.User.Query().Order(ent.Asc("id")).AllX(viewer.AsAdmin(w.t.Context())),
+		"messages": messages,
+		"sends":    client.Send.Query().Order(ent.Asc("id")).AllX(ctx),
+		"sessions": client.AuthSession.Query().Order(ent.Asc("id")).AllX(viewer.AsSignIn(w.t.Context())),
+		"users":    client.User.Query().Order(ent.Asc("id")).AllX(viewer.AsAdmin(w.t.Context())),
+	}
+	for _, u := range []pid.ID{w.a.id, w.b.id} { // Nobody else may read these.
+		own := viewer.AsUser(w.t.Context(), u)
+		rows["conversations of "+string(u)] = client.Conversation.Query().Order(ent.Asc("id")).AllX(own)
 	}
 	text, err := json.Marshal(rows)
 	if err != nil {

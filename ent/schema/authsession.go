@@ -5,7 +5,10 @@ import (
 	"entgo.io/ent/schema/field"
 	"entgo.io/ent/schema/index"
 
+	gen "parley/ent"
+	"parley/ent/authsession"
 	"parley/internal/pid"
+	"parley/internal/viewer"
 )
 
 // AuthSession is one signed-in device: a family of refresh tokens, each the
@@ -46,5 +49,18 @@ func (AuthSession) Indexes() []ent.Index {
 	return []ent.Index{
 		index.Fields("user_id", "created_at", "id"),
 		index.Fields("expires_at"),
+	}
+}
+
+// Policy of the AuthSession: users see and end their own.
+func (AuthSession) Policy() ent.Policy {
+	return policy{
+		readers: []viewer.Purpose{viewer.SignIn, viewer.Admin},
+		writers: map[viewer.Purpose]ent.Op{
+			viewer.SignIn: anyChange,
+			viewer.Admin:  anyUpdate,
+			viewer.Sweep:  anyDelete,
+		},
+		own: owned[*gen.AuthSessionQuery, *gen.AuthSessionMutation](authsession.UserID, anyUpdate),
 	}
 }

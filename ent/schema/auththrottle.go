@@ -4,6 +4,8 @@ import (
 	"entgo.io/ent"
 	"entgo.io/ent/schema/field"
 	"entgo.io/ent/schema/index"
+
+	"parley/internal/viewer"
 )
 
 // AuthThrottle counts failed attempts of one account or one network address, for
@@ -24,4 +26,15 @@ func (AuthThrottle) Fields() []ent.Field {
 // Indexes of the AuthThrottle.
 func (AuthThrottle) Indexes() []ent.Index {
 	return []ent.Index{index.Fields("updated_at")}
+}
+
+// Policy of the AuthThrottle: only signing in counts attempts.
+func (AuthThrottle) Policy() ent.Policy {
+	return policy{
+		readers: []viewer.Purpose{viewer.SignIn},
+		writers: map[viewer.Purpose]ent.Op{
+			viewer.SignIn: anyChange,
+			viewer.Sweep:  anyDelete,
+		},
+	}
 }

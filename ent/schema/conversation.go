@@ -7,6 +7,8 @@ import (
 	"entgo.io/ent/schema/field"
 	"entgo.io/ent/schema/index"
 
+	gen "parley/ent"
+	"parley/ent/conversation"
 	"parley/internal/pid"
 )
 
@@ -29,8 +31,10 @@ func (Conversation) Fields() []ent.Field {
 			Comment("Last message of the visible line. Never null: message 0 always exists. Not a foreign key, as the two tables would need each other."),
 		field.Bool("pinned").Default(false),
 		field.Time("archived_at").Optional().Nillable(),
-		field.Bool("temporary").Default(false),
-		field.Time("expires_at").Optional().Nillable(),
+		field.Bool("temporary").Default(false).
+			Comment("Nothing writes it yet: it is for temporary conversations, which are to come."),
+		field.Time("expires_at").Optional().Nillable().
+			Comment("When a temporary conversation ends. Nothing writes or reads it yet."),
 		field.Time("last_message_at").Default(now),
 		createdAt(),
 		updatedAt(),
@@ -52,5 +56,13 @@ func (Conversation) Indexes() []ent.Index {
 		// The latest changes of a list, by which feeds notice what they missed.
 		index.Fields("user_id", "updated_at", "id"),
 		index.Fields("expires_at").Annotations(entsql.IndexWhere("expires_at IS NOT NULL")),
+	}
+}
+
+// Policy of the Conversation: its owner may do everything with it, and nobody else
+// anything.
+func (Conversation) Policy() ent.Policy {
+	return policy{
+		own: owned[*gen.ConversationQuery, *gen.ConversationMutation](conversation.UserID, anyChange),
 	}
 }

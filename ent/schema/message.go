@@ -7,7 +7,10 @@ import (
 	"entgo.io/ent/schema/field"
 	"entgo.io/ent/schema/index"
 
+	gen "parley/ent"
+	"parley/ent/message"
 	"parley/internal/pid"
+	"parley/internal/viewer"
 )
 
 // Message is one message of a conversation. An assistant message is a reply: it
@@ -98,5 +101,15 @@ func (Message) Indexes() []ent.Index {
 		// The foreign keys: Ent makes no index for them, and cascades would scan.
 		index.Fields("parent_id"),
 		index.Fields("conversation_id"),
+	}
+}
+
+// Policy of the Message: its owner may do everything with it; the sweeper finds
+// and claims replies whose replica is gone.
+func (Message) Policy() ent.Policy {
+	return policy{
+		readers: []viewer.Purpose{viewer.Sweep},
+		writers: map[viewer.Purpose]ent.Op{viewer.Sweep: anyUpdate},
+		own:     owned[*gen.MessageQuery, *gen.MessageMutation](message.UserID, anyChange),
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"entgo.io/ent/schema/index"
 
 	"parley/internal/pid"
+	"parley/internal/viewer"
 )
 
 // Replica is one running process. Its lease covers all the replies it owns.
@@ -26,4 +27,12 @@ func (Replica) Fields() []ent.Field {
 // Indexes of the Replica.
 func (Replica) Indexes() []ent.Index {
 	return []ent.Index{index.Fields("lease_expires_at")}
+}
+
+// Policy of the Replica: only the sweeper keeps leases.
+func (Replica) Policy() ent.Policy {
+	return policy{
+		readers: []viewer.Purpose{viewer.Sweep},
+		writers: map[viewer.Purpose]ent.Op{viewer.Sweep: anyChange},
+	}
 }

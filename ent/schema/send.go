@@ -5,7 +5,10 @@ import (
 	"entgo.io/ent/schema/field"
 	"entgo.io/ent/schema/index"
 
+	gen "parley/ent"
+	"parley/ent/send"
 	"parley/internal/pid"
+	"parley/internal/viewer"
 )
 
 // Send is the record of one accepted sendMessage. With a client key it answers
@@ -38,5 +41,15 @@ func (Send) Indexes() []ent.Index {
 	return []ent.Index{
 		index.Fields("user_id", "client_key").Unique(),
 		index.Fields("user_id", "created_at"),
+	}
+}
+
+// Policy of the Send: users add and read their own; nobody changes one; the
+// sweeper removes old ones that carry no client key.
+func (Send) Policy() ent.Policy {
+	return policy{
+		readers: []viewer.Purpose{viewer.Sweep},
+		writers: map[viewer.Purpose]ent.Op{viewer.Sweep: anyDelete},
+		own:     owned[*gen.SendQuery, *gen.SendMutation](send.UserID, ent.OpCreate),
 	}
 }

@@ -7,7 +7,10 @@ import (
 	"entgo.io/ent/schema/field"
 	"entgo.io/ent/schema/index"
 
+	gen "parley/ent"
+	"parley/ent/user"
 	"parley/internal/pid"
+	"parley/internal/viewer"
 )
 
 // User is a person who signs in, here or at an external issuer.
@@ -51,5 +54,18 @@ func (User) Indexes() []ent.Index {
 	return []ent.Index{
 		index.Fields("email").Unique(),
 		index.Fields("issuer", "subject").Unique(),
+	}
+}
+
+// Policy of the User: users see and change themselves; accounts are made at
+// sign-up and by the operator.
+func (User) Policy() ent.Policy {
+	return policy{
+		readers: []viewer.Purpose{viewer.SignIn, viewer.Admin},
+		writers: map[viewer.Purpose]ent.Op{
+			viewer.SignIn: ent.OpCreate | anyUpdate,
+			viewer.Admin:  anyChange,
+		},
+		own: owned[*gen.UserQuery, *gen.UserMutation](user.ID, anyUpdate),
 	}
 }

@@ -48,7 +48,7 @@ var policies = map[string]map[string]grants{
 	},
 	"Conversation": {
 		"none": nothing, "A": {1, 1, refused, 1, 1}, "B": {1, refused, 1, 1, 1},
-		"sign-in": nothing, "sweep": {2, refused, refused, refused, 2}, "admin": nothing,
+		"sign-in": nothing, "sweep": nothing, "admin": nothing,
 	},
 	"Message": {
 		"none": nothing, "A": {1, 1, refused, 1, 1}, "B": {1, refused, 1, 1, 1},
