@@ -12,6 +12,7 @@ import (
 	"parley/ent/message"
 	"parley/ent/replica"
 	"parley/ent/send"
+	"parley/ent/usageday"
 	"parley/ent/user"
 	"reflect"
 	"sync"
@@ -85,6 +86,7 @@ func checkColumn(t, c string) error {
 			message.Table:      message.ValidColumn,
 			replica.Table:      replica.ValidColumn,
 			send.Table:         send.ValidColumn,
+			usageday.Table:     usageday.ValidColumn,
 			user.Table:         user.ValidColumn,
 		})
 	})

@@ -26,6 +26,8 @@ type Tx struct {
 	Replica *ReplicaClient
 	// Send is the client for interacting with the Send builders.
 	Send *SendClient
+	// UsageDay is the client for interacting with the UsageDay builders.
+	UsageDay *UsageDayClient
 	// User is the client for interacting with the User builders.
 	User *UserClient
 
@@ -165,6 +167,7 @@ func (tx *Tx) init() {
 	tx.Message = NewMessageClient(tx.config)
 	tx.Replica = NewReplicaClient(tx.config)
 	tx.Send = NewSendClient(tx.config)
+	tx.UsageDay = NewUsageDayClient(tx.config)
 	tx.User = NewUserClient(tx.config)
 }
 

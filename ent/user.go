@@ -34,10 +34,6 @@ type User struct {
 	ExternalEmail *string `json:"external_email,omitempty"`
 	// DisabledAt holds the value of the "disabled_at" field.
 	DisabledAt *time.Time `json:"disabled_at,omitempty"`
-	// Tokens of replies that were deleted on the day spent_on, so that deleting gives none back.
-	SpentTokens int `json:"spent_tokens,omitempty"`
-	// SpentOn holds the value of the "spent_on" field.
-	SpentOn *time.Time `json:"spent_on,omitempty"`
 	// CreatedAt holds the value of the "created_at" field.
 	CreatedAt time.Time `json:"created_at,omitempty"`
 	// UpdatedAt holds the value of the "updated_at" field.
@@ -106,11 +102,9 @@ func (*User) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case user.FieldID:
 			values[i] = new(pid.ID)
-		case user.FieldSpentTokens:
-			values[i] = new(sql.NullInt64)
 		case user.FieldEmail, user.FieldName, user.FieldPasswordHash, user.FieldIssuer, user.FieldSubject, user.FieldExternalEmail:
 			values[i] = new(sql.NullString)
-		case user.FieldPasswordChangedAt, user.FieldDisabledAt, user.FieldSpentOn, user.FieldCreatedAt, user.FieldUpdatedAt:
+		case user.FieldPasswordChangedAt, user.FieldDisabledAt, user.FieldCreatedAt, user.FieldUpdatedAt:
 			values[i] = new(sql.NullTime)
 		default:
 			values[i] = new(sql.UnknownType)
@@ -187,19 +181,6 @@ func (_m *User) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.DisabledAt = new(time.Time)
 				*_m.DisabledAt = value.Time
-			}
-		case user.FieldSpentTokens:
-			if value, ok := values[i].(*sql.NullInt64); !ok {
-				return fmt.Errorf("unexpected type %T for field spent_tokens", values[i])
-			} else if value.Valid {
-				_m.SpentTokens = int(value.Int64)
-			}
-		case user.FieldSpentOn:
-			if value, ok := values[i].(*sql.NullTime); !ok {
-				return fmt.Errorf("unexpected type %T for field spent_on", values[i])
-			} else if value.Valid {
-				_m.SpentOn = new(time.Time)
-				*_m.SpentOn = value.Time
 			}
 		case user.FieldCreatedAt:
 			if value, ok := values[i].(*sql.NullTime); !ok {
@@ -301,14 +282,6 @@ func (_m *User) String() string {
 	builder.WriteString(", ")
 	if v := _m.DisabledAt; v != nil {
 		builder.WriteString("disabled_at=")
-		builder.WriteString(v.Format(time.ANSIC))
-	}
-	builder.WriteString(", ")
-	builder.WriteString("spent_tokens=")
-	builder.WriteString(fmt.Sprintf("%v", _m.SpentTokens))
-	builder.WriteString(", ")
-	if v := _m.SpentOn; v != nil {
-		builder.WriteString("spent_on=")
 		builder.WriteString(v.Format(time.ANSIC))
 	}
 	builder.WriteString(", ")

@@ -140,34 +140,6 @@ func (_c *UserCreate) SetNillableDisabledAt(v *time.Time) *UserCreate {
 	return _c
 }
 
-// SetSpentTokens sets the "spent_tokens" field.
-func (_c *UserCreate) SetSpentTokens(v int) *UserCreate {
-	_c.mutation.SetSpentTokens(v)
-	return _c
-}
-
-// SetNillableSpentTokens sets the "spent_tokens" field if the given value is not nil.
-func (_c *UserCreate) SetNillableSpentTokens(v *int) *UserCreate {
-	if v != nil {
-		_c.SetSpentTokens(*v)
-	}
-	return _c
-}
-
-// SetSpentOn sets the "spent_on" field.
-func (_c *UserCreate) SetSpentOn(v time.Time) *UserCreate {
-	_c.mutation.SetSpentOn(v)
-	return _c
-}
-
-// SetNillableSpentOn sets the "spent_on" field if the given value is not nil.
-func (_c *UserCreate) SetNillableSpentOn(v *time.Time) *UserCreate {
-	if v != nil {
-		_c.SetSpentOn(*v)
-	}
-	return _c
-}
-
 // SetCreatedAt sets the "created_at" field.
 func (_c *UserCreate) SetCreatedAt(v time.Time) *UserCreate {
 	_c.mutation.SetCreatedAt(v)
@@ -311,10 +283,6 @@ func (_c *UserCreate) defaults() error {
 		v := user.DefaultName
 		_c.mutation.SetName(v)
 	}
-	if _, ok := _c.mutation.SpentTokens(); !ok {
-		v := user.DefaultSpentTokens
-		_c.mutation.SetSpentTokens(v)
-	}
 	if _, ok := _c.mutation.CreatedAt(); !ok {
 		if user.DefaultCreatedAt == nil {
 			return fmt.Errorf("ent: uninitialized user.DefaultCreatedAt (forgotten import ent/runtime?)")
@@ -343,9 +311,6 @@ func (_c *UserCreate) defaults() error {
 func (_c *UserCreate) check() error {
 	if _, ok := _c.mutation.Name(); !ok {
 		return &ValidationError{Name: "name", err: errors.New(`ent: missing required field "User.name"`)}
-	}
-	if _, ok := _c.mutation.SpentTokens(); !ok {
-		return &ValidationError{Name: "spent_tokens", err: errors.New(`ent: missing required field "User.spent_tokens"`)}
 	}
 	if _, ok := _c.mutation.CreatedAt(); !ok {
 		return &ValidationError{Name: "created_at", err: errors.New(`ent: missing required field "User.created_at"`)}
@@ -420,14 +385,6 @@ func (_c *UserCreate) createSpec() (*User, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.DisabledAt(); ok {
 		_spec.SetField(user.FieldDisabledAt, field.TypeTime, value)
 		_node.DisabledAt = &value
-	}
-	if value, ok := _c.mutation.SpentTokens(); ok {
-		_spec.SetField(user.FieldSpentTokens, field.TypeInt, value)
-		_node.SpentTokens = value
-	}
-	if value, ok := _c.mutation.SpentOn(); ok {
-		_spec.SetField(user.FieldSpentOn, field.TypeTime, value)
-		_node.SpentOn = &value
 	}
 	if value, ok := _c.mutation.CreatedAt(); ok {
 		_spec.SetField(user.FieldCreatedAt, field.TypeTime, value)
@@ -655,42 +612,6 @@ func (u *UserUpsert) ClearDisabledAt() *UserUpsert {
 	return u
 }
 
-// SetSpentTokens sets the "spent_tokens" field.
-func (u *UserUpsert) SetSpentTokens(v int) *UserUpsert {
-	u.Set(user.FieldSpentTokens, v)
-	return u
-}
-
-// UpdateSpentTokens sets the "spent_tokens" field to the value that was provided on create.
-func (u *UserUpsert) UpdateSpentTokens() *UserUpsert {
-	u.SetExcluded(user.FieldSpentTokens)
-	return u
-}
-
-// AddSpentTokens adds v to the "spent_tokens" field.
-func (u *UserUpsert) AddSpentTokens(v int) *UserUpsert {
-	u.Add(user.FieldSpentTokens, v)
-	return u
-}
-
-// SetSpentOn sets the "spent_on" field.
-func (u *UserUpsert) SetSpentOn(v time.Time) *UserUpsert {
-	u.Set(user.FieldSpentOn, v)
-	return u
-}
-
-// UpdateSpentOn sets the "spent_on" field to the value that was provided on create.
-func (u *UserUpsert) UpdateSpentOn() *UserUpsert {
-	u.SetExcluded(user.FieldSpentOn)
-	return u
-}
-
-// ClearSpentOn clears the value of the "spent_on" field.
-func (u *UserUpsert) ClearSpentOn() *UserUpsert {
-	u.SetNull(user.FieldSpentOn)
-	return u
-}
-
 // SetUpdatedAt sets the "updated_at" field.
 func (u *UserUpsert) SetUpdatedAt(v time.Time) *UserUpsert {
 	u.Set(user.FieldUpdatedAt, v)
@@ -876,48 +797,6 @@ func (u *UserUpsertOne) UpdateDisabledAt() *UserUpsertOne {
 func (u *UserUpsertOne) ClearDisabledAt() *UserUpsertOne {
 	return u.Update(func(s *UserUpsert) {
 		s.ClearDisabledAt()
-	})
-}
-
-// SetSpentTokens sets the "spent_tokens" field.
-func (u *UserUpsertOne) SetSpentTokens(v int) *UserUpsertOne {
-	return u.Update(func(s *UserUpsert) {
-		s.SetSpentTokens(v)
-	})
-}
-
-// AddSpentTokens adds v to the "spent_tokens" field.
-func (u *UserUpsertOne) AddSpentTokens(v int) *UserUpsertOne {
-	return u.Update(func(s *UserUpsert) {
-		s.AddSpentTokens(v)
-	})
-}
-
-// UpdateSpentTokens sets the "spent_tokens" field to the value that was provided on create.
-func (u *UserUpsertOne) UpdateSpentTokens() *UserUpsertOne {
-	return u.Update(func(s *UserUpsert) {
-		s.UpdateSpentTokens()
-	})
-}
-
-// SetSpentOn sets the "spent_on" field.
-func (u *UserUpsertOne) SetSpentOn(v time.Time) *UserUpsertOne {
-	return u.Update(func(s *UserUpsert) {
-		s.SetSpentOn(v)
-	})
-}
-
-// UpdateSpentOn sets the "spent_on" field to the value that was provided on create.
-func (u *UserUpsertOne) UpdateSpentOn() *UserUpsertOne {
-	return u.Update(func(s *UserUpsert) {
-		s.UpdateSpentOn()
-	})
-}
-
-// ClearSpentOn clears the value of the "spent_on" field.
-func (u *UserUpsertOne) ClearSpentOn() *UserUpsertOne {
-	return u.Update(func(s *UserUpsert) {
-		s.ClearSpentOn()
 	})
 }
 
@@ -1275,48 +1154,6 @@ func (u *UserUpsertBulk) UpdateDisabledAt() *UserUpsertBulk {
 func (u *UserUpsertBulk) ClearDisabledAt() *UserUpsertBulk {
 	return u.Update(func(s *UserUpsert) {
 		s.ClearDisabledAt()
-	})
-}
-
-// SetSpentTokens sets the "spent_tokens" field.
-func (u *UserUpsertBulk) SetSpentTokens(v int) *UserUpsertBulk {
-	return u.Update(func(s *UserUpsert) {
-		s.SetSpentTokens(v)
-	})
-}
-
-// AddSpentTokens adds v to the "spent_tokens" field.
-func (u *UserUpsertBulk) AddSpentTokens(v int) *UserUpsertBulk {
-	return u.Update(func(s *UserUpsert) {
-		s.AddSpentTokens(v)
-	})
-}
-
-// UpdateSpentTokens sets the "spent_tokens" field to the value that was provided on create.
-func (u *UserUpsertBulk) UpdateSpentTokens() *UserUpsertBulk {
-	return u.Update(func(s *UserUpsert) {
-		s.UpdateSpentTokens()
-	})
-}
-
-// SetSpentOn sets the "spent_on" field.
-func (u *UserUpsertBulk) SetSpentOn(v time.Time) *UserUpsertBulk {
-	return u.Update(func(s *UserUpsert) {
-		s.SetSpentOn(v)
-	})
-}
-
-// UpdateSpentOn sets the "spent_on" field to the value that was provided on create.
-func (u *UserUpsertBulk) UpdateSpentOn() *UserUpsertBulk {
-	return u.Update(func(s *UserUpsert) {
-		s.UpdateSpentOn()
-	})
-}
-
-// ClearSpentOn clears the value of the "spent_on" field.
-func (u *UserUpsertBulk) ClearSpentOn() *UserUpsertBulk {
-	return u.Update(func(s *UserUpsert) {
-		s.ClearSpentOn()
 	})
 }
 

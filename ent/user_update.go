@@ -148,47 +148,6 @@ func (_u *UserUpdate) ClearDisabledAt() *UserUpdate {
 	return _u
 }
 
-// SetSpentTokens sets the "spent_tokens" field.
-func (_u *UserUpdate) SetSpentTokens(v int) *UserUpdate {
-	_u.mutation.ResetSpentTokens()
-	_u.mutation.SetSpentTokens(v)
-	return _u
-}
-
-// SetNillableSpentTokens sets the "spent_tokens" field if the given value is not nil.
-func (_u *UserUpdate) SetNillableSpentTokens(v *int) *UserUpdate {
-	if v != nil {
-		_u.SetSpentTokens(*v)
-	}
-	return _u
-}
-
-// AddSpentTokens adds value to the "spent_tokens" field.
-func (_u *UserUpdate) AddSpentTokens(v int) *UserUpdate {
-	_u.mutation.AddSpentTokens(v)
-	return _u
-}
-
-// SetSpentOn sets the "spent_on" field.
-func (_u *UserUpdate) SetSpentOn(v time.Time) *UserUpdate {
-	_u.mutation.SetSpentOn(v)
-	return _u
-}
-
-// SetNillableSpentOn sets the "spent_on" field if the given value is not nil.
-func (_u *UserUpdate) SetNillableSpentOn(v *time.Time) *UserUpdate {
-	if v != nil {
-		_u.SetSpentOn(*v)
-	}
-	return _u
-}
-
-// ClearSpentOn clears the value of the "spent_on" field.
-func (_u *UserUpdate) ClearSpentOn() *UserUpdate {
-	_u.mutation.ClearSpentOn()
-	return _u
-}
-
 // SetUpdatedAt sets the "updated_at" field.
 func (_u *UserUpdate) SetUpdatedAt(v time.Time) *UserUpdate {
 	_u.mutation.SetUpdatedAt(v)
@@ -439,18 +398,6 @@ func (_u *UserUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if _u.mutation.DisabledAtCleared() {
 		_spec.ClearField(user.FieldDisabledAt, field.TypeTime)
-	}
-	if value, ok := _u.mutation.SpentTokens(); ok {
-		_spec.SetField(user.FieldSpentTokens, field.TypeInt, value)
-	}
-	if value, ok := _u.mutation.AddedSpentTokens(); ok {
-		_spec.AddField(user.FieldSpentTokens, field.TypeInt, value)
-	}
-	if value, ok := _u.mutation.SpentOn(); ok {
-		_spec.SetField(user.FieldSpentOn, field.TypeTime, value)
-	}
-	if _u.mutation.SpentOnCleared() {
-		_spec.ClearField(user.FieldSpentOn, field.TypeTime)
 	}
 	if value, ok := _u.mutation.UpdatedAt(); ok {
 		_spec.SetField(user.FieldUpdatedAt, field.TypeTime, value)
@@ -771,47 +718,6 @@ func (_u *UserUpdateOne) ClearDisabledAt() *UserUpdateOne {
 	return _u
 }
 
-// SetSpentTokens sets the "spent_tokens" field.
-func (_u *UserUpdateOne) SetSpentTokens(v int) *UserUpdateOne {
-	_u.mutation.ResetSpentTokens()
-	_u.mutation.SetSpentTokens(v)
-	return _u
-}
-
-// SetNillableSpentTokens sets the "spent_tokens" field if the given value is not nil.
-func (_u *UserUpdateOne) SetNillableSpentTokens(v *int) *UserUpdateOne {
-	if v != nil {
-		_u.SetSpentTokens(*v)
-	}
-	return _u
-}
-
-// AddSpentTokens adds value to the "spent_tokens" field.
-func (_u *UserUpdateOne) AddSpentTokens(v int) *UserUpdateOne {
-	_u.mutation.AddSpentTokens(v)
-	return _u
-}
-
-// SetSpentOn sets the "spent_on" field.
-func (_u *UserUpdateOne) SetSpentOn(v time.Time) *UserUpdateOne {
-	_u.mutation.SetSpentOn(v)
-	return _u
-}
-
-// SetNillableSpentOn sets the "spent_on" field if the given value is not nil.
-func (_u *UserUpdateOne) SetNillableSpentOn(v *time.Time) *UserUpdateOne {
-	if v != nil {
-		_u.SetSpentOn(*v)
-	}
-	return _u
-}
-
-// ClearSpentOn clears the value of the "spent_on" field.
-func (_u *UserUpdateOne) ClearSpentOn() *UserUpdateOne {
-	_u.mutation.ClearSpentOn()
-	return _u
-}
-
 // SetUpdatedAt sets the "updated_at" field.
 func (_u *UserUpdateOne) SetUpdatedAt(v time.Time) *UserUpdateOne {
 	_u.mutation.SetUpdatedAt(v)
@@ -1092,18 +998,6 @@ func (_u *UserUpdateOne) sqlSave(ctx context.Context) (_node *User, err error) {
 	}
 	if _u.mutation.DisabledAtCleared() {
 		_spec.ClearField(user.FieldDisabledAt, field.TypeTime)
-	}
-	if value, ok := _u.mutation.SpentTokens(); ok {
-		_spec.SetField(user.FieldSpentTokens, field.TypeInt, value)
-	}
-	if value, ok := _u.mutation.AddedSpentTokens(); ok {
-		_spec.AddField(user.FieldSpentTokens, field.TypeInt, value)
-	}
-	if value, ok := _u.mutation.SpentOn(); ok {
-		_spec.SetField(user.FieldSpentOn, field.TypeTime, value)
-	}
-	if _u.mutation.SpentOnCleared() {
-		_spec.ClearField(user.FieldSpentOn, field.TypeTime)
 	}
 	if value, ok := _u.mutation.UpdatedAt(); ok {
 		_spec.SetField(user.FieldUpdatedAt, field.TypeTime, value)

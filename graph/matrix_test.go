@@ -171,6 +171,7 @@ func (w *world) ids() []pid.ID {
 			ids = append(ids, s.ID, s.ConversationID)
 		}
 	}
+	ids = append(ids, w.store.Client().UsageDay.Query().IDsX(viewer.AsUser(w.t.Context(), w.a.id))...)
 	for _, s := range w.store.Client().AuthSession.Query().AllX(viewer.AsSignIn(w.t.Context())) {
 		if s.UserID == w.a.id {
 			ids = append(ids, s.ID)
@@ -199,6 +200,7 @@ func (w *world) rows() map[string]any {
 	for _, u := range []pid.ID{w.a.id, w.b.id} { // Nobody else may read these.
 		own := viewer.AsUser(w.t.Context(), u)
 		rows["conversations of "+string(u)] = client.Conversation.Query().Order(ent.Asc("id")).AllX(own)
+		rows["usage of "+string(u)] = client.UsageDay.Query().Order(ent.Asc("id")).AllX(own)
 	}
 	text, err := json.Marshal(rows)
 	if err != nil {

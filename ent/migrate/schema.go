@@ -295,6 +295,40 @@ var (
 			},
 		},
 	}
+	// UsageDaysColumns holds the columns for the "usage_days" table.
+	UsageDaysColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeString},
+		{Name: "user_id", Type: field.TypeString},
+		{Name: "day", Type: field.TypeString},
+		{Name: "model", Type: field.TypeString},
+		{Name: "purpose", Type: field.TypeEnum, Enums: []string{"REPLY", "TITLE", "SUMMARY"}},
+		{Name: "currency", Type: field.TypeString, Default: ""},
+		{Name: "calls", Type: field.TypeInt, Default: 0},
+		{Name: "prompt_tokens", Type: field.TypeInt, Default: 0},
+		{Name: "completion_tokens", Type: field.TypeInt, Default: 0},
+		{Name: "cached_tokens", Type: field.TypeInt, Default: 0},
+		{Name: "reasoning_tokens", Type: field.TypeInt, Default: 0},
+		{Name: "micros", Type: field.TypeInt, Default: 0},
+		{Name: "estimated_calls", Type: field.TypeInt, Default: 0},
+	}
+	// UsageDaysTable holds the schema information for the "usage_days" table.
+	UsageDaysTable = &schema.Table{
+		Name:       "usage_days",
+		Columns:    UsageDaysColumns,
+		PrimaryKey: []*schema.Column{UsageDaysColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "usageday_user_id_day_model_purpose_currency",
+				Unique:  true,
+				Columns: []*schema.Column{UsageDaysColumns[1], UsageDaysColumns[2], UsageDaysColumns[3], UsageDaysColumns[4], UsageDaysColumns[5]},
+			},
+			{
+				Name:    "usageday_day",
+				Unique:  false,
+				Columns: []*schema.Column{UsageDaysColumns[2]},
+			},
+		},
+	}
 	// UsersColumns holds the columns for the "users" table.
 	UsersColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeString},
@@ -306,8 +340,6 @@ var (
 		{Name: "subject", Type: field.TypeString, Nullable: true},
 		{Name: "external_email", Type: field.TypeString, Nullable: true},
 		{Name: "disabled_at", Type: field.TypeTime, Nullable: true},
-		{Name: "spent_tokens", Type: field.TypeInt, Default: 0},
-		{Name: "spent_on", Type: field.TypeTime, Nullable: true},
 		{Name: "created_at", Type: field.TypeTime},
 		{Name: "updated_at", Type: field.TypeTime},
 	}
@@ -337,6 +369,7 @@ var (
 		MessagesTable,
 		ReplicasTable,
 		SendsTable,
+		UsageDaysTable,
 		UsersTable,
 	}
 )

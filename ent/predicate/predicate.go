@@ -24,5 +24,8 @@ type Replica func(*sql.Selector)
 // Send is the predicate function for send builders.
 type Send func(*sql.Selector)
 
+// UsageDay is the predicate function for usageday builders.
+type UsageDay func(*sql.Selector)
+
 // User is the predicate function for user builders.
 type User func(*sql.Selector)

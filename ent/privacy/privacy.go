@@ -254,6 +254,30 @@ func (f SendMutationRuleFunc) EvalMutation(ctx context.Context, m ent.Mutation) 
 	return Denyf("ent/privacy: unexpected mutation type %T, expect *ent.SendMutation", m)
 }
 
+// The UsageDayQueryRuleFunc type is an adapter to allow the use of ordinary
+// functions as a query rule.
+type UsageDayQueryRuleFunc func(context.Context, *ent.UsageDayQuery) error
+
+// EvalQuery return f(ctx, q).
+func (f UsageDayQueryRuleFunc) EvalQuery(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.UsageDayQuery); ok {
+		return f(ctx, q)
+	}
+	return Denyf("ent/privacy: unexpected query type %T, expect *ent.UsageDayQuery", q)
+}
+
+// The UsageDayMutationRuleFunc type is an adapter to allow the use of ordinary
+// functions as a mutation rule.
+type UsageDayMutationRuleFunc func(context.Context, *ent.UsageDayMutation) error
+
+// EvalMutation calls f(ctx, m).
+func (f UsageDayMutationRuleFunc) EvalMutation(ctx context.Context, m ent.Mutation) error {
+	if m, ok := m.(*ent.UsageDayMutation); ok {
+		return f(ctx, m)
+	}
+	return Denyf("ent/privacy: unexpected mutation type %T, expect *ent.UsageDayMutation", m)
+}
+
 // The UserQueryRuleFunc type is an adapter to allow the use of ordinary
 // functions as a query rule.
 type UserQueryRuleFunc func(context.Context, *ent.UserQuery) error

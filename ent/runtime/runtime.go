@@ -11,6 +11,7 @@ import (
 	"parley/ent/replica"
 	"parley/ent/schema"
 	"parley/ent/send"
+	"parley/ent/usageday"
 	"parley/ent/user"
 	"parley/internal/pid"
 	"time"
@@ -207,6 +208,53 @@ func init() {
 	sendDescID := sendFields[0].Descriptor()
 	// send.DefaultID holds the default value on creation for the id field.
 	send.DefaultID = sendDescID.Default.(func() pid.ID)
+	usageday.Policy = privacy.NewPolicies(schema.UsageDay{})
+	usageday.Hooks[0] = func(next ent.Mutator) ent.Mutator {
+		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+			if err := usageday.Policy.EvalMutation(ctx, m); err != nil {
+				return nil, err
+			}
+			return next.Mutate(ctx, m)
+		})
+	}
+	usagedayFields := schema.UsageDay{}.Fields()
+	_ = usagedayFields
+	// usagedayDescCurrency is the schema descriptor for currency field.
+	usagedayDescCurrency := usagedayFields[5].Descriptor()
+	// usageday.DefaultCurrency holds the default value on creation for the currency field.
+	usageday.DefaultCurrency = usagedayDescCurrency.Default.(string)
+	// usagedayDescCalls is the schema descriptor for calls field.
+	usagedayDescCalls := usagedayFields[6].Descriptor()
+	// usageday.DefaultCalls holds the default value on creation for the calls field.
+	usageday.DefaultCalls = usagedayDescCalls.Default.(int)
+	// usagedayDescPromptTokens is the schema descriptor for prompt_tokens field.
+	usagedayDescPromptTokens := usagedayFields[7].Descriptor()
+	// usageday.DefaultPromptTokens holds the default value on creation for the prompt_tokens field.
+	usageday.DefaultPromptTokens = usagedayDescPromptTokens.Default.(int)
+	// usagedayDescCompletionTokens is the schema descriptor for completion_tokens field.
+	usagedayDescCompletionTokens := usagedayFields[8].Descriptor()
+	// usageday.DefaultCompletionTokens holds the default value on creation for the completion_tokens field.
+	usageday.DefaultCompletionTokens = usagedayDescCompletionTokens.Default.(int)
+	// usagedayDescCachedTokens is the schema descriptor for cached_tokens field.
+	usagedayDescCachedTokens := usagedayFields[9].Descriptor()
+	// usageday.DefaultCachedTokens holds the default value on creation for the cached_tokens field.
+	usageday.DefaultCachedTokens = usagedayDescCachedTokens.Default.(int)
+	// usagedayDescReasoningTokens is the schema descriptor for reasoning_tokens field.
+	usagedayDescReasoningTokens := usagedayFields[10].Descriptor()
+	// usageday.DefaultReasoningTokens holds the default value on creation for the reasoning_tokens field.
+	usageday.DefaultReasoningTokens = usagedayDescReasoningTokens.Default.(int)
+	// usagedayDescMicros is the schema descriptor for micros field.
+	usagedayDescMicros := usagedayFields[11].Descriptor()
+	// usageday.DefaultMicros holds the default value on creation for the micros field.
+	usageday.DefaultMicros = usagedayDescMicros.Default.(int)
+	// usagedayDescEstimatedCalls is the schema descriptor for estimated_calls field.
+	usagedayDescEstimatedCalls := usagedayFields[12].Descriptor()
+	// usageday.DefaultEstimatedCalls holds the default value on creation for the estimated_calls field.
+	usageday.DefaultEstimatedCalls = usagedayDescEstimatedCalls.Default.(int)
+	// usagedayDescID is the schema descriptor for id field.
+	usagedayDescID := usagedayFields[0].Descriptor()
+	// usageday.DefaultID holds the default value on creation for the id field.
+	usageday.DefaultID = usagedayDescID.Default.(func() pid.ID)
 	user.Policy = privacy.NewPolicies(schema.User{})
 	user.Hooks[0] = func(next ent.Mutator) ent.Mutator {
 		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
@@ -222,16 +270,12 @@ func init() {
 	userDescName := userFields[2].Descriptor()
 	// user.DefaultName holds the default value on creation for the name field.
 	user.DefaultName = userDescName.Default.(string)
-	// userDescSpentTokens is the schema descriptor for spent_tokens field.
-	userDescSpentTokens := userFields[9].Descriptor()
-	// user.DefaultSpentTokens holds the default value on creation for the spent_tokens field.
-	user.DefaultSpentTokens = userDescSpentTokens.Default.(int)
 	// userDescCreatedAt is the schema descriptor for created_at field.
-	userDescCreatedAt := userFields[11].Descriptor()
+	userDescCreatedAt := userFields[9].Descriptor()
 	// user.DefaultCreatedAt holds the default value on creation for the created_at field.
 	user.DefaultCreatedAt = userDescCreatedAt.Default.(func() time.Time)
 	// userDescUpdatedAt is the schema descriptor for updated_at field.
-	userDescUpdatedAt := userFields[12].Descriptor()
+	userDescUpdatedAt := userFields[10].Descriptor()
 	// user.DefaultUpdatedAt holds the default value on creation for the updated_at field.
 	user.DefaultUpdatedAt = userDescUpdatedAt.Default.(func() time.Time)
 	// user.UpdateDefaultUpdatedAt holds the default value on update for the updated_at field.

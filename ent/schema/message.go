@@ -96,6 +96,8 @@ func (Message) Indexes() []ent.Index {
 			Annotations(entsql.IndexWhere("status = 'STREAMING'")),
 		index.Fields("user_id").StorageKey("message_unfinished_by_user").
 			Annotations(entsql.IndexWhere(unfinished)),
+		// Only replicas of the version before sum over messages; the index leaves with the
+		// columns of Leaving.
 		index.Fields("user_id", "created_at").StorageKey("message_usage_by_user").
 			Annotations(entsql.IndexWhere("role = 'ASSISTANT'")),
 		// The foreign keys: Ent makes no index for them, and cascades would scan.

@@ -31,9 +31,6 @@ func (User) Fields() []ent.Field {
 		field.String("external_email").Optional().Nillable().
 			Comment("The email claim of an external issuer's token, for display only."),
 		field.Time("disabled_at").Optional().Nillable(),
-		field.Int("spent_tokens").Default(0).
-			Comment("Tokens of replies that were deleted on the day spent_on, so that deleting gives none back."),
-		field.Time("spent_on").Optional().Nillable(),
 		createdAt(),
 		updatedAt(),
 	}

@@ -32,10 +32,6 @@ const (
 	FieldExternalEmail = "external_email"
 	// FieldDisabledAt holds the string denoting the disabled_at field in the database.
 	FieldDisabledAt = "disabled_at"
-	// FieldSpentTokens holds the string denoting the spent_tokens field in the database.
-	FieldSpentTokens = "spent_tokens"
-	// FieldSpentOn holds the string denoting the spent_on field in the database.
-	FieldSpentOn = "spent_on"
 	// FieldCreatedAt holds the string denoting the created_at field in the database.
 	FieldCreatedAt = "created_at"
 	// FieldUpdatedAt holds the string denoting the updated_at field in the database.
@@ -91,8 +87,6 @@ var Columns = []string{
 	FieldSubject,
 	FieldExternalEmail,
 	FieldDisabledAt,
-	FieldSpentTokens,
-	FieldSpentOn,
 	FieldCreatedAt,
 	FieldUpdatedAt,
 }
@@ -117,8 +111,6 @@ var (
 	Policy ent.Policy
 	// DefaultName holds the default value on creation for the "name" field.
 	DefaultName string
-	// DefaultSpentTokens holds the default value on creation for the "spent_tokens" field.
-	DefaultSpentTokens int
 	// DefaultCreatedAt holds the default value on creation for the "created_at" field.
 	DefaultCreatedAt func() time.Time
 	// DefaultUpdatedAt holds the default value on creation for the "updated_at" field.
@@ -175,16 +167,6 @@ func ByExternalEmail(opts ...sql.OrderTermOption) OrderOption {
 // ByDisabledAt orders the results by the disabled_at field.
 func ByDisabledAt(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldDisabledAt, opts...).ToFunc()
-}
-
-// BySpentTokens orders the results by the spent_tokens field.
-func BySpentTokens(opts ...sql.OrderTermOption) OrderOption {
-	return sql.OrderByField(FieldSpentTokens, opts...).ToFunc()
-}
-
-// BySpentOn orders the results by the spent_on field.
-func BySpentOn(opts ...sql.OrderTermOption) OrderOption {
-	return sql.OrderByField(FieldSpentOn, opts...).ToFunc()
 }
 
 // ByCreatedAt orders the results by the created_at field.

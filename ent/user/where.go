@@ -96,16 +96,6 @@ func DisabledAt(v time.Time) predicate.User {
 	return predicate.User(sql.FieldEQ(FieldDisabledAt, v))
 }
 
-// SpentTokens applies equality check predicate on the "spent_tokens" field. It's identical to SpentTokensEQ.
-func SpentTokens(v int) predicate.User {
-	return predicate.User(sql.FieldEQ(FieldSpentTokens, v))
-}
-
-// SpentOn applies equality check predicate on the "spent_on" field. It's identical to SpentOnEQ.
-func SpentOn(v time.Time) predicate.User {
-	return predicate.User(sql.FieldEQ(FieldSpentOn, v))
-}
-
 // CreatedAt applies equality check predicate on the "created_at" field. It's identical to CreatedAtEQ.
 func CreatedAt(v time.Time) predicate.User {
 	return predicate.User(sql.FieldEQ(FieldCreatedAt, v))
@@ -654,96 +644,6 @@ func DisabledAtIsNil() predicate.User {
 // DisabledAtNotNil applies the NotNil predicate on the "disabled_at" field.
 func DisabledAtNotNil() predicate.User {
 	return predicate.User(sql.FieldNotNull(FieldDisabledAt))
-}
-
-// SpentTokensEQ applies the EQ predicate on the "spent_tokens" field.
-func SpentTokensEQ(v int) predicate.User {
-	return predicate.User(sql.FieldEQ(FieldSpentTokens, v))
-}
-
-// SpentTokensNEQ applies the NEQ predicate on the "spent_tokens" field.
-func SpentTokensNEQ(v int) predicate.User {
-	return predicate.User(sql.FieldNEQ(FieldSpentTokens, v))
-}
-
-// SpentTokensIn applies the In predicate on the "spent_tokens" field.
-func SpentTokensIn(vs ...int) predicate.User {
-	return predicate.User(sql.FieldIn(FieldSpentTokens, vs...))
-}
-
-// SpentTokensNotIn applies the NotIn predicate on the "spent_tokens" field.
-func SpentTokensNotIn(vs ...int) predicate.User {
-	return predicate.User(sql.FieldNotIn(FieldSpentTokens, vs...))
-}
-
-// SpentTokensGT applies the GT predicate on the "spent_tokens" field.
-func SpentTokensGT(v int) predicate.User {
-	return predicate.User(sql.FieldGT(FieldSpentTokens, v))
-}
-
-// SpentTokensGTE applies the GTE predicate on the "spent_tokens" field.
-func SpentTokensGTE(v int) predicate.User {
-	return predicate.User(sql.FieldGTE(FieldSpentTokens, v))
-}
-
-// SpentTokensLT applies the LT predicate on the "spent_tokens" field.
-func SpentTokensLT(v int) predicate.User {
-	return predicate.User(sql.FieldLT(FieldSpentTokens, v))
-}
-
-// SpentTokensLTE applies the LTE predicate on the "spent_tokens" field.
-func SpentTokensLTE(v int) predicate.User {
-	return predicate.User(sql.FieldLTE(FieldSpentTokens, v))
-}
-
-// SpentOnEQ applies the EQ predicate on the "spent_on" field.
-func SpentOnEQ(v time.Time) predicate.User {
-	return predicate.User(sql.FieldEQ(FieldSpentOn, v))
-}
-
-// SpentOnNEQ applies the NEQ predicate on the "spent_on" field.
-func SpentOnNEQ(v time.Time) predicate.User {
-	return predicate.User(sql.FieldNEQ(FieldSpentOn, v))
-}
-
-// SpentOnIn applies the In predicate on the "spent_on" field.
-func SpentOnIn(vs ...time.Time) predicate.User {
-	return predicate.User(sql.FieldIn(FieldSpentOn, vs...))
-}
-
-// SpentOnNotIn applies the NotIn predicate on the "spent_on" field.
-func SpentOnNotIn(vs ...time.Time) predicate.User {
-	return predicate.User(sql.FieldNotIn(FieldSpentOn, vs...))
-}
-
-// SpentOnGT applies the GT predicate on the "spent_on" field.
-func SpentOnGT(v time.Time) predicate.User {
-	return predicate.User(sql.FieldGT(FieldSpentOn, v))
-}
-
-// SpentOnGTE applies the GTE predicate on the "spent_on" field.
-func SpentOnGTE(v time.Time) predicate.User {
-	return predicate.User(sql.FieldGTE(FieldSpentOn, v))
-}
-
-// SpentOnLT applies the LT predicate on the "spent_on" field.
-func SpentOnLT(v time.Time) predicate.User {
-	return predicate.User(sql.FieldLT(FieldSpentOn, v))
-}
-
-// SpentOnLTE applies the LTE predicate on the "spent_on" field.
-func SpentOnLTE(v time.Time) predicate.User {
-	return predicate.User(sql.FieldLTE(FieldSpentOn, v))
-}
-
-// SpentOnIsNil applies the IsNil predicate on the "spent_on" field.
-func SpentOnIsNil() predicate.User {
-	return predicate.User(sql.FieldIsNull(FieldSpentOn))
-}
-
-// SpentOnNotNil applies the NotNil predicate on the "spent_on" field.
-func SpentOnNotNil() predicate.User {
-	return predicate.User(sql.FieldNotNull(FieldSpentOn))
 }
 
 // CreatedAtEQ applies the EQ predicate on the "created_at" field.

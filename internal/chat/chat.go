@@ -11,6 +11,7 @@ import (
 	"parley/internal/fact"
 	"parley/internal/refusal"
 	"parley/internal/reply"
+	"parley/internal/usage"
 )
 
 // Store is what this package needs of the database beside Ent.
@@ -25,6 +26,8 @@ type Store interface {
 	Now(ctx context.Context) (time.Time, error)
 	// NowTx is Now within a transaction, without a second connection beside tx.
 	NowTx(ctx context.Context, tx *ent.Tx) (time.Time, error)
+	// AddUsage adds a call of a model to the usage of its day.
+	AddUsage(ctx context.Context, tx *ent.Tx, call usage.Call) error
 }
 
 // Config holds the limits of one user.

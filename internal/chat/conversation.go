@@ -203,21 +203,15 @@ func (in ConversationPatch) apply(ctx context.Context, l *line) (*ent.Conversati
 }
 
 // DeleteConversation removes a conversation with all its messages for good and
-// stops its reply. Error: NOT_FOUND.
+// stops its reply. What that has used so far counts. Error: NOT_FOUND.
 func (s *Service) DeleteConversation(ctx context.Context, userID, id pid.ID) error {
 	err := s.store.InTx(ctx, func(tx *ent.Tx) error {
-		if s.cfg.TokensPerDay > 0 {
-			if err := s.store.Lock(ctx, tx, string(userID)); err != nil {
-				return err
-			}
-		}
 		if err := s.store.Lock(ctx, tx, string(id)); err != nil {
 			return err
 		}
-		if s.cfg.TokensPerDay > 0 {
-			if err := s.keepSpent(ctx, tx, userID, id); err != nil {
-				return err
-			}
+		used, running, err := s.replies.UsedSoFar(ctx, tx, userID, id)
+		if err != nil {
+			return err
 		}
 		n, err := tx.Conversation.Delete().Where(conversation.ID(id), conversation.UserID(userID)).Exec(ctx)
 		if err != nil {
@@ -225,6 +219,11 @@ func (s *Service) DeleteConversation(ctx context.Context, userID, id pid.ID) err
 		}
 		if n == 0 {
 			return refusal.NotFound("conversation")
+		}
+		if running {
+			if err := s.store.AddUsage(ctx, tx, used); err != nil {
+				return err
+			}
 		}
 		failpoint.Hit("chat.delete-uncommitted")
 		return nil

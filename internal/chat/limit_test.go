@@ -4,12 +4,14 @@ import (
 	"testing"
 	"time"
 
-	"parley/ent/message"
+	"parley/ent"
 	"parley/ent/send"
+	"parley/ent/usageday"
 	"parley/internal/chat"
 	"parley/internal/pid"
 	"parley/internal/refusal"
 	"parley/internal/upstream/upstreamtest"
+	"parley/internal/usage"
 	"parley/internal/viewer"
 )
 
@@ -100,26 +102,19 @@ func (b *bundle) backdate(t *testing.T, id pid.ID, by time.Duration) {
 
 func TestTokensPerDay(t *testing.T) {
 	t.Parallel()
-	each(t, chat.Config{TokensPerDay: 30}, func(t *testing.T, b *bundle) {
+	each(t, chat.Config{TokensPerDay: 31}, func(t *testing.T, b *bundle) {
 		u, other := b.user(t), b.user(t)
 		b.ask(t, u, nil, "10 asked and 5 answered")
-		// A reply without a count, and one of yesterday, which do not matter.
+		// A failed reply counts by an estimate, one token here.
 		b.upstream.Next(upstreamtest.Fail(400, "bad"))
-		failed := b.send(t, u, chat.SendInput{Content: "x", Wait: true})
-		spent := b.row(t, u, failed.Reply.ID)
-		b.store.Client().Message.Update().Where(message.ID(spent.ID)).ClearPromptTokens().ClearCompletionTokens().
+		b.send(t, u, chat.SendInput{Content: "x", Wait: true})
+		// What was used yesterday does not matter.
+		b.store.Client().UsageDay.Create().SetUserID(u.id).SetDay(usage.Day(time.Now().Add(-24 * time.Hour))).
+			SetModel("test").SetPurpose(usageday.PurposeREPLY).SetPromptTokens(1 << 40).SetCompletionTokens(1 << 40).
 			ExecX(u.ctx)
-		c, err := b.CreateConversation(u.ctx, u.id, chat.NewConversation{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.store.Client().Message.Create().SetConversationID(c.ID).SetUserID(u.id).SetIndex(1).SetActive(false).
-			SetRole(message.RoleASSISTANT).
-			SetPromptTokens(1 << 40).SetCompletionTokens(1 << 40).SetCreatedAt(time.Now().Add(-24 * time.Hour)).
-			ExecX(u.ctx)
-		b.ask(t, u, nil, "30 with this one")
+		b.ask(t, u, nil, "31 with this one")
 		now := time.Now().UTC()
-		got := b.limited(t, u, chat.SendInput{Content: "31"})
+		got := b.limited(t, u, chat.SendInput{Content: "32"})
 		if left := now.Truncate(24 * time.Hour).Add(24 * time.Hour).Sub(now); got > int(left.Seconds())+2 ||
 			got < int(left.Seconds())-60 {
 			t.Errorf("got retryAfter %d, want the rest of the day (UTC), %v", got, left)
@@ -141,8 +136,11 @@ func TestDeletedTokensCount(t *testing.T) {
 		}
 		b.limited(t, u, chat.SendInput{Content: "no more"})
 		// What was spent yesterday does not count today.
-		b.store.Client().User.UpdateOneID(u.id).
-			SetSpentOn(time.Now().UTC().Truncate(24 * time.Hour).Add(-24 * time.Hour)).ExecX(u.ctx)
+		b.raw(t, func(tx *ent.Tx) error {
+			_, err := tx.ExecContext(t.Context(),
+				"UPDATE usage_days SET day = '"+usage.Day(time.Now().Add(-24*time.Hour))+"'")
+			return err
+		})
 		b.send(t, u, chat.SendInput{Content: "a new day", Wait: true})
 	})
 }
@@ -160,5 +158,77 @@ func TestTokensOfDeletedRunningReplies(t *testing.T) {
 			}
 		}
 		b.limited(t, u, chat.SendInput{Content: "a third"})
+	})
+}
+
+// What is counted is the reply's row, as the message has it; it stays when the
+// conversation goes, with a limit or without one.
+func TestUsageOutlivesConversations(t *testing.T) {
+	t.Parallel()
+	each(t, chat.Config{}, func(t *testing.T, b *bundle) {
+		u, other := b.user(t), b.user(t)
+		first := b.ask(t, u, nil, "one")
+		b.send(t, u, chat.SendInput{ConversationID: &first.Conversation.ID, Content: "two", Wait: true,
+			Model: ptr("other")})
+		b.ask(t, u, &first.Conversation.ID, "three")
+		want := map[string]ent.UsageDay{}
+		for _, m := range b.line(t, u, first.Conversation.ID) {
+			if m.Model != nil {
+				sum := want[*m.Model]
+				sum.Calls++
+				sum.PromptTokens += *m.PromptTokens
+				sum.CompletionTokens += *m.CompletionTokens
+				want[*m.Model] = sum
+			}
+		}
+		check := func(when string) {
+			t.Helper()
+			rows := b.store.Client().UsageDay.Query().Where(usageday.UserID(u.id)).AllX(u.ctx)
+			if len(rows) != 2 || len(want) != 2 {
+				t.Fatalf("%s: got the rows %v, want one for each of two models", when, rows)
+			}
+			for _, r := range rows {
+				w := want[r.Model]
+				if r.Day != usage.Day(time.Now()) || r.Purpose != usageday.PurposeREPLY || r.Calls != w.Calls ||
+					r.PromptTokens != w.PromptTokens || r.CompletionTokens != w.CompletionTokens ||
+					r.EstimatedCalls != 0 {
+					t.Errorf("%s: got %v, want the sums of its messages, %v", when, r, w)
+				}
+			}
+		}
+		check("with the conversation")
+		if err := b.DeleteConversation(u.ctx, u.id, first.Conversation.ID); err != nil {
+			t.Fatal(err)
+		}
+		check("without it")
+		if n := b.store.Client().UsageDay.Query().CountX(other.ctx); n != 0 {
+			t.Errorf("another user sees %d rows, want none", n)
+		}
+	})
+}
+
+// A reply that is deleted in the middle counts by an estimate, once, and one that
+// waits for its turn counts nothing. The deletion of somebody else's counts nothing.
+func TestUsageOfDeletedRunningReplies(t *testing.T) {
+	t.Parallel()
+	each(t, chat.Config{}, func(t *testing.T, b *bundle) {
+		u, other := b.user(t), b.user(t)
+		r := b.running(t, u, nil, "12345678")
+		id := r.Conversation.ID
+		b.send(t, u, chat.SendInput{ConversationID: &id, Content: "queued", OnBusy: chat.Queue})
+		refused(t, b.DeleteConversation(other.ctx, other.id, id), refusal.CodeNotFound)
+		if n := b.count(t, "usage_days"); n != 0 {
+			t.Errorf("got %d rows of a reply that still runs, want none", n)
+		}
+		if err := b.DeleteConversation(u.ctx, u.id, id); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the end of the run", func() bool { return b.engine.Running() == 0 })
+		refused(t, b.DeleteConversation(u.ctx, u.id, id), refusal.CodeNotFound)
+		rows := b.store.Client().UsageDay.Query().AllX(u.ctx)
+		if len(rows) != 1 || rows[0].Calls != 1 || rows[0].EstimatedCalls != 1 || rows[0].Model != "test" ||
+			rows[0].PromptTokens != 2 || rows[0].CompletionTokens != 2 { // "go on" and the 8 bytes.
+			t.Errorf("got %v, want one estimated call", rows)
+		}
 	})
 }

@@ -28,6 +28,7 @@ const (
 	Message      Kind = "msg"
 	Send         Kind = "snd"
 	Replica      Kind = "rep"
+	UsageDay     Kind = "uda"
 )
 
 // ErrMalformed is returned by Parse for text that is not an id.
@@ -88,7 +89,7 @@ func (id ID) Is(kind Kind) bool {
 
 func known(kind Kind) bool {
 	switch kind {
-	case User, AuthSession, Conversation, Message, Send, Replica:
+	case User, AuthSession, Conversation, Message, Send, Replica, UsageDay:
 		return true
 	}
 	return false

@@ -64,8 +64,8 @@ func (e *Engine) tell(kind fact.Kind, m *ent.Message) {
 var errNoRow = errors.New("no row behind the fence")
 
 // writeFinal stores text, status, finish reason, error and usage in one fenced
-// statement, and starts the next queued reply in the same transaction. It returns
-// errFenced or errDeleted when the row is no longer ours.
+// statement, counts the usage, and starts the next queued reply in the same
+// transaction. It returns errFenced or errDeleted when the row is no longer ours.
 func (e *Engine) writeFinal(ctx context.Context, r *Attempt, final *ent.Message) (*successor, error) {
 	next, err := e.inFinalTx(ctx, final, func(tx *ent.Tx, now time.Time) error {
 		final.FinishedAt = &now
@@ -85,10 +85,13 @@ func (e *Engine) writeFinal(ctx context.Context, r *Attempt, final *ent.Message)
 			SetSalvage("").
 			SetFinishedAt(now).
 			Save(ctx)
-		if err == nil && n == 0 {
-			err = errNoRow
+		switch {
+		case err != nil:
+			return err
+		case n == 0:
+			return errNoRow
 		}
-		return err
+		return e.count(ctx, tx, final)
 	})
 	if !errors.Is(err, errNoRow) {
 		return next, err

@@ -20,9 +20,6 @@ func Queued() predicate.Message {
 // Unfinished matches replies that are being written or wait for it.
 func Unfinished() predicate.Message { return literal("status = 'QUEUED' OR status = 'STREAMING'") }
 
-// Replies matches assistant messages.
-func Replies() predicate.Message { return literal("role = 'ASSISTANT'") }
-
 func literal(condition string) predicate.Message {
 	return func(s *sql.Selector) {
 		s.Where(sql.P(func(b *sql.Builder) { b.WriteString("(" + condition + ")") }))

@@ -7,6 +7,7 @@ import (
 	"parley/ent"
 	"parley/internal/pid"
 	"parley/internal/prompt"
+	"parley/internal/usage"
 )
 
 // Store is what this package needs of the database beside Ent.
@@ -24,6 +25,8 @@ type Store interface {
 	// Line returns the visible line before an index, in index order. Rows of other users
 	// are not read.
 	Line(ctx context.Context, userID, conversationID pid.ID, before int) ([]prompt.Row, error)
+	// AddUsage adds a call of a model to the usage of its day.
+	AddUsage(ctx context.Context, tx *ent.Tx, call usage.Call) error
 	// Checkpoint stores the text of running replies of one owner in one
 	// transaction, each fenced by its attempt, and returns those that are no longer
 	// the owner's.

@@ -167,12 +167,18 @@ func (e *Engine) claim(ctx context.Context, row *ent.Message, released bool) err
 	}
 	next.Content, next.Salvage = next.Salvage, ""
 	next.Status, next.ErrorCode, next.FinishedAt = status, code, &now
+	if err := e.estimateLeft(ctx, row, &next); err != nil {
+		return err
+	}
 	after, err := e.inFinalTx(ctx, row, func(tx *ent.Tx, _ time.Time) error {
 		n, err := e.takeOver(tx.Message.Update(), row, &next, now).Save(ctx)
-		if err == nil && n == 0 {
-			err = errNoRow
+		switch {
+		case err != nil:
+			return err
+		case n == 0:
+			return errNoRow
 		}
-		return err
+		return e.count(ctx, tx, &next)
 	})
 	switch {
 	case errors.Is(err, errNoRow):
@@ -226,6 +232,9 @@ func (e *Engine) takeOver(u *ent.MessageUpdate, row, next *ent.Message, now time
 		SetReasoning("").
 		SetStatus(next.Status).
 		SetNillableErrorCode(next.ErrorCode).
+		SetNillablePromptTokens(next.PromptTokens).
+		SetNillableCompletionTokens(next.CompletionTokens).
+		SetUsageEstimated(next.UsageEstimated).
 		SetNillableFinishedAt(next.FinishedAt)
 }
 

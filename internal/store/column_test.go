@@ -21,6 +21,7 @@ import (
 	entmigrate "parley/ent/migrate"
 	"parley/ent/replica"
 	"parley/ent/send"
+	"parley/ent/usageday"
 	"parley/ent/user"
 	"parley/internal/pid"
 	"parley/internal/store"
@@ -66,6 +67,10 @@ var entities = map[string]entity{
 		func(ctx context.Context, c *ent.Client, id pid.ID) (any, error) {
 			return c.Send.Query().Where(send.ID(id)).Only(ctx)
 		}, viewer.AsUser, func() any { return &ent.Send{} }},
+	"UsageDay": {entmigrate.UsageDaysTable, func(c *ent.Client) any { return c.UsageDay.Create() },
+		func(ctx context.Context, c *ent.Client, id pid.ID) (any, error) {
+			return c.UsageDay.Query().Where(usageday.ID(id)).Only(ctx)
+		}, viewer.AsUser, func() any { return &ent.UsageDay{} }},
 	"Replica": {entmigrate.ReplicasTable, func(c *ent.Client) any { return c.Replica.Create() },
 		func(ctx context.Context, c *ent.Client, id pid.ID) (any, error) {
 			return c.Replica.Query().Where(replica.ID(id)).Only(ctx)
@@ -109,6 +114,7 @@ var enums = map[reflect.Type]any{
 	reflect.TypeFor[message.Status]():          message.StatusINTERRUPTED,
 	reflect.TypeFor[message.FinishReason]():    message.FinishReasonCONTENT_FILTER,
 	reflect.TypeFor[conversation.NameSource](): conversation.NameSourceUSER,
+	reflect.TypeFor[usageday.Purpose]():        usageday.PurposeSUMMARY,
 }
 
 // fill sets every column of an entity. Keys to other rows are in fixed.
@@ -183,7 +189,7 @@ func sameRow(want, got any) string {
 		cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".Edges" }, cmp.Ignore()),
 		cmp.Comparer(func(a, b time.Time) bool { return a.Equal(b) }),
 		cmpopts.IgnoreUnexported(ent.User{}, ent.AuthSession{}, ent.AuthThrottle{}, ent.Conversation{}, ent.Message{},
-			ent.Send{}, ent.Replica{}),
+			ent.Send{}, ent.UsageDay{}, ent.Replica{}),
 	)
 }
 
@@ -243,7 +249,7 @@ func TestColumns(t *testing.T) {
 			return nil
 		},
 	}
-	order := []string{"User", "AuthSession", "AuthThrottle", "Conversation", "Message", "Send", "Replica"}
+	order := []string{"User", "AuthSession", "AuthThrottle", "Conversation", "Message", "Send", "UsageDay", "Replica"}
 	for name, value := range variants {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

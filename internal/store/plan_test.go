@@ -119,7 +119,7 @@ func explain(t *testing.T, s *store.Store, st store.Statement) string {
 
 // A full scan: SQLite's SCAN that names no index, Postgres' Seq Scan.
 var (
-	fullScan = regexp.MustCompile(`(?m)^SCAN (messages|conversations|sends|users|replicas)\w*$|Seq Scan`)
+	fullScan = regexp.MustCompile(`(?m)^SCAN (messages|conversations|sends|users|replicas|usage_days)\w*$|Seq Scan`)
 	sorting  = regexp.MustCompile(`TEMP B-TREE|Sort Key`)
 )
 
@@ -274,7 +274,7 @@ func TestQueryPlans(t *testing.T) {
 		partial := []string{"message_unfinished", "message_one_streaming", "message_running_by_owner"}
 		check("unfinished of a user and of a conversation", sent, "status = 'QUEUED'", false, partial...)
 		check("sends of a minute", sent, "sends.created_at >", false, "send_user_id_created_at")
-		check("tokens of a day", sent, "SUM(", false, "message_usage_by_user")
+		check("tokens of a day", sent, "FROM usage_days", true, "usageday_user_id_day_model_purpose_currency")
 		for _, st := range sent {
 			if strings.HasPrefix(st.Query, "INSERT") || strings.Contains(st.Query, "pg_advisory") ||
 				strings.Contains(st.Query, "clock_timestamp") {
@@ -306,6 +306,9 @@ func TestQueryPlans(t *testing.T) {
 		owned := background.wait(t, "FROM messages WHERE messages.owner =")
 		check("replies of an owner", owned, "FROM messages WHERE messages.owner =", true, "message_running_by_owner",
 			"message_one_streaming")
+
+		days := store.Statement{Query: "SELECT calls FROM usage_days WHERE day = '2026-01-02'"}
+		check("usage of all users on a day", []store.Statement{days}, "usage_days", true, "usageday_day")
 
 		// What foreign keys look up on deletion.
 		for column, index := range map[string]string{"parent_id": "message_parent_id", "conversation_id": "message_"} {

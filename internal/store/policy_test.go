@@ -13,6 +13,7 @@ import (
 	"parley/ent"
 	"parley/ent/message"
 	"parley/ent/privacy"
+	"parley/ent/usageday"
 	"parley/internal/pid"
 	"parley/internal/store"
 	"parley/internal/store/storetest"
@@ -57,6 +58,10 @@ var policies = map[string]map[string]grants{
 	"Send": {
 		"none": nothing, "A": {1, 1, refused, refused, refused}, "B": {1, refused, 1, refused, refused},
 		"sign-in": nothing, "sweep": {2, refused, refused, refused, 2}, "admin": nothing,
+	},
+	"UsageDay": {
+		"none": nothing, "A": {1, 1, refused, refused, refused}, "B": {1, refused, 1, refused, refused},
+		"sign-in": nothing, "sweep": nothing, "admin": nothing,
 	},
 	"Replica": {
 		"none": nothing, "A": nothing, "B": nothing, "sign-in": nothing, "sweep": {2, 1, 1, 2, 2}, "admin": nothing,
@@ -148,6 +153,17 @@ func (p *pair) operations(now time.Time) map[string]operations {
 			},
 			func(ctx context.Context, tx *ent.Tx) (int, error) { return tx.Send.Delete().Exec(ctx) },
 		},
+		"UsageDay": {
+			func(ctx context.Context, tx *ent.Tx) (int, error) { return tx.UsageDay.Query().Count(ctx) },
+			func(ctx context.Context, tx *ent.Tx, owner int) error {
+				return tx.UsageDay.Create().SetUserID(p.users[owner]).SetDay("2026-01-02").
+					SetModel(string(pid.New(pid.Send))).SetPurpose(usageday.PurposeREPLY).Exec(ctx)
+			},
+			func(ctx context.Context, tx *ent.Tx) (int, error) {
+				return tx.UsageDay.Update().SetCalls(1).Save(ctx)
+			},
+			func(ctx context.Context, tx *ent.Tx) (int, error) { return tx.UsageDay.Delete().Exec(ctx) },
+		},
 		"Replica": {
 			func(ctx context.Context, tx *ent.Tx) (int, error) { return tx.Replica.Query().Count(ctx) },
 			func(ctx context.Context, tx *ent.Tx, _ int) error {
@@ -178,7 +194,7 @@ func TestPolicies(t *testing.T) {
 		// Two rows of each: one of A, one of B.
 		err := s.InTx(t.Context(), func(tx *ent.Tx) error {
 			for _, name := range []string{"User", "AuthSession", "AuthThrottle", "Conversation", "Message", "Send",
-				"Replica"} {
+				"UsageDay", "Replica"} {
 				for owner := range 2 {
 					ctx := entities[name].ctx(t.Context(), p.users[owner])
 					if err := ops[name].create(ctx, tx, owner); err != nil {

@@ -141,12 +141,13 @@ func (s *Store) checkpointAtOnce(ctx context.Context, owner pid.ID, due []reply.
 }
 
 // statements are those written by hand in the words of the dialect, made once.
-type statements struct{ line, checkpoint string }
+type statements struct{ line, checkpoint, usage string }
 
 func statementsFor(name string) statements {
 	return statements{
 		line:       bind(name, lineQuery),
 		checkpoint: bind(name, checkpointStatement),
+		usage:      bind(name, usageStatement),
 	}
 }
 

@@ -3,9 +3,12 @@
 //
 //	go run ./internal/tools/withpostgres go run ./internal/tools/migrategen NAME
 //
+// After a statement was added to it by hand, -sum in place of NAME writes atlas.sum
+// anew. That is for migrations which no release has yet.
+//
 // The SQL is to be read before it is committed: migrations are forward only, and
 // the generated Down sections are cut off because those of SQLite's table
-// rebuilds are wrong.
+// rebuilds are wrong. Columns that ent/schema lists as Leaving are not dropped.
 package main
 
 import (
@@ -28,13 +31,20 @@ import (
 	_ "modernc.org/sqlite"
 
 	entmigrate "parley/ent/migrate"
+	"parley/internal/store/storetest"
 )
 
 const root = "internal/store/migrations"
 
 func main() {
 	if len(os.Args) != 2 {
-		log.Fatal("usage: migrategen NAME")
+		log.Fatal("usage: migrategen NAME | -sum")
+	}
+	if os.Args[1] == "-sum" {
+		if err := sum(); err != nil {
+			log.Fatalf("migrategen: %v", err)
+		}
+		return
 	}
 	if err := run(context.Background(), os.Args[1]); err != nil {
 		log.Fatalf("migrategen: %v", err)
@@ -78,6 +88,7 @@ func diff(ctx context.Context, dialectName, driver, dsn, path, version, name str
 		schema.WithMigrationMode(schema.ModeReplay),
 		schema.WithDropColumn(true),
 		schema.WithDropIndex(true),
+		schema.WithDiffHook(storetest.KeepLeaving),
 		schema.WithDialect(dialectName),
 	)
 	if err != nil {
@@ -109,6 +120,23 @@ func diff(ctx context.Context, dialectName, driver, dsn, path, version, name str
 	if err := os.WriteFile(filepath.Join(path, version+"_"+name+".sql"), []byte(up), 0o644); err != nil {
 		return err
 	}
+	return writeSum(dir)
+}
+
+func sum() error {
+	for _, name := range []string{"sqlite", "postgres"} {
+		dir, err := sqltool.NewGooseDir(filepath.Join(root, name))
+		if err != nil {
+			return err
+		}
+		if err := writeSum(dir); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func writeSum(dir migrate.Dir) error {
 	sum, err := dir.Checksum()
 	if err != nil {
 		return err

@@ -1,0 +1,77 @@
+package reply
+
+import (
+	"context"
+	"fmt"
+
+	"parley/ent"
+	"parley/ent/message"
+	"parley/internal/pid"
+	"parley/internal/prompt"
+	"parley/internal/usage"
+)
+
+// UsedSoFar estimates what the reply that is being written in a conversation has used;
+// it is false when none is. The caller deletes the conversation in tx, under its lock:
+// the model server charges for a reply that is cut off, and is never asked how much.
+func (e *Engine) UsedSoFar(ctx context.Context, tx *ent.Tx, userID, conversationID pid.ID) (usage.Call, bool, error) {
+	row, err := tx.Message.Query().
+		Where(message.ConversationID(conversationID), message.UserID(userID), Unfinished(), Streaming()).
+		Only(ctx)
+	switch {
+	case ent.IsNotFound(err):
+		return usage.Call{}, false, nil
+	case err != nil:
+		return usage.Call{}, false, fmt.Errorf("look for a running reply: %w", err)
+	case row.Attempt == 0:
+		return usage.Call{}, false, nil // Nobody has run it yet.
+	}
+	before, err := tx.Message.Query().
+		Where(message.ConversationID(conversationID), message.UserID(userID), message.Active(true),
+			message.IndexLT(row.Index)).
+		Order(message.ByIndex()).
+		Select(message.FieldRole, message.FieldStatus, message.FieldContent).
+		All(ctx)
+	if err != nil {
+		return usage.Call{}, false, fmt.Errorf("read line: %w", err)
+	}
+	line := make([]prompt.Row, len(before))
+	for i, m := range before {
+		line[i] = prompt.Row{Role: prompt.StoredRole(string(m.Role)), Status: prompt.StoredStatus(string(m.Status)),
+			Content: m.Content}
+	}
+	e.Overlay(row)
+	setUsage(row, generated{promptTokens: prompt.Estimate(prompt.Of(line))})
+	call, ok := usage.OfReply(row)
+	return call, ok, nil
+}
+
+// estimateLeft sets in next, which is the end of a reply whose owner is gone, what was
+// used for the text that row holds. Without any, nothing proves that a model was called.
+func (e *Engine) estimateLeft(ctx context.Context, row, next *ent.Message) error {
+	left := *row
+	if len(left.Salvage) > len(left.Content) {
+		left.Content = left.Salvage
+	}
+	if left.Content == "" && left.Reasoning == "" {
+		return nil
+	}
+	line, err := e.store.Line(ctx, row.UserID, row.ConversationID, row.Index)
+	if err != nil {
+		return err
+	}
+	setUsage(&left, generated{promptTokens: prompt.Estimate(prompt.Of(line))})
+	next.PromptTokens, next.CompletionTokens = left.PromptTokens, left.CompletionTokens
+	next.UsageEstimated = left.UsageEstimated
+	return nil
+}
+
+// count adds what a reply has used to its day, in the transaction that makes the reply
+// final. The fence of that write has held, so it counts once.
+func (e *Engine) count(ctx context.Context, tx *ent.Tx, final *ent.Message) error {
+	call, ok := usage.OfReply(final)
+	if !ok {
+		return nil
+	}
+	return e.store.AddUsage(ctx, tx, call)
+}
