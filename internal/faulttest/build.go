@@ -5,8 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"sync"
 )
 
@@ -41,25 +39,3 @@ func newBuilder(race bool) (*builder, error) {
 }
 
 func (b *builder) remove() { _ = os.RemoveAll(b.dir) } // Left-overs in the temporary folder harm nobody.
-
-var hitForm = regexp.MustCompile(`failpoint\.Hit\("([^"]+)"\)`)
-
-// failpointsIn lists the failpoints that the source under root names, in order.
-func failpointsIn(root string) ([]string, error) {
-	var names []string
-	err := filepath.WalkDir(root, func(path string, entry os.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || filepath.Ext(path) != ".go" {
-			return err
-		}
-		if matched, err := filepath.Match("*_test.go", entry.Name()); err != nil || matched {
-			return err
-		}
-		text, err := os.ReadFile(path)
-		for _, m := range hitForm.FindAllSubmatch(text, -1) {
-			names = append(names, string(m[1]))
-		}
-		return err
-	})
-	slices.Sort(names)
-	return slices.Compact(names), err
-}

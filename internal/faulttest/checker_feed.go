@@ -9,14 +9,14 @@ import (
 // the list from before something happens until all is quiet is told of it, or is told
 // later that something may have been missed, and looks. Facts get lost: they are told
 // after the commit, and a replica may die or lose the bus in between. Feeds notice by
-// comparing with the database, which takes up to feedPatience.
+// comparing with the database, which takes a while: see Feed in history.Settings.
 func feedsMissNothing(b *book) []string {
 	var bad report
 	if b.settled < 0 {
 		return nil
 	}
 	for _, f := range b.feeds {
-		if f.end == nil || f.end.At < b.settled+feedPatience {
+		if f.end == nil || f.end.At < b.settled+b.run.Feed {
 			continue // Was over before it had to know.
 		}
 		if f.begin.Conversation == "" {

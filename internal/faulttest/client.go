@@ -8,19 +8,27 @@ import (
 	"time"
 )
 
-// user is an account with its token, which outlasts every run.
+// door is a replica as a client knows it.
+type door struct {
+	name string
+	addr string // Host and port.
+}
+
+// user is an account with its token, which outlasts every run. Each of its operations
+// is one try, whose outcome it adds to the history.
 type user struct {
 	name    string
 	token   string
-	cluster *cluster
+	doors   []door
 	history *history
 }
 
 const password = "a canary in a coal mine"
 
-// signUp makes an account while no faults happen.
-func signUp(ctx context.Context, c *cluster, name string) (*user, error) {
-	a, err := post(ctx, c.replicas[0], "",
+// signUp makes an account while no faults happen. The first of the replicas makes it;
+// the user turns to any of them.
+func signUp(ctx context.Context, doors []door, h *history, name string) (*user, error) {
+	a, err := post(ctx, doors[0], "",
 		`mutation ($e: String!, $p: String!) { signUp(input: {email: $e, password: $p}) { accessToken } }`,
 		map[string]any{"e": name + "@example.com", "p": password})
 	var data struct{ SignUp struct{ AccessToken string } }
@@ -30,13 +38,11 @@ func signUp(ctx context.Context, c *cluster, name string) (*user, error) {
 	if err != nil || data.SignUp.AccessToken == "" {
 		return nil, fmt.Errorf("sign up: %w, %v", err, a.Errors)
 	}
-	return &user{name: name, token: data.SignUp.AccessToken, cluster: c, history: c.history}, nil
+	return &user{name: name, token: data.SignUp.AccessToken, doors: doors, history: h}, nil
 }
 
-// any returns a random replica of the cluster, running or not.
-func (u *user) any(random *rand.Rand) *replica {
-	return u.cluster.replicas[random.IntN(len(u.cluster.replicas))]
-}
+// any returns a random replica, running or not.
+func (u *user) any(random *rand.Rand) door { return u.doors[random.IntN(len(u.doors))] }
 
 // outcomeOf says what a client may conclude from an answer. UNAVAILABLE and
 // INTERNAL promise nothing: the database may have gone in the middle of a commit.
@@ -54,7 +60,7 @@ func outcomeOf(a answer, err error) (outcome, string) {
 }
 
 // ask sends one operation and completes its record, which the caller adds.
-func (u *user) ask(ctx context.Context, on *replica, r *record, query string, variables map[string]any, data any) {
+func (u *user) ask(ctx context.Context, on door, r *record, query string, variables map[string]any, data any) {
 	r.User, r.Replica, r.From = u.name, on.name, u.history.now()
 	a, err := post(ctx, on, u.token, query, variables)
 	r.Outcome, r.Code = outcomeOf(a, err)
@@ -87,7 +93,7 @@ type sending struct {
 }
 
 // send sends once and returns the record it has added.
-func (u *user) send(ctx context.Context, who string, on *replica, s sending) record {
+func (u *user) send(ctx context.Context, who string, on door, s sending) record {
 	r := record{Op: opSend, Who: who, Key: s.question.Key, Content: s.question.String()}
 	input := map[string]any{"content": r.Content, "clientKey": r.Key}
 	if s.conversation != "" {
@@ -111,7 +117,7 @@ func (u *user) send(ctx context.Context, who string, on *replica, s sending) rec
 }
 
 // stop asks once for a reply to be stopped.
-func (u *user) stop(ctx context.Context, who string, on *replica, reply string) record {
+func (u *user) stop(ctx context.Context, who string, on door, reply string) record {
 	r := record{Op: opStop, Who: who, Reply: reply}
 	var data struct {
 		StopReply struct{ Message struct{ Status string } }
@@ -125,8 +131,18 @@ func (u *user) stop(ctx context.Context, who string, on *replica, reply string) 
 	return r
 }
 
+// stopAnywhere asks one replica after the other until there is an answer.
+func (u *user) stopAnywhere(ctx context.Context, random *rand.Rand, reply string) error {
+	for u.stop(ctx, "impatient", u.any(random), reply).Outcome == unknown {
+		if !pause(ctx, 100*time.Millisecond) {
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
 // remove deletes a conversation, with one try.
-func (u *user) remove(ctx context.Context, who string, on *replica, conversation string) record {
+func (u *user) remove(ctx context.Context, who string, on door, conversation string) record {
 	r := record{Op: opDelete, Who: who, Conversation: conversation}
 	u.ask(ctx, on, &r, `mutation ($id: ID!) { deleteConversation(input: {conversationId: $id}) { __typename } }`,
 		map[string]any{"id": conversation}, new(any))
@@ -135,7 +151,7 @@ func (u *user) remove(ctx context.Context, who string, on *replica, conversation
 }
 
 // probe asks for another user's reply, in every way, and records what came of it.
-func (u *user) probe(ctx context.Context, who string, on *replica, reply string) {
+func (u *user) probe(ctx context.Context, who string, on door, reply string) {
 	var node struct{ Node *struct{ ID, Content string } }
 	r := record{Op: opProbe, Who: who, Reply: reply}
 	u.ask(ctx, on, &r, `query ($id: ID!) { node(id: $id) { ... on Message { id content } } }`,
@@ -163,7 +179,7 @@ func (u *user) probe(ctx context.Context, who string, on *replica, reply string)
 }
 
 // readAll reads every message of a conversation through a replica into the history.
-func (u *user) readAll(ctx context.Context, on *replica, conversation string) error {
+func (u *user) readAll(ctx context.Context, on door, conversation string) error {
 	type node struct {
 		ID, Role, Content, Status string
 		Index, Attempt            int
@@ -206,17 +222,5 @@ func (u *user) readAll(ctx context.Context, on *replica, conversation string) er
 			return nil
 		}
 		cursor = page.PageInfo.EndCursor
-	}
-}
-
-// pause waits, unless the context ends first; it reports whether to go on.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

@@ -1,6 +1,7 @@
 package faulttest
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -10,7 +11,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -113,6 +116,9 @@ func startCluster(ctx context.Context, cfg clusterConfig, h *history) (_ *cluste
 	}
 	return c, c.startAll(ctx)
 }
+
+// lease is how long a replica may be out of touch.
+func (c *cluster) lease() time.Duration { return c.cfg.lease }
 
 // migrate prepares the database before the first replica starts.
 func (c *cluster) migrate(ctx context.Context, data string) error {
@@ -226,4 +232,53 @@ func (c *cluster) disarm(point string) bool {
 func (c *cluster) wasHit(point string) bool {
 	_, err := os.Stat(filepath.Join(c.armed, point+".hit"))
 	return err == nil
+}
+
+// revive lets processes that a failpoint has stopped go on, and starts those that
+// it has killed.
+func (c *cluster) revive(ctx context.Context) error {
+	for _, r := range c.replicas {
+		r.signal(syscall.SIGCONT)
+	}
+	return c.startAll(ctx)
+}
+
+// heal ends everything that may still be wrong and returns when all replicas are
+// ready.
+func (c *cluster) heal(ctx context.Context) error {
+	for _, r := range c.replicas {
+		for _, link := range r.links() {
+			link.heal()
+		}
+	}
+	err := c.revive(ctx)
+	if c.broker != nil {
+		err = errors.Join(err, c.broker.start())
+	}
+	c.history.add(record{Op: opHeal})
+	return err
+}
+
+// complaint matches a race, a crash, and a panic that was caught. Only those that a
+// failpoint was armed for are in order.
+var complaint = regexp.MustCompile(`DATA RACE|^panic: |^fatal error: | panic=`)
+
+// complaints finds in the replicas' logs what no fault excuses.
+func (c *cluster) complaints() error {
+	logs, err := filepath.Glob(filepath.Join(c.dir, "*.log"))
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, path := range logs {
+		text, err := os.ReadFile(path)
+		errs = append(errs, err)
+		for line := range bytes.Lines(text) {
+			if complaint.Match(line) && !bytes.Contains(line, []byte(`panic="failpoint `)) {
+				errs = append(errs, fmt.Errorf("%s: %s", path, bytes.TrimSpace(line)))
+				break
+			}
+		}
+	}
+	return errors.Join(errs...)
 }

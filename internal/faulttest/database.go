@@ -62,6 +62,9 @@ func (d *database) adminExec(ctx context.Context, statement string) error {
 	return nil
 }
 
+// onPostgres tells Postgres from SQLite.
+func (d *database) onPostgres() bool { return d.url != "" }
+
 // drop closes the connection and removes a Postgres database.
 func (d *database) drop(ctx context.Context) error {
 	err := d.db.Close()
@@ -81,7 +84,8 @@ func (d *database) terminate(ctx context.Context) error {
 
 const postgresLog = `
 CREATE TABLE fault_log (
-	seq bigserial PRIMARY KEY, at timestamptz NOT NULL DEFAULT clock_timestamp(), kind text, message_id text, user_id text,
+	seq bigserial PRIMARY KEY, at timestamptz NOT NULL DEFAULT clock_timestamp(), kind text, message_id text,
+		user_id text,
 	attempt bigint, owner text, status text, length bigint, stop boolean);
 CREATE FUNCTION fault_log() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE m messages;
@@ -89,19 +93,22 @@ BEGIN
 	IF TG_OP = 'DELETE' THEN m := OLD; ELSE m := NEW; END IF;
 	IF m.role = 'ASSISTANT' THEN
 		INSERT INTO fault_log (kind, message_id, user_id, attempt, owner, status, length, stop)
-		VALUES (TG_OP, m.id, m.user_id, m.attempt, coalesce(m.owner, ''), m.status, length(m.content), m.stop_requested_at IS NOT NULL);
+		VALUES (TG_OP, m.id, m.user_id, m.attempt, coalesce(m.owner, ''), m.status, length(m.content),
+			m.stop_requested_at IS NOT NULL);
 	END IF;
 	RETURN NULL;
 END $$;
 CREATE TRIGGER fault_log AFTER INSERT OR UPDATE OR DELETE ON messages FOR EACH ROW EXECUTE FUNCTION fault_log();`
 
 const sqliteTable = `CREATE TABLE fault_log (
-	seq INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')), kind TEXT, message_id TEXT, user_id TEXT,
+	seq INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')), kind TEXT,
+		message_id TEXT, user_id TEXT,
 	attempt INTEGER, owner TEXT, status TEXT, length INTEGER, stop BOOLEAN)`
 
 const sqliteTrigger = `CREATE TRIGGER fault_log_KIND AFTER KIND ON messages WHEN ROW.role = 'ASSISTANT' BEGIN
 	INSERT INTO fault_log (kind, message_id, user_id, attempt, owner, status, length, stop)
-	VALUES ('KIND', ROW.id, ROW.user_id, ROW.attempt, coalesce(ROW.owner, ''), ROW.status, length(ROW.content), ROW.stop_requested_at IS NOT NULL);
+	VALUES ('KIND', ROW.id, ROW.user_id, ROW.attempt, coalesce(ROW.owner, ''), ROW.status, length(ROW.content),
+		ROW.stop_requested_at IS NOT NULL);
 END`
 
 // watch installs the triggers; the database is migrated.

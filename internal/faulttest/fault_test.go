@@ -1,9 +1,9 @@
 package faulttest
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"slices"
 	"strconv"
@@ -108,14 +108,23 @@ func TestFailpoints(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { discard(t, c) })
-	c.begin(seed(t))
-	l, err := startLoad(ctx, c, loadConfig{seed: seed(t), name: "t", users: 3, writers: 3, hasty: true})
+	begin(c, seed(t))
+	l, err := startLoad(ctx, doors(c), h, loadConfig{seed: seed(t), name: "t", users: 3, writers: 3, hasty: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &points{cluster: c, load: l, random: rand.New(rand.NewPCG(seed(t), 2))}
-	quick := slices.DeleteFunc(slices.Clone(names),
-		func(name string) bool { return slices.Contains(shutdownPoints, name) })
+	p := newPoints(c, seed(t), func(ctx context.Context, r *replica, d time.Duration) (func(context.Context) error,
+		error) {
+		return l.occupy(ctx, doorOf(r), d)
+	})
+	var quick, slow []string
+	for _, name := range names {
+		if needsShutdown(name) {
+			slow = append(slow, name)
+		} else {
+			quick = append(quick, name)
+		}
+	}
 	for _, name := range quick {
 		began := h.now()
 		if err := p.visit(ctx, name, "kill"); err != nil {
@@ -128,23 +137,22 @@ func TestFailpoints(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if err := p.panics(ctx, slices.DeleteFunc(quick,
-		func(name string) bool { return slices.Contains(takeoverPoints, name) })); err != nil {
+	if err := p.panics(ctx, slices.DeleteFunc(quick, needsTakeover)); err != nil {
 		t.Error(err)
 	}
 	t.Logf("stopped and panicked after %v", h.now())
-	if err := p.visitTogether(ctx, shutdownPoints, "kill"); err != nil {
+	if err := p.visitTogether(ctx, slow, "kill"); err != nil {
 		t.Error(err)
 	}
 	t.Logf("%d failpoints visited after %v", len(names), h.now())
 	n := newNemesis(c, seed(t), names)
-	n.disturb(ctx, 10*time.Second)
-	judge(t, c, errors.Join(errors.Join(n.errs...), conclude(ctx, c, l)))
-	t.Logf("%v, takeovers: %s", n.counts, distribution(newBook(h.all()).takeovers()))
+	err = n.disturb(ctx, 10*time.Second)
+	verdict(t, c, errors.Join(err, conclude(ctx, c, l)))
+	t.Logf("%v, takeovers: %s", n.tally(), distribution(takeovers(h.all())))
 }
 
-// judge fails the test for what the checker finds.
-func judge(t *testing.T, c *cluster, err error) {
+// verdict fails the test for what the judge finds.
+func verdict(t *testing.T, c *cluster, err error) {
 	t.Helper()
 	if err != nil {
 		t.Error(err)
@@ -202,48 +210,5 @@ func schedule(t *testing.T, seed uint64, b *builder) {
 	t.Log(strings.TrimSpace(res.line(err)))
 	if err != nil || len(res.violations) > 0 {
 		t.Fail()
-	}
-}
-
-// TestPostgresIsNeeded makes sure that a run without Postgres fails: one that is
-// quietly left out proves nothing.
-func TestPostgresIsNeeded(t *testing.T) {
-	t.Parallel()
-	if _, err := newPostgres(t.Context(), ""); err == nil {
-		t.Error("a cluster without Postgres was made, want an error that names the variable")
-	}
-}
-
-// TestFailpointsIn makes sure that points in tests do not count.
-func TestFailpointsIn(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	for name, text := range map[string]string{
-		"a.go": `func a() { failpoint.Hit("a.b"); failpoint.Hit("a.a") }`, "b.go": `failpoint.Hit("a.b")`,
-		"a_test.go": `failpoint.Hit("a.c")`,
-	} {
-		if err := os.WriteFile(dir+"/"+name, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := failpointsIn(dir)
-	if err != nil || !slices.Equal(got, []string{"a.a", "a.b"}) {
-		t.Errorf("got %v, %v, want the names a.a and a.b", got, err)
-	}
-}
-
-// TestAnswers makes sure that the script is what I12 takes it for: the same for the
-// same take, and another for another.
-func TestAnswers(t *testing.T) {
-	t.Parallel()
-	q := question{Key: "a-1", User: "ada", Words: 50, Pace: time.Millisecond}
-	if again := q; q.answer(1) != again.answer(1) || q.answer(1) == q.answer(2) {
-		t.Error("an answer must depend on the question and the take alone")
-	}
-	if got, is := parseQuestion("Earlier. " + question{Key: "x"}.String() + "\n\n" + q.String()); !is || got != q {
-		t.Errorf("got %+v, want the last question %+v", got, q)
-	}
-	if got := canariesIn([]byte(q.answer(1))); !slices.Equal(got, []string{"ada"}) {
-		t.Errorf("got the canaries %v of an answer, want ada's", got)
 	}
 }

@@ -14,8 +14,8 @@ import (
 const (
 	// defaultLease is the one Parley has without configuration.
 	defaultLease = 15 * time.Second
-	// takeovers is how many samples there are of each kind.
-	takeovers = 20
+	// samples is how many samples there are of each kind.
+	samples = 20
 	// lagReplies is how many replies are watched on two replicas.
 	lagReplies = 10
 )
@@ -40,7 +40,7 @@ func Figures(ctx context.Context, o Options, out io.Writer) error {
 	var working sync.WaitGroup
 	for n := range workers {
 		working.Go(func() {
-			share := (takeovers + workers - 1) / workers
+			share := (samples + workers - 1) / workers
 			errs[n] = figures[n].measure(ctx, binary, o.Postgres, uint64(n), share)
 		})
 	}
@@ -74,7 +74,7 @@ func (f *figure) measure(ctx context.Context, binary, admin string, seed uint64,
 			c.remove()
 		}
 	}()
-	u, err := signUp(ctx, c, "figures")
+	u, err := signUp(ctx, doors(c), h, "figures")
 	if err != nil {
 		return err
 	}
@@ -127,7 +127,7 @@ type measurement struct {
 func (m *measurement) ask(ctx context.Context, on *replica, words int, pace time.Duration) (question, record, error) {
 	m.count++
 	q := question{Key: fmt.Sprintf("%s-reply-%d", m.user.name, m.count), User: m.user.name, Words: words, Pace: pace}
-	r := m.user.send(ctx, "asker", on, sending{question: q})
+	r := m.user.send(ctx, "asker", doorOf(on), sending{question: q})
 	if r.Outcome != ok {
 		return q, r, fmt.Errorf("send: %s %s", r.Code, r.Note)
 	}
@@ -167,7 +167,7 @@ func (m *measurement) lose(
 	if err := r.start(ctx); err != nil {
 		return 0, err
 	}
-	if stop := m.user.stop(ctx, "asker", r, sent.Reply); stop.Outcome != ok {
+	if stop := m.user.stop(ctx, "asker", doorOf(r), sent.Reply); stop.Outcome != ok {
 		return 0, fmt.Errorf("stop: %s %s", stop.Code, stop.Note)
 	}
 	return next.from - from, nil
@@ -186,8 +186,9 @@ func (m *measurement) watchTwice(ctx context.Context) ([]time.Duration, error) {
 	defer cancel()
 	var watching sync.WaitGroup
 	for name, n := range map[string]int{"near": owner, "far": away} {
+		on := doorOf(m.cluster.replicas[n])
 		w := &watcher{user: m.user, who: name + sent.Reply, reply: sent.Reply, random: rand.New(rand.NewPCG(1, 1)),
-			faithful: true, only: m.cluster.replicas[n]}
+			faithful: true, only: &on}
 		watching.Go(func() { w.follow(ctx) })
 	}
 	watching.Wait()
@@ -195,31 +196,4 @@ func (m *measurement) watchTwice(ctx context.Context) ([]time.Duration, error) {
 		return nil, context.Cause(ctx)
 	}
 	return lags(m.cluster.history.all(), "near"+sent.Reply, "far"+sent.Reply), nil
-}
-
-// lags compares what two clients held of one reply and when.
-func lags(records []record, near, far string) []time.Duration {
-	type point struct {
-		at    time.Duration
-		units int
-	}
-	var first []point
-	for _, s := range newBook(records).steps {
-		if s.Who == near && s.after != nil {
-			first = append(first, point{s.At, units(s.after.text)})
-		}
-	}
-	var list []time.Duration
-	for _, s := range newBook(records).steps {
-		if s.Who != far || s.after == nil || s.Event.Kind != delta {
-			continue
-		}
-		for _, p := range first {
-			if p.units >= units(s.after.text) {
-				list = append(list, s.At-p.at)
-				break
-			}
-		}
-	}
-	return list
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"regexp"
 	"slices"
 	"sync"
 	"time"
@@ -93,6 +92,10 @@ type settings struct {
 	MaxRunning int           `json:"maxRunning"`
 	// Settle is how long after the faults all replies must be final.
 	Settle time.Duration `json:"settle"`
+	// Fault is the longest that one fault lasts.
+	Fault time.Duration `json:"fault"`
+	// Feed is how long after the last reply a feed may still be silent about a loss.
+	Feed time.Duration `json:"feed"`
 }
 
 // The kinds of events of a subscription to a message, as the API names them.
@@ -248,18 +251,4 @@ func readHistory(in io.Reader) ([]record, error) {
 			return nil, fmt.Errorf("history, record %d: %w", len(list)+1, err)
 		}
 	}
-}
-
-// canaryForm wants an end: a text that is cut in the middle of a name holds nobody's.
-var canaryForm = regexp.MustCompile(`canary-([a-z0-9]+)[: ]`)
-
-// canariesIn returns whose words a text holds, each user once.
-func canariesIn(text []byte) []string {
-	var users []string
-	for _, m := range canaryForm.FindAllSubmatch(text, -1) {
-		if user := string(m[1]); !slices.Contains(users, user) {
-			users = append(users, user)
-		}
-	}
-	return users
 }

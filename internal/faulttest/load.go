@@ -2,6 +2,7 @@ package faulttest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -23,7 +24,8 @@ type loadConfig struct {
 // watchers that follow every reply.
 type load struct {
 	cfg     loadConfig
-	cluster *cluster
+	history *history
+	doors   []door
 	users   []*user
 	// life ends the clients; sending ends before it: no new messages then.
 	life, sending context.Context
@@ -32,8 +34,9 @@ type load struct {
 	watchers      sync.WaitGroup
 	feeds         sync.WaitGroup
 
-	mu    sync.Mutex // guards known
+	mu    sync.Mutex // guards the fields below
 	known []known
+	long  int // Replies that occupied a replica.
 }
 
 // known is a reply that a client has got the id of.
@@ -43,10 +46,10 @@ type known struct {
 }
 
 // startLoad makes the accounts and starts the clients. Call stop, then wait.
-func startLoad(ctx context.Context, c *cluster, cfg loadConfig) (*load, error) {
-	l := &load{cfg: cfg, cluster: c}
+func startLoad(ctx context.Context, doors []door, h *history, cfg loadConfig) (*load, error) {
+	l := &load{cfg: cfg, history: h, doors: doors}
 	for n := range cfg.users {
-		u, err := signUp(ctx, c, fmt.Sprintf("%su%d", cfg.name, n))
+		u, err := signUp(ctx, doors, h, fmt.Sprintf("%su%d", cfg.name, n))
 		if err != nil {
 			return nil, err
 		}
@@ -106,130 +109,60 @@ func (l *load) replies() []known {
 	return append([]known(nil), l.known...)
 }
 
-// writer is a client that sends one message after another to its conversation.
-type writer struct {
-	load         *load
-	user         *user
-	who          string
-	random       *rand.Rand
-	conversation string
-	count        int
-}
-
-func (w *writer) run() {
-	for w.load.sending.Err() == nil {
-		w.turn()
-		if !pause(w.load.sending, time.Duration(w.random.IntN(300))*time.Millisecond) {
-			return
-		}
-	}
-}
-
-// turn sends one message and does with its reply what people do.
-func (w *writer) turn() {
-	w.count++
-	s := sending{conversation: w.conversation, question: question{
-		Key:   fmt.Sprintf("%s-%d", w.who, w.count),
-		User:  w.user.name,
-		Words: 10 + w.random.IntN(150),
-		Pace:  time.Duration(3+w.random.IntN(30)) * time.Millisecond,
-	}}
-	s.onBusy = []string{"", "QUEUE", "QUEUE", "INTERRUPT"}[w.random.IntN(4)]
-	r, sent := w.deliver(s)
-	if !sent {
-		return
-	}
-	if w.conversation != r.Conversation {
-		w.conversation = r.Conversation
-		w.load.feeds.Go(func() {
-			w.user.feed(w.load.life, w.who+"-"+r.Conversation, r.Conversation,
-				rand.New(rand.NewPCG(w.load.cfg.seed, uint64(len(r.Conversation)))))
+// watchLate follows every reply once more, now that all are final.
+func (l *load) watchLate(ctx context.Context) {
+	limit := make(chan struct{}, 8)
+	var all sync.WaitGroup
+	for n, k := range l.replies() {
+		limit <- struct{}{}
+		all.Go(func() {
+			defer func() { <-limit }()
+			v := &watcher{
+				user: k.user, who: fmt.Sprintf("%s-late-%d", k.user.name, n), reply: k.reply,
+				random: rand.New(rand.NewPCG(l.cfg.seed, uint64(n))), faithful: true, late: true,
+			}
+			v.follow(ctx)
 		})
 	}
-	w.load.learn(known{w.user, r.Conversation, r.Reply})
-	seen := make(chan struct{})
-	var watching sync.WaitGroup
-	for n := range 1 + w.random.IntN(3) {
-		v := &watcher{user: w.user, who: fmt.Sprintf("%s-v%d", s.question.Key, n), reply: r.Reply,
-			random: rand.New(rand.NewPCG(w.load.cfg.seed, w.random.Uint64()))}
-		watching.Go(func() { v.follow(w.load.life) })
-	}
-	w.load.watchers.Go(func() { watching.Wait(); close(seen) })
-	w.play(s.question, r, seen)
+	all.Wait()
 }
 
-// play stops the reply, deletes the conversation, looks at it as somebody else,
-// waits for the end, or sends the next message at once.
-func (w *writer) play(q question, r record, seen <-chan struct{}) {
-	during := time.Duration(w.random.Int64N(int64(q.duration()) + 1))
-	dice := w.random.IntN(20)
-	if w.load.cfg.hasty {
-		dice /= 2 // Twice as often each of the following.
-	}
-	switch {
-	case dice < 3:
-		if pause(w.load.life, during) {
-			w.insist(func(on *replica) record { return w.user.stop(w.load.life, w.who, on, r.Reply) })
+// readThrough reads every conversation through every replica.
+func (l *load) readThrough(ctx context.Context) error {
+	var errs []error
+	read := make(map[string]bool)
+	for _, k := range l.replies() {
+		if read[k.conversation] {
+			continue
 		}
-	case dice == 3:
-		if pause(w.load.life, during) {
-			w.insist(func(on *replica) record { return w.user.remove(w.load.life, w.who, on, r.Conversation) })
-			w.conversation = ""
+		read[k.conversation] = true
+		for _, on := range l.doors {
+			errs = append(errs, k.user.readAll(ctx, on, k.conversation))
 		}
-	case dice == 4 && len(w.load.users) > 1:
-		other := w.load.users[w.random.IntN(len(w.load.users))]
-		if other != w.user {
-			other.probe(w.load.life, w.who+"-probe", other.any(w.random), r.Reply)
-		}
-	case dice < 8:
-		return // The next message meets a reply that is still being written.
 	}
-	select {
-	case <-seen:
-	case <-w.load.life.Done():
-	}
+	return errors.Join(errs...)
 }
 
-// deliver sends until it knows what became of the message, now and then twice at
-// once. It gives up when it is refused, sometimes at once and sometimes for as
-// long as the load runs.
-func (w *writer) deliver(s sending) (record, bool) {
+// occupy makes a replica run a reply that takes it about so long, and returns when it
+// does. Who can wait no longer calls release, which stops the reply.
+func (l *load) occupy(ctx context.Context, on door, d time.Duration) (release func(context.Context) error, err error) {
+	const pace = 100 * time.Millisecond
 	for {
-		sends := 1
-		if w.random.IntN(6) == 0 {
-			sends = 2 + w.random.IntN(2)
+		l.mu.Lock()
+		l.long++
+		n := l.long
+		l.mu.Unlock()
+		u := l.users[n%len(l.users)]
+		key := fmt.Sprintf("%s-long-%d", u.name, n)
+		r := u.send(ctx, key, on,
+			sending{question: question{Key: key, User: u.name, Words: int(d / pace), Pace: pace}})
+		if r.Outcome == ok {
+			l.learn(known{u, r.Conversation, r.Reply})
+			random := rand.New(rand.NewPCG(l.cfg.seed, uint64(n)))
+			return func(ctx context.Context) error { return u.stopAnywhere(ctx, random, r.Reply) }, nil
 		}
-		results := make([]record, sends)
-		var all sync.WaitGroup
-		for n := range results {
-			on := w.user.any(w.random)
-			all.Go(func() { results[n] = w.user.send(w.load.life, w.who, on, s) })
+		if !pause(ctx, pace) {
+			return nil, context.Cause(ctx)
 		}
-		all.Wait()
-		open := false
-		for _, r := range results {
-			if r.Outcome == ok {
-				return r, true
-			}
-			open = open || r.Outcome == unknown
-		}
-		switch {
-		case w.load.life.Err() != nil:
-			return record{}, false
-		case !open && (w.random.IntN(3) == 0 || w.load.sending.Err() != nil):
-			return record{}, false
-		case !pause(w.load.life, time.Duration(100+w.random.IntN(400))*time.Millisecond):
-			return record{}, false
-		}
-	}
-}
-
-// insist tries through one replica after another until there is an answer.
-func (w *writer) insist(try func(on *replica) record) {
-	for w.load.life.Err() == nil {
-		if try(w.user.any(w.random)).Outcome != unknown {
-			return
-		}
-		pause(w.load.life, time.Duration(100+w.random.IntN(400))*time.Millisecond)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -98,7 +99,7 @@ func (n *nemesis) faults() []fault {
 			list = append(list, linkFaults(link)...)
 		}
 	}
-	if n.cluster.database.url != "" {
+	if n.cluster.database.onPostgres() {
 		list = append(list, fault{"end-connections", 1, "database",
 			func(ctx context.Context, n *nemesis, r *replica, last time.Duration) error {
 				return n.cluster.database.terminate(ctx)
@@ -141,17 +142,9 @@ func pointFault(word string) func(context.Context, *nemesis, *replica, time.Dura
 	}
 }
 
-// revive lets processes that a failpoint has stopped go on, and starts those that
-// it has killed.
-func (c *cluster) revive(ctx context.Context) error {
-	for _, r := range c.replicas {
-		r.signal(syscall.SIGCONT)
-	}
-	return c.startAll(ctx)
-}
-
-// disturb injects faults for a while and returns when all of them are over.
-func (n *nemesis) disturb(ctx context.Context, during time.Duration) {
+// disturb injects faults for a while and returns when all of them are over, with what
+// went wrong in ending one.
+func (n *nemesis) disturb(ctx context.Context, during time.Duration) error {
 	faults := n.faults()
 	total := 0
 	for _, f := range faults {
@@ -176,6 +169,16 @@ func (n *nemesis) disturb(ctx context.Context, during time.Duration) {
 		}
 	}
 	n.running.Wait()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return errors.Join(n.errs...)
+}
+
+// tally is how often each fault was injected and each failpoint reached.
+func (n *nemesis) tally() map[string]int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return maps.Clone(n.counts)
 }
 
 // start injects one fault beside the others, unless its target is busy.
@@ -210,20 +213,4 @@ func (n *nemesis) count(name string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.counts[name]++
-}
-
-// heal ends everything that may still be wrong and returns when all replicas are
-// ready.
-func (c *cluster) heal(ctx context.Context) error {
-	for _, r := range c.replicas {
-		for _, link := range r.links() {
-			link.heal()
-		}
-	}
-	err := c.revive(ctx)
-	if c.broker != nil {
-		err = errors.Join(err, c.broker.start())
-	}
-	c.history.add(record{Op: opHeal})
-	return err
 }

@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"syscall"
 	"time"
@@ -13,20 +16,34 @@ import (
 const hitLimit = 2 * time.Minute
 
 // What ordinary traffic does not reach. All other failpoints are reached by what
-// clients do all the time: see load.
+// clients do all the time.
 var (
-	// takeoverPoints need a replica that dies.
 	takeoverPoints = []string{"reply.before-claim", "reply.after-claim"}
-	// shutdownPoints need a replica that is asked to end, which takes it a while.
 	shutdownPoints = []string{"reply.before-release", "reply.after-release"}
 )
+
+// needsTakeover reports whether only a replica that dies leads to a failpoint.
+func needsTakeover(point string) bool { return slices.Contains(takeoverPoints, point) }
+
+// needsShutdown reports whether only a replica that is asked to end, which takes it a
+// while, leads to a failpoint.
+func needsShutdown(point string) bool { return slices.Contains(shutdownPoints, point) }
 
 // points brings a cluster under load to failpoints, one after the other.
 type points struct {
 	cluster *cluster
-	load    *load
+	occupy  occupy
 	random  *rand.Rand
-	count   int
+}
+
+// occupy makes a replica run a reply that takes it about so long, and returns when it
+// does. Who can wait no longer calls release, which stops the reply.
+type occupy func(ctx context.Context, r *replica, d time.Duration) (release func(context.Context) error, err error)
+
+// newPoints is for a cluster on which clients do all that they ever do. They also make
+// a replica busy, on demand.
+func newPoints(c *cluster, seed uint64, o occupy) *points {
+	return &points{cluster: c, occupy: o, random: rand.New(rand.NewPCG(seed, 2))}
 }
 
 // visit arms a failpoint and returns when a replica has reached it and all are
@@ -37,11 +54,11 @@ func (p *points) visit(ctx context.Context, name, word string) error {
 	}
 	p.cluster.history.fault("", "armed to %s: %s", word, name)
 	defer p.cluster.disarm(name)
-	provoke := wait
+	provoke := idle
 	switch {
-	case slices.Contains(takeoverPoints, name):
+	case needsTakeover(name):
 		provoke = loseReplica
-	case slices.Contains(shutdownPoints, name):
+	case needsShutdown(name):
 		provoke = endReplicas
 	}
 	for began := time.Now(); !p.cluster.wasHit(name); {
@@ -55,7 +72,7 @@ func (p *points) visit(ctx context.Context, name, word string) error {
 	p.cluster.history.fault("", "%s at %s", word, name)
 	if word == "stop" {
 		// Long enough for the others to take the stopped replica for dead.
-		pause(ctx, p.cluster.cfg.lease+p.cluster.cfg.lease/2)
+		pause(ctx, p.cluster.lease()+p.cluster.lease()/2)
 	}
 	return p.cluster.revive(ctx)
 }
@@ -75,8 +92,8 @@ func (p *points) panics(ctx context.Context, names []string) error {
 	})
 }
 
-// wait gives the load a moment.
-func wait(ctx context.Context, _ *points) error {
+// idle gives the load a moment.
+func idle(ctx context.Context, _ *points) error {
 	pause(ctx, 50*time.Millisecond)
 	return context.Cause(ctx)
 }
@@ -86,7 +103,7 @@ func loseReplica(ctx context.Context, p *points) error {
 	r := p.cluster.replicas[p.random.IntN(len(p.cluster.replicas))]
 	p.cluster.history.fault(r.name, "kill")
 	r.kill()
-	pause(ctx, p.cluster.cfg.lease*2)
+	pause(ctx, p.cluster.lease()*2)
 	return p.cluster.revive(ctx)
 }
 
@@ -97,27 +114,13 @@ const outlasting = 60 * time.Second
 // that it cannot finish in time.
 func endReplicas(ctx context.Context, p *points) error {
 	ending := p.cluster.replicas[:max(1, len(p.cluster.replicas)-1)]
-	ask := func(r *replica) (*user, record) {
-		p.count++
-		u := p.load.users[p.random.IntN(len(p.load.users))]
-		key := fmt.Sprintf("%s-long-%d", u.name, p.count)
-		pace := 100 * time.Millisecond
-		return u, u.send(ctx, key, r,
-			sending{question: question{Key: key, User: u.name, Words: int(outlasting / pace), Pace: pace}})
-	}
-	var started []known
+	var releases []func(context.Context) error
 	for _, r := range ending {
-		for {
-			u, sent := ask(r)
-			if sent.Outcome == ok {
-				p.load.learn(known{u, sent.Conversation, sent.Reply})
-				started = append(started, known{u, sent.Conversation, sent.Reply})
-				break
-			}
-			if !pause(ctx, 100*time.Millisecond) {
-				return context.Cause(ctx)
-			}
+		release, err := p.occupy(ctx, r, outlasting)
+		if err != nil {
+			return err
 		}
+		releases = append(releases, release)
 	}
 	for _, r := range ending {
 		p.cluster.history.fault(r.name, "terminate")
@@ -130,16 +133,9 @@ func endReplicas(ctx context.Context, p *points) error {
 	if err := p.cluster.revive(ctx); err != nil {
 		return err
 	}
-	// Nobody waits a minute for them.
-	for _, k := range started {
-		for {
-			on := p.cluster.replicas[p.random.IntN(len(p.cluster.replicas))]
-			if k.user.stop(ctx, "impatient", on, k.reply).Outcome != unknown {
-				break
-			}
-			if !pause(ctx, 100*time.Millisecond) {
-				return context.Cause(ctx)
-			}
+	for _, release := range releases { // Nobody waits a minute for them.
+		if err := release(ctx); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -163,4 +159,26 @@ func (p *points) visitTogether(ctx context.Context, names []string, word string)
 		}
 	}
 	return nil
+}
+
+var hitForm = regexp.MustCompile(`failpoint\.Hit\("([^"]+)"\)`)
+
+// failpointsIn lists the failpoints that the source under root names, in order.
+func failpointsIn(root string) ([]string, error) {
+	var names []string
+	err := filepath.WalkDir(root, func(path string, entry os.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || filepath.Ext(path) != ".go" {
+			return err
+		}
+		if matched, err := filepath.Match("*_test.go", entry.Name()); err != nil || matched {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for _, m := range hitForm.FindAllSubmatch(text, -1) {
+			names = append(names, string(m[1]))
+		}
+		return err
+	})
+	slices.Sort(names)
+	return slices.Compact(names), err
 }

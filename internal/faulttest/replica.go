@@ -50,6 +50,9 @@ type process struct {
 	err   error         // of its end; read it after ended only
 }
 
+// addr is where clients reach the place, whatever process is in it.
+func (r *replica) addr() string { return r.client.addr() }
+
 // links returns the proxies by name.
 func (r *replica) links() map[string]*proxy {
 	links := map[string]*proxy{"client": r.client, "upstream": r.upstream}
@@ -210,24 +213,6 @@ func (r *replica) close() {
 	r.kill()
 	for _, link := range r.links() {
 		link.close()
-	}
-}
-
-// poll asks again and again until done says so, and fails after the limit.
-func poll(ctx context.Context, limit time.Duration, what string, done func() (bool, error)) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not within %v: %s", limit, what))
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		if yes, err := done(); yes || err != nil {
-			return err
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
 	}
 }
 

@@ -3,9 +3,6 @@ package faulttest
 import (
 	"context"
 	"errors"
-	"fmt"
-	"math/rand/v2"
-	"sync"
 	"time"
 )
 
@@ -13,11 +10,22 @@ import (
 // what the model needs for the longest answers that wait for each other.
 const settle = 90 * time.Second
 
-// begin notes what the checker must know of the run.
-func (c *cluster) begin(seed uint64) {
-	c.history.add(record{Op: opRun,
-		Run: &settings{Seed: seed, Lease: c.cfg.lease, MaxRunning: maxRunning, Settle: settle}})
+// begin notes what the judge must know of the run.
+func begin(c *cluster, seed uint64) {
+	c.history.add(record{Op: opRun, Run: &settings{Seed: seed, Lease: c.lease(), MaxRunning: maxRunning,
+		Settle: settle, Fault: faultLimit, Feed: feedPatience}})
 }
+
+// doors are the replicas as clients know them.
+func doors(c *cluster) []door {
+	list := make([]door, len(c.replicas))
+	for n, r := range c.replicas {
+		list[n] = doorOf(r)
+	}
+	return list
+}
+
+func doorOf(r *replica) door { return door{name: r.name, addr: r.addr()} }
 
 // conclude heals the cluster, waits until all replies are final and all clients
 // have seen it, and reads everything: late subscriptions, the API on every
@@ -43,44 +51,14 @@ func conclude(ctx context.Context, c *cluster, loads ...*load) error {
 	for _, l := range loads {
 		l.watchLate(patience)
 	}
-	errs = append(errs, readThrough(ctx, c, loads))
-	errs = append(errs, c.endAll(ctx), c.startAll(ctx), readThrough(ctx, c, loads))
-	errs = append(errs, c.database.read(ctx, c.history))
-	return errors.Join(errs...)
-}
-
-// watchLate follows every reply once more, now that all are final.
-func (l *load) watchLate(ctx context.Context) {
-	limit := make(chan struct{}, 8)
-	var all sync.WaitGroup
-	for n, k := range l.replies() {
-		limit <- struct{}{}
-		all.Go(func() {
-			defer func() { <-limit }()
-			v := &watcher{
-				user: k.user, who: fmt.Sprintf("%s-late-%d", k.user.name, n), reply: k.reply,
-				random: rand.New(rand.NewPCG(l.cfg.seed, uint64(n))), faithful: true, late: true,
-			}
-			v.follow(ctx)
-		})
-	}
-	all.Wait()
-}
-
-// readThrough reads every conversation through every replica.
-func readThrough(ctx context.Context, c *cluster, loads []*load) error {
-	var errs []error
-	for _, l := range loads {
-		read := make(map[string]bool)
-		for _, k := range l.replies() {
-			if read[k.conversation] {
-				continue
-			}
-			read[k.conversation] = true
-			for _, r := range c.replicas {
-				errs = append(errs, k.user.readAll(ctx, r, k.conversation))
-			}
+	readThrough := func() {
+		for _, l := range loads {
+			errs = append(errs, l.readThrough(ctx))
 		}
 	}
+	readThrough()
+	errs = append(errs, c.endAll(ctx), c.startAll(ctx))
+	readThrough()
+	errs = append(errs, c.database.read(ctx, c.history))
 	return errors.Join(errs...)
 }

@@ -1,15 +1,11 @@
 package faulttest
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"time"
 )
 
@@ -66,67 +62,19 @@ func runSchedule(ctx context.Context, seed uint64, binary, admin string, points 
 		res.kept = c.dir
 		err = errors.Join(err, h.save(filepath.Join(c.dir, "history.jsonl")))
 	}()
-	c.begin(seed)
-	l, err := startLoad(ctx, c, loadConfig{seed: seed, name: fmt.Sprintf("s%d", seed), users: 2 + random.IntN(2),
+	begin(c, seed)
+	l, err := startLoad(ctx, doors(c), h, loadConfig{seed: seed, name: fmt.Sprintf("s%d", seed),
+		users:   2 + random.IntN(2),
 		writers: 2 + random.IntN(3)})
 	if err != nil {
 		return res, err
 	}
 	n := newNemesis(c, seed, points)
-	n.disturb(ctx, longestFaults/2+time.Duration(random.Int64N(int64(longestFaults/2))))
-	res.counts = n.counts
-	err = errors.Join(errors.Join(n.errs...), conclude(ctx, c, l))
+	err = n.disturb(ctx, longestFaults/2+time.Duration(random.Int64N(int64(longestFaults/2))))
+	res.counts = n.tally()
+	err = errors.Join(err, conclude(ctx, c, l))
 	records := h.all()
 	res.violations = check(records)
-	b := newBook(records)
-	res.takeovers = b.takeovers()
-	for _, sends := range b.sends {
-		if slices.ContainsFunc(sends, func(r record) bool { return r.Outcome == ok }) {
-			res.sends++
-		}
-	}
+	res.takeovers, res.sends = takeovers(records), acknowledged(records)
 	return res, err
-}
-
-// complaint matches a race, a crash, and a panic that was caught. Only those that a
-// failpoint was armed for are in order.
-var complaint = regexp.MustCompile(`DATA RACE|^panic: |^fatal error: | panic=`)
-
-// complaints finds in the replicas' logs what no fault excuses.
-func (c *cluster) complaints() error {
-	logs, err := filepath.Glob(filepath.Join(c.dir, "*.log"))
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, path := range logs {
-		text, err := os.ReadFile(path)
-		errs = append(errs, err)
-		for line := range bytes.Lines(text) {
-			if complaint.Match(line) && !bytes.Contains(line, []byte(`panic="failpoint `)) {
-				errs = append(errs, fmt.Errorf("%s: %s", path, bytes.TrimSpace(line)))
-				break
-			}
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// takeovers returns how long replies stood still between two attempts: from the
-// end of the model's call of one attempt to the beginning of the next one's.
-func (b *book) takeovers() []time.Duration {
-	var list []time.Duration
-	for key, calls := range b.calls {
-		for n := 1; n < len(calls); n++ {
-			from, to := calls[n-1].At, calls[n].From
-			claimed := slices.ContainsFunc(b.writes[b.replyOf[key]], func(w record) bool {
-				return w.Write.Attempt > 1 && w.Write.Length == 0 && w.Write.Kind == "UPDATE" && w.At > from &&
-					w.At <= to
-			})
-			if claimed {
-				list = append(list, to-from)
-			}
-		}
-	}
-	return list
 }

@@ -43,7 +43,7 @@ func (a answer) code() string {
 }
 
 // post sends one operation on a connection of its own.
-func post(ctx context.Context, r *replica, token, query string, variables map[string]any) (answer, error) {
+func post(ctx context.Context, r door, token, query string, variables map[string]any) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestLimit)
 	defer cancel()
 	response, err := request(ctx, r, token, "application/json", query, variables)
@@ -63,13 +63,13 @@ func post(ctx context.Context, r *replica, token, query string, variables map[st
 }
 
 func request(
-	ctx context.Context, r *replica, token, accept, query string, variables map[string]any,
+	ctx context.Context, r door, token, accept, query string, variables map[string]any,
 ) (*http.Response, error) {
 	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
 	if err != nil {
 		return nil, err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+r.client.addr()+"/graphql",
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+r.addr+"/graphql",
 		bytes.NewReader(body))
 	if err != nil {
 		return nil, err
@@ -94,7 +94,7 @@ type receiver func(a answer) error
 // subscribe follows a subscription until the server completes it (nil), the
 // connection breaks, or the receiver returns an error, which is returned.
 func subscribe(
-	ctx context.Context, r *replica, socket bool, token, query string, variables map[string]any, to receiver,
+	ctx context.Context, r door, socket bool, token, query string, variables map[string]any, to receiver,
 ) error {
 	if socket {
 		return overSocket(ctx, r, token, query, variables, to)
@@ -103,7 +103,7 @@ func subscribe(
 }
 
 // overEvents speaks GraphQL over Server-Sent Events.
-func overEvents(ctx context.Context, r *replica, token, query string, variables map[string]any, to receiver) error {
+func overEvents(ctx context.Context, r door, token, query string, variables map[string]any, to receiver) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	silence := time.AfterFunc(silenceLimit, cancel)
@@ -172,12 +172,12 @@ type socketMessage struct {
 }
 
 // overSocket speaks graphql-transport-ws.
-func overSocket(ctx context.Context, r *replica, token, query string, variables map[string]any, to receiver) error {
+func overSocket(ctx context.Context, r door, token, query string, variables map[string]any, to receiver) error {
 	dialer := &net.Dialer{Timeout: requestLimit}
 	web := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: dialer.DialContext}}
 	opening, cancel := context.WithTimeout(ctx, requestLimit)
 	defer cancel()
-	socket, _, err := websocket.Dial(opening, "ws://"+r.client.addr()+"/graphql", &websocket.DialOptions{
+	socket, _, err := websocket.Dial(opening, "ws://"+r.addr+"/graphql", &websocket.DialOptions{
 		HTTPClient: web, Subprotocols: []string{"graphql-transport-ws"},
 	})
 	if err != nil {

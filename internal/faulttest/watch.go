@@ -57,7 +57,7 @@ type watcher struct {
 	random   *rand.Rand
 	faithful bool     // Stays until the end, on whichever replica it has got.
 	late     bool     // Began after all replies were final.
-	only     *replica // nil: any.
+	only     *door    // nil: any.
 	cursors  []string // All that it was given.
 }
 
@@ -77,9 +77,9 @@ func (w *watcher) follow(ctx context.Context) {
 
 // once makes one subscription. It returns true when there is no need for another.
 func (w *watcher) once(ctx context.Context) (done bool) {
-	on := w.only
-	if on == nil {
-		on = w.user.any(w.random)
+	on := w.user.any(w.random)
+	if w.only != nil {
+		on = *w.only
 	}
 	variables := map[string]any{"id": w.reply}
 	r := record{Op: opSubscribe, Who: w.who, User: w.user.name, Replica: on.name, Reply: w.reply, Late: w.late,
