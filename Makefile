@@ -34,11 +34,11 @@ compat: ## Run the tests of the clients against the binary, on SQLite and Postgr
 
 .PHONY: faults
 faults: ## Run seeded schedules of faults against real replicas; SEEDS=1-200 or 17, PARALLEL=4
-	$(WITH_POSTGRES) go run ./internal/faulttest/faults -seeds $(or $(SEEDS),1-200) -parallel $(or $(PARALLEL),4)
+	$(WITH_POSTGRES) go run ./test/faults -seeds $(or $(SEEDS),1-200) -parallel $(or $(PARALLEL),4)
 
 .PHONY: takeover
 takeover: ## Measure how long replies stand still when their replica is gone; PARALLEL=4
-	$(WITH_POSTGRES) go run ./internal/faulttest/faults -takeover -parallel $(or $(PARALLEL),4)
+	$(WITH_POSTGRES) go run ./test/faults -takeover -parallel $(or $(PARALLEL),4)
 
 .PHONY: bench
 bench: ## Run the Go benchmarks; PKG and BENCH narrow them

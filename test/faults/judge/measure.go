@@ -1,0 +1,66 @@
+package judge
+
+import (
+	"slices"
+	"time"
+
+	"parley/test/faults/history"
+)
+
+// Takeovers returns how long replies stood still between two attempts: from the
+// end of the model's call of one attempt to the beginning of the next one's.
+func Takeovers(records []history.Record) []time.Duration {
+	b := newBook(records)
+	var list []time.Duration
+	for key, calls := range b.calls {
+		for n := 1; n < len(calls); n++ {
+			from, to := calls[n-1].At, calls[n].From
+			claimed := slices.ContainsFunc(b.writes[b.replyOf[key]], func(w history.Record) bool {
+				return w.Write.Attempt > 1 && w.Write.Length == 0 && w.Write.Kind == "UPDATE" && w.At > from &&
+					w.At <= to
+			})
+			if claimed {
+				list = append(list, to-from)
+			}
+		}
+	}
+	return list
+}
+
+// Lags compares what two clients held of one reply and when.
+func Lags(records []history.Record, near, far string) []time.Duration {
+	type point struct {
+		at    time.Duration
+		units int
+	}
+	var first []point
+	for _, s := range newBook(records).steps {
+		if s.Who == near && s.after != nil {
+			first = append(first, point{s.At, units(s.after.text)})
+		}
+	}
+	var list []time.Duration
+	for _, s := range newBook(records).steps {
+		if s.Who != far || s.after == nil || s.Event.Kind != history.Delta {
+			continue
+		}
+		for _, p := range first {
+			if p.units >= units(s.after.text) {
+				list = append(list, s.At-p.at)
+				break
+			}
+		}
+	}
+	return list
+}
+
+// Acknowledged counts the messages that were acknowledged, each key once.
+func Acknowledged(records []history.Record) int {
+	n := 0
+	for _, sends := range newBook(records).sends {
+		if slices.ContainsFunc(sends, func(r history.Record) bool { return r.Outcome == history.OK }) {
+			n++
+		}
+	}
+	return n
+}
