@@ -36,6 +36,10 @@ compat: ## Run the tests of the clients against the binary, on SQLite and Postgr
 faults: ## Run seeded schedules of faults against real replicas; SEEDS=1-200 or 17, PARALLEL=4
 	$(WITH_POSTGRES) go run ./test/faults -seeds $(or $(SEEDS),1-200) -parallel $(or $(PARALLEL),4)
 
+.PHONY: upgrade
+upgrade: ## Replace replicas of the version before, one after the other, under load; SEEDS=1-10, PARALLEL=2
+	$(WITH_POSTGRES) go run ./test/faults -upgrade -seeds $(or $(SEEDS),1-10) -parallel $(or $(PARALLEL),2)
+
 .PHONY: takeover
 takeover: ## Measure how long replies stand still when their replica is gone; PARALLEL=4
 	$(WITH_POSTGRES) go run ./test/faults -takeover -parallel $(or $(PARALLEL),4)

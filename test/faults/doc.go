@@ -4,7 +4,9 @@
 //
 //	go run ./internal/tools/withpostgres go run ./test/faults -seeds 1-200 -parallel 4
 //
-// With -takeover it measures how long replies stand still when their replica is gone.
+// With -upgrade it replaces replicas of the version before, one after the other, instead
+// of injecting faults; the git history must hold that version. With -takeover it measures
+// how long replies stand still when their replica is gone.
 // Run it from the root of the repository. It needs a Postgres server on which it may
 // make databases. The tests of this package run a few schedules in the same way.
 //
@@ -19,7 +21,8 @@
 //	wait      waits
 //
 // The command puts them together: schedule.go has one run from an empty database to the
-// verdict, conclude.go how every run ends, run.go many of them, figures.go the times.
+// verdict, upgrade.go one from the version before to this one, conclude.go how every run
+// ends, run.go many of them, figures.go and measurement.go the times.
 //
 // # What runs
 //

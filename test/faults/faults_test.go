@@ -24,19 +24,22 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(runTests(m)) }
 
-// plain and racy build the server, each once for all tests that need it.
-var plain, racy *cluster.Builder
+// plain and racy build the server, before the version before it, each once for all tests
+// that need it.
+var plain, racy, before *cluster.Builder
 
 func runTests(m *testing.M) int {
-	var err, err2 error
-	plain, err = cluster.NewBuilder(false)
-	racy, err2 = cluster.NewBuilder(true)
-	if err := errors.Join(err, err2); err != nil {
+	var errs [3]error
+	plain, errs[0] = cluster.NewBuilder(false)
+	racy, errs[1] = cluster.NewBuilder(true)
+	before, errs[2] = cluster.NewBuilderOf("../..", versionBefore)
+	if err := errors.Join(errs[:]...); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	defer plain.Remove()
 	defer racy.Remove()
+	defer before.Remove()
 	code := m.Run()
 	if code != 0 {
 		return code

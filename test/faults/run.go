@@ -23,24 +23,17 @@ type options struct {
 	postgres    string // The URL of a server on which databases may be made.
 	root        string // The folder of the source, where the failpoints are looked up.
 	race        bool   // Builds the server with the race detector.
+	upgrade     bool   // Runs upgrades from the version before instead of faults.
 }
 
 // runSeeds runs the schedules of all seeds and writes a line for each and a summary. It
 // returns an error when a schedule found a violation, or could not be run.
 func runSeeds(ctx context.Context, o options, out io.Writer) error {
-	b, err := cluster.NewBuilder(o.race)
+	run, done, err := o.prepare()
 	if err != nil {
 		return err
 	}
-	defer b.Remove()
-	binary, err := b.Path()
-	if err != nil {
-		return err
-	}
-	points, err := nemesis.Failpoints(o.root)
-	if err != nil {
-		return err
-	}
+	defer done()
 	began := time.Now()
 	seeds := make(chan uint64)
 	var mu sync.Mutex // guards sum and out
@@ -49,7 +42,7 @@ func runSeeds(ctx context.Context, o options, out io.Writer) error {
 	for range max(1, o.parallel) {
 		workers.Go(func() {
 			for seed := range seeds {
-				res, err := runSchedule(ctx, seed, binary, o.postgres, points)
+				res, err := run(ctx, seed)
 				if ctx.Err() != nil {
 					return // Cut short: its outcome says nothing.
 				}
@@ -82,6 +75,43 @@ func runSeeds(ctx context.Context, o options, out io.Writer) error {
 	return err
 }
 
+// prepare builds what the schedules need and returns how the one of a seed is run. The
+// caller calls done after the last.
+func (o options) prepare() (run func(context.Context, uint64) (result, error), done func(), err error) {
+	var builders []*cluster.Builder
+	remove := func() {
+		for _, b := range builders {
+			b.Remove()
+		}
+	}
+	build := func(b *cluster.Builder, err error) (string, error) {
+		if err != nil {
+			return "", err
+		}
+		builders = append(builders, b)
+		return b.Path()
+	}
+	defer func() {
+		if err != nil {
+			remove()
+		}
+	}()
+	binary, err := build(cluster.NewBuilder(o.race))
+	if err != nil {
+		return nil, nil, err
+	}
+	if o.upgrade {
+		before, err := build(cluster.NewBuilderOf(o.root, versionBefore))
+		return func(ctx context.Context, seed uint64) (result, error) {
+			return runUpgrade(ctx, seed, before, binary, o.postgres)
+		}, remove, err
+	}
+	points, err := nemesis.Failpoints(o.root)
+	return func(ctx context.Context, seed uint64) (result, error) {
+		return runSchedule(ctx, seed, binary, o.postgres, points)
+	}, remove, err
+}
+
 // line is what is said of one schedule.
 func (r result) line(err error) string {
 	var b strings.Builder
@@ -95,6 +125,9 @@ func (r result) line(err error) string {
 	}
 	fmt.Fprintf(&b, "seed %d: %s, %d messages, %d faults, %d takeovers, %.0f s\n", r.seed, verdict, r.sends, faults,
 		len(r.takeovers), r.took.Seconds())
+	for _, note := range r.notes {
+		fmt.Fprintf(&b, "  %s\n", note)
+	}
 	for _, v := range r.violations {
 		fmt.Fprintf(&b, "  %s\n", v)
 	}
@@ -102,7 +135,7 @@ func (r result) line(err error) string {
 		fmt.Fprintf(&b, "  %s\n", strings.ReplaceAll(err.Error(), "\n", "\n  "))
 	}
 	if verdict != "ok" {
-		fmt.Fprintf(&b, "  history and logs: %s; again: make faults SEEDS=%d\n", r.kept, r.seed)
+		fmt.Fprintf(&b, "  history and logs: %s; again: make %s SEEDS=%d\n", r.kept, r.target, r.seed)
 	}
 	return b.String()
 }

@@ -18,12 +18,14 @@ import (
 // result is what came of one schedule.
 type result struct {
 	seed       uint64
-	sends      int // Acknowledged ones, each key once.
+	target     string // Of make, which runs it again.
+	sends      int    // Acknowledged ones, each key once.
 	counts     map[string]int
 	violations []judge.Violation
 	takeovers  []time.Duration
 	took       time.Duration
-	kept       string // Where the history and the logs are, after a failure.
+	notes      []string // What else is worth telling.
+	kept       string   // Where the history and the logs are, after a failure.
 }
 
 // shortLease is the lease of the schedules: the shortest that is allowed, so that a
@@ -50,15 +52,38 @@ func clusterOf(seed uint64, binary, admin string) cluster.Config {
 
 // runSchedule runs the schedule of a seed from an empty database to the verdict.
 // Its error is one of the harness or of the cluster as a whole.
-func runSchedule(ctx context.Context, seed uint64, binary, admin string, points []string) (res result, err error) {
-	random := rand.New(rand.NewPCG(seed, 1))
-	h := history.New()
-	res.seed = seed
-	defer func() { res.took = h.Now() }()
-	c, err := cluster.Start(ctx, clusterOf(seed, binary, admin), h)
-	if err != nil {
+func runSchedule(ctx context.Context, seed uint64, binary, admin string, points []string) (result, error) {
+	return play(ctx, "faults", seed, clusterOf(seed, binary, admin), func(ctx context.Context, s *scene) error {
+		n := nemesis.New(s.cluster, seed, points)
+		err := n.Disturb(ctx, longestFaults/2+time.Duration(s.random.Int64N(int64(longestFaults/2))))
+		s.counts = n.Tally()
+		return err
+	})
+}
+
+// scene is a cluster under load.
+type scene struct {
+	cluster *cluster.Cluster
+	load    *client.Load
+	history *history.History
+	random  *rand.Rand
+	counts  map[string]int // What was done to the cluster, and how often.
+	notes   []string       // What else is worth telling.
+}
+
+// play starts a cluster and a load on it, lets something happen, concludes and judges. A
+// cluster that kept its promises is removed.
+func play(
+	ctx context.Context, target string, seed uint64, cfg cluster.Config,
+	happen func(ctx context.Context, s *scene) error,
+) (res result, err error) {
+	s := &scene{history: history.New(), random: rand.New(rand.NewPCG(seed, 1))}
+	res.seed, res.target = seed, target
+	defer func() { res.took = s.history.Now() }()
+	if s.cluster, err = cluster.Start(ctx, cfg, s.history); err != nil {
 		return res, err
 	}
+	c := s.cluster
 	defer func() {
 		err = errors.Join(err, c.Close(ctx), c.Complaints())
 		if err == nil && len(res.violations) == 0 {
@@ -66,22 +91,21 @@ func runSchedule(ctx context.Context, seed uint64, binary, admin string, points 
 			return
 		}
 		res.kept = c.Dir
-		err = errors.Join(err, h.Save(filepath.Join(c.Dir, "history.jsonl")))
+		err = errors.Join(err, s.history.Save(filepath.Join(c.Dir, "history.jsonl")))
 	}()
 	begin(c, seed)
-	l, err := client.Start(ctx, replicasOf(c), h, client.Config{
-		Seed: seed, Name: fmt.Sprintf("s%d", seed), Users: 2 + random.IntN(2), Writers: 2 + random.IntN(3),
+	s.load, err = client.Start(ctx, replicasOf(c), s.history, client.Config{
+		Seed: seed, Name: fmt.Sprintf("s%d", seed), Users: 2 + s.random.IntN(2), Writers: 2 + s.random.IntN(3),
 	})
 	if err != nil {
 		return res, err
 	}
-	n := nemesis.New(c, seed, points)
-	err = n.Disturb(ctx, longestFaults/2+time.Duration(random.Int64N(int64(longestFaults/2))))
-	res.counts = n.Tally()
-	err = errors.Join(err, conclude(ctx, c, l))
-	records := h.All()
+	err = happen(ctx, s)
+	err = errors.Join(err, conclude(ctx, c, s.load))
+	records := s.history.All()
 	res.violations = judge.Check(records)
 	res.takeovers, res.sends = judge.Takeovers(records), judge.Acknowledged(records)
+	res.counts, res.notes = s.counts, s.notes
 	return res, err
 }
 

@@ -101,6 +101,10 @@ func (l *Load) Wait(ctx context.Context) error {
 	return err
 }
 
+// Learn tells the load of a reply that somebody else has asked for, so that it is followed
+// and read with all others in the end.
+func (l *Load) Learn(u *User, conversation, reply string) { l.learn(known{u, conversation, reply}) }
+
 func (l *Load) learn(k known) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

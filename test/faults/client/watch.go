@@ -130,7 +130,7 @@ func (w *Watcher) once(ctx context.Context) (done bool) {
 	}
 	w.User.history.Add(end)
 	if end.Code == "BAD_USER_INPUT" {
-		w.cursors = nil // A violation, for the judge to find; the client starts over.
+		w.cursors = nil // The client starts over; whether that is a violation is for the judge.
 	}
 	return done || end.Code == "NOT_FOUND"
 }

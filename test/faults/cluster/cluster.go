@@ -211,6 +211,19 @@ func (c *Cluster) EndAll(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// Replace upgrades a replica as it is done in production: it asks the process to end,
+// waits until it has, and starts another binary in its place.
+func (c *Cluster) Replace(ctx context.Context, r *Replica, binary string) error {
+	if err := r.Terminate(ctx); err != nil {
+		return err
+	}
+	c.History.Add(history.Record{Op: history.OpUpgrade, Replica: r.Name})
+	r.mu.Lock()
+	r.binary = binary
+	r.mu.Unlock()
+	return r.Start(ctx)
+}
+
 // Close ends everything and drops the database. The folder with the logs stays
 // until remove.
 func (c *Cluster) Close(ctx context.Context) error {

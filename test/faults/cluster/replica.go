@@ -31,7 +31,6 @@ const (
 type Replica struct {
 	Name     string
 	dir      string
-	binary   string
 	environ  []string
 	client   *Proxy
 	upstream *Proxy
@@ -39,6 +38,7 @@ type Replica struct {
 	bus      *Proxy // nil without NATS.
 
 	mu      sync.Mutex // guards the fields below
+	binary  string
 	process *process
 	starts  int
 }

@@ -33,6 +33,7 @@ const (
 	OpFeed      Op = "feed"      // An event of a conversation or of the list arrived.
 	OpFeedEnd   Op = "feedEnd"   // The subscription to a conversation or to the list ended.
 	OpFault     Op = "fault"     // The nemesis did something.
+	OpUpgrade   Op = "upgrade"   // The next process of a replica is of a newer version.
 	OpHeal      Op = "heal"      // All faults are over.
 	OpSettled   Op = "settled"   // All replies are final.
 	OpCall      Op = "call"      // A call of the model, from the model's own log.

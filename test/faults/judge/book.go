@@ -29,6 +29,8 @@ type book struct {
 	feeds          map[int]*sub    // Subscriptions to conversations and to the list.
 	maybeDeleted   map[string]bool // Conversations that a client asked to delete.
 	keyOf, replyOf map[string]string
+	upgrades       map[string][]time.Duration // By replica, when it got a newer version.
+	oldest         map[string]int             // By cursor, the oldest version that gave it.
 }
 
 // sub is a subscription to a message.
@@ -60,6 +62,7 @@ func newBook(records []history.Record) *book {
 		lines: make(map[string][]*history.Row),
 		alive: make(map[string]bool), maybeDeleted: make(map[string]bool),
 		keyOf: make(map[string]string), replyOf: make(map[string]string),
+		upgrades: make(map[string][]time.Duration), oldest: make(map[string]int),
 	}
 	for _, r := range records {
 		b.enter(r)
@@ -88,6 +91,8 @@ func (b *book) enter(r history.Record) {
 	switch r.Op {
 	case history.OpRun:
 		b.run = *r.Run
+	case history.OpUpgrade:
+		b.upgrades[r.Replica] = append(b.upgrades[r.Replica], r.At)
 	case history.OpHeal:
 		b.healed = r.At
 	case history.OpSettled:
@@ -112,6 +117,7 @@ func (b *book) enter(r history.Record) {
 		if s := b.subs[r.Sub]; s != nil {
 			s.events = append(s.events, r)
 		}
+		b.given(r)
 	case history.OpEnd:
 		if s := b.subs[r.Sub]; s != nil {
 			s.end = &r
@@ -140,6 +146,35 @@ func (b *book) pair(key, reply string) {
 	if key != "" {
 		b.keyOf[reply], b.replyOf[key] = key, reply
 	}
+}
+
+// given notes the version that gave a cursor.
+func (b *book) given(r history.Record) {
+	if r.Event == nil || r.Event.Cursor == "" {
+		return
+	}
+	version := b.version(r.Replica, r.At)
+	if known, is := b.oldest[r.Event.Cursor]; !is || version < known {
+		b.oldest[r.Event.Cursor] = version
+	}
+}
+
+// version counts the upgrades of a replica up to a time.
+func (b *book) version(replica string, at time.Duration) int {
+	n := 0
+	for _, upgrade := range b.upgrades[replica] {
+		if upgrade <= at {
+			n++
+		}
+	}
+	return n
+}
+
+// fromLater reports whether a subscription began with a cursor that only later versions
+// than its replica's give. No version can read what a later one has invented, so that
+// such a cursor may be refused while an upgrade goes on.
+func (b *book) fromLater(s *sub) bool {
+	return b.oldest[s.begin.Cursor] > b.version(s.begin.Replica, s.begin.At)
 }
 
 // walk replays what each client did with the events it got.

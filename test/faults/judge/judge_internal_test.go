@@ -103,6 +103,22 @@ var plants = []struct {
 				Code: "BAD_USER_INPUT",
 				Note: history.EndCut})
 	}},
+	{"I5", "a cursor of the version before is refused after an upgrade", func(st *story) {
+		st.add(
+			history.Record{Op: history.OpUpgrade, At: 17 * s, Replica: "r1"},
+			history.Record{Op: history.OpSubscribe, At: 18 * s, Who: first.Key + "-v0", Replica: "r1", Reply: "a2",
+				Sub: 20, Cursor: "c3"},
+			history.Record{Op: history.OpEnd, At: 18 * s, Who: first.Key + "-v0", Replica: "r1", Reply: "a2", Sub: 20,
+				Code: "BAD_USER_INPUT", Note: history.EndCut})
+	}},
+	{"I5", "a cursor of the new version is refused by the new version", func(st *story) {
+		st.upgradeAtStart("r0", "r1")
+		st.add(
+			history.Record{Op: history.OpSubscribe, At: 18 * s, Who: first.Key + "-v0", Replica: "r0", Reply: "a2",
+				Sub: 20, Cursor: "c3"},
+			history.Record{Op: history.OpEnd, At: 18 * s, Who: first.Key + "-v0", Replica: "r0", Reply: "a2", Sub: 20,
+				Code: "BAD_USER_INPUT", Note: history.EndCut})
+	}},
 	{"I6", "a delta says something else than is stored", func(st *story) {
 		st.edit(isEvent(2, history.Delta), func(r *history.Record) { r.Event.Text = "Never mind." })
 	}},
@@ -265,6 +281,19 @@ func TestCheck(t *testing.T) {
 	t.Run("a good history", func(t *testing.T) {
 		t.Parallel()
 		for _, v := range Check(newStory(t).records) {
+			t.Error(v)
+		}
+	})
+	t.Run("a cursor of a later version may be refused", func(t *testing.T) {
+		t.Parallel()
+		st := newStory(t)
+		st.upgradeAtStart("r1") // It gives all cursors of the story.
+		st.add(
+			history.Record{Op: history.OpSubscribe, At: 18 * s, Who: first.Key + "-v0", Replica: "r0", Reply: "a2",
+				Sub: 20, Cursor: "c3"},
+			history.Record{Op: history.OpEnd, At: 18 * s, Who: first.Key + "-v0", Replica: "r0", Reply: "a2", Sub: 20,
+				Code: "BAD_USER_INPUT", Note: history.EndCut})
+		for _, v := range Check(st.records) {
 			t.Error(v)
 		}
 	})

@@ -64,3 +64,31 @@ func Acknowledged(records []history.Record) int {
 	}
 	return n
 }
+
+// Growth counts how often a text grew before the eyes of a client while the reply was
+// still being written.
+func Growth(records []history.Record, who string) int {
+	n, held := 0, 0
+	for _, s := range newBook(records).steps {
+		if s.Who != who || s.after == nil || s.Event.Kind == history.Finished {
+			continue
+		}
+		if now := units(s.after.text); s.Event.Status == "STREAMING" && now > held {
+			n, held = n+1, now
+		}
+	}
+	return n
+}
+
+// LaterCursors counts the cursors that a replica refused since a later version had given
+// them.
+func LaterCursors(records []history.Record) int {
+	n := 0
+	b := newBook(records)
+	for _, s := range b.subs {
+		if s.end != nil && s.end.Code == "BAD_USER_INPUT" && b.fromLater(s) {
+			n++
+		}
+	}
+	return n
+}

@@ -261,6 +261,13 @@ func (st *story) drop(match func(r history.Record) bool) {
 
 func (st *story) add(list ...history.Record) { st.records = append(st.records, list...) }
 
+// upgradeAtStart gives replicas a newer version before anything happens.
+func (st *story) upgradeAtStart(replicas ...string) {
+	for _, r := range replicas {
+		st.records = slices.Insert(st.records, 1, history.Record{Op: history.OpUpgrade, Replica: r})
+	}
+}
+
 func isRow(ids ...string) func(history.Record) bool {
 	return func(r history.Record) bool { return r.Op == history.OpRow && slices.Contains(ids, r.Row.ID) }
 }
