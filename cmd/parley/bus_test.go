@@ -9,6 +9,7 @@ import (
 
 	"parley/internal/fact"
 	"parley/internal/pid"
+	"parley/internal/secret"
 )
 
 // Replicas of one installation hear each other through NATS, other installations
@@ -25,7 +26,7 @@ func TestBusOfReplicas(t *testing.T) {
 		t.Fatal("the NATS server does not start")
 	}
 	open := func(url, issuer string) *server {
-		s := &server{cfg: config{NATSURL: newSecret(url), Issuer: issuer}, log: slog.New(slog.DiscardHandler)}
+		s := &server{cfg: config{NATSURL: secret.New(url), Issuer: issuer}, log: slog.New(slog.DiscardHandler)}
 		closer, err := s.openBus(t.Context())
 		if err != nil {
 			t.Fatal(err)

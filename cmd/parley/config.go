@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"parley/internal/bus"
+	"parley/internal/secret"
 	"parley/internal/upstream/eliza"
 )
 
@@ -20,10 +21,10 @@ import (
 type config struct {
 	Addr        string
 	DataDir     string
-	DatabaseURL Secret // Empty: SQLite in DataDir.
-	NATSURL     Secret
+	DatabaseURL secret.Text // Empty: SQLite in DataDir.
+	NATSURL     secret.Text
 	Mode        mode
-	AuthKeys    Secret // Empty: generated beside the database.
+	AuthKeys    secret.Text // Empty: generated beside the database.
 	Issuer      string
 	AccessTTL   time.Duration
 
@@ -46,7 +47,7 @@ type config struct {
 	Models        []string // Empty: whatever the upstream lists.
 	Model         string   // Empty: the only one there is, else clients must choose.
 	Eliza         toggle
-	OpenAIKey     Secret
+	OpenAIKey     secret.Text
 	OpenAIBaseURL string // Empty: no upstream.
 	OIDC          []oidcIssuer
 
@@ -126,7 +127,7 @@ func (c config) Loopback() bool {
 	return err == nil && ip.IsLoopback()
 }
 
-// Summary lists the settings in effect for the start-up log, secrets redacted.
+// Summary lists the settings in effect for the start-up log, secrets secret.Redacted.
 func (c config) Summary() []slog.Attr {
 	attrs := make([]slog.Attr, 0, len(variables))
 	for _, v := range variables {

@@ -13,6 +13,7 @@ import (
 	"unicode"
 
 	"parley/internal/auth"
+	"parley/internal/secret"
 )
 
 func parseAddr(field *string, v string) error {
@@ -162,7 +163,7 @@ func parsePrefixes(field *[]netip.Prefix, v string) error {
 }
 
 // parseSecretURL never quotes the value, nor the error of url.Parse, which does.
-func parseSecretURL(field *Secret, v string, schemes ...string) error {
+func parseSecretURL(field *secret.Text, v string, schemes ...string) error {
 	u, err := url.Parse(v)
 	switch {
 	case err != nil:
@@ -170,12 +171,12 @@ func parseSecretURL(field *Secret, v string, schemes ...string) error {
 	case !slices.Contains(schemes, u.Scheme):
 		return fmt.Errorf("does not start with %s://", schemes[0])
 	}
-	*field = newSecret(v)
+	*field = secret.New(v)
 	return nil
 }
 
 // parseNATSURLs never quotes the value either.
-func parseNATSURLs(field *Secret, v string) error {
+func parseNATSURLs(field *secret.Text, v string) error {
 	parts, err := split(v)
 	if err != nil {
 		return err
@@ -193,7 +194,7 @@ func parseNATSURLs(field *Secret, v string) error {
 			return errors.New("has more than a scheme, a user, a host and a port")
 		}
 	}
-	*field = newSecret(strings.Join(parts, ","))
+	*field = secret.New(strings.Join(parts, ","))
 	return nil
 }
 
@@ -202,7 +203,7 @@ func parseAuthKeys(c *config, v string) error {
 	if _, err := auth.ParseKeyring(v); err != nil {
 		return errors.New(strings.TrimPrefix(err.Error(), "auth keys: "))
 	}
-	c.AuthKeys = newSecret(v)
+	c.AuthKeys = secret.New(v)
 	return nil
 }
 
@@ -210,7 +211,7 @@ func parseAPIKey(c *config, v string) error {
 	if strings.ContainsFunc(v, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return errors.New("holds white space or characters that no HTTP header may hold")
 	}
-	c.OpenAIKey = newSecret(v)
+	c.OpenAIKey = secret.New(v)
 	return nil
 }
 

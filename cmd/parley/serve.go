@@ -379,7 +379,7 @@ func newUpstream(cfg config, log *slog.Logger) (*chat.Catalog, reply.Upstream, e
 	if cfg.OpenAIBaseURL != "" {
 		c, err := upstream.New(upstream.Config{
 			BaseURL:     cfg.OpenAIBaseURL,
-			APIKey:      upstream.NewSecret(cfg.OpenAIKey.Reveal()),
+			APIKey:      cfg.OpenAIKey,
 			Proxy:       http.ProxyFromEnvironment,
 			MaxDuration: cfg.ReplyLimit,
 		}, log)

@@ -50,7 +50,7 @@ func New(cfg Config, logger *slog.Logger) (*Client, error) {
 		cfg.Transport = newTransport(cfg)
 	}
 	d := &doer{transport: cfg.Transport, cfg: cfg, logger: logger, errors: classifier{key: cfg.APIKey}}
-	api := openai.DefaultConfig(cfg.APIKey.reveal())
+	api := openai.DefaultConfig(cfg.APIKey.Reveal())
 	api.BaseURL = cfg.BaseURL
 	api.HTTPClient = d
 	return &Client{

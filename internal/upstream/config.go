@@ -3,11 +3,12 @@ package upstream
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
+
+	"parley/internal/secret"
 )
 
 // The limits of a Config whose fields are zero.
@@ -33,7 +34,7 @@ type Config struct {
 	BaseURL string
 	// APIKey is sent as a bearer token. When it is empty no Authorization header
 	// is sent at all, which is what Ollama and vLLM expect.
-	APIKey Secret
+	APIKey secret.Text
 	// Transport carries the requests; nil is net/http with the limits below. It
 	// is called directly, never through an http.Client, so that redirects are not
 	// followed whatever it is.
@@ -59,7 +60,7 @@ type Config struct {
 // Validate reports everything that is wrong with the configuration, joined.
 func (c Config) Validate() error {
 	errs := []error{validateBaseURL(c.BaseURL)}
-	if strings.ContainsFunc(c.APIKey.reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) {
+	if strings.ContainsFunc(c.APIKey.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) {
 		errs = append(errs, errors.New("the API key holds white space or characters that no HTTP header may hold"))
 	}
 	for _, d := range []struct {
@@ -129,52 +130,4 @@ func setDefault[T comparable](field *T, value T) {
 	if *field == zero {
 		*field = value
 	}
-}
-
-const redacted = "[redacted]"
-
-// Secret is a key that prints as [redacted] with every verb of fmt, in JSON and
-// in slog. The zero value is the empty key.
-type Secret struct {
-	// A pointer, because fmt cannot call methods on unexported fields of other
-	// structs and then prints what it finds: an address.
-	value *string
-}
-
-// NewSecret wraps key.
-func NewSecret(key string) Secret {
-	if key == "" {
-		return Secret{}
-	}
-	return Secret{value: &key}
-}
-
-// IsZero reports whether the key is empty.
-func (s Secret) IsZero() bool { return s.value == nil }
-
-// String returns "[redacted]", or "" for the empty key.
-func (s Secret) String() string {
-	if s.IsZero() {
-		return ""
-	}
-	return redacted
-}
-
-// Format implements fmt.Formatter, so that no verb prints the key.
-func (s Secret) Format(f fmt.State, _ rune) {
-	// A failing writer is fmt's to report.
-	_, _ = f.Write([]byte(s.String()))
-}
-
-// MarshalText implements encoding.TextMarshaler, and so JSON.
-func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
-
-// LogValue implements slog.LogValuer.
-func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
-
-func (s Secret) reveal() string {
-	if s.value == nil {
-		return ""
-	}
-	return *s.value
 }

@@ -12,12 +12,13 @@ import (
 	"time"
 
 	"parley/internal/reply"
+	"parley/internal/secret"
 )
 
 // classifier gives the error bodies of model servers a code. Nothing of a body
 // ends up in an error; the log gets it at debug level, without keys.
 type classifier struct {
-	key Secret
+	key secret.Text
 }
 
 // refusal is an error body, in the spellings that servers use:
@@ -174,11 +175,11 @@ var keyPattern = regexp.MustCompile(`(?i)\b(sk|pk|rk|key|gsk|xai)-[a-z0-9_*.-]+|
 // redact returns the start of text without anything that looks like a key.
 func (c classifier) redact(text []byte) string {
 	s := string(text)
-	if key := c.key.reveal(); key != "" {
-		s = strings.ReplaceAll(s, key, redacted)
+	if key := c.key.Reveal(); key != "" {
+		s = strings.ReplaceAll(s, key, secret.Redacted)
 	}
 	// Cut afterwards: half a key would not be recognised.
-	s = keyPattern.ReplaceAllString(s, redacted)
+	s = keyPattern.ReplaceAllString(s, secret.Redacted)
 	if len(s) > maxLoggedBytes {
 		s = s[:maxLoggedBytes]
 	}

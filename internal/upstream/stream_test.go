@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"parley/internal/reply"
+	"parley/internal/secret"
 	"parley/internal/upstream"
 )
 
@@ -392,7 +393,7 @@ func TestStreamRedirect(t *testing.T) {
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		base := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other+"/x", status) })
 		cfg := once(base)
-		cfg.APIKey = upstream.NewSecret("sk-secret")
+		cfg.APIKey = secret.New("sk-secret")
 		cfg.MaxRetries = 2
 		c := client(t, cfg)
 		_, _, err := generate(t, c)

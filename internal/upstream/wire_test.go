@@ -11,6 +11,7 @@ import (
 
 	"parley/internal/prompt"
 	"parley/internal/reply"
+	"parley/internal/secret"
 	"parley/internal/upstream"
 	"parley/internal/upstream/upstreamtest"
 )
@@ -31,7 +32,7 @@ func TestWire(t *testing.T) {
 	t.Parallel()
 	s, base := upstreamtest.Start(t)
 	cfg := once(base + "/") // A slash at the end is common and does no harm.
-	cfg.APIKey = upstream.NewSecret("sk-secret")
+	cfg.APIKey = secret.New("sk-secret")
 	c := client(t, cfg)
 	content := "a\"b\\c\n\t\x01<&>ä€😀\xff\u2028\x00"
 	req := reply.Request{
@@ -185,7 +186,7 @@ func TestLog(t *testing.T) {
 	for _, level := range []slog.Level{slog.LevelDebug, slog.LevelInfo} {
 		var log bytes.Buffer
 		cfg := once(base)
-		cfg.APIKey = upstream.NewSecret("mykey123")
+		cfg.APIKey = secret.New("mykey123")
 		c, err := upstream.New(cfg, slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: level})))
 		if err != nil {
 			t.Fatal(err)
@@ -219,7 +220,7 @@ func TestConfig(t *testing.T) {
 			t.Errorf("%q: the error %q shows a secret", base, err)
 		}
 	}
-	err := upstream.Config{APIKey: upstream.NewSecret("sk\nx"), IdleTimeout: -1, MaxLineBytes: -1}.Validate()
+	err := upstream.Config{APIKey: secret.New("sk\nx"), IdleTimeout: -1, MaxLineBytes: -1}.Validate()
 	for _, want := range []string{"base URL", "API key", "idle timeout", "maximum line bytes"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want it to name the %s", err, want)
@@ -227,24 +228,5 @@ func TestConfig(t *testing.T) {
 	}
 	if _, err := upstream.New(upstream.Config{}, discard()); err == nil {
 		t.Error("New took an empty configuration")
-	}
-}
-
-func TestSecret(t *testing.T) {
-	t.Parallel()
-	const key = "sk-very-secret"
-	cfg := upstream.Config{APIKey: upstream.NewSecret(key)}
-	hidden := struct{ cfg upstream.Config }{cfg}
-	var text bytes.Buffer
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
-		fmt.Fprintf(&text, verb+verb+verb, cfg, hidden, cfg.APIKey)
-	}
-	slog.New(slog.NewJSONHandler(&text, nil)).Info("x", "cfg", cfg, "key", cfg.APIKey)
-	slog.New(slog.NewTextHandler(&text, nil)).Info("x", "cfg", cfg, "key", cfg.APIKey)
-	if strings.Contains(text.String(), key) || strings.Contains(text.String(), fmt.Sprintf("%x", key)) {
-		t.Errorf("the key was printed: %s", text.String())
-	}
-	if b, err := json.Marshal(cfg.APIKey); err != nil || string(b) != `"[redacted]"` {
-		t.Errorf("got JSON %s, %v, want [redacted]", b, err)
 	}
 }
