@@ -6,6 +6,25 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/coder/websocket"
+)
+
+// The close codes of a socket. Those of 44xx are the protocol's; what the reference
+// client does on each decides which is used for what: it comes back with back-off
+// on 1012, 1013, 4403 and 4408, asks for its token again when it does, and gives up
+// for good on the others. 1000 is never sent: on it the client comes back at once,
+// without end.
+const (
+	closeRestart     = websocket.StatusCode(1012)
+	closeTryLater    = websocket.StatusCode(1013)
+	closeBadMessage  = websocket.StatusCode(4400)
+	closeNoAck       = websocket.StatusCode(4401)
+	closeForbidden   = websocket.StatusCode(4403)
+	closeSubprotocol = websocket.StatusCode(4406)
+	closeNoInit      = websocket.StatusCode(4408)
+	closeDuplicate   = websocket.StatusCode(4409)
+	closeSecondInit  = websocket.StatusCode(4429)
 )
 
 // So many sockets and streams are closed at once. More are closed one after the
@@ -24,26 +43,20 @@ const (
 // ctx ends the rest is closed at once, whatever runs. Close returns when all clients
 // have been told and have answered, or two seconds after the end of ctx.
 func (s *Server) Close(ctx context.Context) {
-	s.mu.Lock()
-	s.stopping = true
 	var sockets []*socket
-	var ends []func()
-	for c := range s.sockets {
-		sockets = append(sockets, c)
-		ends = append(ends, c.retire)
+	members := s.admission.close()
+	for _, m := range members {
+		if c, ok := m.(*socket); ok {
+			sockets = append(sockets, c)
+		}
 	}
-	for st := range s.streams {
-		ends = append(ends, func() { st.cancel(errRestart) })
-	}
-	s.mu.Unlock()
-
-	rand.Shuffle(len(ends), func(i, j int) { ends[i], ends[j] = ends[j], ends[i] })
+	rand.Shuffle(len(members), func(i, j int) { members[i], members[j] = members[j], members[i] })
 	var pause time.Duration
-	if len(ends) > handful {
-		pause = min(closePause, closeSpread/time.Duration(len(ends)))
+	if len(members) > handful {
+		pause = min(closePause, closeSpread/time.Duration(len(members)))
 	}
-	for _, end := range ends {
-		end()
+	for _, m := range members {
+		m.retire()
 		if pause > 0 {
 			select {
 			case <-time.After(pause):
@@ -81,13 +94,6 @@ func awaitSockets(ctx context.Context, sockets []*socket, goodbye time.Duration)
 	}
 }
 
-// stopped reports whether Close has been called.
-func (s *Server) stopped() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.stopping
-}
-
 // retire closes the socket when no query or mutation runs on it any more that runs
 // now. What comes later goes on until then and begins again elsewhere.
 func (c *socket) retire() {
@@ -101,23 +107,7 @@ func (c *socket) retire() {
 }
 
 // restart closes the socket and tells the client to come back.
-func (c *socket) restart() { c.close(closeRestart, "Service restart") }
-
-// release is called when an operation needs the socket no more, and when it turns out
-// to be a subscription, which can go on elsewhere. Later calls do nothing.
-func (c *socket) release(op *operation) {
-	c.mu.Lock()
-	held := op.holds
-	op.holds = false
-	if held {
-		c.holding--
-	}
-	last := held && c.retiring && c.holding == 0
-	c.mu.Unlock()
-	if last {
-		c.restart()
-	}
-}
+func (c *socket) restart() { c.close(deniedRestart.closeCode, deniedRestart.closeReason) }
 
 // Unavailable stands in for a Server that cannot be made yet. It checks hosts and
 // origins as that would and answers everything else with UNAVAILABLE and message. Of
@@ -125,14 +115,8 @@ func (c *socket) release(op *operation) {
 func Unavailable(cfg Config, message string) http.Handler {
 	s := &Server{cfg: cfg, timing: defaultTiming()}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.admit(w, r) {
-			s.refuseForNow(w, r, message)
+		if s.check(w, r) {
+			s.turnAway(w, r, deniedForNow(message))
 		}
 	})
-}
-
-// refuseForNow answers what may work in a moment, here or elsewhere.
-func (s *Server) refuseForNow(w http.ResponseWriter, r *http.Request, message string) {
-	w.Header().Set("Retry-After", "1")
-	s.refuse(w, r, http.StatusServiceUnavailable, "UNAVAILABLE", message)
 }

@@ -10,19 +10,19 @@ func NewImpatient(cfg Config, init, ping, pong, write, beat time.Duration) *Serv
 
 // Open returns how many sockets and streams are open.
 func (s *Server) Open() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.sockets) + len(s.streams)
+	s.admission.mu.Lock()
+	defer s.admission.mu.Unlock()
+	return len(s.admission.inside)
 }
 
 // Counted returns how many sockets are counted by user and by address.
 func (s *Server) Counted() (byUser, byAddr int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, n := range s.byUser {
+	s.admission.mu.Lock()
+	defer s.admission.mu.Unlock()
+	for _, n := range s.admission.byUser {
 		byUser += n
 	}
-	for _, n := range s.byAddr {
+	for _, n := range s.admission.byAddr {
 		byAddr += n
 	}
 	return byUser, byAddr

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -139,21 +138,17 @@ func (s *Server) serveSubscription(
 		w.Header().Set("Content-Type", f.contentType())
 		return
 	}
-	if s.stopped() {
-		s.refuseForNow(w, r, "The server is restarting.")
-		return
-	}
 	addr := s.addressOf(r)
-	if !s.count(s.byAddr, addr, s.cfg.Limits.SocketsPerAddr) {
-		s.refuseTooMany(w, r)
+	if why := s.admission.takeAddr(addr); why != nil {
+		s.turnAway(w, r, why)
 		return
 	}
-	defer s.uncount(s.byAddr, addr)
-	if !s.count(s.byUser, user, s.cfg.Limits.SocketsPerUser) {
-		s.refuseTooMany(w, r)
+	defer s.admission.leaveAddr(addr)
+	if why := s.admission.takeUser(user); why != nil {
+		s.turnAway(w, r, why)
 		return
 	}
-	defer s.uncount(s.byUser, user)
+	defer s.admission.leaveUser(user)
 	st := s.openStream(ctx, w, f)
 	st.enter()
 	defer st.leave()
@@ -183,18 +178,4 @@ func (s *Server) streamOnce(
 	if st.send(response, executed) == nil {
 		st.complete()
 	}
-}
-
-// refuseTooMany refuses a socket or stream beyond the limits.
-func (s *Server) refuseTooMany(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Retry-After", "5")
-	s.refuse(w, r, http.StatusTooManyRequests, "RATE_LIMITED", "Too many sockets and streams are open.")
-}
-
-// addressOf names the client for the limit on sockets.
-func (s *Server) addressOf(r *http.Request) string {
-	if s.cfg.ClientAddr == nil {
-		return ""
-	}
-	return strings.TrimSpace(s.cfg.ClientAddr(r))
 }

@@ -90,7 +90,7 @@ func decodeObject(raw json.RawMessage, into *map[string]any) error {
 	return d.Decode(into)
 }
 
-// parseBody reads one JSON object and nothing else.
+// parseOperation reads one JSON object and nothing else.
 func parseOperation(body []byte) (*graphql.RawParams, error) {
 	if !utf8.Valid(body) {
 		return nil, errNotAnOperation
@@ -169,13 +169,4 @@ func forcesPreflight(r *http.Request) bool {
 	}
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	return err == nil && kind == "application/json"
-}
-
-// bearer returns the token of an Authorization header, or "".
-func bearer(header string) string {
-	scheme, token, _ := strings.Cut(header, " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return ""
-	}
-	return strings.TrimSpace(token)
 }

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -71,18 +70,11 @@ var errRestart = errors.New("the server is restarting")
 
 // Server serves GraphQL. It is safe for concurrent use.
 type Server struct {
-	cfg      Config
-	executor *executor.Executor
-	checked  *lru.LRU[bool] // documents that have passed the limits of their shape
-	timing   timing
-
-	// mu guards the fields below.
-	mu       sync.Mutex
-	sockets  map[*socket]struct{}
-	streams  map[*stream]struct{}
-	byUser   map[string]int // sockets and streams, by Identity.User
-	byAddr   map[string]int // likewise, by Config.ClientAddr
-	stopping bool
+	cfg       Config
+	executor  *executor.Executor
+	checked   *lru.LRU[bool] // documents that have passed the limits of their shape
+	timing    timing
+	admission *admission
 }
 
 // timing holds what tests shorten.
@@ -132,14 +124,11 @@ func newServer(cfg Config, t timing) *Server {
 	}
 	cfg.Limits = cfg.Limits.withDefaults()
 	s := &Server{
-		cfg:      cfg,
-		executor: executor.New(cfg.Schema),
-		checked:  lru.New[bool](cachedDocuments),
-		timing:   t,
-		sockets:  make(map[*socket]struct{}),
-		streams:  make(map[*stream]struct{}),
-		byUser:   make(map[string]int),
-		byAddr:   make(map[string]int),
+		cfg:       cfg,
+		executor:  executor.New(cfg.Schema),
+		checked:   lru.New[bool](cachedDocuments),
+		timing:    t,
+		admission: newAdmission(cfg.Limits.SocketsPerAddr, cfg.Limits.SocketsPerUser),
 	}
 	s.executor.SetQueryCache(lru.New[*ast.QueryDocument](cachedDocuments))
 	s.executor.SetParserTokenLimit(cfg.Limits.Tokens)
@@ -169,7 +158,7 @@ func rulesWithoutSuggestions() *rules.Rules {
 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !s.admit(w, r) {
+	if !s.check(w, r) {
 		return
 	}
 	switch {
@@ -185,9 +174,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 const allowedMethods = "GET, POST, OPTIONS"
 
-// admit sets what every answer has, and checks the host's name and the origin. It
+// check sets what every answer has, and checks the host's name and the origin. It
 // returns false when it has answered.
-func (s *Server) admit(w http.ResponseWriter, r *http.Request) bool {
+func (s *Server) check(w http.ResponseWriter, r *http.Request) bool {
 	if r.ContentLength != 0 {
 		// However the request is answered, net/http reads the rest of its body first,
 		// and would wait for it for ever. A writer without deadlines just has none.

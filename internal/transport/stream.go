@@ -62,14 +62,13 @@ func (s *Server) openStream(ctx context.Context, w http.ResponseWriter, f format
 // enter lets Close end the stream. A stream of one result does without: that was
 // executed, and is told.
 func (st *stream) enter() {
-	s := st.server
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.streams[st] = struct{}{}
-	if s.stopping {
-		st.cancel(errRestart) // Close has not seen this one.
+	if why := st.server.admission.enter(st); why != nil {
+		st.retire() // Close has not seen this one.
 	}
 }
+
+// retire ends the stream and tells the client to come back.
+func (st *stream) retire() { st.cancel(errRestart) }
 
 // leave ends the stream's timer and forgets it.
 func (st *stream) leave() {
@@ -79,9 +78,7 @@ func (st *stream) leave() {
 	// The connection may serve more. If it is broken, that shows by itself.
 	_ = st.control.SetWriteDeadline(time.Time{})
 	st.mu.Unlock()
-	st.server.mu.Lock()
-	delete(st.server.streams, st)
-	st.server.mu.Unlock()
+	st.server.admission.exit(st)
 	st.cancel(context.Canceled)
 }
 

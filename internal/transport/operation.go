@@ -1,0 +1,154 @@
+package transport
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+)
+
+// operation is one that runs on a socket.
+type operation struct {
+	cancel context.CancelFunc
+	// head is what each of its results begins with.
+	head []byte
+	// holds is whether it counts in socket.holding, whose mutex guards it.
+	holds bool
+}
+
+// start runs an operation in a goroutine of its own.
+func (c *socket) start(m message) bool {
+	ctx, cancel := context.WithCancel(c.identity.Context)
+	c.mu.Lock()
+	previous, exists := c.active[m.id]
+	count := len(c.active)
+	if exists {
+		count-- // It makes room.
+	}
+	if exists && c.dialect.duplicateIsFatal() {
+		c.mu.Unlock()
+		cancel()
+		c.close(closeDuplicate, fmt.Sprintf("Subscriber for %s already exists", short(m.id)))
+		return false
+	}
+	op := &operation{cancel: cancel, head: c.dialect.nextHead(nil, m.id)}
+	if count < c.server.cfg.Limits.Operations {
+		c.active[m.id] = op
+		if !c.retiring {
+			op.holds = true // Until it turns out to be a subscription.
+			c.holding++
+		}
+	}
+	c.mu.Unlock()
+	if exists {
+		previous.cancel() // The older protocol's servers replace it.
+	}
+	if count >= c.server.cfg.Limits.Operations {
+		cancel()
+		refusal := &graphql.Response{Errors: gqlerror.List{coded("RATE_LIMITED",
+			"Too many operations run on this socket.")}}
+		c.sendAnyway(op, refusal)
+		c.complete(m.id)
+		return true
+	}
+	c.running.Go(func() {
+		defer cancel()
+		defer c.release(op)
+		c.run(ctx, op, m)
+	})
+	return true
+}
+
+// run executes an operation and writes what it gives.
+func (c *socket) run(ctx context.Context, self *operation, m message) {
+	// The executor recovers resolvers; this is for what lies around them.
+	defer func() {
+		if p := recover(); p != nil {
+			_ = c.server.cfg.Recover(ctx, p) // It logs.
+			c.close(closeTryLater, "Try again later")
+		}
+	}()
+	params, err := parseOperation(m.payload)
+	if err != nil {
+		c.close(closeBadMessage, "Invalid message")
+		return
+	}
+	params.Headers = c.request.Header
+	op, errs := c.server.prepare(ctx, params)
+	if len(errs) > 0 {
+		response := c.server.requestError(ctx, op, errs)
+		if c.forget(m.id, self) {
+			c.writeFrame(func(out []byte) []byte {
+				return c.dialect.failed(out, m.id, response.Errors[:min(len(response.Errors), maxErrors)])
+			})
+		}
+		return
+	}
+	if isSubscription(op) {
+		c.release(self)
+	}
+	responses, opCtx := c.server.executor.DispatchOperation(ctx, op)
+	for {
+		response := responses(opCtx)
+		if response == nil || ctx.Err() != nil {
+			break
+		}
+		c.send(m.id, self, response)
+		if !isSubscription(op) {
+			break
+		}
+	}
+	// Stopped by the client, or by the end of the socket or token: nothing more is
+	// said about it. A clean end of a reply must not be made up.
+	if ctx.Err() == nil && c.forget(m.id, self) {
+		c.complete(m.id)
+	}
+}
+
+// stop ends an operation for the client.
+func (c *socket) stop(id string) {
+	c.mu.Lock()
+	op := c.active[id]
+	delete(c.active, id)
+	c.mu.Unlock()
+	if op != nil {
+		op.cancel()
+	}
+}
+
+// forget frees an operation's id, and reports whether the client still waits for
+// it.
+func (c *socket) forget(id string, op *operation) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	waits := c.active[id] == op
+	if waits {
+		delete(c.active, id)
+	}
+	return waits
+}
+
+// release is called when an operation needs the socket no more, and when it turns out
+// to be a subscription, which can go on elsewhere. Later calls do nothing.
+func (c *socket) release(op *operation) {
+	c.mu.Lock()
+	held := op.holds
+	op.holds = false
+	if held {
+		c.holding--
+	}
+	last := held && c.retiring && c.holding == 0
+	c.mu.Unlock()
+	if last {
+		c.restart()
+	}
+}
+
+// short keeps a close reason within the 123 bytes that a frame may have.
+func short(id string) string {
+	if len(id) > 60 {
+		return id[:60]
+	}
+	return id
+}
