@@ -133,7 +133,7 @@ var matrix = []matrixCase{
 type world struct {
 	*bundle
 	a, b person
-	// a has a conversation with a finished reply, one with a running reply and a
+	// Person a has a conversation with a finished reply, one with a running reply and a
 	// system prompt, and an empty one.
 	aDone, aRunning, bConversation sent
 	aEmpty                         pid.ID

@@ -20,7 +20,7 @@ type story struct {
 	hidden []string
 }
 
-// texts of a story differ, so that each is found or missed for itself.
+// text makes one that no other in the story is like, so that it is found or missed for itself.
 func (s *story) text(r *rand.Rand) string {
 	mark := fmt.Sprintf("<%d>", len(s.line))
 	switch r.IntN(8) {

@@ -31,7 +31,7 @@ type stream struct {
 type framing interface {
 	// open comes once, before everything else.
 	open(out []byte) []byte
-	// result puts one result between head and tail.
+	// head and tail stand around one result.
 	head(out []byte) []byte
 	tail(out []byte) []byte
 	// heartbeat is seen by nobody but proxies and sockets.
