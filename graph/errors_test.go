@@ -18,6 +18,7 @@ import (
 
 	"parley/graph"
 	"parley/internal/auth"
+	"parley/internal/catalog"
 	"parley/internal/chat"
 	"parley/internal/refusal"
 	"parley/internal/reply"
@@ -102,7 +103,7 @@ func TestRefusalsOfConfiguration(t *testing.T) {
 	t.Parallel()
 	b := setup(t, storetest.SQLite(t), options{
 		chat:    chat.Config{SendsPerMinute: 1},
-		catalog: &chat.Catalog{Source: models{modelServer, modelPieces}},
+		catalog: catalog.Config{Source: models{modelServer, modelPieces}},
 	})
 	ada := b.signUp("ada")
 	required := b.wantCode(ada, "MODEL_REQUIRED", sendDocument, vars{"input": vars{"content": "x"}})
@@ -125,7 +126,7 @@ func TestRefusalsOfConfiguration(t *testing.T) {
 
 func TestModelServerDown(t *testing.T) {
 	t.Parallel()
-	b := setup(t, storetest.SQLite(t), options{catalog: &chat.Catalog{Source: deadModels{}}})
+	b := setup(t, storetest.SQLite(t), options{catalog: catalog.Config{Source: deadModels{}}})
 	ada := b.signUp("ada")
 	for _, document := range []string{`{ models { name } }`,
 		`mutation { sendMessage(input: {content: "x"}) { reply { id } } }`} {

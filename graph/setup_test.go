@@ -16,6 +16,7 @@ import (
 	"parley/graph"
 	"parley/internal/auth"
 	"parley/internal/bus"
+	"parley/internal/catalog"
 	"parley/internal/chat"
 	"parley/internal/pid"
 	"parley/internal/refusal"
@@ -61,7 +62,7 @@ func (b *logBuffer) String() string {
 type options struct {
 	chat    chat.Config
 	auth    func(*auth.Config)
-	catalog *chat.Catalog
+	catalog catalog.Config
 	// production switches introspection and suggestions off.
 	production bool
 }
@@ -102,12 +103,19 @@ func setup(t testing.TB, db *store.Store, o options) *bundle {
 	if err != nil {
 		t.Fatal(err)
 	}
-	router := upstream.Router{Models: map[string]reply.Upstream{modelServer: client, modelPieces: b.pieces}}
-	b.replies = reply.New(reply.Config{Address: "test", SoleReplica: true}, db, router, b.bus, nil, log)
-	if o.catalog == nil {
-		o.catalog = &chat.Catalog{Allowed: []string{modelServer, modelPieces}}
+	if o.catalog.Source == nil {
+		o.catalog.Allowed = []string{modelServer, modelPieces}
+		o.catalog.Always = []catalog.Model{{ID: modelPieces, Upstream: modelPieces}}
 	}
-	if b.chat, err = chat.New(wide(o.chat), db, b.replies, o.catalog, b.bus, log); err != nil {
+	o.catalog.Upstream = modelServer
+	models := catalog.New(o.catalog)
+	router, err := upstream.NewRouter(models,
+		map[string]reply.Upstream{modelServer: client, modelPieces: b.pieces})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.replies = reply.New(reply.Config{Address: "test", SoleReplica: true}, db, router, b.bus, nil, log)
+	if b.chat, err = chat.New(wide(o.chat), db, b.replies, models, b.bus, log); err != nil {
 		t.Fatal(err)
 	}
 	resolver := &graph.Resolver{

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"parley/internal/auth"
+	"parley/internal/catalog"
 	"parley/internal/chat"
 	"parley/internal/refusal"
 	"parley/internal/refusal/refusaltest"
@@ -48,9 +49,9 @@ func TestEveryRefusal(t *testing.T) {
 	b := setup(t, storetest.SQLite(t), options{chat: chat.Config{MaxRunning: 1}})
 	ada := b.signUp("ada")
 	closed := setup(t, storetest.SQLite(t), options{auth: func(c *auth.Config) { c.SignUpOpen = false }})
-	other := setup(t, storetest.SQLite(t), options{catalog: &chat.Catalog{Source: models{modelServer, modelPieces}}})
+	other := setup(t, storetest.SQLite(t), options{catalog: catalog.Config{Source: models{modelServer, modelPieces}}})
 	otherAda := other.signUp("ada")
-	dead := setup(t, storetest.SQLite(t), options{catalog: &chat.Catalog{Source: deadModels{}}})
+	dead := setup(t, storetest.SQLite(t), options{catalog: catalog.Config{Source: deadModels{}}})
 	deadAda := dead.signUp("ada")
 
 	done := b.send(ada, "", "hello", vars{"wait": true, "clientKey": "the-first-key"})

@@ -17,6 +17,7 @@ import (
 	"parley/graph"
 	"parley/internal/auth"
 	"parley/internal/bus"
+	"parley/internal/catalog"
 	"parley/internal/chat"
 	"parley/internal/fact"
 	"parley/internal/reply"
@@ -364,17 +365,24 @@ func newAuth(
 	}, db, facts, keys, log)
 }
 
-// newUpstream makes the model servers and the catalog of what they offer.
-func newUpstream(cfg config, log *slog.Logger) (*chat.Catalog, reply.Upstream, error) {
-	catalog := &chat.Catalog{Allowed: cfg.Models, Default: cfg.Model}
-	router := upstream.Router{Models: make(map[string]reply.Upstream)}
+// The upstreams, as the catalog names them.
+const (
+	builtIn = "built-in"
+	openAI  = "openai"
+)
+
+// newUpstream makes the model servers, the catalog of what they offer, and the way from
+// one to the other.
+func newUpstream(cfg config, log *slog.Logger) (*catalog.Catalog, reply.Upstream, error) {
+	offered := catalog.Config{Allowed: cfg.Models, Default: cfg.Model}
+	upstreams := make(map[string]reply.Upstream)
 	if cfg.ElizaListed() {
 		c, err := upstream.NewInProcess(eliza.Handler(elizaPace), log)
 		if err != nil {
 			return nil, nil, fmt.Errorf("built-in model: %w", err)
 		}
-		router.Models[eliza.Model] = c
-		catalog.Always = []chat.Model{{ID: eliza.Model, Description: eliza.Description}}
+		upstreams[builtIn] = c
+		offered.Always = []catalog.Model{{ID: eliza.Model, Description: eliza.Description, Upstream: builtIn}}
 	}
 	if cfg.OpenAIBaseURL != "" {
 		c, err := upstream.New(upstream.Config{
@@ -386,10 +394,12 @@ func newUpstream(cfg config, log *slog.Logger) (*chat.Catalog, reply.Upstream, e
 		if err != nil {
 			return nil, nil, fmt.Errorf("OPENAI_BASE_URL: %w", err)
 		}
-		router.Default = c
-		catalog.Source = c
+		upstreams[openAI] = c
+		offered.Upstream, offered.Source = openAI, c
 	}
-	return catalog, router, nil
+	models := catalog.New(offered)
+	router, err := upstream.NewRouter(models, upstreams)
+	return models, router, err
 }
 
 // greet tells the person at the terminal where to go.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"parley/ent"
+	"parley/internal/catalog"
 	"parley/internal/fact"
 	"parley/internal/refusal"
 	"parley/internal/reply"
@@ -65,19 +66,19 @@ type Service struct {
 	cfg     Config
 	store   Store
 	replies *reply.Engine
-	models  *Catalog
+	catalog *catalog.Catalog
 	bus     fact.Bus
 	log     *slog.Logger
 }
 
 // New returns the service, or what is wrong with the configuration.
 func New(
-	cfg Config, store Store, replies *reply.Engine, models *Catalog, bus fact.Bus, log *slog.Logger,
+	cfg Config, store Store, replies *reply.Engine, models *catalog.Catalog, bus fact.Bus, log *slog.Logger,
 ) (*Service, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return &Service{cfg: cfg, store: store, replies: replies, models: models, bus: bus, log: log}, nil
+	return &Service{cfg: cfg, store: store, replies: replies, catalog: models, bus: bus, log: log}, nil
 }
 
 // publish hands on what a transaction has changed, and returns its error. It also

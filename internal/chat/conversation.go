@@ -72,7 +72,7 @@ func (s *Service) checkAllowed(ctx context.Context, model *string) error {
 	if model == nil || *model == "" {
 		return nil
 	}
-	_, err := s.models.Resolve(ctx, model)
+	_, err := s.resolveModel(ctx, model)
 	return err
 }
 

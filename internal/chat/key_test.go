@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"parley/ent/message"
+	"parley/internal/catalog"
 	"parley/internal/chat"
 	"parley/internal/pid"
 	"parley/internal/refusal"
@@ -89,7 +90,7 @@ func TestClientKeyOutlivesTheModel(t *testing.T) {
 		u := b.user(t)
 		in := chat.SendInput{Content: "hello", ClientKey: ptr("key-00001"), Model: ptr("other"), Wait: true}
 		first := b.send(t, u, in)
-		b.catalog.Allowed = []string{"test"}
+		b.offer(catalog.Config{Allowed: []string{"test"}})
 		samePair(t, first, b.send(t, u, in))
 	})
 }

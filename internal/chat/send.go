@@ -167,5 +167,5 @@ func (s *Service) modelFor(ctx context.Context, userID pid.ID, in SendInput) (st
 		}
 		of = c.Model
 	}
-	return s.models.Resolve(ctx, in.Model, of)
+	return s.resolveModel(ctx, in.Model, of)
 }

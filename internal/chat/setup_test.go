@@ -15,6 +15,7 @@ import (
 	"parley/ent"
 	"parley/ent/message"
 	"parley/internal/bus"
+	"parley/internal/catalog"
 	"parley/internal/chat"
 	"parley/internal/pid"
 	"parley/internal/refusal"
@@ -35,7 +36,8 @@ type bundle struct {
 	upstream *upstreamtest.Server
 	bus      *bus.Local
 	engine   *reply.Engine
-	catalog  *chat.Catalog
+	catalog  *catalog.Catalog
+	offer    func(catalog.Config) // Makes other models be offered from now on.
 	*chat.Service
 }
 
@@ -74,8 +76,11 @@ func setup(t testing.TB, s *store.Store, cfg chat.Config) *bundle {
 			t.Errorf("%d listeners are left on the bus, want none", n)
 		}
 	})
-	b.catalog = &chat.Catalog{Allowed: []string{"test", "other"}}
-	b.Service = b.service(t, cfg, s)
+	b.offer = func(models catalog.Config) {
+		b.catalog = catalog.New(models)
+		b.Service = b.service(t, cfg, s)
+	}
+	b.offer(catalog.Config{Allowed: []string{"test", "other"}})
 	return b
 }
 

@@ -16,6 +16,7 @@ import (
 	"parley/ent"
 	"parley/ent/message"
 	"parley/internal/bus"
+	models "parley/internal/catalog"
 	"parley/internal/chat"
 	"parley/internal/pid"
 	"parley/internal/reply"
@@ -180,7 +181,7 @@ func startChat(t testing.TB, s *store.Store, engineStore ...*store.Store) *chat.
 	}
 	t.Cleanup(func() { engine.Stop(context.WithoutCancel(t.Context())) })
 	cfg := chat.Config{WaitLimit: time.Minute, SendsPerMinute: 1 << 30, MaxRunning: 1000, TokensPerDay: 1 << 40}
-	service, err := chat.New(cfg, s, engine, &chat.Catalog{Allowed: []string{"test"}}, b, log)
+	service, err := chat.New(cfg, s, engine, models.New(models.Config{Allowed: []string{"test"}}), b, log)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,265 @@
+package catalog_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"parley/internal/catalog"
+)
+
+// source is a list of models, or an error. It may be changed.
+type source struct {
+	mu    sync.Mutex
+	names []string
+	err   error
+}
+
+func (s *source) Models(context.Context) ([]string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.names, s.err
+}
+
+func (s *source) set(err error, names ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.names, s.err = names, err
+}
+
+func listing(names ...string) *source { return &source{names: names} }
+
+// dead is a source that does not answer.
+var dead = &source{err: errors.New("connection refused")}
+
+// outcome is what a name resolves to: a model, or what is wrong.
+func outcome(c *catalog.Catalog, t *testing.T, name string) string {
+	t.Helper()
+	id, err := c.Resolve(t.Context(), name)
+	var unavailable *catalog.UnavailableError
+	var required *catalog.RequiredError
+	var unknown *catalog.UnknownError
+	if err != nil && id != "" {
+		t.Errorf("resolve %q: got model %q beside an error", name, id)
+	}
+	switch {
+	case errors.As(err, &unavailable):
+		return "UNAVAILABLE"
+	case errors.As(err, &required):
+		return fmt.Sprint("REQUIRED ", required.Models)
+	case errors.As(err, &unknown):
+		return fmt.Sprint("UNKNOWN ", unknown.Known)
+	case err != nil:
+		return err.Error()
+	}
+	return id
+}
+
+func TestCatalog(t *testing.T) {
+	t.Parallel()
+	const up = "server"
+	eliza := catalog.Model{ID: "eliza", Description: "built in", Upstream: "built-in"}
+	echo := catalog.Model{ID: "echo", Upstream: "built-in"}
+	is := func(id string) catalog.Model { return catalog.Model{ID: id, Upstream: up} }
+	def := func(m catalog.Model) catalog.Model { m.Default = true; return m }
+	for name, c := range map[string]struct {
+		cfg     catalog.Config
+		list    []catalog.Model
+		listErr bool
+		resolve map[string]string
+	}{
+		"allow-list": {
+			catalog.Config{Allowed: []string{"a", "b"}, Source: dead},
+			[]catalog.Model{def(is("a")), is("b")}, false,
+			map[string]string{"": "a", "a": "a", "b": "b", "c": "UNKNOWN 2", "A": "UNKNOWN 2"},
+		},
+		"allow-list with a default": {
+			catalog.Config{Allowed: []string{"a", "b"}, Default: "b"},
+			[]catalog.Model{is("a"), def(is("b"))}, false,
+			map[string]string{"": "b", "a": "a"},
+		},
+		"source with one": {
+			catalog.Config{Source: listing("only")},
+			[]catalog.Model{def(is("only"))}, false,
+			map[string]string{"": "only", "only": "only", "x": "UNKNOWN 1"},
+		},
+		"source with many": {
+			catalog.Config{Source: listing("a", "b")},
+			[]catalog.Model{is("a"), is("b")}, false,
+			map[string]string{"": "REQUIRED [a b]", "b": "b"},
+		},
+		"source with a default": {
+			catalog.Config{Source: listing("a", "b"), Default: "b"},
+			[]catalog.Model{is("a"), def(is("b"))}, false,
+			map[string]string{"": "b", "a": "a"},
+		},
+		"empty source": {
+			catalog.Config{Source: listing()},
+			nil, false,
+			map[string]string{"": "REQUIRED []", "a": "UNKNOWN 0"},
+		},
+		"dead source": {
+			catalog.Config{Source: dead},
+			nil, true,
+			map[string]string{"": "UNAVAILABLE", "a": "UNAVAILABLE"},
+		},
+		"dead source with a default": {
+			catalog.Config{Source: dead, Default: "b"},
+			nil, true,
+			map[string]string{"": "b", "a": "UNAVAILABLE", "b": "UNAVAILABLE"},
+		},
+		"built-in only": {
+			catalog.Config{Always: []catalog.Model{eliza}},
+			[]catalog.Model{def(eliza)}, false,
+			map[string]string{"": "eliza", "eliza": "eliza", "a": "UNKNOWN 1"},
+		},
+		"two built in": {
+			catalog.Config{Always: []catalog.Model{eliza, echo}},
+			[]catalog.Model{def(eliza), echo}, false,
+			map[string]string{"": "eliza", "echo": "echo"},
+		},
+		"built-in beside a source": {
+			catalog.Config{Source: listing("a"), Always: []catalog.Model{eliza}},
+			[]catalog.Model{is("a"), eliza}, false,
+			map[string]string{"": "REQUIRED [a eliza]", "a": "a", "eliza": "eliza"},
+		},
+		"built-in in the allow-list": {
+			catalog.Config{Allowed: []string{"a", "eliza"}, Always: []catalog.Model{eliza}},
+			[]catalog.Model{def(is("a")), eliza}, false,
+			map[string]string{"": "a", "eliza": "eliza"},
+		},
+		"built-in in the list of the source": {
+			catalog.Config{Source: listing("eliza", "a"), Always: []catalog.Model{eliza}},
+			[]catalog.Model{eliza, is("a")}, false,
+			map[string]string{"": "REQUIRED [eliza a]"},
+		},
+		// An outage of the model server is no reason to answer with ELIZA, nor to
+		// call a model's name wrong.
+		"built-in beside a dead source": {
+			catalog.Config{Source: dead, Always: []catalog.Model{eliza}},
+			[]catalog.Model{eliza}, false,
+			map[string]string{"": "UNAVAILABLE", "a": "UNAVAILABLE", "eliza": "eliza"},
+		},
+		"nothing": {
+			catalog.Config{}, nil, false,
+			map[string]string{"": "REQUIRED []", "a": "UNKNOWN 0"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c.cfg.Upstream = up
+			models := catalog.New(c.cfg)
+			for range 2 { // The second time from a snapshot that has been swapped.
+				list, err := models.Models(t.Context())
+				var unavailable *catalog.UnavailableError
+				if errors.As(err, &unavailable) != c.listErr {
+					t.Errorf("got error %v, want UnavailableError: %v", err, c.listErr)
+				}
+				if diff := cmp.Diff(c.list, list); diff != "" {
+					t.Errorf("list (-want +got):\n%s", diff)
+				}
+				for name, want := range c.resolve {
+					if got := outcome(models, t, name); got != want {
+						t.Errorf("resolve %q: got %s, want %s", name, got, want)
+					}
+				}
+			}
+		})
+	}
+}
+
+// What is listed goes where the list says, and what is listed no more is still served by
+// the upstream that serves the rest.
+func TestUpstream(t *testing.T) {
+	t.Parallel()
+	offered := listing("a", "eliza")
+	c := catalog.New(catalog.Config{
+		Always:   []catalog.Model{{ID: "eliza", Upstream: "built-in"}},
+		Upstream: "server",
+		Source:   offered,
+	})
+	check := func(when string) {
+		t.Helper()
+		for model, want := range map[string]string{"a": "server", "eliza": "built-in", "gone": "server"} {
+			if got, ok := c.Upstream(model); got != want || !ok {
+				t.Errorf("%s: %s is served by %q, %v, want %q", when, model, got, ok, want)
+			}
+		}
+	}
+	check("before the first list")
+	list, err := c.Models(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range list {
+		if got, ok := c.Upstream(m.ID); got != m.Upstream || !ok {
+			t.Errorf("%s is listed for %q and served by %q", m.ID, m.Upstream, got)
+		}
+	}
+	check("with a list")
+	offered.set(nil, "b")
+	if _, err := c.Models(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	check("with another list")
+	if got, want := c.Upstreams(), []string{"built-in", "server"}; !slices.Equal(got, want) {
+		t.Errorf("upstreams: got %q, want %q", got, want)
+	}
+
+	builtIn := catalog.New(catalog.Config{Always: []catalog.Model{{ID: "eliza", Upstream: "built-in"}}})
+	if name, ok := builtIn.Upstream("a"); ok {
+		t.Errorf("without a server a model is served by %q", name)
+	}
+}
+
+// A caller that runs out of time, or a server that is away for a moment, changes nothing
+// for anybody else.
+func TestErrorsSwapNothing(t *testing.T) {
+	t.Parallel()
+	offered := listing("a", "b")
+	c := catalog.New(catalog.Config{Upstream: "server", Source: offered})
+	for _, step := range []struct {
+		err   error
+		names []string
+		want  string
+	}{
+		{nil, []string{"a", "b"}, "b"},
+		{context.Canceled, nil, "UNAVAILABLE"},
+		{nil, []string{"a", "b"}, "b"},
+		{nil, []string{"a"}, "UNKNOWN 1"},
+		{nil, []string{"b", "a"}, "b"},
+	} {
+		offered.set(step.err, step.names...)
+		if got := outcome(c, t, "b"); got != step.want {
+			t.Errorf("with %v, %v: got %s, want %s", step.names, step.err, got, step.want)
+		}
+	}
+}
+
+// A snapshot is swapped as a whole: nobody sees half of one.
+func TestSwapUnderRace(t *testing.T) {
+	t.Parallel()
+	offered := listing("a", "b")
+	c := catalog.New(catalog.Config{Upstream: "server", Source: offered})
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			for range 200 {
+				if i == 0 {
+					offered.set(nil, "a", "b")
+					offered.set(nil, "c")
+				}
+				list, err := c.Models(t.Context())
+				if err != nil || len(list) == 1 != (list[0].ID == "c" && list[0].Default) {
+					t.Errorf("got %v, %v, want a and b without a default, or c with it", list, err)
+				}
+			}
+		})
+	}
+	all.Wait()
+}

@@ -1,0 +1,101 @@
+package catalog
+
+import "slices"
+
+// Model is a model that may be used.
+type Model struct {
+	ID string
+	// Description says what kind of thing it is; empty when nothing is known.
+	Description string
+	// Upstream names who serves it.
+	Upstream string
+	// Default is whether it is used when nobody names one.
+	Default bool
+}
+
+// Snapshot is what may be used at one moment. It never changes.
+type Snapshot struct {
+	listed   []string // What it was made of, beside the configuration.
+	models   []Model
+	upstream string // Of models that are not among them.
+}
+
+// newSnapshot makes the snapshot of models that are allowed or listed.
+func newSnapshot(cfg Config, listed []string) *Snapshot {
+	s := withoutDefault(cfg, listed)
+	switch {
+	case cfg.Default != "":
+		s.setDefault(cfg.Default)
+	case len(cfg.Allowed) > 0:
+		s.setDefault(cfg.Allowed[0])
+	case len(s.models) == 1, len(s.models) > 0 && len(s.models) == len(cfg.Always):
+		s.setDefault(s.models[0].ID)
+	}
+	return s
+}
+
+// withoutSource makes the snapshot of what is left while the source gives no list. The
+// built-in model does not step in for one that is away.
+func withoutSource(cfg Config) *Snapshot {
+	s := withoutDefault(cfg, nil)
+	s.setDefault(cfg.Default)
+	return s
+}
+
+func withoutDefault(cfg Config, listed []string) *Snapshot {
+	s := &Snapshot{listed: slices.Clone(listed), upstream: cfg.Upstream}
+	for _, id := range listed {
+		s.models = append(s.models, Model{ID: id, Upstream: cfg.Upstream})
+	}
+	for _, m := range cfg.Always {
+		m.Default = false
+		if i := s.find(m.ID); i >= 0 {
+			s.models[i] = m
+			continue
+		}
+		s.models = append(s.models, m)
+	}
+	return s
+}
+
+func (s *Snapshot) setDefault(id string) {
+	for i := range s.models {
+		s.models[i].Default = s.models[i].ID == id
+	}
+}
+
+// lists reports whether it was made of these.
+func (s *Snapshot) lists(listed []string) bool { return slices.Equal(s.listed, listed) }
+
+// find returns the place of a model, or -1.
+func (s *Snapshot) find(id string) int {
+	return slices.IndexFunc(s.models, func(m Model) bool { return m.ID == id })
+}
+
+// Models returns the models that may be used. The caller owns the slice.
+func (s *Snapshot) Models() []Model { return slices.Clone(s.models) }
+
+// Resolve returns the model that a name means, and the default for the empty name. It
+// returns *RequiredError or *UnknownError.
+func (s *Snapshot) Resolve(name string) (string, error) {
+	names := make([]string, 0, len(s.models))
+	for _, m := range s.models {
+		if m.ID == name || name == "" && m.Default {
+			return m.ID, nil
+		}
+		names = append(names, m.ID)
+	}
+	if name == "" {
+		return "", &RequiredError{Models: names}
+	}
+	return "", &UnknownError{Known: len(names)}
+}
+
+// Upstream names the upstream that serves a model, listed or not, and reports whether
+// there is one.
+func (s *Snapshot) Upstream(model string) (string, bool) {
+	if i := s.find(model); i >= 0 {
+		return s.models[i].Upstream, s.models[i].Upstream != ""
+	}
+	return s.upstream, s.upstream != ""
+}
