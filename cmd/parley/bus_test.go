@@ -27,11 +27,11 @@ func TestBusOfReplicas(t *testing.T) {
 	}
 	open := func(url, issuer string) *server {
 		s := &server{cfg: config{NATSURL: secret.New(url), Issuer: issuer}, log: slog.New(slog.DiscardHandler)}
-		closer, err := s.openBus(t.Context())
+		closeBus, err := s.openBus(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { _ = closer.Close() })
+		t.Cleanup(func() { _ = closeBus() })
 		return s
 	}
 	a, b := open(srv.ClientURL(), "one"), open(srv.ClientURL(), "one")

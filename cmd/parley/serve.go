@@ -6,30 +6,17 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
-	"net/http"
-	"os"
-	"path/filepath"
+	"slices"
 	"sync"
-	"syscall"
-	"time"
 
-	"parley/graph"
 	"parley/internal/auth"
 	"parley/internal/bus"
-	"parley/internal/catalog"
 	"parley/internal/chat"
 	"parley/internal/fact"
 	"parley/internal/reply"
 	"parley/internal/store"
 	"parley/internal/transport"
-	"parley/internal/upstream"
-	"parley/internal/upstream/eliza"
 )
-
-// elizaPace is the pause between two words of the built-in model, about twice the
-// speed of the teletype it was written for: slow enough to be seen growing.
-const elizaPace = 200 * time.Millisecond
 
 // server is the running program, from the database up.
 type server struct {
@@ -51,23 +38,13 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) 
 	// What the server starts must outlive the signal that ends it: the shutdown
 	// decides the order.
 	base := context.WithoutCancel(ctx)
-	listener, err := net.Listen("tcp", cfg.Addr)
+	listener, err := listen(cfg)
 	if err != nil {
-		if errors.Is(err, syscall.EADDRINUSE) {
-			return fmt.Errorf("another program listens on %s; set PARLEY_ADDR to another address, such as 127.0.0.1:8081", cfg.Addr)
-		}
-		return fmt.Errorf("listen on PARLEY_ADDR: %w", err)
+		return err
 	}
 	ready := newReadiness()
 	graphql := newEntrance(cfg, log)
-	web := &http.Server{
-		Handler:           routes(cfg, ready, graphql),
-		ReadHeaderTimeout: 5 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-		BaseContext:       func(net.Listener) context.Context { return base },
-	}
+	web := newWebServer(base, routes(cfg, ready, graphql), log)
 	defer func() { _ = web.Close() }() // After an orderly shutdown there is nothing left to close.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -108,19 +85,13 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) 
 	return nil
 }
 
-// open opens the database, migrated, and makes the rooms on it.
-func open(ctx context.Context, cfg config, log *slog.Logger) (_ *server, closeStore func() error, err error) {
-	var closers []io.Closer
-	closeAll := func() error {
-		var err error
-		for i := len(closers) - 1; i >= 0; i-- {
-			err = errors.Join(err, closers[i].Close())
-		}
-		return err
-	}
+// open makes the rooms, each on those before it, and closes what it has opened when one
+// cannot be made. Nothing runs yet.
+func open(ctx context.Context, cfg config, log *slog.Logger) (_ *server, closeAll func() error, err error) {
+	var opened closers
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, closeAll())
+			err = errors.Join(err, opened.close())
 		}
 	}()
 	// Before the database, so that what is wrong here is found without one.
@@ -132,33 +103,22 @@ func open(ctx context.Context, cfg config, log *slog.Logger) (_ *server, closeSt
 	if err != nil {
 		return nil, nil, err
 	}
-	models, router, err := newUpstream(cfg, log)
+	models, upstreams, err := newModels(cfg, log)
 	if err != nil {
 		return nil, nil, err
 	}
-	if cfg.DatabaseURL.IsZero() {
-		lock, err := store.LockDataDir(cfg.DataDir)
-		if err != nil {
-			return nil, nil, fmt.Errorf("%s (PARLEY_DATA_DIR): %w", cfg.DataDir, err)
-		}
-		closers = append(closers, lock)
-	}
-	if n, err := migrate(ctx, cfg); err != nil {
-		return nil, nil, err
-	} else if n > 0 {
-		log.InfoContext(ctx, "database migrated", "migrations", n)
-	}
-	db, err := store.Open(ctx, storeConfig(cfg), log)
+
+	db, closeDatabase, err := openDatabase(ctx, cfg, log)
 	if err != nil {
 		return nil, nil, err
 	}
-	closers = append(closers, db)
+	opened.add(closeDatabase)
 	s := &server{cfg: cfg, log: log, store: db}
 	closeBus, err := s.openBus(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	closers = append(closers, closeBus)
+	opened.add(closeBus)
 	if s.auth, err = newAuth(cfg, keys, db, s.bus, log); err != nil {
 		return nil, nil, err
 	}
@@ -168,7 +128,7 @@ func open(ctx context.Context, cfg config, log *slog.Logger) (_ *server, closeSt
 		ReplyLimit:       cfg.ReplyLimit,
 		InterruptOnCrash: cfg.OnCrash == crashInterrupt,
 		SoleReplica:      cfg.DatabaseURL.IsZero(),
-	}, db, router, s.bus, s.wire, log)
+	}, db, upstreams, s.bus, s.wire, log)
 	s.chat, err = chat.New(chat.Config{
 		WaitLimit:      cfg.WaitLimit,
 		MaxRunning:     cfg.MaxRunning,
@@ -178,261 +138,19 @@ func open(ctx context.Context, cfg config, log *slog.Logger) (_ *server, closeSt
 	if err != nil {
 		return nil, nil, err
 	}
-	resolver := &graph.Resolver{
-		Accounts: s.auth, Chat: s.chat, Replies: s.replies, Unavailable: store.IsUnavailable, Log: log,
-	}
-	s.graphql = transport.New(transport.Config{
-		Schema:         graph.NewSchema(resolver),
-		ErrorPresenter: graph.ErrorPresenter(log, store.IsUnavailable),
-		Recover:        graph.Recover(log),
-		Operations:     resolver.WithBatches,
-		Authenticate:   s.authenticate,
-		ClientAddr:     func(r *http.Request) string { return auth.ClientAddr(r.Context()).String() },
-		AllowedOrigin:  cfg.allowsOrigin,
-		AllowedHost:    cfg.hostCheck(),
-		Development:    cfg.Mode == development,
-		Limits: transport.Limits{
-			Once: []string{"signUp", "signIn", "refreshSession", "changePassword", "sendMessage"},
-		},
-		Documents: documents,
-		Log:       log,
-	})
-	return s, closeAll, nil
+	s.graphql = s.newGraphQL(documents)
+	return s, opened.close, nil
 }
 
-// openBus makes the bus, within this process or between replicas. It is closed when
-// nothing publishes any more, and sends the last facts then.
-func (s *server) openBus(ctx context.Context) (io.Closer, error) {
-	if s.cfg.NATSURL.IsZero() {
-		s.local = bus.NewLocal()
-		s.bus = s.local
-		return closerFunc(func() {}), nil
-	}
-	n, err := bus.Connect(ctx, bus.Config{
-		URL:       s.cfg.NATSURL.Reveal(),
-		Namespace: bus.Namespace(s.cfg.Issuer),
-		Lossy:     s.cfg.LossyBus,
-		Log:       s.log,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("PARLEY_NATS_URL: %w", err)
-	}
-	s.bus, s.wire = n, n
-	return closerFunc(n.Close), nil
-}
+// closers close what was opened, the last one first.
+type closers []func() error
 
-// closerFunc is an io.Closer that cannot fail.
-type closerFunc func()
+func (c *closers) add(closeOne func() error) { *c = append(*c, closeOne) }
 
-func (f closerFunc) Close() error { f(); return nil }
-
-// readDocuments reads the operations that are known beforehand, if any.
-func readDocuments(cfg config) (*transport.Documents, error) {
-	if cfg.Documents == "" {
-		return nil, nil // None are known, which is not an error.
+func (c *closers) close() error {
+	var err error
+	for _, closeOne := range slices.Backward(*c) {
+		err = errors.Join(err, closeOne())
 	}
-	manifest, err := os.ReadFile(cfg.Documents)
-	if err != nil {
-		return nil, fmt.Errorf("PARLEY_DOCUMENTS: %w", err)
-	}
-	documents, err := transport.ParseDocuments(manifest)
-	if err != nil {
-		return nil, fmt.Errorf("PARLEY_DOCUMENTS: %w", err)
-	}
-	documents.Only = cfg.DocumentsOnly == on
-	return documents, nil
-}
-
-// start starts what runs by itself, in the order of who needs whom.
-func (s *server) start(ctx context.Context) (stop func(), err error) {
-	if err := s.auth.Start(ctx); err != nil {
-		return nil, err
-	}
-	if err := s.replies.Start(ctx); err != nil {
-		s.auth.Stop()
-		return nil, err
-	}
-	housekeeping, endHousekeeping := context.WithCancel(ctx)
-	var loops sync.WaitGroup
-	loops.Go(func() { s.keepHouse(housekeeping) })
-	if s.local != nil && !s.cfg.DatabaseURL.IsZero() {
-		loops.Go(func() { s.doubtPeers(housekeeping) })
-	}
-	return func() {
-		endHousekeeping()
-		loops.Wait()
-		// A no-op after an orderly shutdown.
-		now, cancel := context.WithCancel(ctx)
-		cancel()
-		s.replies.Stop(now)
-		s.auth.Stop()
-	}, nil
-}
-
-// doubtEvery is how often feeds look at a database that others change unheard.
-const doubtEvery = 2 * time.Second
-
-// doubtPeers makes feeds compare with the database once other replicas have been
-// seen on it, since without NATS nothing is heard of what they do.
-func (s *server) doubtPeers(ctx context.Context) {
-	tick := time.NewTicker(doubtEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		if s.replies.Peers() > 0 {
-			s.local.Doubt(ctx, func() time.Duration { return doubtEvery })
-		}
-	}
-}
-
-// keepHouse removes what nobody needs any more, at once and then every hour.
-func (s *server) keepHouse(ctx context.Context) {
-	tick := time.NewTicker(time.Hour)
-	defer tick.Stop()
-	for {
-		if err := s.chat.Sweep(ctx); err != nil && ctx.Err() == nil {
-			s.log.WarnContext(ctx, "old rows not removed", "err", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
-}
-
-// storeConfig says which database the configuration means.
-func storeConfig(cfg config) store.Config {
-	return store.Config{DatabaseURL: cfg.DatabaseURL.Reveal(), DataDir: cfg.DataDir}
-}
-
-// migrate brings the database's schema up to date. It is the first to notice that
-// there is no database.
-func migrate(ctx context.Context, cfg config) (applied int, err error) {
-	n, err := store.Migrate(ctx, storeConfig(cfg))
-	if err != nil && !cfg.DatabaseURL.IsZero() {
-		return 0, fmt.Errorf("database of PARLEY_DATABASE_URL: %w", err)
-	}
-	return n, err
-}
-
-// readKeys takes the keys of access tokens from the configuration, or from the data
-// folder, where it makes them when they are missing.
-func readKeys(cfg config) (keys *auth.Keyring, err error) {
-	if cfg.AuthKeys.IsZero() {
-		if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
-			return nil, fmt.Errorf("PARLEY_DATA_DIR: %w", err)
-		}
-		keys, err = auth.LoadOrCreateKeyring(filepath.Join(cfg.DataDir, keysName))
-	} else {
-		keys, err = auth.ParseKeyring(cfg.AuthKeys.Reveal())
-	}
-	if err != nil {
-		return nil, fmt.Errorf("keys of access tokens: %w", err)
-	}
-	return keys, nil
-}
-
-// keysName is the file in the data folder that holds the keys.
-const keysName = "auth.keys"
-
-// newAuth makes the accounts.
-func newAuth(
-	cfg config, keys *auth.Keyring, db *store.Store, facts fact.Bus, log *slog.Logger,
-) (*auth.Service, error) {
-	external := make([]auth.ExternalIssuer, len(cfg.OIDC))
-	for i, o := range cfg.OIDC {
-		external[i] = auth.ExternalIssuer{
-			Issuer: o.Issuer, Audience: o.Audience, JWKSURL: o.JWKSURL,
-			Algorithms: auth.AsymmetricAlgorithms(),
-		}
-	}
-	return auth.New(auth.Config{
-		Issuer:          cfg.Issuer,
-		Audience:        "parley",
-		SignUpOpen:      cfg.SignUpOpen,
-		AccessTTL:       cfg.AccessTTL,
-		RefreshIdle:     refreshIdle,
-		RefreshAbsolute: refreshAbsolute,
-		Grace:           refreshGrace,
-		Limits:          attemptLimits,
-		Hash:            passwordHash,
-		External:        external,
-	}, db, facts, keys, log)
-}
-
-// The upstreams, as the catalog names them.
-const (
-	builtIn = "built-in"
-	openAI  = "openai"
-)
-
-// newUpstream makes the model servers, the catalog of what they offer, and the way from
-// one to the other.
-func newUpstream(cfg config, log *slog.Logger) (*catalog.Catalog, reply.Upstream, error) {
-	offered := catalog.Config{Allowed: cfg.Models, Default: cfg.Model}
-	upstreams := make(map[string]reply.Upstream)
-	if cfg.ElizaListed() {
-		c, err := upstream.NewInProcess(eliza.Handler(elizaPace), log)
-		if err != nil {
-			return nil, nil, fmt.Errorf("built-in model: %w", err)
-		}
-		upstreams[builtIn] = c
-		offered.Always = []catalog.Model{{ID: eliza.Model, Description: eliza.Description, Upstream: builtIn}}
-	}
-	if cfg.OpenAIBaseURL != "" {
-		c, err := upstream.New(upstream.Config{
-			BaseURL:     cfg.OpenAIBaseURL,
-			APIKey:      cfg.OpenAIKey,
-			Proxy:       http.ProxyFromEnvironment,
-			MaxDuration: cfg.ReplyLimit,
-		}, log)
-		if err != nil {
-			return nil, nil, fmt.Errorf("OPENAI_BASE_URL: %w", err)
-		}
-		upstreams[openAI] = c
-		offered.Upstream, offered.Source = openAI, c
-	}
-	models := catalog.New(offered)
-	router, err := upstream.NewRouter(models, upstreams)
-	return models, router, err
-}
-
-// greet tells the person at the terminal where to go.
-func greet(cfg config, stdout io.Writer, addr net.Addr) {
-	url := "http://" + addr.String()
-	line := func(format string, args ...any) {
-		_, _ = fmt.Fprintf(stdout, format+"\n", args...) // Without a terminal there is nobody to greet.
-	}
-	line("Parley is listening on %s (%s mode, version %s)", url, cfg.Mode, version())
-	if cfg.Mode == development {
-		line("  GraphiQL   %s/graphiql", url)
-	}
-	line("  GraphQL    %s/graphql", url)
-	if cfg.Mode == development {
-		line("  Schema     %s/schema.graphql", url)
-	}
-	if cfg.DatabaseURL.IsZero() {
-		line("  Database   SQLite, %s", store.SQLitePath(cfg.DataDir))
-	} else {
-		line("  Database   Postgres")
-	}
-	if cfg.OpenAIBaseURL != "" {
-		line("  Models     %s", cfg.OpenAIBaseURL)
-	}
-	if cfg.ElizaListed() {
-		line("  Models     %q: %s", eliza.Model, eliza.Description)
-		if cfg.OpenAIBaseURL == "" {
-			line("             Set OPENAI_API_KEY or OPENAI_BASE_URL to talk to a real model.")
-		}
-	}
-	if cfg.SignUpOpen {
-		line("  Sign-up    open")
-	} else {
-		line("  Sign-up    closed; make accounts with: parley user add EMAIL")
-	}
+	return err
 }

@@ -3,14 +3,41 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"parley/internal/store"
 	"parley/internal/transport"
 )
+
+// listen takes the address.
+func listen(cfg config) (net.Listener, error) {
+	listener, err := net.Listen("tcp", cfg.Addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("another program listens on %s; set PARLEY_ADDR to another address, such as 127.0.0.1:8081", cfg.Addr)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listen on PARLEY_ADDR: %w", err)
+	}
+	return listener, nil
+}
+
+// newWebServer returns a server of HTTP whose requests have a context derived from base.
+func newWebServer(base context.Context, handler http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		BaseContext:       func(net.Listener) context.Context { return base },
+	}
+}
 
 // entrance leads to GraphQL once there is one, and refuses until then. It is safe
 // for concurrent use.

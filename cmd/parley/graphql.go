@@ -1,0 +1,52 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+
+	"parley/graph"
+	"parley/internal/auth"
+	"parley/internal/store"
+	"parley/internal/transport"
+)
+
+// newGraphQL makes the face of the rooms.
+func (s *server) newGraphQL(documents *transport.Documents) *transport.Server {
+	resolver := &graph.Resolver{
+		Accounts: s.auth, Chat: s.chat, Replies: s.replies, Unavailable: store.IsUnavailable, Log: s.log,
+	}
+	return transport.New(transport.Config{
+		Schema:         graph.NewSchema(resolver),
+		ErrorPresenter: graph.ErrorPresenter(s.log, store.IsUnavailable),
+		Recover:        graph.Recover(s.log),
+		Operations:     resolver.WithBatches,
+		Authenticate:   s.authenticate,
+		ClientAddr:     func(r *http.Request) string { return auth.ClientAddr(r.Context()).String() },
+		AllowedOrigin:  s.cfg.allowsOrigin,
+		AllowedHost:    s.cfg.hostCheck(),
+		Development:    s.cfg.Mode == development,
+		Limits: transport.Limits{
+			Once: []string{"signUp", "signIn", "refreshSession", "changePassword", "sendMessage"},
+		},
+		Documents: documents,
+		Log:       s.log,
+	})
+}
+
+// readDocuments reads the operations that are known beforehand, if any.
+func readDocuments(cfg config) (*transport.Documents, error) {
+	if cfg.Documents == "" {
+		return nil, nil // None are known, which is not an error.
+	}
+	manifest, err := os.ReadFile(cfg.Documents)
+	if err != nil {
+		return nil, fmt.Errorf("PARLEY_DOCUMENTS: %w", err)
+	}
+	documents, err := transport.ParseDocuments(manifest)
+	if err != nil {
+		return nil, fmt.Errorf("PARLEY_DOCUMENTS: %w", err)
+	}
+	documents.Only = cfg.DocumentsOnly == on
+	return documents, nil
+}
