@@ -4,127 +4,26 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"time"
+	"sync/atomic"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
 
 	"parley/ent"
-	"parley/internal/chat"
 	"parley/internal/pid"
 )
 
-// batchWindow is how long the first of several equal fields waits for the others.
-// With no wait at all each would run a query of its own.
-const batchWindow = time.Millisecond
+// A list of N parents loads its children with one query a field, not with N. Nothing waits
+// to see whether more keys come: when a resolver has its objects, what is selected of them
+// is known from the document, so the keys of all of them are put on one level, and the
+// first field that asks loads the level. What is selected of the children goes onto the
+// next level, before any of their fields is resolved.
 
-// batch collects keys from concurrent resolvers of one operation and loads them
-// together. It keeps nothing: the next batch reads anew.
-type batch[K comparable, V any] struct {
-	load func(ctx context.Context, keys []K) (map[K]V, error)
+// level is what the selected fields of some objects ask for, on one depth of the document.
+// An asker puts keys on it; then it is loaded once, by the first field that needs one.
+type level struct {
+	resolver *Resolver
 
-	mu sync.Mutex
-	// open is guarded by mu.
-	open *pending[K, V]
-}
-
-type pending[K comparable, V any] struct {
-	keys   map[K]struct{}
-	done   chan struct{}
-	values map[K]V
-	err    error
-}
-
-// get returns the value of a key, and whether there is one.
-func (b *batch[K, V]) get(ctx context.Context, key K) (V, bool, error) {
-	b.mu.Lock()
-	p := b.open
-	if p == nil {
-		p = &pending[K, V]{keys: make(map[K]struct{}), done: make(chan struct{})}
-		b.open = p
-		time.AfterFunc(batchWindow, func() { b.run(ctx, p) })
-	}
-	p.keys[key] = struct{}{}
-	b.mu.Unlock()
-	select {
-	case <-p.done:
-		v, ok := p.values[key]
-		return v, ok, p.err
-	case <-ctx.Done():
-		var none V
-		return none, false, context.Cause(ctx)
-	}
-}
-
-func (b *batch[K, V]) run(ctx context.Context, p *pending[K, V]) {
-	b.mu.Lock()
-	b.open = nil
-	b.mu.Unlock()
-	defer close(p.done)
-	// This runs in a goroutine of its own, where the executor recovers nothing.
-	defer func() {
-		if v := recover(); v != nil {
-			p.err = recovered(ctx, v)
-		}
-	}()
-	keys := make([]K, 0, len(p.keys))
-	for k := range p.keys {
-		keys = append(keys, k)
-	}
-	p.values, p.err = b.load(ctx, keys)
-}
-
-// recovered hands a panic to the operation's recover function.
-func recovered(ctx context.Context, v any) error {
-	if graphql.HasOperationContext(ctx) {
-		return graphql.GetOperationContext(ctx).Recover(ctx, v)
-	}
-	return fmt.Errorf("panic: %v", v)
-}
-
-// pageKey asks for one page of one conversation's messages. It is chat.PageArgs in
-// a form that can be compared.
-type pageKey struct {
-	id            pid.ID
-	first, last   optional[int]
-	after, before optional[string]
-}
-
-type optional[T comparable] struct {
-	value T
-	given bool
-}
-
-func toOptional[T comparable](p *T) optional[T] {
-	if p == nil {
-		return optional[T]{}
-	}
-	return optional[T]{*p, true}
-}
-
-func (o optional[T]) pointer() *T {
-	if !o.given {
-		return nil
-	}
-	return &o.value
-}
-
-func newPageKey(id pid.ID, a chat.PageArgs) pageKey {
-	return pageKey{
-		id:    id,
-		first: toOptional(a.First), last: toOptional(a.Last),
-		after: toOptional(a.After), before: toOptional(a.Before),
-	}
-}
-
-func (k pageKey) args() chat.PageArgs {
-	return chat.PageArgs{
-		First: k.first.pointer(), Last: k.last.pointer(),
-		After: k.after.pointer(), Before: k.before.pointer(),
-	}
-}
-
-// batches are the batches of one operation.
-type batches struct {
 	users         batch[pid.ID, *ent.User]
 	conversations batch[pid.ID, *ent.Conversation]
 	messages      batch[pid.ID, *ent.Message]
@@ -132,91 +31,196 @@ type batches struct {
 	running       batch[pid.ID, *ent.Message]
 	counts        batch[pid.ID, int]
 	pages         batch[pageKey, pageResult]
+
+	begun  atomic.Bool
+	loaded chan struct{} // Closed when the fields below and the values have been set.
+	// below is the level of the fields that are selected of the values.
+	below *level
 }
 
-type batchesKey struct{}
+// batch is the keys of one kind, and what they stand for when they have been loaded.
+type batch[K comparable, V any] struct {
+	asked  map[K][]ast.SelectionSet // What is selected of each value.
+	values map[K]V
+	err    error
+}
+
+// ask puts a key on the level of the batch.
+func (b *batch[K, V]) ask(key K, selected ast.SelectionSet) {
+	if b.asked == nil {
+		b.asked = make(map[K][]ast.SelectionSet)
+	}
+	for _, known := range b.asked[key] {
+		if len(known) == len(selected) && (len(known) == 0 || &known[0] == &selected[0]) {
+			return // Another object with the same child, reached by the same field.
+		}
+	}
+	b.asked[key] = append(b.asked[key], selected)
+}
+
+func (b *batch[K, V]) has(key K) bool {
+	_, ok := b.asked[key]
+	return ok
+}
+
+// get returns the value of a key, and whether there is one. of says which batch of a level
+// the key belongs to. A key that nobody has put on the level of the field is loaded alone.
+func get[K comparable, V any](
+	ctx context.Context, r *Resolver, of func(*level) *batch[K, V], key K,
+) (value V, found bool, err error) {
+	s := scopeOf(ctx)
+	l := s.own
+	if l == nil || !of(l).has(key) {
+		l = newLevel(r)
+		var selected ast.SelectionSet
+		if field := graphql.GetFieldContext(ctx); field != nil && field.Field.Field != nil {
+			selected = field.Field.Selections
+		}
+		of(l).ask(key, selected)
+	}
+	if err := l.load(ctx); err != nil {
+		return value, false, err
+	}
+	s.below = l.below
+	value, found = of(l).values[key]
+	return value, found, of(l).err
+}
+
+func newLevel(r *Resolver) *level { return &level{resolver: r, loaded: make(chan struct{})} }
+
+// noLevel is below objects of which nothing is selected that needs a level.
+var noLevel = &level{}
+
+// load loads the level, or waits until another goroutine has. It returns an error when ctx
+// ends first.
+func (l *level) load(ctx context.Context) error {
+	if l.begun.CompareAndSwap(false, true) {
+		defer close(l.loaded)
+		l.run(ctx)
+		return nil
+	}
+	select {
+	case <-l.loaded:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// run loads all batches at the same time, and fills the level below.
+func (l *level) run(ctx context.Context) {
+	r := l.resolver
+	var all sync.WaitGroup
+	fill(ctx, &all, &l.users, r.loadUsers)
+	fill(ctx, &all, &l.conversations, r.loadConversations)
+	fill(ctx, &all, &l.messages, r.loadMessages)
+	fill(ctx, &all, &l.systemPrompts, r.loadSystemPrompts)
+	fill(ctx, &all, &l.running, r.loadRunning)
+	fill(ctx, &all, &l.counts, r.loadCounts)
+	fill(ctx, &all, &l.pages, r.loadPages)
+	all.Wait()
+
+	below := newAsker(ctx, r)
+	descend(&l.conversations, func(_ pid.ID, c *ent.Conversation, s ast.SelectionSet) { below.askOf(c, s) })
+	descend(&l.messages, func(_ pid.ID, m *ent.Message, s ast.SelectionSet) { below.askOf(m, s) })
+	descend(&l.running, func(_ pid.ID, m *ent.Message, s ast.SelectionSet) { below.askOf(m, s) })
+	descend(&l.pages, func(k pageKey, p pageResult, s ast.SelectionSet) { below.askOfPage(k.id, p.page, s) })
+	l.below = below.asked()
+}
+
+// fill loads a batch in a goroutine of its own, where the executor recovers nothing.
+func fill[K comparable, V any](
+	ctx context.Context, all *sync.WaitGroup, b *batch[K, V], load func(context.Context, []K) (map[K]V, error),
+) {
+	if len(b.asked) == 0 {
+		return
+	}
+	all.Go(func() {
+		defer func() {
+			if v := recover(); v != nil {
+				b.err = recovered(ctx, v)
+			}
+		}()
+		keys := make([]K, 0, len(b.asked))
+		for k := range b.asked {
+			keys = append(keys, k)
+		}
+		b.values, b.err = load(ctx, keys)
+	})
+}
+
+// descend calls ask for each value and each set of what is selected of it.
+func descend[K comparable, V any](b *batch[K, V], ask func(key K, value V, selected ast.SelectionSet)) {
+	for key, value := range b.values {
+		for _, selected := range b.asked[key] {
+			ask(key, value, selected)
+		}
+	}
+}
+
+// recovered hands a panic to the operation's recover function. What it returns may become
+// the error of several fields, so it has no path yet: the executor gives each its own.
+func recovered(ctx context.Context, v any) error {
+	if graphql.HasOperationContext(ctx) {
+		return graphql.GetOperationContext(ctx).RecoverFunc(ctx, v)
+	}
+	return fmt.Errorf("panic: %v", v)
+}
+
+// scope ties a field to its levels. It belongs to the goroutine that resolves the field,
+// and afterwards to the fields below, which only read it.
+type scope struct {
+	own   *level // Holds the key of this field, if somebody above has put it there.
+	below *level // Holds the keys of the fields below. Nil: nobody has looked yet.
+}
+
+type scopeKey struct{}
+
+func scopeOf(ctx context.Context) *scope {
+	if s, ok := ctx.Value(scopeKey{}).(*scope); ok {
+		return s
+	}
+	return &scope{} // Without the middleware each field loads alone.
+}
 
 // WithBatches is the operation middleware that lets lists of N parents load their
 // children with one query a field.
 func (r *Resolver) WithBatches(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
-	return next(context.WithValue(ctx, batchesKey{}, r.newBatches()))
+	op := graphql.GetOperationContext(ctx)
+	inner := op.ResolverMiddleware
+	op.ResolverMiddleware = func(ctx context.Context, next graphql.Resolver) (any, error) {
+		field := graphql.GetFieldContext(ctx)
+		if len(field.Field.Selections) == 0 && !field.IsResolver {
+			return inner(ctx, next) // Almost all fields are like this.
+		}
+		return r.resolveField(ctx, field, func(ctx context.Context) (any, error) { return inner(ctx, next) })
+	}
+	s := &scope{}
+	if op.Operation.Operation == ast.Query {
+		a := newAsker(ctx, r)
+		a.askOfQuery(op.Operation.SelectionSet)
+		s.below = a.asked()
+	}
+	return next(context.WithValue(ctx, scopeKey{}, s))
 }
 
-// batches returns those of the operation.
-func (r *Resolver) batches(ctx context.Context) *batches {
-	if b, ok := ctx.Value(batchesKey{}).(*batches); ok {
-		return b
+// resolveField resolves a field and sees to it that the keys of the fields below are on a
+// level. A field that only hands on a part of an object has been looked through with it,
+// but for those of payloads and events, whose objects come one by one.
+func (r *Resolver) resolveField(ctx context.Context, field *graphql.FieldContext, next graphql.Resolver) (any, error) {
+	above := scopeOf(ctx)
+	if !field.IsResolver && above.below != nil {
+		return next(ctx)
 	}
-	return r.newBatches() // Without the middleware each field loads alone.
-}
-
-func (r *Resolver) newBatches() *batches {
-	b := &batches{}
-	b.users.load = func(ctx context.Context, ids []pid.ID) (map[pid.ID]*ent.User, error) {
-		return own(ctx, func(user pid.ID) (map[pid.ID]*ent.User, error) {
-			items, err := r.Accounts.Users(ctx, user, ids)
-			return byID(items, func(u *ent.User) pid.ID { return u.ID }), err
-		})
-	}
-	b.conversations.load = func(ctx context.Context, ids []pid.ID) (map[pid.ID]*ent.Conversation, error) {
-		return own(ctx, func(user pid.ID) (map[pid.ID]*ent.Conversation, error) {
-			items, err := r.Chat.Conversations(ctx, user, ids)
-			return byID(items, func(c *ent.Conversation) pid.ID { return c.ID }), err
-		})
-	}
-	b.messages.load = func(ctx context.Context, ids []pid.ID) (map[pid.ID]*ent.Message, error) {
-		return own(ctx, func(user pid.ID) (map[pid.ID]*ent.Message, error) {
-			items, err := r.Chat.Messages(ctx, user, ids)
-			return byID(items, func(m *ent.Message) pid.ID { return m.ID }), err
-		})
-	}
-	b.systemPrompts.load = func(ctx context.Context, ids []pid.ID) (map[pid.ID]string, error) {
-		return own(ctx, func(user pid.ID) (map[pid.ID]string, error) {
-			return r.Chat.SystemPrompts(ctx, user, ids)
-		})
-	}
-	b.running.load = func(ctx context.Context, ids []pid.ID) (map[pid.ID]*ent.Message, error) {
-		return own(ctx, func(user pid.ID) (map[pid.ID]*ent.Message, error) {
-			return r.Chat.RunningReplies(ctx, user, ids)
-		})
-	}
-	b.counts.load = func(ctx context.Context, ids []pid.ID) (map[pid.ID]int, error) {
-		return own(ctx, func(user pid.ID) (map[pid.ID]int, error) {
-			return r.Chat.CountMessages(ctx, user, ids)
-		})
-	}
-	b.pages.load = func(ctx context.Context, keys []pageKey) (map[pageKey]pageResult, error) {
-		return own(ctx, func(user pid.ID) (map[pageKey]pageResult, error) {
-			return r.loadPages(ctx, user, keys), nil
-		})
-	}
-	return b
-}
-
-// pageResult is a page, or why there is none: arguments that make no sense are the
-// fault of one field, not of all in the batch.
-type pageResult struct {
-	page chat.Page[*ent.Message]
-	err  error
-}
-
-// loadPages runs one query for each set of arguments, which mostly is one.
-func (r *Resolver) loadPages(ctx context.Context, user pid.ID, keys []pageKey) map[pageKey]pageResult {
-	groups := make(map[pageKey][]pid.ID)
-	for _, k := range keys {
-		id := k.id
-		k.id = ""
-		groups[k] = append(groups[k], id)
-	}
-	out := make(map[pageKey]pageResult, len(keys))
-	for k, ids := range groups {
-		pages, err := r.Chat.ListMessages(ctx, user, ids, k.args())
-		for _, id := range ids {
-			k.id = id
-			out[k] = pageResult{pages[id], err}
+	s := &scope{own: above.below}
+	value, err := next(context.WithValue(ctx, scopeKey{}, s))
+	if err == nil && s.below == nil && len(field.Field.Selections) > 0 {
+		a := newAsker(ctx, r)
+		if a.askOf(value, field.Field.Selections) {
+			s.below = a.asked()
 		}
 	}
-	return out
+	return value, err
 }
 
 // own runs a load as the user of the operation.

@@ -275,31 +275,24 @@ func TestStatementsPerList(t *testing.T) {
 		for _, c := range []struct {
 			selection string
 			want      int
-			// slack is for deep lists, whose batches a busy machine splits. Without
-			// batches there would be at least ten statements more for each field.
-			slack int
 		}{
-			{`nodes { id name }`, 1, 0},
-			{`totalCount nodes { id }`, 2, 0},
-			{`nodes { id systemPrompt }`, 2, 0},
-			{`nodes { id runningReply { id } }`, 2, 0},
-			{`nodes { id user { id } }`, 2, 0},
-			{`nodes { id messages { nodes { id } } }`, 2, 0},
-			{`nodes { id messages { pageInfo { hasNextPage } nodes { id } } }`, 2, 0},
-			{`nodes { id messages(last: 3) { totalCount nodes { id } } }`, 3, 0},
-			{`nodes { id messages { nodes { id parent { id } conversation { id } } } }`, 4, 4},
-			{`nodes { id messages(first: 2) { nodes { id } } more: messages(last: 2) { nodes { id } } }`, 3, 0},
-			{`nodes { id systemPrompt runningReply { id } user { id } messages(last: 4) { totalCount nodes { id parent { id } conversation { id user { id } } } } }`, 9, 4},
+			{`nodes { id name }`, 1},
+			{`totalCount nodes { id }`, 2},
+			{`nodes { id systemPrompt }`, 2},
+			{`nodes { id runningReply { id } }`, 2},
+			{`nodes { id user { id } }`, 2},
+			{`nodes { id messages { nodes { id } } }`, 2},
+			{`nodes { id messages { pageInfo { hasNextPage } nodes { id } } }`, 2},
+			{`nodes { id messages(last: 3) { totalCount nodes { id } } }`, 3},
+			{`nodes { id messages { nodes { id parent { id } conversation { id } } } }`, 4},
+			{`edges { node { id messages { edges { node { id parent { id } conversation { id } } } } } } nodes { id }`, 4},
+			{`nodes { id messages(first: 2) { nodes { id } } more: messages(last: 2) { nodes { id } } }`, 3},
+			{`nodes { id messages(first: 2) { nodes { parent { id } } } more: messages(last: 2) { nodes { parent { parent { id } } } } }`, 5},
+			{`nodes { ... on Node { ... on Conversation { user { id } } } user { email } ... @skip(if: true) { systemPrompt } }`, 2},
+			{`nodes { id systemPrompt runningReply { id } user { id } messages(last: 4) { totalCount nodes { id parent { id } conversation { id user { id } } } } }`, 9},
+			{`nodes { messages { nodes { conversation { messages(last: 1) { nodes { conversation { systemPrompt } } } } } } }`, 6},
 		} {
-			// A slow machine may split a batch in two: the fewest of some tries count.
-			fewest := func(first int) int {
-				n := statements(c.selection, first)
-				for try := 0; try < 25 && n > c.want; try++ {
-					n = min(n, statements(c.selection, first))
-				}
-				return n
-			}
-			if two, ten := fewest(2), fewest(10); two > c.want+c.slack || ten > c.want+c.slack {
+			if two, ten := statements(c.selection, 2), statements(c.selection, 10); two != c.want || ten != c.want {
 				t.Errorf("{ %s }: %d statements for 2, %d for 10, want %d for both", c.selection, two, ten, c.want)
 			}
 		}

@@ -19,7 +19,7 @@ import (
 
 // SystemPrompt is the resolver for the systemPrompt field.
 func (r *conversationResolver) SystemPrompt(ctx context.Context, obj *ent.Conversation) (*string, error) {
-	prompt, ok, err := r.batches(ctx).systemPrompts.get(ctx, obj.ID)
+	prompt, ok, err := get(ctx, r.Resolver, systemPromptsOf, obj.ID)
 	if err != nil || !ok {
 		return nil, err
 	}
@@ -37,25 +37,25 @@ func (r *conversationResolver) Parameters(ctx context.Context, obj *ent.Conversa
 
 // RunningReply is the resolver for the runningReply field.
 func (r *conversationResolver) RunningReply(ctx context.Context, obj *ent.Conversation) (*ent.Message, error) {
-	m, _, err := r.batches(ctx).running.get(ctx, obj.ID)
+	m, _, err := get(ctx, r.Resolver, runningOf, obj.ID)
 	return m, err
 }
 
 // User is the resolver for the user field.
 func (r *conversationResolver) User(ctx context.Context, obj *ent.Conversation) (*ent.User, error) {
-	u, _, err := r.batches(ctx).users.get(ctx, obj.UserID)
+	u, _, err := get(ctx, r.Resolver, usersOf, obj.UserID)
 	return u, err
 }
 
 // Messages is the resolver for the messages field.
 func (r *conversationResolver) Messages(ctx context.Context, obj *ent.Conversation, first *int, after *string, last *int, before *string) (*model.MessageConnection, error) {
-	result, _, err := r.batches(ctx).pages.get(ctx, newPageKey(obj.ID,
+	result, _, err := get(ctx, r.Resolver, pagesOf, newPageKey(obj.ID,
 		chat.PageArgs{First: first, Last: last, After: after, Before: before}))
 	if err = errors.Join(err, result.err); err != nil {
 		return nil, err
 	}
 	return messageConnection(result.page, func(ctx context.Context) (int, error) {
-		n, _, err := r.batches(ctx).counts.get(ctx, obj.ID)
+		n, _, err := get(ctx, r.Resolver, countsOf, obj.ID)
 		return n, err
 	}), nil
 }
@@ -105,7 +105,7 @@ func (r *queryResolver) Conversation(ctx context.Context, id pid.ID) (*ent.Conve
 	if _, err := userID(ctx); err != nil {
 		return nil, err
 	}
-	c, _, err := r.batches(ctx).conversations.get(ctx, id)
+	c, _, err := get(ctx, r.Resolver, conversationsOf, id)
 	return c, err
 }
 

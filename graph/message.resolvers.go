@@ -29,16 +29,16 @@ func (r *messageResolver) Parent(ctx context.Context, obj *ent.Message) (*ent.Me
 	if obj.ParentID == nil {
 		return nil, nil
 	}
-	m, _, err := r.batches(ctx).messages.get(ctx, *obj.ParentID)
-	if m != nil && m.Index == 0 && m.Content == "" {
-		return nil, err // An empty system prompt is not shown.
+	m, _, err := get(ctx, r.Resolver, messagesOf, *obj.ParentID)
+	if !chat.Listed(m) {
+		return nil, err
 	}
 	return m, err
 }
 
 // Conversation is the resolver for the conversation field.
 func (r *messageResolver) Conversation(ctx context.Context, obj *ent.Message) (*ent.Conversation, error) {
-	c, _, err := r.batches(ctx).conversations.get(ctx, obj.ConversationID)
+	c, _, err := get(ctx, r.Resolver, conversationsOf, obj.ConversationID)
 	return c, err
 }
 

@@ -12,7 +12,6 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 
-	"parley/ent"
 	"parley/graph/generated"
 	"parley/internal/auth"
 	"parley/internal/chat"
@@ -53,16 +52,4 @@ func principal(ctx context.Context) (auth.Principal, error) {
 		return p, nil
 	}
 	return auth.Principal{}, errSignIn()
-}
-
-// self returns the user with this id, who is the one asking.
-func (r *Resolver) self(ctx context.Context, id pid.ID) (*ent.User, error) {
-	users, err := r.Accounts.Users(ctx, id, []pid.ID{id})
-	if err != nil {
-		return nil, err
-	}
-	if len(users) == 0 {
-		return nil, errSignIn() // Deleted since the token was made.
-	}
-	return users[0], nil
 }

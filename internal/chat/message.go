@@ -24,6 +24,11 @@ func listed(userID pid.ID, conversationIDs ...pid.ID) []predicate.Message {
 	}
 }
 
+// Listed reports whether a message is one that a client sees of its conversation: an empty
+// system prompt, and no message at all, are not. Whether it is on the visible line is not
+// asked.
+func Listed(m *ent.Message) bool { return m != nil && (m.Index > 0 || m.Content != "") }
+
 // Messages returns those of the user's messages that exist, in no particular
 // order. Those that run here have their live text.
 func (s *Service) Messages(ctx context.Context, userID pid.ID, ids []pid.ID) ([]*ent.Message, error) {

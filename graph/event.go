@@ -1,0 +1,27 @@
+package graph
+
+import (
+	"context"
+
+	"parley/ent"
+	"parley/internal/pid"
+	"parley/internal/refusal"
+	"parley/internal/reply"
+)
+
+// attach starts watching a message behind an optional cursor.
+func (r *Resolver) attach(ctx context.Context, id pid.ID, after *string) (*reply.Watcher, error) {
+	var cursor *reply.Cursor
+	if after != nil {
+		c, err := reply.ParseCursor(*after)
+		if err != nil {
+			return nil, err
+		}
+		cursor = &c
+	}
+	v, err := r.Replies.Attach(ctx, id, cursor)
+	if ent.IsNotFound(err) {
+		return nil, refusal.NotFound("message")
+	}
+	return v, err
+}
