@@ -7,7 +7,6 @@ package graph
 
 import (
 	"context"
-
 	"parley/ent"
 	"parley/graph/generated"
 	"parley/graph/model"

@@ -8,7 +8,6 @@ package graph
 import (
 	"context"
 	"errors"
-
 	"parley/ent"
 	"parley/graph/generated"
 	"parley/graph/model"

@@ -7,7 +7,6 @@ package graph
 
 import (
 	"context"
-
 	"parley/graph/model"
 	"parley/internal/pid"
 )
