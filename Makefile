@@ -49,9 +49,9 @@ bench: ## Run the Go benchmarks; PKG and BENCH narrow them
 	$(WITH_POSTGRES) go test -run '^$$' -bench '$(or $(BENCH),.)' -benchmem $(or $(PKG),./...)
 
 .PHONY: generate
-generate: ## Regenerate ent, the GraphQL server, README's table of configuration, the examples' schema
+generate: ## Regenerate ent, the GraphQL server, the table of configuration, the examples' schema
 	go generate .
-	go test ./cmd/parley -run '^TestReadmeTable$$' -count=1 -update
+	go test ./cmd/parley -run '^TestConfigurationTable$$' -count=1 -update
 	go run ./cmd/parley schema >examples/schema.graphql
 	cd examples/go && go generate .
 
@@ -69,6 +69,11 @@ migration: ## Write the migrations of both databases after a change of ent/schem
 .PHONY: web
 web: ## Rebuild the pages the binary serves (needs Node.js)
 	cd web/graphiql && npm ci --no-audit --no-fund && npm run build
+
+.PHONY: picture
+picture: ## Record a reply of the real server and draw it as docs/reply.svg
+	go run ./internal/tools/picture >docs/reply.svg.new && mv docs/reply.svg.new docs/reply.svg || \
+		{ rm -f docs/reply.svg.new; exit 1; }
 
 .PHONY: image
 image: ## Build the container image parley
