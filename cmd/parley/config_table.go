@@ -9,8 +9,9 @@ import (
 )
 
 // variable is one row of the configuration. The table makes the parsing, --help,
-// the start-up log and the table of README.md.
+// the start-up log and the tables of docs/configuration.md.
 type variable struct {
+	group    string // The heading above the row, where a group begins.
 	name     string
 	value    string // The default that is parsed when the variable is unset.
 	fallback string // What the default is, in words, where it is no constant.
@@ -28,9 +29,10 @@ type variable struct {
 // replies hanging for as long.
 var variables = []variable{
 	{
-		name: "PARLEY_ADDR", value: "127.0.0.1:8080",
+		group: "Server",
+		name:  "PARLEY_ADDR", value: "127.0.0.1:8080",
 		accepted: "host:port; no host means every interface",
-		meaning:  "Where the server listens. A loopback address makes a development server, see PARLEY_MODE and PARLEY_SIGNUP.",
+		meaning:  "Where the server listens. A loopback address makes a development server: see PARLEY_MODE and PARLEY_SIGNUP.",
 		example:  "0.0.0.0:8080",
 		parse:    func(c *config, v string) error { return parseAddr(&c.Addr, v) },
 		show:     func(c config) any { return c.Addr },
@@ -38,15 +40,40 @@ var variables = []variable{
 	{
 		name: "PARLEY_MODE", fallback: "`development` when PARLEY_ADDR is a loopback address, else `production`",
 		accepted: "`development` or `production`",
-		meaning:  "Development serves GraphiQL and introspection, adds suggestions to errors and lets pages on localhost in.",
+		meaning:  "Development serves GraphiQL and introspection, adds suggestions to errors, and lets pages on localhost call.",
 		example:  "production",
 		parse:    func(c *config, v string) error { return parseOneOf(&c.Mode, v, development, production) },
 		show:     func(c config) any { return c.Mode },
 	},
 	{
-		name: "PARLEY_DATA_DIR", value: "./data",
+		name: "PARLEY_DRAIN", fallback: "`5s` with PARLEY_NATS_URL, else `0s`",
+		accepted: "a duration from 0s to 1m",
+		meaning:  "How long a server that is told to stop serves on, with /readyz at 503, so that load balancers see it first.",
+		example:  "10s",
+		parse:    func(c *config, v string) error { return parseDuration(&c.Drain, v, 0, time.Minute) },
+		show:     func(c config) any { return c.Drain },
+	},
+	{
+		name: "PARLEY_LOG", value: "text",
+		accepted: "`text` or `json`",
+		meaning:  "The format of the log, which goes to standard error.",
+		example:  "json",
+		parse:    func(c *config, v string) error { return parseOneOf(&c.LogFormat, v, logText, logJSON) },
+		show:     func(c config) any { return c.LogFormat },
+	},
+	{
+		name: "PARLEY_LOG_LEVEL", value: "info",
+		accepted: "`debug`, `info`, `warn` or `error`",
+		meaning:  "The lowest level that is logged.",
+		example:  "debug",
+		parse:    parseLogLevel,
+		show:     func(c config) any { return c.LogLevel },
+	},
+	{
+		group: "Storage and replicas",
+		name:  "PARLEY_DATA_DIR", value: "./data",
 		accepted: "a path; made when missing",
-		meaning:  "The folder of SQLite's file and of generated keys.",
+		meaning:  "The folder for the SQLite database and the generated keys.",
 		example:  "/var/lib/parley",
 		parse:    func(c *config, v string) error { c.DataDir = v; return nil },
 		show:     func(c config) any { return c.DataDir },
@@ -54,7 +81,7 @@ var variables = []variable{
 	{
 		name: "PARLEY_DATABASE_URL", fallback: "SQLite in PARLEY_DATA_DIR", secret: true,
 		accepted: "a postgres:// or postgresql:// URL",
-		meaning:  "The Postgres to use instead of SQLite.",
+		meaning:  "The Postgres database to use instead of SQLite.",
 		example:  "postgres://parley:secret@db.example.com/parley?sslmode=verify-full",
 		parse: func(c *config, v string) error {
 			return parseSecretURL(&c.DatabaseURL, v, "postgres", "postgresql")
@@ -64,93 +91,32 @@ var variables = []variable{
 	{
 		name: "PARLEY_NATS_URL", secret: true,
 		accepted: "nats:// or tls:// URLs, separated by commas",
-		meaning:  "The NATS servers through which several replicas work together. Installations that share them need a PARLEY_ISSUER each.",
+		meaning:  "The NATS servers that connect several replicas. Installations that share NATS need different PARLEY_ISSUERs.",
 		example:  "nats://parley:secret@nats-1.example.com:4222,nats://parley:secret@nats-2.example.com:4222",
 		parse:    func(c *config, v string) error { return parseNATSURLs(&c.NATSURL, v) },
 		show:     func(c config) any { return c.NATSURL },
 	},
 	{
-		name: "PARLEY_AUTH_KEYS", fallback: "generated beside the database", secret: true,
-		accepted: "comma-separated kid:secret, a secret being at least 32 random bytes in base64url; the first signs",
-		meaning:  "The keys that sign access tokens. To change one, put the new one first and drop the old one after 30 days.",
-		example:  "2026a:RANDOM",
-		parse:    parseAuthKeys,
-		show:     func(c config) any { return c.AuthKeys },
+		name: "PARLEY_LEASE", value: "15s",
+		accepted: "a duration from 3s to 5m",
+		meaning:  "How long a replica may be silent before others take over its replies.",
+		example:  "30s",
+		parse:    func(c *config, v string) error { return parseDuration(&c.Lease, v, 3*time.Second, 5*time.Minute) },
+		show:     func(c config) any { return c.Lease },
 	},
 	{
-		name: "PARLEY_ISSUER", value: "parley",
-		accepted: "text without white space",
-		meaning:  "The iss claim of access tokens. Give each installation its own when they share keys.",
-		example:  "https://chat.example.com",
-		parse:    func(c *config, v string) error { return parseWord(&c.Issuer, v) },
-		show:     func(c config) any { return c.Issuer },
+		name: "PARLEY_ON_CRASH", value: "retry",
+		accepted: "`retry` or `interrupt`",
+		meaning:  "What happens to a reply whose replica died: generated again, or ended as INTERRUPTED with the text so far.",
+		example:  "interrupt",
+		parse:    func(c *config, v string) error { return parseOneOf(&c.OnCrash, v, crashRetry, crashInterrupt) },
+		show:     func(c config) any { return c.OnCrash },
 	},
 	{
-		name: "PARLEY_ACCESS_TTL", value: "15m",
-		accepted: "a duration from 2s to 24h",
-		meaning:  "How long an access token lasts. Sockets are closed when theirs ends, and clients come back with a fresh one.",
-		example:  "5m",
-		parse: func(c *config,
-			v string) error {
-			return parseDuration(&c.AccessTTL, v, 2*time.Second, 24*time.Hour)
-		},
-		show: func(c config) any { return c.AccessTTL },
-	},
-	{
-		name: "PARLEY_SIGNUP", fallback: "`open` in development on a loopback address, else `closed`",
-		accepted: "`open` or `closed`",
-		meaning:  "Whether anybody may make an account. When closed, `parley user add` makes them.",
-		example:  "closed",
-		parse:    parseSignUp,
-		show: func(c config) any {
-			if c.SignUpOpen {
-				return "open"
-			}
-			return "closed"
-		},
-	},
-	{
-		name:     "PARLEY_ALLOWED_ORIGINS",
-		fallback: "localhost, 127.0.0.1 and [::1] on any port in development, else none",
-		accepted: "comma-separated origins, scheme://host or scheme://host:port; * is refused",
-		meaning:  "Pages of other origins that may call the API from a browser. Pages of the server itself always may.",
-		example:  "https://app.example.com,https://admin.example.com",
-		parse:    func(c *config, v string) error { return parseOrigins(&c.AllowedOrigins, v) },
-		show: func(c config) any {
-			if c.AllowLocalOrigins {
-				return "localhost"
-			}
-			return strings.Join(c.AllowedOrigins, ",")
-		},
-	},
-	{
-		name: "PARLEY_DOCUMENTS", fallback: "none",
-		accepted: "the path of a JSON file: an object from id to document, or Apollo's manifest",
-		meaning:  "Operations known beforehand (trusted documents), which clients may send by id.",
-		example:  "/etc/parley/documents.json",
-		parse:    func(c *config, v string) error { c.Documents = v; return nil },
-		show:     func(c config) any { return c.Documents },
-	},
-	{
-		name: "PARLEY_DOCUMENTS_ONLY", value: "off",
-		accepted: "`on` or `off`",
-		meaning:  "Refuse every operation that is not in PARLEY_DOCUMENTS.",
-		example:  "on",
-		parse:    func(c *config, v string) error { return parseOneOf(&c.DocumentsOnly, v, on, off) },
-		show:     func(c config) any { return c.DocumentsOnly },
-	},
-	{
-		name: "PARLEY_TRUSTED_PROXIES", fallback: "none",
-		accepted: "comma-separated networks in CIDR notation",
-		meaning:  "Reverse proxies whose X-Forwarded-For is believed when limits are counted by address.",
-		example:  "10.0.0.0/8,fd00::/8",
-		parse:    func(c *config, v string) error { return parsePrefixes(&c.TrustedProxies, v) },
-		show:     func(c config) any { return fmt.Sprint(c.TrustedProxies) },
-	},
-	{
-		name: "OPENAI_API_KEY", fallback: "none", secret: true,
+		group: "Models",
+		name:  "OPENAI_API_KEY", fallback: "none", secret: true,
 		accepted: "a key as the model server gives it",
-		meaning:  "The key of the model server, sent as a bearer token. None: no Authorization header, as Ollama and vLLM like it.",
+		meaning:  "The key of the model server, sent as a bearer token. Without one no Authorization header is sent.",
 		example:  "sk-0123456789abcdef",
 		parse:    parseAPIKey,
 		show:     func(c config) any { return c.OpenAIKey },
@@ -159,7 +125,7 @@ var variables = []variable{
 		name: "OPENAI_BASE_URL", fallback: "`" + openAIBaseURL +
 			"` with OPENAI_API_KEY, else none: the built-in model answers",
 		accepted: "an http:// or https:// URL up to and with the version, without user, query and fragment",
-		meaning:  "Any server that speaks the OpenAI chat completions protocol.",
+		meaning:  "The model server: any that speaks the OpenAI chat completions protocol.",
 		example:  "http://127.0.0.1:11434/v1",
 		parse: func(c *config, v string) error {
 			return parseBaseURL(&c.OpenAIBaseURL, v)
@@ -169,7 +135,7 @@ var variables = []variable{
 	{
 		name: "PARLEY_MODELS", fallback: "what the model server lists",
 		accepted: "comma-separated names of models, none twice",
-		meaning:  "The models clients may use; the first is the default.",
+		meaning:  "The models that clients may use. The first one is the default.",
 		example:  "gpt-4o-mini,gpt-4o",
 		parse:    func(c *config, v string) error { return parseList(&c.Models, v) },
 		show:     func(c config) any { return strings.Join(c.Models, ",") },
@@ -185,29 +151,124 @@ var variables = []variable{
 	{
 		name: "PARLEY_ELIZA", value: "auto",
 		accepted: "`on`, `off` or `auto`",
-		meaning:  "Whether the built-in model is offered. It needs no key. Auto: when there is no model server.",
+		meaning:  "Whether the built-in model is offered. It needs no key. Auto: only when there is no model server.",
 		example:  "on",
 		parse:    func(c *config, v string) error { return parseOneOf(&c.Eliza, v, on, off, auto) },
 		show:     func(c config) any { return c.Eliza },
 	},
 	{
-		name: "PARLEY_LEASE", value: "15s",
-		accepted: "a duration from 3s to 5m",
-		meaning:  "How long after a replica falls silent others may take over its replies.",
-		example:  "30s",
-		parse:    func(c *config, v string) error { return parseDuration(&c.Lease, v, 3*time.Second, 5*time.Minute) },
-		show:     func(c config) any { return c.Lease },
+		group: "Accounts and tokens",
+		name:  "PARLEY_SIGNUP", fallback: "`open` in development on a loopback address, else `closed`",
+		accepted: "`open` or `closed`",
+		meaning:  "Whether anybody may create an account. When it is closed, `parley user add` creates accounts.",
+		example:  "closed",
+		parse:    parseSignUp,
+		show: func(c config) any {
+			if c.SignUpOpen {
+				return "open"
+			}
+			return "closed"
+		},
 	},
 	{
-		name: "PARLEY_ON_CRASH", value: "retry",
-		accepted: "`retry` or `interrupt`",
-		meaning:  "What becomes of a reply whose replica died: it is generated anew, or ends as INTERRUPTED with the text so far.",
-		example:  "interrupt",
-		parse:    func(c *config, v string) error { return parseOneOf(&c.OnCrash, v, crashRetry, crashInterrupt) },
-		show:     func(c config) any { return c.OnCrash },
+		name: "PARLEY_AUTH_KEYS", fallback: "generated beside the database", secret: true,
+		accepted: "comma-separated kid:secret, a secret being at least 32 random bytes in base64url; the first signs",
+		meaning:  "The keys that sign access tokens. To change one, put the new one first and drop the old one after 30 days.",
+		example:  "2026a:RANDOM",
+		parse:    parseAuthKeys,
+		show:     func(c config) any { return c.AuthKeys },
 	},
 	{
-		name: "PARLEY_WAIT_LIMIT", value: "50s",
+		name: "PARLEY_ISSUER", value: "parley",
+		accepted: "text without white space",
+		meaning:  "The iss claim of access tokens. Installations that share keys need different issuers.",
+		example:  "https://chat.example.com",
+		parse:    func(c *config, v string) error { return parseWord(&c.Issuer, v) },
+		show:     func(c config) any { return c.Issuer },
+	},
+	{
+		name: "PARLEY_ACCESS_TTL", value: "15m",
+		accepted: "a duration from 2s to 24h",
+		meaning:  "How long an access token is valid. Sockets and streams end with their token; clients return with a new one.",
+		example:  "5m",
+		parse: func(c *config,
+			v string) error {
+			return parseDuration(&c.AccessTTL, v, 2*time.Second, 24*time.Hour)
+		},
+		show: func(c config) any { return c.AccessTTL },
+	},
+	{
+		name: "PARLEY_OIDC_ISSUER", fallback: "none",
+		accepted: "the iss claim of the issuer's tokens; several separated by commas",
+		meaning:  "Other issuers whose access tokens are accepted beside Parley's own.",
+		example:  "https://login.example.com/realms/main",
+		parse: func(c *config, v string) error {
+			return parseOIDC(c, v, parseWord, func(o *oidcIssuer) *string { return &o.Issuer })
+		},
+		show: func(c config) any { return joinOIDC(c, func(o oidcIssuer) string { return o.Issuer }) },
+	},
+	{
+		name: "PARLEY_OIDC_AUDIENCE", fallback: "none; required with PARLEY_OIDC_ISSUER",
+		accepted: "one audience for each issuer, separated by commas",
+		meaning:  "The aud claim that a token of such an issuer must have.",
+		example:  "parley",
+		parse: func(c *config, v string) error {
+			return parseOIDC(c, v, parseWord, func(o *oidcIssuer) *string { return &o.Audience })
+		},
+		show: func(c config) any { return joinOIDC(c, func(o oidcIssuer) string { return o.Audience }) },
+	},
+	{
+		name: "PARLEY_OIDC_JWKS_URL", fallback: "none; required with PARLEY_OIDC_ISSUER",
+		accepted: "one https:// URL for each issuer, separated by commas; http:// on loopback only",
+		meaning:  "Where such an issuer publishes its keys.",
+		example:  "https://login.example.com/realms/main/protocol/openid-connect/certs",
+		parse: func(c *config, v string) error {
+			return parseOIDC(c, v, parseJWKSURL, func(o *oidcIssuer) *string { return &o.JWKSURL })
+		},
+		show: func(c config) any { return joinOIDC(c, func(o oidcIssuer) string { return o.JWKSURL }) },
+	},
+	{
+		group:    "Callers",
+		name:     "PARLEY_ALLOWED_ORIGINS",
+		fallback: "localhost, 127.0.0.1 and [::1] on any port in development, else none",
+		accepted: "comma-separated origins, scheme://host or scheme://host:port; * is refused",
+		meaning:  "Other origins whose pages may call the API from a browser. Pages of the server itself always may.",
+		example:  "https://app.example.com,https://admin.example.com",
+		parse:    func(c *config, v string) error { return parseOrigins(&c.AllowedOrigins, v) },
+		show: func(c config) any {
+			if c.AllowLocalOrigins {
+				return "localhost"
+			}
+			return strings.Join(c.AllowedOrigins, ",")
+		},
+	},
+	{
+		name: "PARLEY_TRUSTED_PROXIES", fallback: "none",
+		accepted: "comma-separated networks in CIDR notation",
+		meaning:  "Reverse proxies whose X-Forwarded-For is trusted when limits are counted by address.",
+		example:  "10.0.0.0/8,fd00::/8",
+		parse:    func(c *config, v string) error { return parsePrefixes(&c.TrustedProxies, v) },
+		show:     func(c config) any { return fmt.Sprint(c.TrustedProxies) },
+	},
+	{
+		name: "PARLEY_DOCUMENTS", fallback: "none",
+		accepted: "the path of a JSON file: an object from id to document, or Apollo's manifest",
+		meaning:  "Known operations (trusted documents), which clients may send by id.",
+		example:  "/etc/parley/documents.json",
+		parse:    func(c *config, v string) error { c.Documents = v; return nil },
+		show:     func(c config) any { return c.Documents },
+	},
+	{
+		name: "PARLEY_DOCUMENTS_ONLY", value: "off",
+		accepted: "`on` or `off`",
+		meaning:  "Refuse every operation that is not in PARLEY_DOCUMENTS.",
+		example:  "on",
+		parse:    func(c *config, v string) error { return parseOneOf(&c.DocumentsOnly, v, on, off) },
+		show:     func(c config) any { return c.DocumentsOnly },
+	},
+	{
+		group: "Limits",
+		name:  "PARLEY_WAIT_LIMIT", value: "50s",
 		accepted: "a duration from 1s to 10m",
 		meaning:  "How long `sendMessage` with `wait: true` waits for the reply. Keep it below the time-outs of proxies.",
 		example:  "25s",
@@ -218,17 +279,9 @@ var variables = []variable{
 		show: func(c config) any { return c.WaitLimit },
 	},
 	{
-		name: "PARLEY_DRAIN", fallback: "`5s` with PARLEY_NATS_URL, else `0s`",
-		accepted: "a duration from 0s to 1m",
-		meaning:  "How long a server that is told to end says so by /readyz and serves on, so that load balancers turn away first.",
-		example:  "10s",
-		parse:    func(c *config, v string) error { return parseDuration(&c.Drain, v, 0, time.Minute) },
-		show:     func(c config) any { return c.Drain },
-	},
-	{
 		name: "PARLEY_REPLY_LIMIT", value: "10m",
 		accepted: "a duration from 1s to 1h",
-		meaning:  "The longest one reply may take, retries included.",
+		meaning:  "The longest time one reply may take, retries included.",
 		example:  "5m",
 		parse:    func(c *config, v string) error { return parseDuration(&c.ReplyLimit, v, time.Second, time.Hour) },
 		show:     func(c config) any { return c.ReplyLimit },
@@ -236,7 +289,7 @@ var variables = []variable{
 	{
 		name: "PARLEY_MAX_RUNNING", value: "3",
 		accepted: "a whole number from 1 to 1000",
-		meaning:  "How many replies one user may have running at once.",
+		meaning:  "How many replies of one user may run at once.",
 		example:  "5",
 		parse:    func(c *config, v string) error { return parseInt(&c.MaxRunning, v, 1, 1000) },
 		show:     func(c config) any { return c.MaxRunning },
@@ -252,56 +305,10 @@ var variables = []variable{
 	{
 		name: "PARLEY_TOKENS_PER_DAY", value: "0",
 		accepted: "a whole number, 0 or more; 0 means no limit",
-		meaning:  "How many of the models' tokens one user may spend in a day (UTC).",
+		meaning:  "How many model tokens one user may spend in a day (UTC).",
 		example:  "200000",
 		parse:    func(c *config, v string) error { return parseInt(&c.TokensPerDay, v, 0, math.MaxInt64) },
 		show:     func(c config) any { return c.TokensPerDay },
-	},
-	{
-		name: "PARLEY_OIDC_ISSUER", fallback: "none",
-		accepted: "the iss claim of the issuer's tokens; several separated by commas",
-		meaning:  "Foreign issuers whose access tokens are accepted beside Parley's own.",
-		example:  "https://login.example.com/realms/main",
-		parse: func(c *config, v string) error {
-			return parseOIDC(c, v, parseWord, func(o *oidcIssuer) *string { return &o.Issuer })
-		},
-		show: func(c config) any { return joinOIDC(c, func(o oidcIssuer) string { return o.Issuer }) },
-	},
-	{
-		name: "PARLEY_OIDC_AUDIENCE", fallback: "none; required with PARLEY_OIDC_ISSUER",
-		accepted: "one audience for each issuer, separated by commas",
-		meaning:  "The aud claim a foreign token must have.",
-		example:  "parley",
-		parse: func(c *config, v string) error {
-			return parseOIDC(c, v, parseWord, func(o *oidcIssuer) *string { return &o.Audience })
-		},
-		show: func(c config) any { return joinOIDC(c, func(o oidcIssuer) string { return o.Audience }) },
-	},
-	{
-		name: "PARLEY_OIDC_JWKS_URL", fallback: "none; required with PARLEY_OIDC_ISSUER",
-		accepted: "one https:// URL for each issuer, separated by commas; http:// on loopback only",
-		meaning:  "Where a foreign issuer publishes its keys.",
-		example:  "https://login.example.com/realms/main/protocol/openid-connect/certs",
-		parse: func(c *config, v string) error {
-			return parseOIDC(c, v, parseJWKSURL, func(o *oidcIssuer) *string { return &o.JWKSURL })
-		},
-		show: func(c config) any { return joinOIDC(c, func(o oidcIssuer) string { return o.JWKSURL }) },
-	},
-	{
-		name: "PARLEY_LOG", value: "text",
-		accepted: "`text` or `json`",
-		meaning:  "The form of the log, which goes to standard error.",
-		example:  "json",
-		parse:    func(c *config, v string) error { return parseOneOf(&c.LogFormat, v, logText, logJSON) },
-		show:     func(c config) any { return c.LogFormat },
-	},
-	{
-		name: "PARLEY_LOG_LEVEL", value: "info",
-		accepted: "`debug`, `info`, `warn` or `error`",
-		meaning:  "The least important messages that are logged.",
-		example:  "debug",
-		parse:    parseLogLevel,
-		show:     func(c config) any { return c.LogLevel },
 	},
 }
 
@@ -321,6 +328,9 @@ func writeConfigHelp(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString("Configuration, from the environment (an empty value counts as unset):\n")
 	for _, v := range variables {
+		if v.group != "" {
+			fmt.Fprintf(&b, "\n%s:\n", v.group)
+		}
 		fmt.Fprintf(&b, "\n  %s\n", v.name)
 		fmt.Fprintf(&b, "      %s\n", plain(v.meaning))
 		fmt.Fprintf(&b, "      default: %s\n", plain(v.defaultText()))
@@ -331,11 +341,13 @@ func writeConfigHelp(w io.Writer) error {
 	return err
 }
 
-// configMarkdown is the table of README.md.
+// configMarkdown is the tables of docs/configuration.md, one for each group.
 func configMarkdown() string {
 	var b strings.Builder
-	b.WriteString("| Variable | Default | Accepted | Meaning |\n|---|---|---|---|\n")
 	for _, v := range variables {
+		if v.group != "" {
+			fmt.Fprintf(&b, "\n## %s\n\n| Variable | Default | Accepted | Meaning |\n|---|---|---|---|\n", v.group)
+		}
 		meaning := v.meaning
 		if v.secret {
 			meaning += " Secret: never printed."
