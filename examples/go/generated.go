@@ -11,22 +11,22 @@ import (
 	"github.com/Khan/genqlient/graphql"
 )
 
-// How far a message is. The last four never change.
+// The state of a message. A message in one of the last four never changes its state again.
 type MessageStatus string
 
 const (
-	// A reply that waits for the one before it.
+	// The reply waits for the one before it.
 	MessageStatusQueued MessageStatus = "QUEUED"
-	// A reply that is being written.
+	// The reply is being written.
 	MessageStatusStreaming MessageStatus = "STREAMING"
-	// All of it is there. Messages of the user are, unless they were cancelled.
+	// The message is complete. Messages of the user are, unless they were cancelled.
 	MessageStatusCompleted MessageStatus = "COMPLETED"
-	// Somebody stopped it; what was written stays. A message of the user is STOPPED when
-	// its reply was cancelled while it waited: no model ever saw it.
+	// The reply was stopped, and the text so far stays. A message of the user is STOPPED
+	// when its reply was cancelled while it waited: no model ever saw it.
 	MessageStatusStopped MessageStatus = "STOPPED"
-	// It failed, see error; what was written stays.
+	// The reply failed, see error. The text so far stays.
 	MessageStatusFailed MessageStatus = "FAILED"
-	// The server ended in the middle of it; what was written stays.
+	// The server died during the reply. The text so far stays.
 	MessageStatusInterrupted MessageStatus = "INTERRUPTED"
 )
 
@@ -45,11 +45,12 @@ type OnBusy string
 const (
 	// Refuse with CONVERSATION_BUSY and write nothing.
 	OnBusyReject OnBusy = "REJECT"
-	// Store both messages; the reply is QUEUED and is written when those before it have
-	// ended, however they end. At most 10 wait in a conversation: QUEUE_FULL.
+	// Store both messages. The reply is QUEUED, and is written when the replies before it
+	// have ended, however they end. At most 10 replies wait in a conversation, more are
+	// refused with QUEUE_FULL.
 	OnBusyQueue OnBusy = "QUEUE"
-	// Stop the reply that is being written, cancel those that wait, and have this one
-	// written next. The text so far stays.
+	// Stop the reply that is being written, cancel those that wait, and write this one next.
+	// The text so far stays.
 	OnBusyInterrupt OnBusy = "INTERRUPT"
 )
 
@@ -59,23 +60,23 @@ var AllOnBusy = []OnBusy{
 	OnBusyInterrupt,
 }
 
-// How a model is to be steered. What is left out is not sent to the model server.
+// Parameters of a model. What is left out is not sent to the model server.
 type ParametersInput struct {
-	// 0 to 2; higher is more surprising. 0 is sent as 0.
+	// 0 to 2. Higher values give more surprising text. 0 is sent as 0.
 	Temperature *float64 `json:"temperature"`
-	// 0 to 1; the share of likely tokens that are considered.
+	// 0 to 1. The model chooses among the likeliest tokens that make up this share.
 	TopP *float64 `json:"topP"`
-	// The most tokens a reply may have, 1 to 1048576.
+	// The most tokens that a reply may have, 1 to 1048576.
 	MaxTokens *int `json:"maxTokens"`
 	// At most 4 texts at which the model stops.
 	Stop []string `json:"stop"`
-	// Makes equal requests give equal replies, as far as the model can.
+	// Equal requests with the same seed give equal replies, as far as the model can do that.
 	Seed *int `json:"seed"`
-	// -2 to 2; above 0 speaks against what has been said at all.
+	// -2 to 2. Above 0, words that were used already become less likely.
 	PresencePenalty *float64 `json:"presencePenalty"`
-	// -2 to 2; above 0 speaks against what has been said often.
+	// -2 to 2. Above 0, words become less likely the more often they were used.
 	FrequencyPenalty *float64 `json:"frequencyPenalty"`
-	// The form the reply is asked for in.
+	// The format that the reply must have.
 	ResponseFormat *ResponseFormatInput `json:"responseFormat"`
 }
 
@@ -105,23 +106,23 @@ func (v *ParametersInput) GetResponseFormat() *ResponseFormatInput { return v.Re
 
 // Input of refreshSession.
 type RefreshSessionInput struct {
-	// The refresh token of the latest AuthPayload. A repeat within ten seconds gives
-	// the same next refresh token; an older one ends all of this session's tokens.
+	// The refresh token of the latest AuthPayload. A repeat within ten seconds gives the
+	// same next refresh token. An older token ends the session.
 	RefreshToken string `json:"refreshToken"`
 }
 
 // GetRefreshToken returns RefreshSessionInput.RefreshToken, and is useful for accessing the field via an interface.
 func (v *RefreshSessionInput) GetRefreshToken() string { return v.RefreshToken }
 
-// The form a reply is to be asked for in.
+// The format that a reply must have.
 type ResponseFormatInput struct {
-	// The kind of form.
+	// The kind of format.
 	Type ResponseFormatType `json:"type"`
 	// 1 to 64 letters, digits, _ or -; required with JSON_SCHEMA.
 	Name *string `json:"name"`
 	// A JSON Schema as text, at most 16 KiB; required with JSON_SCHEMA.
 	Schema *string `json:"schema"`
-	// Whether the model must keep to the schema.
+	// Whether the model must follow the schema exactly.
 	Strict *bool `json:"strict"`
 }
 
@@ -137,7 +138,7 @@ func (v *ResponseFormatInput) GetSchema() *string { return v.Schema }
 // GetStrict returns ResponseFormatInput.Strict, and is useful for accessing the field via an interface.
 func (v *ResponseFormatInput) GetStrict() *bool { return v.Strict }
 
-// The kind of form a reply is asked for in.
+// The kind of format that a reply must have.
 type ResponseFormatType string
 
 const (
@@ -145,7 +146,7 @@ const (
 	ResponseFormatTypeText ResponseFormatType = "TEXT"
 	// One JSON object.
 	ResponseFormatTypeJsonObject ResponseFormatType = "JSON_OBJECT"
-	// JSON that fits a schema.
+	// JSON that matches a schema.
 	ResponseFormatTypeJsonSchema ResponseFormatType = "JSON_SCHEMA"
 )
 
@@ -157,25 +158,26 @@ var AllResponseFormatType = []ResponseFormatType{
 
 // Input of sendMessage.
 type SendMessageInput struct {
-	// Where to send it; left out, a new conversation is made.
+	// The conversation to send to. Without one, a new conversation is created.
 	ConversationId *string `json:"conversationId"`
 	// The text, 1 byte to 32 KiB.
 	Content string `json:"content"`
-	// Makes repeats harmless: however often a send with the same key arrives, there is
-	// one message and one reply. 8 to 128 letters, digits, _ or -; a fresh UUID for
-	// each message is good.
+	// Makes repeats harmless: however often a send with the same key arrives, there is one
+	// message and one reply. 8 to 128 letters, digits, _ or -. A fresh UUID for each message
+	// is a good key.
 	ClientKey *string `json:"clientKey"`
-	// Refuse with STALE_HEAD when the conversation has gone on since this message.
+	// The last message that you have shown. Refuse with STALE_HEAD when the conversation has
+	// moved on since.
 	ExpectedHeadId *string `json:"expectedHeadId"`
-	// What to do when a reply is still being written; null for the default.
+	// What to do when a reply is still being written. Null means the default.
 	OnBusy *OnBusy `json:"onBusy,omitempty"`
 	// Answer when the reply is final, not at once. After the server's limit (50 seconds
-	// unless configured) the answer is the pair as it stands, not an error.
+	// unless configured) the answer is both messages as they are then, not an error.
 	Wait *bool `json:"wait"`
-	// The model for this reply, and for the conversation when it is a new one; left
-	// out, the conversation's.
+	// The model for this reply, and for the conversation when it is new. Without one, the
+	// conversation's model answers.
 	Model *string `json:"model"`
-	// Parameters for this reply, over the conversation's.
+	// Parameters for this reply. They override those of the conversation.
 	Parameters *ParametersInput `json:"parameters"`
 }
 
@@ -205,7 +207,7 @@ func (v *SendMessageInput) GetParameters() *ParametersInput { return v.Parameter
 
 // Input of signIn.
 type SignInInput struct {
-	// The address of the account.
+	// The e-mail address of the account.
 	Email string `json:"email"`
 	// The password.
 	Password string `json:"password"`
@@ -219,7 +221,7 @@ func (v *SignInInput) GetPassword() string { return v.Password }
 
 // Input of signUp.
 type SignUpInput struct {
-	// The address to sign in with. Case does not matter.
+	// The e-mail address to sign in with. Upper and lower case are the same.
 	Email string `json:"email"`
 	// 8 to 128 characters, not a common password.
 	Password string `json:"password"`
@@ -282,8 +284,8 @@ func (v *__signUpInput) GetInput() SignUpInput { return v.Input }
 
 // refreshResponse is returned by refresh on success.
 type refreshResponse struct {
-	// Get new tokens with a refresh token. Needs no access token. UNAUTHENTICATED when
-	// the refresh token is not, or no longer, good: sign in again.
+	// Get new tokens with a refresh token. No access token is needed. UNAUTHENTICATED when
+	// the refresh token is not valid, or no longer: sign in again.
 	RefreshSession session `json:"refreshSession"`
 }
 
@@ -293,16 +295,16 @@ func (v *refreshResponse) GetRefreshSession() session { return v.RefreshSession 
 // reply includes the GraphQL fields of Message requested by the fragment reply.
 // The GraphQL type's documentation follows.
 //
-// One message. An assistant message is a reply: it is there before the model is
+// One message. A message of the assistant is a reply: it exists before the model is
 // called, and its content grows until its status is final.
 type reply struct {
 	// The id.
 	Id string `json:"id"`
-	// How far it is. Clients must take unknown values.
+	// The state of the message. Clients must accept unknown values.
 	Status MessageStatus `json:"status"`
-	// The text. While status is STREAMING: the text so far.
+	// The text; while the status is STREAMING, the text so far.
 	Content string `json:"content"`
-	// Why the reply failed, was interrupted or was cut off by a deletion; otherwise null.
+	// Why the reply failed, was interrupted, or was cut off by a deletion; otherwise null.
 	Error *replyErrorMessageError `json:"error"`
 }
 
@@ -323,9 +325,9 @@ func (v *reply) GetError() *replyErrorMessageError { return v.Error }
 //
 // Why a reply failed.
 type replyErrorMessageError struct {
-	// A stable code, listed in docs/protocol.md. Clients must take unknown values.
+	// A stable code, listed in docs/protocol.md. Clients must accept unknown values.
 	Code string `json:"code"`
-	// The same in a sentence for people.
+	// The same as a sentence for people.
 	Message string `json:"message"`
 }
 
@@ -341,11 +343,11 @@ func (v *replyErrorMessageError) GetMessage() string { return v.Message }
 // More of the content.
 type replyEventsMessageEventsMessageDelta struct {
 	Typename *string `json:"__typename"`
-	// For after: where this event ends.
+	// The cursor to give as after, to continue behind this event.
 	Cursor string `json:"cursor"`
-	// Where text goes, in UTF-16 code units of content.
+	// Where the text goes, in UTF-16 code units of content.
 	Offset int `json:"offset"`
-	// What comes there; never empty, never half a character.
+	// The text that goes there; never empty, never half a character.
 	Text string `json:"text"`
 }
 
@@ -370,9 +372,9 @@ func (v *replyEventsMessageEventsMessageDelta) GetText() string { return v.Text 
 // replyEventsMessageEventsMessageSnapshot
 // The GraphQL type's documentation follows.
 //
-// One step of a reply. Rule for text: content = content[0..offset) + text, and
-// MessageSnapshot and MessageFinished replace everything. Text shorter than offset
-// means that something was lost: subscribe again without after.
+// One step of a reply. The rule for text: a delta sets content = content[0..offset) +
+// text; MessageSnapshot and MessageFinished replace everything. When your text is shorter
+// than offset, something was lost: subscribe again without after.
 type replyEventsMessageEventsMessageEvent interface {
 	implementsGraphQLInterfacereplyEventsMessageEventsMessageEvent()
 	// GetTypename returns the receiver's concrete GraphQL type-name (see interface doc for possible values).
@@ -470,8 +472,8 @@ func __marshalreplyEventsMessageEventsMessageEvent(v *replyEventsMessageEventsMe
 // replyEventsMessageEventsMessageFinished includes the requested fields of the GraphQL type MessageFinished.
 // The GraphQL type's documentation follows.
 //
-// The message is final. The last event of a reply; in a conversation's feed also that of
-// a question that was cancelled with its reply.
+// The message is final. This is the last event of a reply. In a conversation's feed it
+// also tells that a question was cancelled together with its reply.
 type replyEventsMessageEventsMessageFinished struct {
 	Typename *string `json:"__typename"`
 	// The final message.
@@ -498,11 +500,11 @@ func (v *replyEventsMessageEventsMessageReasoningDelta) GetTypename() *string { 
 // replyEventsMessageEventsMessageSnapshot includes the requested fields of the GraphQL type MessageSnapshot.
 // The GraphQL type's documentation follows.
 //
-// Replace what you hold by this. Comes first without after, when a queued reply
-// starts, on every new attempt, and whenever continuity cannot be proved.
+// Replace what you hold with this. It comes first when after is not given, when a queued
+// reply starts, on every new attempt, and whenever it is not certain that your text fits.
 type replyEventsMessageEventsMessageSnapshot struct {
 	Typename *string `json:"__typename"`
-	// For after: where this event ends.
+	// The cursor to give as after, to continue behind this event.
 	Cursor string `json:"cursor"`
 	// The message as it is now.
 	Message reply `json:"message"`
@@ -519,8 +521,8 @@ func (v *replyEventsMessageEventsMessageSnapshot) GetMessage() reply { return v.
 
 // replyEventsResponse is returned by replyEvents on success.
 type replyEventsResponse struct {
-	// Follow one message until it is final, whatever its state is now. NOT_FOUND when
-	// there is none that you may see.
+	// Follow one message until it is final, whatever its state is now. NOT_FOUND when there
+	// is none that you may see.
 	MessageEvents replyEventsMessageEventsMessageEvent `json:"-"`
 }
 
@@ -594,8 +596,8 @@ func (v *replyEventsResponse) __premarshalJSON() (*__premarshalreplyEventsRespon
 
 // sendResponse is returned by send on success.
 type sendResponse struct {
-	// Send a message and have it answered. Both messages are stored when this answers;
-	// the reply goes on whether or not anybody listens.
+	// Send a message and start its reply. When this answers, both messages are stored. The
+	// reply goes on whether or not anybody follows it.
 	SendMessage sendSendMessageSendMessagePayload `json:"sendMessage"`
 }
 
@@ -607,7 +609,7 @@ func (v *sendResponse) GetSendMessage() sendSendMessageSendMessagePayload { retu
 //
 // Result of sendMessage.
 type sendSendMessageSendMessagePayload struct {
-	// The reply, which goes on by itself. Follow it with messageEvents.
+	// The reply. It goes on by itself; follow it with messageEvents.
 	Reply reply `json:"reply"`
 }
 
@@ -619,10 +621,11 @@ func (v *sendSendMessageSendMessagePayload) GetReply() reply { return v.Reply }
 //
 // What a client needs to act as a user.
 type session struct {
-	// Goes into the header "Authorization: Bearer …", or into connection_init as
+	// The token for the header "Authorization: Bearer …", or for connection_init as
 	// {"Authorization": "Bearer …"}.
 	AccessToken string `json:"accessToken"`
-	// Trades for the next AuthPayload, once. Keep it as safe as a password.
+	// The token to give to refreshSession for the next pair. It works once. Keep it as safe
+	// as a password.
 	RefreshToken string `json:"refreshToken"`
 }
 
@@ -634,7 +637,8 @@ func (v *session) GetRefreshToken() string { return v.RefreshToken }
 
 // signInResponse is returned by signIn on success.
 type signInResponse struct {
-	// Sign in. UNAUTHENTICATED when address and password do not fit, whichever it is.
+	// Sign in. UNAUTHENTICATED when there is no such address or the password is wrong; which
+	// of them is not said.
 	SignIn session `json:"signIn"`
 }
 
@@ -643,7 +647,7 @@ func (v *signInResponse) GetSignIn() session { return v.SignIn }
 
 // signUpResponse is returned by signUp on success.
 type signUpResponse struct {
-	// Make an account and sign in. FORBIDDEN when this server's sign-up is closed.
+	// Create an account and sign in. FORBIDDEN when sign-up is closed on this server.
 	SignUp session `json:"signUp"`
 }
 

@@ -171,7 +171,7 @@ type User implements Node {
   id: ID!
 
   """
-  The e-mail address the user signs in with; null for users of an external issuer.
+  The e-mail address that the user signs in with; null for users of an external issuer.
   """
   email: String
 
@@ -181,42 +181,42 @@ type User implements Node {
   name: String!
 
   """
-  When the account was made.
+  When the account was created.
   """
   createdAt: DateTime!
 
   """
-  The user's conversations, the one with the latest message first. 20 unless first
-  or last say otherwise, at most 100.
+  The user's conversations, the one with the latest message first. 20 unless first or
+  last says otherwise, at most 100.
   """
   conversations(
     """
-    How many from the beginning, 0 to 100.
+    How many from the start of the list, 0 to 100.
     """
     first: Int
 
     """
-    Only what comes behind this cursor.
+    Only entries after this cursor.
     """
     after: String
 
     """
-    How many from the end, 0 to 100.
+    How many from the end of the list, 0 to 100.
     """
     last: Int
 
     """
-    Only what comes in front of this cursor.
+    Only entries before this cursor.
     """
     before: String
 
     """
-    Only archived ones, or only those that are not; null for all.
+    True: only archived conversations. False: only others. Null: all.
     """
     archived: Boolean = false
 
     """
-    Only pinned ones, or only those that are not; null for all.
+    True: only pinned conversations. False: only others. Null: all.
     """
     pinned: Boolean
   ): ConversationConnection!
@@ -227,18 +227,19 @@ What a client needs to act as a user.
 """
 type AuthPayload {
   """
-  Goes into the header "Authorization: Bearer …", or into connection_init as
+  The token for the header "Authorization: Bearer …", or for connection_init as
   {"Authorization": "Bearer …"}.
   """
   accessToken: String!
 
   """
-  Trades for the next AuthPayload, once. Keep it as safe as a password.
+  The token to give to refreshSession for the next pair. It works once. Keep it as safe
+  as a password.
   """
   refreshToken: String!
 
   """
-  When the access token ends.
+  When the access token expires.
   """
   expiresAt: DateTime!
 
@@ -253,7 +254,7 @@ Input of signUp.
 """
 input SignUpInput {
   """
-  The address to sign in with. Case does not matter.
+  The e-mail address to sign in with. Upper and lower case are the same.
   """
   email: String!
 
@@ -273,7 +274,7 @@ Input of signIn.
 """
 input SignInInput {
   """
-  The address of the account.
+  The e-mail address of the account.
   """
   email: String!
 
@@ -288,8 +289,8 @@ Input of refreshSession.
 """
 input RefreshSessionInput {
   """
-  The refresh token of the latest AuthPayload. A repeat within ten seconds gives
-  the same next refresh token; an older one ends all of this session's tokens.
+  The refresh token of the latest AuthPayload. A repeat within ten seconds gives the
+  same next refresh token. An older token ends the session.
   """
   refreshToken: String!
 }
@@ -299,7 +300,7 @@ Input of changePassword.
 """
 input ChangePasswordInput {
   """
-  The password so far.
+  The current password.
   """
   currentPassword: String!
 
@@ -324,21 +325,21 @@ Result of changePassword.
 """
 type ChangePasswordPayload {
   """
-  Whose password it is.
+  The user whose password it is.
   """
   user: User!
 }
 
 extend type Query {
   """
-  The user the access token belongs to, or null without one.
+  The user that the access token belongs to; null without a token.
   """
   viewer: User
 }
 
 extend type Mutation {
   """
-  Make an account and sign in. FORBIDDEN when this server's sign-up is closed.
+  Create an account and sign in. FORBIDDEN when sign-up is closed on this server.
   """
   signUp(
     """
@@ -348,7 +349,8 @@ extend type Mutation {
   ): AuthPayload!
 
   """
-  Sign in. UNAUTHENTICATED when address and password do not fit, whichever it is.
+  Sign in. UNAUTHENTICATED when there is no such address or the password is wrong; which
+  of them is not said.
   """
   signIn(
     """
@@ -358,8 +360,8 @@ extend type Mutation {
   ): AuthPayload!
 
   """
-  Get new tokens with a refresh token. Needs no access token. UNAUTHENTICATED when
-  the refresh token is not, or no longer, good: sign in again.
+  Get new tokens with a refresh token. No access token is needed. UNAUTHENTICATED when
+  the refresh token is not valid, or no longer: sign in again.
   """
   refreshSession(
     """
@@ -369,8 +371,8 @@ extend type Mutation {
   ): AuthPayload!
 
   """
-  End the session of the access token: its refresh token is worth nothing any
-  more, and its open subscriptions end.
+  End the session of the access token. Its refresh token becomes invalid, and its open
+  subscriptions end.
   """
   signOut: SignOutPayload!
 
@@ -386,7 +388,7 @@ extend type Mutation {
 }
 `, BuiltIn: false},
 	{Name: "../schema/conversation.graphql", Input: `"""
-Messages in order, with the settings they are answered with.
+Messages in order, with the settings that replies are written with.
 """
 type Conversation implements Node {
   """
@@ -405,43 +407,43 @@ type Conversation implements Node {
   nameSource: ConversationNameSource!
 
   """
-  The model that answers; null for the server's default at the time of each message.
+  The model that answers. Null: the server's default at the time of each message.
   """
   model: String
 
   """
-  What the model is told before everything else; null when nothing.
+  What the model is told before everything else; null when there is nothing.
   """
   systemPrompt: String
 
   """
-  How the model is steered; null when nothing is set.
+  The parameters of the model; null when none are set.
   """
   parameters: Parameters
 
   """
-  The last message of the visible line, for expectedHeadId. In an empty
-  conversation it names a message that is not listed.
+  The id of the last message of the visible line, to give as expectedHeadId. In an empty
+  conversation it is the id of a message that is not listed.
   """
   headId: ID!
 
   """
-  The reply that is being written, if any.
+  The reply that is being written; null when there is none.
   """
   runningReply: Message
 
   """
-  Kept at the top of lists by clients that do so.
+  Whether the user wants it at the top of lists. Clients do the sorting.
   """
   pinned: Boolean!
 
   """
-  When it was archived; null when it is not.
+  When it was archived; null when it is not archived.
   """
   archivedAt: DateTime
 
   """
-  When it was made.
+  When it was created.
   """
   createdAt: DateTime!
 
@@ -451,37 +453,37 @@ type Conversation implements Node {
   updatedAt: DateTime!
 
   """
-  When its latest message was sent, or when it was made. Lists are sorted by it.
+  When its latest message was sent, or when it was created. Lists are sorted by it.
   """
   lastMessageAt: DateTime!
 
   """
-  Whose it is.
+  The user it belongs to.
   """
   user: User!
 
   """
-  The messages of the visible line, sorted by index. 20 from the beginning unless
-  first or last say otherwise, at most 100; use last to open a chat at its end.
+  The messages of the visible line, sorted by index. The first 20 unless first or last
+  says otherwise, at most 100. Use last to open a chat at its end.
   """
   messages(
     """
-    How many from the beginning, 0 to 100.
+    How many from the start of the list, 0 to 100.
     """
     first: Int
 
     """
-    Only what comes behind this cursor.
+    Only entries after this cursor.
     """
     after: String
 
     """
-    How many from the end, 0 to 100.
+    How many from the end of the list, 0 to 100.
     """
     last: Int
 
     """
-    Only what comes in front of this cursor.
+    Only entries before this cursor.
     """
     before: String
   ): MessageConnection!
@@ -492,17 +494,17 @@ Who chose a conversation's name.
 """
 enum ConversationNameSource {
   """
-  It was taken from the first message.
+  The name was taken from the first message.
   """
   PLACEHOLDER
 
   """
-  A model wrote it.
+  A model wrote the name.
   """
   AUTO
 
   """
-  The user; it is never overwritten.
+  The user chose the name. It is never overwritten.
   """
   USER
 }
@@ -522,12 +524,13 @@ type ConversationConnection {
   nodes: [Conversation!]!
 
   """
-  Where the page lies.
+  Where the page lies in the list.
   """
   pageInfo: PageInfo!
 
   """
-  How many there are on all pages. Costs a count; select it only when shown.
+  The number of entries on all pages. It costs a count in the database: select it only
+  when you show it.
   """
   totalCount: Int!
 }
@@ -537,7 +540,7 @@ A conversation in a page.
 """
 type ConversationEdge {
   """
-  For after and before.
+  The cursor to give as after or before.
   """
   cursor: String!
 
@@ -548,21 +551,21 @@ type ConversationEdge {
 }
 
 """
-How a model is steered. A value that is null is not sent to the model server.
+Parameters of a model. A value that is null is not sent to the model server.
 """
 type Parameters {
   """
-  0 to 2; higher is more surprising.
+  0 to 2. Higher values give more surprising text.
   """
   temperature: Float
 
   """
-  0 to 1; the share of likely tokens that are considered.
+  0 to 1. The model chooses among the likeliest tokens that make up this share.
   """
   topP: Float
 
   """
-  The most tokens a reply may have.
+  The most tokens that a reply may have.
   """
   maxTokens: Int
 
@@ -572,32 +575,32 @@ type Parameters {
   stop: [String!]
 
   """
-  Makes equal requests give equal replies, as far as the model can.
+  Equal requests with the same seed give equal replies, as far as the model can do that.
   """
   seed: Int
 
   """
-  -2 to 2; above 0 speaks against what has been said at all.
+  -2 to 2. Above 0, words that were used already become less likely.
   """
   presencePenalty: Float
 
   """
-  -2 to 2; above 0 speaks against what has been said often.
+  -2 to 2. Above 0, words become less likely the more often they were used.
   """
   frequencyPenalty: Float
 
   """
-  The form the reply is asked for in.
+  The format that the reply must have.
   """
   responseFormat: ResponseFormat
 }
 
 """
-The form a reply is asked for in.
+The format that a reply must have.
 """
 type ResponseFormat {
   """
-  The kind of form.
+  The kind of format.
   """
   type: ResponseFormatType!
 
@@ -612,13 +615,13 @@ type ResponseFormat {
   schema: String
 
   """
-  Whether the model must keep to the schema; JSON_SCHEMA only.
+  Whether the model must follow the schema exactly; JSON_SCHEMA only.
   """
   strict: Boolean!
 }
 
 """
-The kind of form a reply is asked for in.
+The kind of format that a reply must have.
 """
 enum ResponseFormatType {
   """
@@ -632,27 +635,27 @@ enum ResponseFormatType {
   JSON_OBJECT
 
   """
-  JSON that fits a schema.
+  JSON that matches a schema.
   """
   JSON_SCHEMA
 }
 
 """
-How a model is to be steered. What is left out is not sent to the model server.
+Parameters of a model. What is left out is not sent to the model server.
 """
 input ParametersInput {
   """
-  0 to 2; higher is more surprising. 0 is sent as 0.
+  0 to 2. Higher values give more surprising text. 0 is sent as 0.
   """
   temperature: Float
 
   """
-  0 to 1; the share of likely tokens that are considered.
+  0 to 1. The model chooses among the likeliest tokens that make up this share.
   """
   topP: Float
 
   """
-  The most tokens a reply may have, 1 to 1048576.
+  The most tokens that a reply may have, 1 to 1048576.
   """
   maxTokens: Int
 
@@ -662,32 +665,32 @@ input ParametersInput {
   stop: [String!]
 
   """
-  Makes equal requests give equal replies, as far as the model can.
+  Equal requests with the same seed give equal replies, as far as the model can do that.
   """
   seed: Int
 
   """
-  -2 to 2; above 0 speaks against what has been said at all.
+  -2 to 2. Above 0, words that were used already become less likely.
   """
   presencePenalty: Float
 
   """
-  -2 to 2; above 0 speaks against what has been said often.
+  -2 to 2. Above 0, words become less likely the more often they were used.
   """
   frequencyPenalty: Float
 
   """
-  The form the reply is asked for in.
+  The format that the reply must have.
   """
   responseFormat: ResponseFormatInput
 }
 
 """
-The form a reply is to be asked for in.
+The format that a reply must have.
 """
 input ResponseFormatInput {
   """
-  The kind of form.
+  The kind of format.
   """
   type: ResponseFormatType!
 
@@ -702,22 +705,22 @@ input ResponseFormatInput {
   schema: String
 
   """
-  Whether the model must keep to the schema.
+  Whether the model must follow the schema exactly.
   """
   strict: Boolean
 }
 
 """
-Input of createConversation. Everything may be left out.
+Input of createConversation. Every field may be left out.
 """
 input CreateConversationInput {
   """
-  At most 200 characters. Left out, the first message gives the name.
+  At most 200 characters. Without a name, the first message gives one.
   """
   name: String
 
   """
-  One of the models; left out, the server's default.
+  One of the models. Without one, the server's default answers.
   """
   model: String
 
@@ -727,15 +730,15 @@ input CreateConversationInput {
   systemPrompt: String
 
   """
-  How the model is to be steered.
+  The parameters of the model.
   """
   parameters: ParametersInput
 }
 
 """
-Input of updateConversation. What is left out stays; null clears where that has a
-meaning, so clients that send every field of their types must leave out what they
-do not mean (omitempty in genqlient).
+Input of updateConversation. What is left out stays as it is; null clears a field where
+that has a meaning. Clients that send every field of their types must therefore leave
+out what they do not mean to change (omitempty in genqlient).
 """
 input UpdateConversationInput {
   """
@@ -754,7 +757,7 @@ input UpdateConversationInput {
   model: String
 
   """
-  At most 32 KiB; holds from the next reply on. Null: none.
+  At most 32 KiB. It applies from the next reply on. Null: none.
   """
   systemPrompt: String
 
@@ -764,12 +767,12 @@ input UpdateConversationInput {
   parameters: ParametersInput
 
   """
-  Keep it at the top of lists.
+  Whether it belongs at the top of lists.
   """
   pinned: Boolean
 
   """
-  Archive it, or bring it back.
+  True archives it, false brings it back.
   """
   archived: Boolean
 }
@@ -809,14 +812,14 @@ Result of deleteConversation.
 """
 type DeleteConversationPayload {
   """
-  The id it had, for the client's cache.
+  The id of the deleted conversation, for the client's cache.
   """
   conversationId: ID!
 }
 
 extend type Query {
   """
-  The conversation with this id, or null when there is none that you may see.
+  The conversation with this id; null when there is none that you may see.
   """
   conversation(
     """
@@ -826,37 +829,37 @@ extend type Query {
   ): Conversation
 
   """
-  Your conversations, the one with the latest message first. 20 unless first or
-  last say otherwise, at most 100.
+  Your conversations, the one with the latest message first. 20 unless first or last
+  says otherwise, at most 100.
   """
   conversations(
     """
-    How many from the beginning, 0 to 100.
+    How many from the start of the list, 0 to 100.
     """
     first: Int
 
     """
-    Only what comes behind this cursor.
+    Only entries after this cursor.
     """
     after: String
 
     """
-    How many from the end, 0 to 100.
+    How many from the end of the list, 0 to 100.
     """
     last: Int
 
     """
-    Only what comes in front of this cursor.
+    Only entries before this cursor.
     """
     before: String
 
     """
-    Only archived ones, or only those that are not; null for all.
+    True: only archived conversations. False: only others. Null: all.
     """
     archived: Boolean = false
 
     """
-    Only pinned ones, or only those that are not; null for all.
+    True: only pinned conversations. False: only others. Null: all.
     """
     pinned: Boolean
   ): ConversationConnection!
@@ -864,7 +867,7 @@ extend type Query {
 
 extend type Mutation {
   """
-  Make an empty conversation. sendMessage makes one by itself, too.
+  Create an empty conversation. sendMessage creates one by itself, too.
   """
   createConversation(
     """
@@ -874,7 +877,7 @@ extend type Mutation {
   ): CreateConversationPayload!
 
   """
-  Change a conversation's settings. NOT_FOUND when there is none that you may see.
+  Change the settings of a conversation. NOT_FOUND when there is none that you may see.
   """
   updateConversation(
     """
@@ -884,20 +887,20 @@ extend type Mutation {
   ): UpdateConversationPayload!
 
   """
-  Delete a conversation with all its messages, for good. A running reply stops.
+  Delete a conversation and all its messages, for good. A running reply is stopped.
   """
   deleteConversation(
     """
-    Which one.
+    What to act on.
     """
     input: DeleteConversationInput!
   ): DeleteConversationPayload!
 }
 `, BuiltIn: false},
 	{Name: "../schema/event.graphql", Input: `"""
-One step of a reply. Rule for text: content = content[0..offset) + text, and
-MessageSnapshot and MessageFinished replace everything. Text shorter than offset
-means that something was lost: subscribe again without after.
+One step of a reply. The rule for text: a delta sets content = content[0..offset) +
+text; MessageSnapshot and MessageFinished replace everything. When your text is shorter
+than offset, something was lost: subscribe again without after.
 """
 interface MessageEvent {
   """
@@ -907,8 +910,8 @@ interface MessageEvent {
 }
 
 """
-Replace what you hold by this. Comes first without after, when a queued reply
-starts, on every new attempt, and whenever continuity cannot be proved.
+Replace what you hold with this. It comes first when after is not given, when a queued
+reply starts, on every new attempt, and whenever it is not certain that your text fits.
 """
 type MessageSnapshot implements MessageEvent {
   """
@@ -917,7 +920,7 @@ type MessageSnapshot implements MessageEvent {
   message: Message!
 
   """
-  For after: where this event ends.
+  The cursor to give as after, to continue behind this event.
   """
   cursor: String!
 }
@@ -927,22 +930,22 @@ More of the content.
 """
 type MessageDelta implements MessageEvent {
   """
-  The message with this delta.
+  The message, this delta included.
   """
   message: Message!
 
   """
-  Where text goes, in UTF-16 code units of content.
+  Where the text goes, in UTF-16 code units of content.
   """
   offset: Int!
 
   """
-  What comes there; never empty, never half a character.
+  The text that goes there; never empty, never half a character.
   """
   text: String!
 
   """
-  For after: where this event ends.
+  The cursor to give as after, to continue behind this event.
   """
   cursor: String!
 }
@@ -952,29 +955,29 @@ More of the reasoning.
 """
 type MessageReasoningDelta implements MessageEvent {
   """
-  The message with this delta.
+  The message, this delta included.
   """
   message: Message!
 
   """
-  Where text goes, in UTF-16 code units of reasoning.
+  Where the text goes, in UTF-16 code units of reasoning.
   """
   offset: Int!
 
   """
-  What comes there; never empty, never half a character.
+  The text that goes there; never empty, never half a character.
   """
   text: String!
 
   """
-  For after: where this event ends.
+  The cursor to give as after, to continue behind this event.
   """
   cursor: String!
 }
 
 """
-The message is final. The last event of a reply; in a conversation's feed also that of
-a question that was cancelled with its reply.
+The message is final. This is the last event of a reply. In a conversation's feed it
+also tells that a question was cancelled together with its reply.
 """
 type MessageFinished implements MessageEvent {
   """
@@ -984,8 +987,8 @@ type MessageFinished implements MessageEvent {
 }
 
 """
-The state of a conversation: what you show may be out of date. Comes first, and
-again whenever an event may have been missed.
+The state of a conversation. It comes first, and again whenever an event may have been
+missed: what you show may be out of date, so fetch it again.
 """
 type ConversationSnapshot {
   """
@@ -994,7 +997,7 @@ type ConversationSnapshot {
   conversation: Conversation!
 
   """
-  The reply that is being written, if any; its events follow.
+  The reply that is being written, whose events follow; null when there is none.
   """
   runningReply: Message
 }
@@ -1020,7 +1023,7 @@ type ConversationCreated {
 }
 
 """
-A conversation's settings, head or time of last message have changed.
+The settings of a conversation, its head or the time of its last message have changed.
 """
 type ConversationUpdated {
   """
@@ -1030,22 +1033,22 @@ type ConversationUpdated {
 }
 
 """
-A conversation is gone, with all its messages.
+A conversation was deleted with all its messages.
 """
 type ConversationDeleted {
   """
-  The id it had.
+  The id of the deleted conversation.
   """
   conversationId: ID!
 }
 
 """
-The list of conversations is being followed: fetch what you show of it. Comes
-first, and again whenever an event may have been missed.
+The list of conversations is being followed. It comes first, and again whenever an event
+may have been missed: fetch the part of the list that you show.
 """
 type ViewerReady {
   """
-  Whose list it is.
+  The user whose list it is.
   """
   viewer: User!
 }
@@ -1070,27 +1073,27 @@ union ViewerEvent = ViewerReady | ConversationCreated | ConversationUpdated | Co
 
 extend type Subscription {
   """
-  Follow one message until it is final, whatever its state is now. NOT_FOUND when
-  there is none that you may see.
+  Follow one message until it is final, whatever its state is now. NOT_FOUND when there
+  is none that you may see.
   """
   messageEvents(
     """
-    The message; mostly the reply that sendMessage returned.
+    The message; usually the reply that sendMessage returned.
     """
     messageId: ID!
 
     """
-    Go on behind this cursor, without a snapshot. Resuming has no time limit. A
-    cursor of an earlier attempt gets a snapshot; one of another message, or beyond
-    the text, is BAD_USER_INPUT.
+    Continue behind this cursor, without a snapshot. Resuming has no time limit. A
+    cursor of an earlier attempt gets a snapshot; one of another message, or beyond the
+    text, is BAD_USER_INPUT.
     """
     after: String
   ): MessageEvent!
 
   """
-  Follow everything in one conversation; one subscription for each open chat.
-  Completes when the conversation is deleted. NOT_FOUND when there is none that you
-  may see.
+  Follow everything in one conversation, with one subscription for each open chat. It
+  completes when the conversation is deleted. NOT_FOUND when there is none that you may
+  see.
   """
   conversationEvents(
     """
@@ -1100,13 +1103,13 @@ extend type Subscription {
   ): ConversationEvent!
 
   """
-  Follow the list of conversations, on every device.
+  Follow the list of your conversations, as it changes on any of your devices.
   """
   viewerEvents: ViewerEvent!
 }
 `, BuiltIn: false},
 	{Name: "../schema/message.graphql", Input: `"""
-One message. An assistant message is a reply: it is there before the model is
+One message. A message of the assistant is a reply: it exists before the model is
 called, and its content grows until its status is final.
 """
 type Message implements Node {
@@ -1116,81 +1119,82 @@ type Message implements Node {
   id: ID!
 
   """
-  Its place in the visible line: 0 is the system prompt, the first user message 1,
-  its reply 2, and so on.
+  The position in the visible line: 0 is the system prompt, 1 the first message of the
+  user, 2 its reply, and so on.
   """
   index: Int!
 
   """
-  Who speaks.
+  Who wrote the message.
   """
   role: MessageRole!
 
   """
-  The text. While status is STREAMING: the text so far.
+  The text; while the status is STREAMING, the text so far.
   """
   content: String!
 
   """
-  What the model thought before it answered, when it says; may be empty.
+  What the model thought before it answered; empty when the model does not tell.
   """
   reasoning: String!
 
   """
-  How far it is. Clients must take unknown values.
+  The state of the message. Clients must accept unknown values.
   """
   status: MessageStatus!
 
   """
-  Why the model stopped; null unless status is COMPLETED. Clients must take
+  Why the model stopped; null unless the status is COMPLETED. Clients must accept
   unknown values.
   """
   finishReason: FinishReason
 
   """
-  Why the reply failed, was interrupted or was cut off by a deletion; otherwise null.
+  Why the reply failed, was interrupted, or was cut off by a deletion; otherwise null.
   """
   error: MessageError
 
   """
-  The model that was asked; null for other roles than ASSISTANT.
+  The model that writes the reply; null unless the role is ASSISTANT.
   """
   model: String
 
   """
-  What the reply used; null until it is final, and for other roles.
+  The tokens that the reply used; null until the reply is final, and for other roles.
   """
   usage: Usage
 
   """
-  Which run of the model the text is of: 0 while the reply waits, 1 for the first,
-  one more with each takeover, also one that ends the reply. It never goes down.
+  Which attempt, that is, which run of the model, wrote the text: 0 while the reply
+  waits, 1 for the first run, and one more with each takeover, even one that only ends
+  the reply. It never goes down.
   """
   attempt: Int!
 
   """
-  The message it follows; null for the first.
+  The message before this one; null for the first.
   """
   parent: Message
 
   """
-  The conversation it belongs to.
+  The conversation that the message belongs to.
   """
   conversation: Conversation!
 
   """
-  When it was stored.
+  When the message was stored.
   """
   createdAt: DateTime!
 
   """
-  When the reply became final; null before, and for other roles.
+  When the reply became final; null before that, and for other roles.
   """
   finishedAt: DateTime
 }
 
 """
-Who speaks.
+Who wrote the message.
 """
 enum MessageRole {
   """
@@ -1210,37 +1214,37 @@ enum MessageRole {
 }
 
 """
-How far a message is. The last four never change.
+The state of a message. A message in one of the last four never changes its state again.
 """
 enum MessageStatus {
   """
-  A reply that waits for the one before it.
+  The reply waits for the one before it.
   """
   QUEUED
 
   """
-  A reply that is being written.
+  The reply is being written.
   """
   STREAMING
 
   """
-  All of it is there. Messages of the user are, unless they were cancelled.
+  The message is complete. Messages of the user are, unless they were cancelled.
   """
   COMPLETED
 
   """
-  Somebody stopped it; what was written stays. A message of the user is STOPPED when
-  its reply was cancelled while it waited: no model ever saw it.
+  The reply was stopped, and the text so far stays. A message of the user is STOPPED
+  when its reply was cancelled while it waited: no model ever saw it.
   """
   STOPPED
 
   """
-  It failed, see error; what was written stays.
+  The reply failed, see error. The text so far stays.
   """
   FAILED
 
   """
-  The server ended in the middle of it; what was written stays.
+  The server died during the reply. The text so far stays.
   """
   INTERRUPTED
 }
@@ -1250,22 +1254,22 @@ Why a model stopped.
 """
 enum FinishReason {
   """
-  It was done, or came to a stop text.
+  The model was done, or it reached a stop text.
   """
   STOP
 
   """
-  It reached maxTokens or the end of its context.
+  The reply reached maxTokens, or the model's context is full.
   """
   LENGTH
 
   """
-  The model server left something out.
+  The model server withheld some of the content.
   """
   CONTENT_FILTER
 
   """
-  It asked for a tool.
+  The model asked for a tool.
   """
   TOOL_CALLS
 }
@@ -1275,32 +1279,32 @@ Why a reply failed.
 """
 type MessageError {
   """
-  A stable code, listed in docs/protocol.md. Clients must take unknown values.
+  A stable code, listed in docs/protocol.md. Clients must accept unknown values.
   """
   code: String!
 
   """
-  The same in a sentence for people.
+  The same as a sentence for people.
   """
   message: String!
 
   """
-  Whether sending again may help.
+  Whether it may help to send again.
   """
   retryable: Boolean!
 }
 
 """
-The tokens a reply used.
+The tokens that a reply used.
 """
 type Usage {
   """
-  Tokens of the whole history that was sent.
+  The tokens of the whole history that was sent to the model.
   """
   promptTokens: Int!
 
   """
-  Tokens of the reply, reasoning included.
+  The tokens of the reply, reasoning included.
   """
   completionTokens: Int!
 
@@ -1310,17 +1314,19 @@ type Usage {
   totalTokens: Int!
 
   """
-  Those of promptTokens the model server had cached; null when it does not say.
+  How many of promptTokens the model server had cached; null when it does not say.
   """
   cachedTokens: Int
 
   """
-  Those of completionTokens spent on reasoning; null when the model server does not say.
+  How many of completionTokens were spent on reasoning; null when the model server does
+  not say.
   """
   reasoningTokens: Int
 
   """
-  The model server did not count, and these are a guess from the length of the text.
+  Whether these numbers are estimated from the length of the text, because the model
+  server did not count.
   """
   estimated: Boolean!
 }
@@ -1340,12 +1346,13 @@ type MessageConnection {
   nodes: [Message!]!
 
   """
-  Where the page lies.
+  Where the page lies in the list.
   """
   pageInfo: PageInfo!
 
   """
-  How many there are on all pages. Costs a count; select it only when shown.
+  The number of entries on all pages. It costs a count in the database: select it only
+  when you show it.
   """
   totalCount: Int!
 }
@@ -1355,7 +1362,7 @@ A message in a page.
 """
 type MessageEdge {
   """
-  For after and before.
+  The cursor to give as after or before.
   """
   cursor: String!
 
@@ -1366,7 +1373,7 @@ type MessageEdge {
 }
 
 """
-A model that may be used.
+A model that you may use.
 """
 type Model {
   """
@@ -1375,12 +1382,12 @@ type Model {
   name: String!
 
   """
-  What kind of thing it is, when that is known.
+  What the model is, when that is known.
   """
   description: String
 
   """
-  It answers where no model is named.
+  Whether it answers where no model is named.
   """
   isDefault: Boolean!
 }
@@ -1395,14 +1402,15 @@ enum OnBusy {
   REJECT
 
   """
-  Store both messages; the reply is QUEUED and is written when those before it have
-  ended, however they end. At most 10 wait in a conversation: QUEUE_FULL.
+  Store both messages. The reply is QUEUED, and is written when the replies before it
+  have ended, however they end. At most 10 replies wait in a conversation, more are
+  refused with QUEUE_FULL.
   """
   QUEUE
 
   """
-  Stop the reply that is being written, cancel those that wait, and have this one
-  written next. The text so far stays.
+  Stop the reply that is being written, cancel those that wait, and write this one next.
+  The text so far stays.
   """
   INTERRUPT
 }
@@ -1412,7 +1420,7 @@ Input of sendMessage.
 """
 input SendMessageInput {
   """
-  Where to send it; left out, a new conversation is made.
+  The conversation to send to. Without one, a new conversation is created.
   """
   conversationId: ID
 
@@ -1422,36 +1430,37 @@ input SendMessageInput {
   content: String!
 
   """
-  Makes repeats harmless: however often a send with the same key arrives, there is
-  one message and one reply. 8 to 128 letters, digits, _ or -; a fresh UUID for
-  each message is good.
+  Makes repeats harmless: however often a send with the same key arrives, there is one
+  message and one reply. 8 to 128 letters, digits, _ or -. A fresh UUID for each message
+  is a good key.
   """
   clientKey: String
 
   """
-  Refuse with STALE_HEAD when the conversation has gone on since this message.
+  The last message that you have shown. Refuse with STALE_HEAD when the conversation has
+  moved on since.
   """
   expectedHeadId: ID
 
   """
-  What to do when a reply is still being written; null for the default.
+  What to do when a reply is still being written. Null means the default.
   """
   onBusy: OnBusy = REJECT
 
   """
   Answer when the reply is final, not at once. After the server's limit (50 seconds
-  unless configured) the answer is the pair as it stands, not an error.
+  unless configured) the answer is both messages as they are then, not an error.
   """
   wait: Boolean = false
 
   """
-  The model for this reply, and for the conversation when it is a new one; left
-  out, the conversation's.
+  The model for this reply, and for the conversation when it is new. Without one, the
+  conversation's model answers.
   """
   model: String
 
   """
-  Parameters for this reply, over the conversation's.
+  Parameters for this reply. They override those of the conversation.
   """
   parameters: ParametersInput
 }
@@ -1461,22 +1470,22 @@ Result of sendMessage.
 """
 type SendMessagePayload {
   """
-  Where it was sent.
+  The conversation that the message was sent to.
   """
   conversation: Conversation!
 
   """
-  The message as it is stored.
+  The message of the user, as it is stored.
   """
   userMessage: Message!
 
   """
-  The reply, which goes on by itself. Follow it with messageEvents.
+  The reply. It goes on by itself; follow it with messageEvents.
   """
   reply: Message!
 
   """
-  An earlier send with the same clientKey had stored it already.
+  Whether an earlier send with the same clientKey had already stored the message.
   """
   deduplicated: Boolean!
 }
@@ -1496,22 +1505,22 @@ Result of stopReply.
 """
 type StopReplyPayload {
   """
-  The reply, mostly as it ended; its end arrives by subscription in any case.
+  The reply, usually as it ended. Its end arrives by subscription in any case.
   """
   message: Message!
 }
 
 extend type Query {
   """
-  The models that may be used.
+  The models that you may use.
   """
   models: [Model!]!
 }
 
 extend type Mutation {
   """
-  Send a message and have it answered. Both messages are stored when this answers;
-  the reply goes on whether or not anybody listens.
+  Send a message and start its reply. When this answers, both messages are stored. The
+  reply goes on whether or not anybody follows it.
   """
   sendMessage(
     """
@@ -1521,12 +1530,12 @@ extend type Mutation {
   ): SendMessagePayload!
 
   """
-  Stop a reply; what has been written stays. One that waits for its turn is cancelled,
-  with its question. Stopping twice, or too late, is no error.
+  Stop a reply; the text so far stays. A reply that waits for its turn is cancelled
+  together with its question. To stop twice, or too late, is no error.
   """
   stopReply(
     """
-    Which one.
+    What to act on.
     """
     input: StopReplyInput!
   ): StopReplyPayload!
@@ -1538,11 +1547,11 @@ An instant, as RFC 3339 text in UTC with up to six decimals of a second.
 scalar DateTime @specifiedBy(url: "https://scalars.graphql.org/andimarek/date-time")
 
 """
-An object with an id of its own, which node and nodes find.
+An object with an id of its own, by which node and nodes find it.
 """
 interface Node {
   """
-  The id, the same for ever. Opaque: do not take it apart.
+  The id. It never changes, and it is opaque: do not take it apart.
   """
   id: ID!
 }
@@ -1552,12 +1561,14 @@ Where a page of a connection lies in the whole list.
 """
 type PageInfo {
   """
-  There are entries behind this page. When paging backwards: a before cursor was given.
+  Whether there are entries after this page. When paging backwards: whether a before
+  cursor was given.
   """
   hasNextPage: Boolean!
 
   """
-  There are entries in front of this page. When paging forwards: an after cursor was given.
+  Whether there are entries before this page. When paging forwards: whether an after
+  cursor was given.
   """
   hasPreviousPage: Boolean!
 
@@ -1573,12 +1584,12 @@ type PageInfo {
 }
 
 """
-Reading. Every field needs an access token, but for viewer, which is null without
-one. What belongs to another user is answered like what does not exist.
+Reading. Every field needs an access token, except viewer, which is null without one.
+What belongs to another user is answered like what does not exist.
 """
 type Query {
   """
-  The object with this id, or null when there is none that you may see.
+  The object with this id; null when there is none that you may see.
   """
   node(
     """
@@ -1588,8 +1599,8 @@ type Query {
   ): Node
 
   """
-  The objects with these ids, in the same order, with null where there is none
-  that you may see.
+  The objects with these ids, in the same order, with null where there is none that you
+  may see.
   """
   nodes(
     """
@@ -1600,12 +1611,12 @@ type Query {
 }
 
 """
-Writing. A refusal is one error with extensions.code; nothing has been written then.
+Writing. A refusal is one error with extensions.code. Nothing has been written then.
 """
 type Mutation
 
 """
-Following what happens. Subscribing again with the same variables is always safe.
+Following what happens. It is always safe to subscribe again with the same variables.
 """
 type Subscription
 `, BuiltIn: false},

@@ -19,9 +19,9 @@ type ConversationEvent interface {
 	IsConversationEvent()
 }
 
-// One step of a reply. Rule for text: content = content[0..offset) + text, and
-// MessageSnapshot and MessageFinished replace everything. Text shorter than offset
-// means that something was lost: subscribe again without after.
+// One step of a reply. The rule for text: a delta sets content = content[0..offset) +
+// text; MessageSnapshot and MessageFinished replace everything. When your text is shorter
+// than offset, something was lost: subscribe again without after.
 type MessageEvent interface {
 	IsMessageEvent()
 }
@@ -33,12 +33,13 @@ type ViewerEvent interface {
 
 // What a client needs to act as a user.
 type AuthPayload struct {
-	// Goes into the header "Authorization: Bearer …", or into connection_init as
+	// The token for the header "Authorization: Bearer …", or for connection_init as
 	// {"Authorization": "Bearer …"}.
 	AccessToken string `json:"accessToken"`
-	// Trades for the next AuthPayload, once. Keep it as safe as a password.
+	// The token to give to refreshSession for the next pair. It works once. Keep it as safe
+	// as a password.
 	RefreshToken string `json:"refreshToken"`
-	// When the access token ends.
+	// When the access token expires.
 	ExpiresAt time.Time `json:"expiresAt"`
 	// Who signed in.
 	User *ent.User `json:"user"`
@@ -46,7 +47,7 @@ type AuthPayload struct {
 
 // Input of changePassword.
 type ChangePasswordInput struct {
-	// The password so far.
+	// The current password.
 	CurrentPassword string `json:"currentPassword"`
 	// 8 to 128 characters, not a common password.
 	NewPassword string `json:"newPassword"`
@@ -54,7 +55,7 @@ type ChangePasswordInput struct {
 
 // Result of changePassword.
 type ChangePasswordPayload struct {
-	// Whose password it is.
+	// The user whose password it is.
 	User *ent.User `json:"user"`
 }
 
@@ -64,9 +65,10 @@ type ConversationConnection struct {
 	Edges []*ConversationEdge `json:"edges"`
 	// The entries without cursors.
 	Nodes []*ent.Conversation `json:"nodes"`
-	// Where the page lies.
+	// Where the page lies in the list.
 	PageInfo *PageInfo `json:"pageInfo"`
-	// How many there are on all pages. Costs a count; select it only when shown.
+	// The number of entries on all pages. It costs a count in the database: select it only
+	// when you show it.
 	TotalCount int `json:"totalCount"`
 	// Count counts the whole list.
 	Count Count `json:"-"`
@@ -80,9 +82,9 @@ type ConversationCreated struct {
 
 func (ConversationCreated) IsViewerEvent() {}
 
-// A conversation is gone, with all its messages.
+// A conversation was deleted with all its messages.
 type ConversationDeleted struct {
-	// The id it had.
+	// The id of the deleted conversation.
 	ConversationID pid.ID `json:"conversationId"`
 }
 
@@ -92,24 +94,24 @@ func (ConversationDeleted) IsViewerEvent() {}
 
 // A conversation in a page.
 type ConversationEdge struct {
-	// For after and before.
+	// The cursor to give as after or before.
 	Cursor string `json:"cursor"`
 	// The conversation.
 	Node *ent.Conversation `json:"node"`
 }
 
-// The state of a conversation: what you show may be out of date. Comes first, and
-// again whenever an event may have been missed.
+// The state of a conversation. It comes first, and again whenever an event may have been
+// missed: what you show may be out of date, so fetch it again.
 type ConversationSnapshot struct {
 	// The conversation as it is now.
 	Conversation *ent.Conversation `json:"conversation"`
-	// The reply that is being written, if any; its events follow.
+	// The reply that is being written, whose events follow; null when there is none.
 	RunningReply *ent.Message `json:"runningReply,omitempty"`
 }
 
 func (ConversationSnapshot) IsConversationEvent() {}
 
-// A conversation's settings, head or time of last message have changed.
+// The settings of a conversation, its head or the time of its last message have changed.
 type ConversationUpdated struct {
 	// The conversation as it is now.
 	Conversation *ent.Conversation `json:"conversation"`
@@ -119,15 +121,15 @@ func (ConversationUpdated) IsConversationEvent() {}
 
 func (ConversationUpdated) IsViewerEvent() {}
 
-// Input of createConversation. Everything may be left out.
+// Input of createConversation. Every field may be left out.
 type CreateConversationInput struct {
-	// At most 200 characters. Left out, the first message gives the name.
+	// At most 200 characters. Without a name, the first message gives one.
 	Name graphql.Omittable[*string] `json:"name,omitempty"`
-	// One of the models; left out, the server's default.
+	// One of the models. Without one, the server's default answers.
 	Model graphql.Omittable[*string] `json:"model,omitempty"`
 	// What the model is told before everything else, at most 32 KiB.
 	SystemPrompt graphql.Omittable[*string] `json:"systemPrompt,omitempty"`
-	// How the model is to be steered.
+	// The parameters of the model.
 	Parameters graphql.Omittable[*ParametersInput] `json:"parameters,omitempty"`
 }
 
@@ -145,7 +147,7 @@ type DeleteConversationInput struct {
 
 // Result of deleteConversation.
 type DeleteConversationPayload struct {
-	// The id it had, for the client's cache.
+	// The id of the deleted conversation, for the client's cache.
 	ConversationID pid.ID `json:"conversationId"`
 }
 
@@ -163,9 +165,10 @@ type MessageConnection struct {
 	Edges []*MessageEdge `json:"edges"`
 	// The entries without cursors.
 	Nodes []*ent.Message `json:"nodes"`
-	// Where the page lies.
+	// Where the page lies in the list.
 	PageInfo *PageInfo `json:"pageInfo"`
-	// How many there are on all pages. Costs a count; select it only when shown.
+	// The number of entries on all pages. It costs a count in the database: select it only
+	// when you show it.
 	TotalCount int `json:"totalCount"`
 	// Count counts the whole list.
 	Count Count `json:"-"`
@@ -173,13 +176,13 @@ type MessageConnection struct {
 
 // More of the content.
 type MessageDelta struct {
-	// The message with this delta.
+	// The message, this delta included.
 	Message *ent.Message `json:"message"`
-	// Where text goes, in UTF-16 code units of content.
+	// Where the text goes, in UTF-16 code units of content.
 	Offset int `json:"offset"`
-	// What comes there; never empty, never half a character.
+	// The text that goes there; never empty, never half a character.
 	Text string `json:"text"`
-	// For after: where this event ends.
+	// The cursor to give as after, to continue behind this event.
 	Cursor string `json:"cursor"`
 }
 
@@ -189,7 +192,7 @@ func (MessageDelta) IsConversationEvent() {}
 
 // A message in a page.
 type MessageEdge struct {
-	// For after and before.
+	// The cursor to give as after or before.
 	Cursor string `json:"cursor"`
 	// The message.
 	Node *ent.Message `json:"node"`
@@ -197,16 +200,16 @@ type MessageEdge struct {
 
 // Why a reply failed.
 type MessageError struct {
-	// A stable code, listed in docs/protocol.md. Clients must take unknown values.
+	// A stable code, listed in docs/protocol.md. Clients must accept unknown values.
 	Code string `json:"code"`
-	// The same in a sentence for people.
+	// The same as a sentence for people.
 	Message string `json:"message"`
-	// Whether sending again may help.
+	// Whether it may help to send again.
 	Retryable bool `json:"retryable"`
 }
 
-// The message is final. The last event of a reply; in a conversation's feed also that of
-// a question that was cancelled with its reply.
+// The message is final. This is the last event of a reply. In a conversation's feed it
+// also tells that a question was cancelled together with its reply.
 type MessageFinished struct {
 	// The final message.
 	Message *ent.Message `json:"message"`
@@ -218,13 +221,13 @@ func (MessageFinished) IsConversationEvent() {}
 
 // More of the reasoning.
 type MessageReasoningDelta struct {
-	// The message with this delta.
+	// The message, this delta included.
 	Message *ent.Message `json:"message"`
-	// Where text goes, in UTF-16 code units of reasoning.
+	// Where the text goes, in UTF-16 code units of reasoning.
 	Offset int `json:"offset"`
-	// What comes there; never empty, never half a character.
+	// The text that goes there; never empty, never half a character.
 	Text string `json:"text"`
-	// For after: where this event ends.
+	// The cursor to give as after, to continue behind this event.
 	Cursor string `json:"cursor"`
 }
 
@@ -232,12 +235,12 @@ func (MessageReasoningDelta) IsMessageEvent() {}
 
 func (MessageReasoningDelta) IsConversationEvent() {}
 
-// Replace what you hold by this. Comes first without after, when a queued reply
-// starts, on every new attempt, and whenever continuity cannot be proved.
+// Replace what you hold with this. It comes first when after is not given, when a queued
+// reply starts, on every new attempt, and whenever it is not certain that your text fits.
 type MessageSnapshot struct {
 	// The message as it is now.
 	Message *ent.Message `json:"message"`
-	// For after: where this event ends.
+	// The cursor to give as after, to continue behind this event.
 	Cursor string `json:"cursor"`
 }
 
@@ -245,25 +248,27 @@ func (MessageSnapshot) IsMessageEvent() {}
 
 func (MessageSnapshot) IsConversationEvent() {}
 
-// A model that may be used.
+// A model that you may use.
 type Model struct {
 	// The name to give as model.
 	Name string `json:"name"`
-	// What kind of thing it is, when that is known.
+	// What the model is, when that is known.
 	Description *string `json:"description,omitempty"`
-	// It answers where no model is named.
+	// Whether it answers where no model is named.
 	IsDefault bool `json:"isDefault"`
 }
 
-// Writing. A refusal is one error with extensions.code; nothing has been written then.
+// Writing. A refusal is one error with extensions.code. Nothing has been written then.
 type Mutation struct {
 }
 
 // Where a page of a connection lies in the whole list.
 type PageInfo struct {
-	// There are entries behind this page. When paging backwards: a before cursor was given.
+	// Whether there are entries after this page. When paging backwards: whether a before
+	// cursor was given.
 	HasNextPage bool `json:"hasNextPage"`
-	// There are entries in front of this page. When paging forwards: an after cursor was given.
+	// Whether there are entries before this page. When paging forwards: whether an after
+	// cursor was given.
 	HasPreviousPage bool `json:"hasPreviousPage"`
 	// Cursor of the first entry; null on an empty page.
 	StartCursor *string `json:"startCursor,omitempty"`
@@ -271,121 +276,122 @@ type PageInfo struct {
 	EndCursor *string `json:"endCursor,omitempty"`
 }
 
-// How a model is steered. A value that is null is not sent to the model server.
+// Parameters of a model. A value that is null is not sent to the model server.
 type Parameters struct {
-	// 0 to 2; higher is more surprising.
+	// 0 to 2. Higher values give more surprising text.
 	Temperature *float64 `json:"temperature,omitempty"`
-	// 0 to 1; the share of likely tokens that are considered.
+	// 0 to 1. The model chooses among the likeliest tokens that make up this share.
 	TopP *float64 `json:"topP,omitempty"`
-	// The most tokens a reply may have.
+	// The most tokens that a reply may have.
 	MaxTokens *int `json:"maxTokens,omitempty"`
 	// Texts at which the model stops.
 	Stop []string `json:"stop,omitempty"`
-	// Makes equal requests give equal replies, as far as the model can.
+	// Equal requests with the same seed give equal replies, as far as the model can do that.
 	Seed *int `json:"seed,omitempty"`
-	// -2 to 2; above 0 speaks against what has been said at all.
+	// -2 to 2. Above 0, words that were used already become less likely.
 	PresencePenalty *float64 `json:"presencePenalty,omitempty"`
-	// -2 to 2; above 0 speaks against what has been said often.
+	// -2 to 2. Above 0, words become less likely the more often they were used.
 	FrequencyPenalty *float64 `json:"frequencyPenalty,omitempty"`
-	// The form the reply is asked for in.
+	// The format that the reply must have.
 	ResponseFormat *ResponseFormat `json:"responseFormat,omitempty"`
 }
 
-// How a model is to be steered. What is left out is not sent to the model server.
+// Parameters of a model. What is left out is not sent to the model server.
 type ParametersInput struct {
-	// 0 to 2; higher is more surprising. 0 is sent as 0.
+	// 0 to 2. Higher values give more surprising text. 0 is sent as 0.
 	Temperature graphql.Omittable[*float64] `json:"temperature,omitempty"`
-	// 0 to 1; the share of likely tokens that are considered.
+	// 0 to 1. The model chooses among the likeliest tokens that make up this share.
 	TopP graphql.Omittable[*float64] `json:"topP,omitempty"`
-	// The most tokens a reply may have, 1 to 1048576.
+	// The most tokens that a reply may have, 1 to 1048576.
 	MaxTokens graphql.Omittable[*int] `json:"maxTokens,omitempty"`
 	// At most 4 texts at which the model stops.
 	Stop graphql.Omittable[[]string] `json:"stop,omitempty"`
-	// Makes equal requests give equal replies, as far as the model can.
+	// Equal requests with the same seed give equal replies, as far as the model can do that.
 	Seed graphql.Omittable[*int] `json:"seed,omitempty"`
-	// -2 to 2; above 0 speaks against what has been said at all.
+	// -2 to 2. Above 0, words that were used already become less likely.
 	PresencePenalty graphql.Omittable[*float64] `json:"presencePenalty,omitempty"`
-	// -2 to 2; above 0 speaks against what has been said often.
+	// -2 to 2. Above 0, words become less likely the more often they were used.
 	FrequencyPenalty graphql.Omittable[*float64] `json:"frequencyPenalty,omitempty"`
-	// The form the reply is asked for in.
+	// The format that the reply must have.
 	ResponseFormat graphql.Omittable[*ResponseFormatInput] `json:"responseFormat,omitempty"`
 }
 
-// Reading. Every field needs an access token, but for viewer, which is null without
-// one. What belongs to another user is answered like what does not exist.
+// Reading. Every field needs an access token, except viewer, which is null without one.
+// What belongs to another user is answered like what does not exist.
 type Query struct {
 }
 
 // Input of refreshSession.
 type RefreshSessionInput struct {
-	// The refresh token of the latest AuthPayload. A repeat within ten seconds gives
-	// the same next refresh token; an older one ends all of this session's tokens.
+	// The refresh token of the latest AuthPayload. A repeat within ten seconds gives the
+	// same next refresh token. An older token ends the session.
 	RefreshToken string `json:"refreshToken"`
 }
 
-// The form a reply is asked for in.
+// The format that a reply must have.
 type ResponseFormat struct {
-	// The kind of form.
+	// The kind of format.
 	Type ResponseFormatType `json:"type"`
 	// The schema's name; JSON_SCHEMA only.
 	Name *string `json:"name,omitempty"`
 	// A JSON Schema as text; JSON_SCHEMA only.
 	Schema *string `json:"schema,omitempty"`
-	// Whether the model must keep to the schema; JSON_SCHEMA only.
+	// Whether the model must follow the schema exactly; JSON_SCHEMA only.
 	Strict bool `json:"strict"`
 }
 
-// The form a reply is to be asked for in.
+// The format that a reply must have.
 type ResponseFormatInput struct {
-	// The kind of form.
+	// The kind of format.
 	Type ResponseFormatType `json:"type"`
 	// 1 to 64 letters, digits, _ or -; required with JSON_SCHEMA.
 	Name graphql.Omittable[*string] `json:"name,omitempty"`
 	// A JSON Schema as text, at most 16 KiB; required with JSON_SCHEMA.
 	Schema graphql.Omittable[*string] `json:"schema,omitempty"`
-	// Whether the model must keep to the schema.
+	// Whether the model must follow the schema exactly.
 	Strict graphql.Omittable[*bool] `json:"strict,omitempty"`
 }
 
 // Input of sendMessage.
 type SendMessageInput struct {
-	// Where to send it; left out, a new conversation is made.
+	// The conversation to send to. Without one, a new conversation is created.
 	ConversationID graphql.Omittable[*pid.ID] `json:"conversationId,omitempty"`
 	// The text, 1 byte to 32 KiB.
 	Content string `json:"content"`
-	// Makes repeats harmless: however often a send with the same key arrives, there is
-	// one message and one reply. 8 to 128 letters, digits, _ or -; a fresh UUID for
-	// each message is good.
+	// Makes repeats harmless: however often a send with the same key arrives, there is one
+	// message and one reply. 8 to 128 letters, digits, _ or -. A fresh UUID for each message
+	// is a good key.
 	ClientKey graphql.Omittable[*string] `json:"clientKey,omitempty"`
-	// Refuse with STALE_HEAD when the conversation has gone on since this message.
+	// The last message that you have shown. Refuse with STALE_HEAD when the conversation has
+	// moved on since.
 	ExpectedHeadID graphql.Omittable[*pid.ID] `json:"expectedHeadId,omitempty"`
-	// What to do when a reply is still being written; null for the default.
+	// What to do when a reply is still being written. Null means the default.
 	OnBusy graphql.Omittable[*OnBusy] `json:"onBusy,omitempty"`
 	// Answer when the reply is final, not at once. After the server's limit (50 seconds
-	// unless configured) the answer is the pair as it stands, not an error.
+	// unless configured) the answer is both messages as they are then, not an error.
 	Wait graphql.Omittable[*bool] `json:"wait,omitempty"`
-	// The model for this reply, and for the conversation when it is a new one; left
-	// out, the conversation's.
+	// The model for this reply, and for the conversation when it is new. Without one, the
+	// conversation's model answers.
 	Model graphql.Omittable[*string] `json:"model,omitempty"`
-	// Parameters for this reply, over the conversation's.
+	// Parameters for this reply. They override those of the conversation.
 	Parameters graphql.Omittable[*ParametersInput] `json:"parameters,omitempty"`
 }
 
 // Result of sendMessage.
 type SendMessagePayload struct {
-	// Where it was sent.
+	// The conversation that the message was sent to.
 	Conversation *ent.Conversation `json:"conversation"`
-	// The message as it is stored.
+	// The message of the user, as it is stored.
 	UserMessage *ent.Message `json:"userMessage"`
-	// The reply, which goes on by itself. Follow it with messageEvents.
+	// The reply. It goes on by itself; follow it with messageEvents.
 	Reply *ent.Message `json:"reply"`
-	// An earlier send with the same clientKey had stored it already.
+	// Whether an earlier send with the same clientKey had already stored the message.
 	Deduplicated bool `json:"deduplicated"`
 }
 
 // Input of signIn.
 type SignInInput struct {
-	// The address of the account.
+	// The e-mail address of the account.
 	Email string `json:"email"`
 	// The password.
 	Password string `json:"password"`
@@ -399,7 +405,7 @@ type SignOutPayload struct {
 
 // Input of signUp.
 type SignUpInput struct {
-	// The address to sign in with. Case does not matter.
+	// The e-mail address to sign in with. Upper and lower case are the same.
 	Email string `json:"email"`
 	// 8 to 128 characters, not a common password.
 	Password string `json:"password"`
@@ -415,17 +421,17 @@ type StopReplyInput struct {
 
 // Result of stopReply.
 type StopReplyPayload struct {
-	// The reply, mostly as it ended; its end arrives by subscription in any case.
+	// The reply, usually as it ended. Its end arrives by subscription in any case.
 	Message *ent.Message `json:"message"`
 }
 
-// Following what happens. Subscribing again with the same variables is always safe.
+// Following what happens. It is always safe to subscribe again with the same variables.
 type Subscription struct {
 }
 
-// Input of updateConversation. What is left out stays; null clears where that has a
-// meaning, so clients that send every field of their types must leave out what they
-// do not mean (omitempty in genqlient).
+// Input of updateConversation. What is left out stays as it is; null clears a field where
+// that has a meaning. Clients that send every field of their types must therefore leave
+// out what they do not mean to change (omitempty in genqlient).
 type UpdateConversationInput struct {
 	// The conversation.
 	ConversationID pid.ID `json:"conversationId"`
@@ -433,13 +439,13 @@ type UpdateConversationInput struct {
 	Name graphql.Omittable[*string] `json:"name,omitempty"`
 	// One of the models. Null: the server's default.
 	Model graphql.Omittable[*string] `json:"model,omitempty"`
-	// At most 32 KiB; holds from the next reply on. Null: none.
+	// At most 32 KiB. It applies from the next reply on. Null: none.
 	SystemPrompt graphql.Omittable[*string] `json:"systemPrompt,omitempty"`
 	// Replaces all parameters. Null: none.
 	Parameters graphql.Omittable[*ParametersInput] `json:"parameters,omitempty"`
-	// Keep it at the top of lists.
+	// Whether it belongs at the top of lists.
 	Pinned graphql.Omittable[*bool] `json:"pinned,omitempty"`
-	// Archive it, or bring it back.
+	// True archives it, false brings it back.
 	Archived graphql.Omittable[*bool] `json:"archived,omitempty"`
 }
 
@@ -449,26 +455,28 @@ type UpdateConversationPayload struct {
 	Conversation *ent.Conversation `json:"conversation"`
 }
 
-// The tokens a reply used.
+// The tokens that a reply used.
 type Usage struct {
-	// Tokens of the whole history that was sent.
+	// The tokens of the whole history that was sent to the model.
 	PromptTokens int `json:"promptTokens"`
-	// Tokens of the reply, reasoning included.
+	// The tokens of the reply, reasoning included.
 	CompletionTokens int `json:"completionTokens"`
 	// Both together.
 	TotalTokens int `json:"totalTokens"`
-	// Those of promptTokens the model server had cached; null when it does not say.
+	// How many of promptTokens the model server had cached; null when it does not say.
 	CachedTokens *int `json:"cachedTokens,omitempty"`
-	// Those of completionTokens spent on reasoning; null when the model server does not say.
+	// How many of completionTokens were spent on reasoning; null when the model server does
+	// not say.
 	ReasoningTokens *int `json:"reasoningTokens,omitempty"`
-	// The model server did not count, and these are a guess from the length of the text.
+	// Whether these numbers are estimated from the length of the text, because the model
+	// server did not count.
 	Estimated bool `json:"estimated"`
 }
 
-// The list of conversations is being followed: fetch what you show of it. Comes
-// first, and again whenever an event may have been missed.
+// The list of conversations is being followed. It comes first, and again whenever an event
+// may have been missed: fetch the part of the list that you show.
 type ViewerReady struct {
-	// Whose list it is.
+	// The user whose list it is.
 	Viewer *ent.User `json:"viewer"`
 }
 
@@ -480,11 +488,12 @@ type OnBusy string
 const (
 	// Refuse with CONVERSATION_BUSY and write nothing.
 	OnBusyReject OnBusy = "REJECT"
-	// Store both messages; the reply is QUEUED and is written when those before it have
-	// ended, however they end. At most 10 wait in a conversation: QUEUE_FULL.
+	// Store both messages. The reply is QUEUED, and is written when the replies before it
+	// have ended, however they end. At most 10 replies wait in a conversation, more are
+	// refused with QUEUE_FULL.
 	OnBusyQueue OnBusy = "QUEUE"
-	// Stop the reply that is being written, cancel those that wait, and have this one
-	// written next. The text so far stays.
+	// Stop the reply that is being written, cancel those that wait, and write this one next.
+	// The text so far stays.
 	OnBusyInterrupt OnBusy = "INTERRUPT"
 )
 
@@ -537,7 +546,7 @@ func (e OnBusy) MarshalJSON() ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
-// The kind of form a reply is asked for in.
+// The kind of format that a reply must have.
 type ResponseFormatType string
 
 const (
@@ -545,7 +554,7 @@ const (
 	ResponseFormatTypeText ResponseFormatType = "TEXT"
 	// One JSON object.
 	ResponseFormatTypeJSONObject ResponseFormatType = "JSON_OBJECT"
-	// JSON that fits a schema.
+	// JSON that matches a schema.
 	ResponseFormatTypeJSONSchema ResponseFormatType = "JSON_SCHEMA"
 )
 
