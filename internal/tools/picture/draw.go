@@ -16,8 +16,8 @@ var source string
 
 // The course of the animation, which begins again when it has ended.
 const (
-	lead  = 1500 * time.Millisecond // Before the message is sent.
-	asked = 600 * time.Millisecond  // How long before that the question is seen.
+	lead  = 1200 * time.Millisecond // Before the message is sent.
+	asked = 900 * time.Millisecond  // How long before that the question is seen.
 	hold  = 6 * time.Second         // After the last event.
 	step  = 10 * time.Millisecond   // How long something takes to appear.
 	glow  = 800 * time.Millisecond  // How long a word is new.
