@@ -7,7 +7,7 @@
 // is a short-lived JWT that names the user and the AuthSession. The refresh token
 // is single use: each use gives its one successor, and showing an older one ends
 // the family. Revocation is written to the database first and then published as
-// event.AccessRevoked, so that every replica forgets what it has cached and ends
+// fact.AccessRevoked, so that every replica forgets what it has cached and ends
 // the contexts made by Service.Bind.
 //
 // Durable decisions (expiry of families, grace, throttles) are made by the

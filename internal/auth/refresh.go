@@ -206,6 +206,7 @@ func (s *Service) Refresh(ctx context.Context, text string) (*Tokens, error) {
 
 func sessionLock(id pid.ID) string { return "auth-session:" + string(id) }
 
+// refreshInTx decides what becomes of a token, under the AuthSession's lock.
 func (s *Service) refreshInTx(
 	ctx context.Context, tx *ent.Tx, token refreshToken, text string, now time.Time,
 ) (refreshed, error) {
@@ -218,26 +219,24 @@ func (s *Service) refreshInTx(
 	}
 	row = row.Unwrap()
 	out := refreshed{session: row}
-	if row.RevokedAt != nil {
-		out.refused = errRevoked("auth session ended")
-		return out, nil
-	}
 	hash := hashToken(text)
 	live := hash == row.TokenHash && token.generation == row.Generation
 	repeat := row.PreviousHash != nil && hash == *row.PreviousHash && token.generation == row.Generation-1 &&
 		now.Sub(row.RotatedAt) <= s.cfg.Grace
-	if !live && !repeat {
-		if token.generation >= row.Generation {
-			// We made it, and the database does not know it: it was restored from an
-			// older copy. That shows no theft.
-			out.refused = errNotSignedIn(errors.New("refresh token from after a restore"))
-			return out, nil
-		}
+	switch {
+	case row.RevokedAt != nil:
+		out.refused = errRevoked("auth session ended")
+		return out, nil
+	case !live && !repeat && token.generation >= row.Generation:
+		// We made it, and the database does not know it: it was restored from an
+		// older copy. That shows no theft.
+		out.refused = errNotSignedIn(errors.New("refresh token from after a restore"))
+		return out, nil
+	case !live && !repeat:
 		out.refused, out.revoked = errRevoked("refresh token reused"), true
 		_, err := s.endSessions(ctx, tx, now, reasonReused, authsession.ID(row.ID))
 		return out, err
-	}
-	if !now.Before(row.ExpiresAt) || !now.Before(row.IdleExpiresAt) {
+	case !now.Before(row.ExpiresAt) || !now.Before(row.IdleExpiresAt):
 		out.refused = errNotSignedIn(errors.New("auth session expired"))
 		return out, nil
 	}
@@ -250,17 +249,30 @@ func (s *Service) refreshInTx(
 		return out, nil
 	}
 	if repeat {
-		key, ok := s.keys.find(row.KeyID)
-		if !ok {
-			out.refused = errNotSignedIn(errors.New("the family's key was removed"))
-			return out, nil
-		}
-		out.token = token.successor(key).text(key)
-		if hashToken(out.token) != row.TokenHash {
-			return refreshed{}, errors.New("the recomputed successor is not the stored one")
-		}
+		return s.sameSuccessor(out, token)
+	}
+	return s.rotate(ctx, tx, out, token, now)
+}
+
+// sameSuccessor gives the direct predecessor of a token that token again.
+func (s *Service) sameSuccessor(out refreshed, token refreshToken) (refreshed, error) {
+	key, ok := s.keys.find(out.session.KeyID)
+	if !ok {
+		out.refused = errNotSignedIn(errors.New("the family's key was removed"))
 		return out, nil
 	}
+	out.token = token.successor(key).text(key)
+	if hashToken(out.token) != out.session.TokenHash {
+		return refreshed{}, errors.New("the recomputed successor is not the stored one")
+	}
+	return out, nil
+}
+
+// rotate replaces a token by its successor, unless that is done too often.
+func (s *Service) rotate(
+	ctx context.Context, tx *ent.Tx, out refreshed, token refreshToken, now time.Time,
+) (refreshed, error) {
+	row := out.session
 	wait, err := s.countRefresh(ctx, tx, row.ID, now)
 	if err != nil {
 		return refreshed{}, err
@@ -272,14 +284,13 @@ func (s *Service) refreshInTx(
 	kid, key := s.keys.current()
 	next := token.successor(key)
 	out.token = next.text(key)
-	idle := now.Add(s.cfg.RefreshIdle)
 	err = tx.AuthSession.Update().Where(authsession.ID(row.ID), authsession.Generation(row.Generation)).
 		SetGeneration(next.generation).
 		SetTokenHash(hashToken(out.token)).
-		SetPreviousHash(hash).
+		SetPreviousHash(row.TokenHash).
 		SetKeyID(kid).
 		SetRotatedAt(now).
-		SetIdleExpiresAt(idle).
+		SetIdleExpiresAt(now.Add(s.cfg.RefreshIdle)).
 		Exec(ctx)
 	if err != nil {
 		return refreshed{}, fmt.Errorf("rotate auth session: %w", err)

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -36,7 +37,7 @@ type denial struct {
 	closeReason string
 
 	status     int
-	retryAfter string // In seconds.
+	retryAfter int // In seconds.
 	code       string
 	message    string
 }
@@ -45,8 +46,8 @@ type denial struct {
 var (
 	deniedFull = &denial{
 		closeCode: closeTryLater, closeReason: "Too many sockets",
-		status: http.StatusTooManyRequests, retryAfter: "5",
-		code: "RATE_LIMITED", message: "Too many sockets and streams are open.",
+		status: http.StatusTooManyRequests, retryAfter: 5,
+		code: codeRateLimited, message: "Too many sockets and streams are open. Try again in 5 seconds.",
 	}
 	deniedRestart = deniedForNow("The server is restarting.")
 )
@@ -55,7 +56,7 @@ var (
 func deniedForNow(message string) *denial {
 	return &denial{
 		closeCode: closeRestart, closeReason: "Service restart",
-		status: http.StatusServiceUnavailable, retryAfter: "1",
+		status: http.StatusServiceUnavailable, retryAfter: 1,
 		code: "UNAVAILABLE", message: message,
 	}
 }
@@ -152,8 +153,12 @@ func (a *admission) close() []member {
 
 // turnAway answers a request by which a socket or a stream would have been opened.
 func (s *Server) turnAway(w http.ResponseWriter, r *http.Request, why *denial) {
-	w.Header().Set("Retry-After", why.retryAfter)
-	s.refuse(w, r, why.status, why.code, why.message)
+	w.Header().Set("Retry-After", strconv.Itoa(why.retryAfter))
+	refusal := coded(why.code, why.message)
+	if why.code == codeRateLimited {
+		refusal = later(refusal, why.retryAfter)
+	}
+	s.refuseWith(w, r, why.status, refusal)
 }
 
 // addressOf names the client for the limit by address.

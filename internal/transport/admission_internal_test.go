@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -112,9 +113,10 @@ func TestDenials(t *testing.T) {
 		why               *denial
 		close, status     int
 		retryAfter, cause string
+		told              string // of the answer's error
 	}{
-		{deniedFull, 1013, http.StatusTooManyRequests, "5", "Too many sockets"},
-		{deniedRestart, 1012, http.StatusServiceUnavailable, "1", "Service restart"},
+		{deniedFull, 1013, http.StatusTooManyRequests, "5", "Too many sockets", `"retryAfter":5`},
+		{deniedRestart, 1012, http.StatusServiceUnavailable, "1", "Service restart", `"code":"UNAVAILABLE"`},
 	} {
 		if int(tt.why.closeCode) != tt.close || tt.why.closeReason != tt.cause {
 			t.Errorf("got close %d %q, want %d %q", tt.why.closeCode, tt.why.closeReason, tt.close, tt.cause)
@@ -124,6 +126,9 @@ func TestDenials(t *testing.T) {
 		if w.Code != tt.status || w.Header().Get("Retry-After") != tt.retryAfter {
 			t.Errorf("got status %d and Retry-After %q, want %d and %q",
 				w.Code, w.Header().Get("Retry-After"), tt.status, tt.retryAfter)
+		}
+		if body := w.Body.String(); !strings.Contains(body, tt.told) {
+			t.Errorf("got the answer %s, want %s in it", body, tt.told)
 		}
 	}
 }

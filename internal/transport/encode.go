@@ -55,14 +55,27 @@ func coded(code, message string) *gqlerror.Error {
 	return &gqlerror.Error{Message: message, Extensions: map[string]any{"code": code}}
 }
 
+// codeRateLimited is the one code here that says when to try again.
+const codeRateLimited = "RATE_LIMITED"
+
+// later adds to a refusal after how many seconds to try again.
+func later(refusal *gqlerror.Error, seconds int) *gqlerror.Error {
+	refusal.Extensions["retryAfter"] = seconds
+	return refusal
+}
+
 // refuse answers a request that carries no operation, or one that may not run, with
 // one error and no data.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, status int, code, message string) {
+	s.refuseWith(w, r, status, coded(code, message))
+}
+
+func (s *Server) refuseWith(w http.ResponseWriter, r *http.Request, status int, refusal *gqlerror.Error) {
 	f := forResult(parseAccept(r.Header.Values("Accept")))
 	if !f.isJSON() {
 		f = formatJSON // Whoever does not take JSON reads the status.
 	}
-	s.writeJSON(w, r, status, f, &graphql.Response{Errors: gqlerror.List{coded(code, message)}}, false)
+	s.writeJSON(w, r, status, f, &graphql.Response{Errors: gqlerror.List{refusal}}, false)
 }
 
 // writeJSON answers with one result.

@@ -46,8 +46,8 @@ func (c *socket) start(m message) bool {
 	}
 	if count >= c.server.cfg.Limits.Operations {
 		cancel()
-		refusal := &graphql.Response{Errors: gqlerror.List{coded("RATE_LIMITED",
-			"Too many operations run on this socket.")}}
+		full := later(coded(codeRateLimited, "Too many operations run on this socket. Try again in 1 second."), 1)
+		refusal := &graphql.Response{Errors: gqlerror.List{full}}
 		c.sendAnyway(op, refusal)
 		c.complete(m.id)
 		return true

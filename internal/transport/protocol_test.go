@@ -180,8 +180,9 @@ func TestSocketLimits(t *testing.T) {
 		c.subscribe(fmt.Sprint(i), `subscription { never }`)
 	}
 	c.subscribe("more", `subscription { never }`)
-	if m := c.want("next", "more"); !strings.Contains(string(m.Payload), "RATE_LIMITED") {
-		t.Errorf("a third operation: got %s, want RATE_LIMITED", m.Payload)
+	if m := c.want("next", "more"); !strings.Contains(string(m.Payload), `"RATE_LIMITED"`) ||
+		!strings.Contains(string(m.Payload), `"retryAfter":1`) {
+		t.Errorf("a third operation: got %s, want RATE_LIMITED with retryAfter", m.Payload)
 	}
 	c.want("complete", "more")
 	c.send(`{"type":"complete","id":"0"}`)
