@@ -29,7 +29,7 @@ func (r *subscriptionResolver) ConversationEvents(ctx context.Context, conversat
 	if err != nil {
 		return nil, err
 	}
-	f, err := r.Chat.ConversationFeed(ctx, user, conversationID)
+	f, err := r.Feeds.Conversation(ctx, user, conversationID)
 	if err != nil {
 		return nil, err
 	}
@@ -46,6 +46,6 @@ func (r *subscriptionResolver) ViewerEvents(ctx context.Context) (<-chan model.V
 	if err != nil {
 		return nil, err
 	}
-	f := r.Chat.ViewerFeed(user)
+	f := r.Feeds.List(user)
 	return pump(ctx, r.Resolver, f.Next, viewerEvent(self), f.Close), nil
 }

@@ -2,14 +2,13 @@ package graph
 
 import (
 	"context"
-	"errors"
 	"io"
 	"log/slog"
 	"time"
 
 	"parley/ent"
 	"parley/graph/model"
-	"parley/internal/chat"
+	"parley/internal/feed"
 	"parley/internal/reply"
 )
 
@@ -30,7 +29,7 @@ func pump[S, T any](
 		for {
 			e, err := step(ctx, next, convert)
 			switch {
-			case ctx.Err() != nil || errors.Is(err, io.EOF):
+			case ctx.Err() != nil || err == io.EOF: // Itself: a broken connection may be one too.
 				return
 			case err != nil:
 				level := slog.LevelWarn
@@ -85,28 +84,28 @@ func messageEvent(u reply.Update) model.MessageEvent {
 	return &model.MessageFinished{Message: u.Message}
 }
 
-func conversationEvent(e chat.FeedEvent) model.ConversationEvent {
+func conversationEvent(e feed.Event) model.ConversationEvent {
 	switch e.Kind {
-	case chat.FeedOpened:
+	case feed.Opened:
 		return &model.ConversationSnapshot{Conversation: e.Conversation, RunningReply: e.Message}
-	case chat.FeedConversationDeleted:
+	case feed.ConversationDeleted:
 		return &model.ConversationDeleted{ConversationID: e.ConversationID}
-	case chat.FeedMessageAdded:
+	case feed.MessageAdded:
 		return &model.MessageAdded{Message: e.Message}
-	case chat.FeedReply:
+	case feed.Reply:
 		return messageEvent(e.Update).(model.ConversationEvent)
 	}
 	return &model.ConversationUpdated{Conversation: e.Conversation}
 }
 
-func viewerEvent(user *ent.User) func(chat.FeedEvent) model.ViewerEvent {
-	return func(e chat.FeedEvent) model.ViewerEvent {
+func viewerEvent(user *ent.User) func(feed.Event) model.ViewerEvent {
+	return func(e feed.Event) model.ViewerEvent {
 		switch e.Kind {
-		case chat.FeedOpened:
+		case feed.Opened:
 			return &model.ViewerReady{Viewer: user}
-		case chat.FeedConversationCreated:
+		case feed.ConversationCreated:
 			return &model.ConversationCreated{Conversation: e.Conversation}
-		case chat.FeedConversationDeleted:
+		case feed.ConversationDeleted:
 			return &model.ConversationDeleted{ConversationID: e.ConversationID}
 		}
 		return &model.ConversationUpdated{Conversation: e.Conversation}

@@ -15,6 +15,7 @@ import (
 	"parley/graph/generated"
 	"parley/internal/auth"
 	"parley/internal/chat"
+	"parley/internal/feed"
 	"parley/internal/pid"
 	"parley/internal/reply"
 	"parley/internal/viewer"
@@ -25,6 +26,7 @@ type Resolver struct {
 	Accounts *auth.Service
 	Chat     *chat.Service
 	Replies  *reply.Engine
+	Feeds    *feed.Service
 	// Unavailable reports whether an error says that the database cannot answer now, and
 	// may later: only the store knows its errors.
 	Unavailable func(error) bool

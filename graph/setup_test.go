@@ -18,6 +18,7 @@ import (
 	"parley/internal/bus"
 	"parley/internal/catalog"
 	"parley/internal/chat"
+	"parley/internal/feed"
 	"parley/internal/pid"
 	"parley/internal/refusal"
 	"parley/internal/reply"
@@ -119,7 +120,8 @@ func setup(t testing.TB, db *store.Store, o options) *bundle {
 		t.Fatal(err)
 	}
 	resolver := &graph.Resolver{
-		Accounts: b.auth, Chat: b.chat, Replies: b.replies, Unavailable: store.IsUnavailable, Log: log,
+		Accounts: b.auth, Chat: b.chat, Replies: b.replies, Feeds: feed.New(db, b.replies, b.bus),
+		Unavailable: store.IsUnavailable, Log: log,
 	}
 	b.graphql = transport.New(transport.Config{
 		Schema:         graph.NewSchema(resolver),

@@ -7,6 +7,7 @@ import (
 
 	"parley/graph"
 	"parley/internal/auth"
+	"parley/internal/feed"
 	"parley/internal/store"
 	"parley/internal/transport"
 )
@@ -14,7 +15,8 @@ import (
 // newGraphQL makes the face of the rooms.
 func (s *server) newGraphQL(documents *transport.Documents) *transport.Server {
 	resolver := &graph.Resolver{
-		Accounts: s.auth, Chat: s.chat, Replies: s.replies, Unavailable: store.IsUnavailable, Log: s.log,
+		Accounts: s.auth, Chat: s.chat, Replies: s.replies, Feeds: feed.New(s.store, s.replies, s.bus),
+		Unavailable: store.IsUnavailable, Log: s.log,
 	}
 	return transport.New(transport.Config{
 		Schema:         graph.NewSchema(resolver),

@@ -14,8 +14,9 @@ import (
 	"parley/internal/fact"
 )
 
-// backlog is how many facts one listener may lag behind. Facts are a few ids
-// each; a listener this far behind reads the database again instead.
+// backlog is how many facts one listener may lag behind. Facts are a few ids each
+// and pointers to rows that all listeners share; a listener this far behind reads
+// the database again instead.
 const backlog = 64
 
 // doubtShares is into how many parts the listeners are divided, so that they do

@@ -178,7 +178,7 @@ func (n *NATS) Publish(f fact.Fact) {
 		return
 	}
 	select {
-	case n.facts <- f:
+	case n.facts <- f.Hint():
 	default:
 	}
 }

@@ -32,6 +32,8 @@ type spot struct {
 	line     *line
 	question *ent.Message
 	waits    bool // for replies before it
+	// becomes is what the conversation is by it: created, or updated.
+	becomes fact.Kind
 }
 
 // run stores a reply at the spot that place finds, or makes, after making way for it, and
@@ -117,14 +119,7 @@ func (a *asking) insert(ctx context.Context, at spot) error {
 		return err
 	}
 	a.stored = SendResult{Conversation: l.conversation, UserMessage: question, Reply: answer}
-	for _, m := range []*ent.Message{question, answer} {
-		a.tell(fact.MessageAdded, m)
-	}
+	a.facts = append(a.facts, conversationFact(at.becomes, l.userID, l.conversation.ID, l.conversation),
+		messageFact(fact.MessageAdded, question), messageFact(fact.MessageAdded, answer))
 	return nil
-}
-
-// tell notes a fact about a message, to be published after the commit.
-func (a *asking) tell(kind fact.Kind, m *ent.Message) {
-	a.facts = append(a.facts,
-		fact.Fact{Kind: kind, UserID: m.UserID, ConversationID: m.ConversationID, MessageID: m.ID})
 }

@@ -74,7 +74,7 @@ func (a *asking) interrupt(ctx context.Context, l *line, unfinished, queued []*e
 				return fmt.Errorf("request stop: %w", err)
 			}
 		}
-		a.tell(kind, m)
+		a.facts = append(a.facts, messageHint(kind, m)) // Not the whole row was read.
 	}
 	return nil
 }
@@ -158,13 +158,15 @@ func (s *Service) cancel(ctx context.Context, userID pid.ID, m *ent.Message) err
 		*m = *row.Unwrap()
 		return nil
 	})
-	if err != nil {
-		return err
-	}
 	failpoint.Hit("chat.after-cancel")
-	if m.Status == message.StatusSTOPPED {
-		s.bus.Publish(fact.Fact{Kind: fact.ReplyFinished, UserID: userID, ConversationID: m.ConversationID,
-			MessageID: m.ID})
+	finished := fact.Fact{Kind: fact.ReplyFinished, UserID: userID, ConversationID: m.ConversationID, MessageID: m.ID}
+	switch {
+	case err != nil:
+	case m.Status == message.StatusSTOPPED:
+		row := *m // The caller's may still change.
+		finished.Message = &row
+	default:
+		return nil // Its turn has come.
 	}
-	return nil
+	return s.publish(err, finished)
 }

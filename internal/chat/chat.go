@@ -10,6 +10,7 @@ import (
 	"parley/ent"
 	"parley/internal/catalog"
 	"parley/internal/fact"
+	"parley/internal/pid"
 	"parley/internal/refusal"
 	"parley/internal/reply"
 	"parley/internal/usage"
@@ -83,13 +84,41 @@ func New(
 
 // publish hands on what a transaction has changed, and returns its error. It also
 // publishes when the transaction failed otherwise than by a refusal: the answer to its
-// commit may have been lost. Whoever hears a fact reads the rows, and finds nothing
-// where nothing was stored.
+// commit may have been lost. Such facts carry no rows: whoever hears one looks, and
+// finds nothing where nothing was stored.
 func (s *Service) publish(err error, facts ...fact.Fact) error {
-	if _, refused := refusal.As(err); !refused {
-		for _, f := range facts {
-			s.bus.Publish(f)
+	if _, refused := refusal.As(err); refused {
+		return err
+	}
+	for _, f := range facts {
+		if err != nil {
+			f = f.Hint()
 		}
+		s.bus.Publish(f)
 	}
 	return err
+}
+
+// conversationFact is a fact with a copy of the row, which a transaction has written:
+// the caller's own may still change. Without a row it is a hint.
+func conversationFact(kind fact.Kind, userID, id pid.ID, c *ent.Conversation) fact.Fact {
+	f := fact.Fact{Kind: kind, UserID: userID, ConversationID: id}
+	if c != nil {
+		row := *c
+		f.Conversation = row.Unwrap()
+	}
+	return f
+}
+
+// messageFact is conversationFact for a message.
+func messageFact(kind fact.Kind, m *ent.Message) fact.Fact {
+	row := *m
+	f := messageHint(kind, m)
+	f.Message = row.Unwrap()
+	return f
+}
+
+// messageHint is a fact about a message of which not all is known.
+func messageHint(kind fact.Kind, m *ent.Message) fact.Fact {
+	return fact.Fact{Kind: kind, UserID: m.UserID, ConversationID: m.ConversationID, MessageID: m.ID}
 }

@@ -59,7 +59,7 @@ func (s *Service) CreateConversation(
 	if c == nil {
 		return nil, err
 	}
-	err = s.publish(err, fact.Fact{Kind: fact.ConversationCreated, UserID: userID, ConversationID: c.ID})
+	err = s.publish(err, conversationFact(fact.ConversationCreated, userID, c.ID, c))
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +158,7 @@ func (s *Service) UpdateConversation(
 		c, err = in.apply(ctx, l)
 		return err
 	})
-	err = s.publish(err, fact.Fact{Kind: fact.ConversationUpdated, UserID: userID, ConversationID: id})
+	err = s.publish(err, conversationFact(fact.ConversationUpdated, userID, id, c))
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +167,7 @@ func (s *Service) UpdateConversation(
 
 // apply writes the patch under the conversation's lock.
 func (in ConversationPatch) apply(ctx context.Context, l *line) (*ent.Conversation, error) {
-	u := l.tx.Conversation.UpdateOne(l.conversation).Where(conversation.UserID(l.userID)).SetUpdatedAt(l.now)
+	u := l.tx.Conversation.UpdateOne(l.conversation).Where(conversation.UserID(l.userID)).SetUpdatedAt(l.version())
 	if in.Name != nil {
 		if err := l.rename(ctx, u, *in.Name); err != nil {
 			return nil, err
@@ -229,7 +229,8 @@ func (s *Service) DeleteConversation(ctx context.Context, userID, id pid.ID) err
 		return nil
 	})
 	failpoint.Hit("chat.after-delete")
-	return s.publish(err, fact.Fact{Kind: fact.ConversationDeleted, UserID: userID, ConversationID: id})
+	return s.publish(err, fact.Fact{Kind: fact.ConversationDeleted, UserID: userID, ConversationID: id,
+		Conversation: &ent.Conversation{ID: id, UserID: userID}})
 }
 
 // Conversations returns those of the user's conversations that exist, in no

@@ -272,10 +272,6 @@ func TestStrangers(t *testing.T) {
 					chat.PageArgs{Last: ptr(5)})
 				return m[i.conversation], err
 			},
-			"ConversationFeed": func(i ids) (any, error) {
-				f, err := b.ConversationFeed(stranger.ctx, stranger.id, i.liveConversation)
-				return f == nil, err
-			},
 			"UpdateConversation": func(i ids) (any, error) {
 				return b.UpdateConversation(stranger.ctx, stranger.id, i.conversation,
 					chat.ConversationPatch{SystemPrompt: ptr("x"), Pinned: ptr(true)})

@@ -21,6 +21,16 @@ type line struct {
 	now          time.Time
 }
 
+// version is the time at which the conversation is changed. It grows whatever the clock
+// does: of two rows of a conversation the one with the later time is the later one, and
+// feeds rely on that.
+func (l *line) version() time.Time {
+	if last := l.conversation.UpdatedAt; !l.now.After(last) {
+		return last.Add(time.Microsecond)
+	}
+	return l.now
+}
+
 // lockLine takes the lock of a conversation and reads it, and the clock after it, so that
 // of two changes the later one has the later time. Error: NOT_FOUND.
 func (s *Service) lockLine(ctx context.Context, tx *ent.Tx, userID, id pid.ID) (*line, error) {
@@ -131,7 +141,7 @@ func (l *line) moveHead(ctx context.Context, to *ent.Message, question string) e
 		SetHeadID(to.ID).
 		SetName(name).
 		SetLastMessageAt(l.now).
-		SetUpdatedAt(l.now).
+		SetUpdatedAt(l.version()).
 		Save(ctx)
 	if err != nil {
 		return fmt.Errorf("move head: %w", err)

@@ -123,10 +123,8 @@ func (a *asking) begin(ctx context.Context, tx *ent.Tx, in SendInput) (spot, err
 	if err := a.checkLimits(ctx, tx, l.now, false); err != nil {
 		return spot{}, err
 	}
-	a.facts = append(a.facts,
-		fact.Fact{Kind: fact.ConversationCreated, UserID: l.userID, ConversationID: l.conversation.ID})
 	question, err := l.ask(ctx, root, in.Content)
-	return spot{line: l, question: question}, err
+	return spot{line: l, question: question, becomes: fact.ConversationCreated}, err
 }
 
 // goOn puts the question below the head of a conversation.
@@ -149,10 +147,8 @@ func (a *asking) goOn(ctx context.Context, tx *ent.Tx, in SendInput) (spot, erro
 	if err != nil {
 		return spot{}, err
 	}
-	a.facts = append(a.facts,
-		fact.Fact{Kind: fact.ConversationUpdated, UserID: l.userID, ConversationID: l.conversation.ID})
 	question, err := l.ask(ctx, head, in.Content)
-	return spot{line: l, question: question, waits: waits}, err
+	return spot{line: l, question: question, waits: waits, becomes: fact.ConversationUpdated}, err
 }
 
 // modelFor decides the model of the reply.

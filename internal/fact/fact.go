@@ -1,10 +1,14 @@
 // Package fact holds the facts that cross rooms and replicas, and the Bus that
 // carries them. A fact says that something has been committed and names it by
-// id; it carries no content. Whoever hears it reads the database as the user it
-// serves. The database is the truth; a lost fact costs time, never data.
+// id. One that was made in this process may also carry the rows it is about; one
+// from another replica is a hint, and whoever hears it reads the database as the
+// user it serves. The database is the truth; a lost fact costs time, never data.
+//
+// Its one invariant: a row on a fact has been committed and never changes.
 package fact
 
 import (
+	"parley/ent"
 	"parley/internal/pid"
 )
 
@@ -43,6 +47,20 @@ type Fact struct {
 	ConversationID pid.ID
 	MessageID      pid.ID
 	SessionID      pid.ID
+
+	// Conversation and Message are the rows the fact is about, as they were committed.
+	// They are shared by all who hear the fact and must not be changed. Nil: look the
+	// row up. A deletion carries the two ids of what was there. Rows never leave the
+	// process.
+	Conversation *ent.Conversation
+	Message      *ent.Message
+}
+
+// Hint returns the fact without its rows: for the wire, and for a commit that may
+// have failed.
+func (f Fact) Hint() Fact {
+	f.Conversation, f.Message = nil, nil
+	return f
 }
 
 // Topic is what one listener listens to. Topics are made from parsed ids only.

@@ -89,6 +89,18 @@ func (e *Engine) Attach(ctx context.Context, id pid.ID, after *Cursor) (*Watcher
 	return v, nil
 }
 
+// Follow is Attach for a caller that has a row of the user's in hand. It reads nothing
+// when that attempt, or a later one, runs here.
+func (e *Engine) Follow(ctx context.Context, userID pid.ID, row *ent.Message) (*Watcher, error) {
+	run := e.runOf(row.ID)
+	if run == nil || run.row.UserID != userID || run.row.Attempt < row.Attempt {
+		return e.Attach(ctx, row.ID, nil)
+	}
+	v := &Watcher{engine: e, id: row.ID, wake: make(chan struct{}, 1), seen: run.row, cursor: Cursor{MessageID: row.ID}}
+	v.join(run.row)
+	return v, nil
+}
+
 // resume places the viewer behind a cursor. A cursor of an earlier attempt is
 // fine: the viewer starts over with a snapshot.
 func (v *Watcher) resume(row *ent.Message, after Cursor) error {

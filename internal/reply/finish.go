@@ -55,9 +55,15 @@ func (e *Engine) finish(r *Attempt, final *ent.Message) {
 	}
 }
 
-// tell publishes a fact about a reply.
+// tell publishes a fact about a reply. A start carries the row, which is never changed
+// from then on. An end does not: whoever watches the reply has its text, and a listener
+// that lags would hold on to it.
 func (e *Engine) tell(kind fact.Kind, m *ent.Message) {
-	e.bus.Publish(fact.Fact{Kind: kind, UserID: m.UserID, ConversationID: m.ConversationID, MessageID: m.ID})
+	f := fact.Fact{Kind: kind, UserID: m.UserID, ConversationID: m.ConversationID, MessageID: m.ID}
+	if kind == fact.ReplyStarted {
+		f.Message = m
+	}
+	e.bus.Publish(f)
 }
 
 // errNoRow ends the transaction of a final write whose fence matched nothing.

@@ -18,6 +18,7 @@ import (
 	"parley/internal/bus"
 	models "parley/internal/catalog"
 	"parley/internal/chat"
+	"parley/internal/feed"
 	"parley/internal/pid"
 	"parley/internal/reply"
 	"parley/internal/store"
@@ -285,13 +286,15 @@ func TestQueryPlans(t *testing.T) {
 				t.Errorf("send: a full scan\n%s\n%s", st.Query, plan)
 			}
 		}
-		feed, list := conversationFeed(t, service, u, long.id), service.ViewerFeed(u.id)
-		for _, open := range []func(context.Context) (chat.FeedEvent, error){feed.Next, list.Next} {
-			_, err := open(u.ctx)
+		feeds := feed.New(s, idle{}, bus.NewLocal())
+		open, err := feeds.Conversation(u.ctx, u.id, long.id)
+		must(err)
+		list := feeds.List(u.id)
+		for _, f := range []*feed.Feed{open, list} {
+			_, err := f.Next(u.ctx)
 			must(err)
+			f.Close()
 		}
-		feed.Close()
-		list.Close()
 		opened := j.take()
 		check("unfinished replies of a conversation", opened, "status = 'QUEUED'", false, partial...)
 		check("latest changes of a list", opened, "ORDER BY conversations.updated_at DESC", true,
@@ -324,13 +327,13 @@ func TestQueryPlans(t *testing.T) {
 	})
 }
 
-func conversationFeed(t *testing.T, service *chat.Service, o person, id pid.ID) *chat.ConversationFeed {
-	t.Helper()
-	f, err := service.ConversationFeed(o.ctx, o.id, id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return f
+// idle runs no replies.
+type idle struct{}
+
+func (idle) Follow(context.Context, pid.ID, *ent.Message) (*reply.Watcher, error) {
+	return nil, &ent.NotFoundError{}
 }
+
+func (idle) Overlay(...*ent.Message) {}
 
 func ptr[T any](v T) *T { return &v }

@@ -1,4 +1,4 @@
-package chat_test
+package feed_test
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"parley/ent"
 	"parley/internal/chat"
 	"parley/internal/fact"
+	"parley/internal/feed"
 	"parley/internal/pid"
 	"parley/internal/refusal"
 	"parley/internal/store"
@@ -42,15 +43,15 @@ func TestMissedFacts(t *testing.T) {
 			},
 			"nothing": func() {},
 		} {
-			sidebar, open := b.ViewerFeed(u.id), b.conversationFeed(t, u, id)
+			sidebar, open := b.feeds.List(u.id), b.conversationFeed(t, u, id)
 			next(t, u, sidebar)
 			next(t, u, open)
 			b.flood(u, id)
 			lose()
-			opens := map[string]feed{"viewer": sidebar}
+			opens := map[string]*feed.Feed{"viewer": sidebar}
 			switch what {
 			case "a message": // The list learns of it by the updates that were not lost.
-				opens = map[string]feed{"conversation": open}
+				opens = map[string]*feed.Feed{"conversation": open}
 			case "nothing":
 				opens = nil
 			}
@@ -68,7 +69,7 @@ func TestMissedFacts(t *testing.T) {
 				chat.ConversationPatch{Name: ptr("after " + what)}); err != nil {
 				t.Fatal(err)
 			}
-			for name, f := range map[string]feed{"viewer": sidebar, "conversation": open} {
+			for name, f := range map[string]*feed.Feed{"viewer": sidebar, "conversation": open} {
 				for {
 					e := next(t, u, f)
 					if describe(e) != "updated" {
@@ -168,7 +169,7 @@ func TestFeedsAfterALostAnswer(t *testing.T) {
 		id := b.ask(t, u, nil, "one").Conversation.ID
 		lossy := &lostAnswer{Store: s}
 		service := b.service(t, chat.Config{}, lossy)
-		f, sidebar := b.conversationFeed(t, u, id), b.ViewerFeed(u.id)
+		f, sidebar := b.conversationFeed(t, u, id), b.feeds.List(u.id)
 		t.Cleanup(sidebar.Close)
 		next(t, u, f)
 		next(t, u, sidebar)
@@ -190,8 +191,8 @@ func TestFeedsAfterALostAnswer(t *testing.T) {
 		lossy.lose.Store(false)
 		if _, err := service.SendMessage(u.ctx, u.id, in); err == nil {
 			t.Error("a repeat after the deletion makes it anew")
-		} else {
-			refused(t, err, refusal.CodeNotFound)
+		} else if !refusal.Is(err, refusal.CodeNotFound) {
+			t.Errorf("got %v, want NOT_FOUND", err)
 		}
 	})
 }
@@ -202,13 +203,13 @@ func TestFeedsLookBeforeTheyTell(t *testing.T) {
 	each(t, chat.Config{}, func(t *testing.T, b *bundle) {
 		u := b.user(t)
 		id := b.ask(t, u, nil, "one").Conversation.ID
-		f, sidebar := b.conversationFeed(t, u, id), b.ViewerFeed(u.id)
+		f, sidebar := b.conversationFeed(t, u, id), b.feeds.List(u.id)
 		t.Cleanup(sidebar.Close)
 		next(t, u, f)
 		next(t, u, sidebar)
 		b.bus.Publish(fact.Fact{Kind: fact.ConversationDeleted, UserID: u.id, ConversationID: id})
-		b.bus.Publish(fact.Fact{Kind: fact.ConversationUpdated, UserID: u.id, ConversationID: id})
-		for name, f := range map[string]feed{"conversation": f, "viewer": sidebar} {
+		b.rename(t, u, id, "new")
+		for name, f := range map[string]*feed.Feed{"conversation": f, "list": sidebar} {
 			if e := next(t, u, f); describe(e) != "updated" {
 				t.Errorf("%s: got %s", name, describe(e))
 			}

@@ -1,4 +1,4 @@
-package chat_test
+package feed_test
 
 import (
 	"context"
@@ -9,27 +9,23 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"parley/ent"
-	"parley/ent/message"
 	"parley/internal/chat"
 	"parley/internal/fact"
 	"parley/internal/failpoint"
+	"parley/internal/feed"
 	"parley/internal/pid"
+	"parley/internal/refusal"
 	"parley/internal/reply"
 	"parley/internal/store/storetest"
 	"parley/internal/upstream/upstreamtest"
 )
 
-// feed is either of the two.
-type feed interface {
-	Next(ctx context.Context) (chat.FeedEvent, error)
-	Close()
-}
-
-func (b *bundle) conversationFeed(t *testing.T, u person, id pid.ID) *chat.ConversationFeed {
+func (b *bundle) conversationFeed(t *testing.T, u person, id pid.ID) *feed.Feed {
 	t.Helper()
-	f, err := b.ConversationFeed(u.ctx, u.id, id)
+	f, err := b.feeds.Conversation(u.ctx, u.id, id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +34,7 @@ func (b *bundle) conversationFeed(t *testing.T, u person, id pid.ID) *chat.Conve
 }
 
 // next takes one event.
-func next(t *testing.T, u person, f feed) chat.FeedEvent {
+func next(t *testing.T, u person, f *feed.Feed) feed.Event {
 	t.Helper()
 	e, err := f.Next(deadline(t, u.ctx))
 	if err != nil {
@@ -48,19 +44,19 @@ func next(t *testing.T, u person, f feed) chat.FeedEvent {
 }
 
 // describe names an event; deltas look alike, so that their number does not matter.
-func describe(e chat.FeedEvent) string {
+func describe(e feed.Event) string {
 	switch e.Kind {
-	case chat.FeedOpened:
+	case feed.Opened:
 		return "opened"
-	case chat.FeedConversationCreated:
+	case feed.ConversationCreated:
 		return "created"
-	case chat.FeedConversationUpdated:
+	case feed.ConversationUpdated:
 		return "updated"
-	case chat.FeedConversationDeleted:
+	case feed.ConversationDeleted:
 		return "deleted"
-	case chat.FeedMessageAdded:
+	case feed.MessageAdded:
 		return "added " + string(e.Message.Role)
-	case chat.FeedReply:
+	case feed.Reply:
 		switch e.Update.Kind {
 		case reply.Snapshot:
 			return "snapshot"
@@ -75,7 +71,7 @@ func describe(e chat.FeedEvent) string {
 
 // until takes events up to the one described as last, and rebuilds the text of the
 // reply from its snapshots and deltas.
-func until(t *testing.T, u person, f feed, last string) (list []string, text string) {
+func until(t *testing.T, u person, f *feed.Feed, last string) (list []string, text string) {
 	t.Helper()
 	for {
 		e := next(t, u, f)
@@ -83,7 +79,7 @@ func until(t *testing.T, u person, f feed, last string) (list []string, text str
 		if what != "delta" || len(list) == 0 || list[len(list)-1] != "delta" {
 			list = append(list, what)
 		}
-		if e.Kind == chat.FeedReply {
+		if e.Kind == feed.Reply {
 			switch e.Update.Kind {
 			case reply.Snapshot:
 				text = e.Update.Message.Content
@@ -120,7 +116,7 @@ func TestConversationFeed(t *testing.T) {
 		}
 		f := b.conversationFeed(t, u, c.ID)
 		first := next(t, u, f)
-		if first.Kind != chat.FeedOpened || first.Conversation == nil || first.Conversation.ID != c.ID ||
+		if first.Kind != feed.Opened || first.Conversation == nil || first.Conversation.ID != c.ID ||
 			first.Message != nil {
 			t.Errorf("got %+v first, want the idle conversation", first)
 		}
@@ -144,7 +140,7 @@ func TestConversationFeed(t *testing.T) {
 		if _, err := b.UpdateConversation(u.ctx, u.id, c.ID, chat.ConversationPatch{Name: ptr("new")}); err != nil {
 			t.Fatal(err)
 		}
-		if e := next(t, u, f); e.Kind != chat.FeedConversationUpdated || e.Conversation.Name != "new" {
+		if e := next(t, u, f); e.Kind != feed.ConversationUpdated || e.Conversation.Name != "new" {
 			t.Errorf("got %+v after a renaming, want the new name", e)
 		}
 
@@ -152,7 +148,7 @@ func TestConversationFeed(t *testing.T) {
 		live := b.running(t, u, &c.ID, "half ")
 		until(t, u, f, "snapshot")
 		late := b.conversationFeed(t, u, c.ID)
-		if e := next(t, u, late); e.Kind != chat.FeedOpened || e.Message == nil || e.Message.ID != live.Reply.ID ||
+		if e := next(t, u, late); e.Kind != feed.Opened || e.Message == nil || e.Message.ID != live.Reply.ID ||
 			e.Message.Content != "half " {
 			t.Errorf("got %+v first, want the running reply with its text", e)
 		}
@@ -168,7 +164,7 @@ func TestConversationFeed(t *testing.T) {
 		}
 		last := next(t, u, late)
 		if last.Update.Message == nil || describe(last) != "finished STOPPED" ||
-			deref(last.Update.Message.ErrorCode) != "DELETED" || last.Update.Message.Content != "half " {
+			*last.Update.Message.ErrorCode != "DELETED" || last.Update.Message.Content != "half " {
 			t.Errorf("got %+v, want STOPPED, DELETED with the text so far", last)
 		}
 		if e := next(t, u, late); describe(e) != "deleted" || e.ConversationID != c.ID {
@@ -179,8 +175,27 @@ func TestConversationFeed(t *testing.T) {
 				t.Errorf("got %v after the deletion, want io.EOF", err)
 			}
 		}
-		if _, err := b.ConversationFeed(u.ctx, u.id, c.ID); err == nil {
+		if _, err := b.feeds.Conversation(u.ctx, u.id, c.ID); err == nil {
 			t.Error("got a feed of a deleted conversation")
+		}
+	})
+}
+
+// Somebody else's conversation is one that does not exist, whoever the context says is
+// asking.
+func TestFeedOfAnotherUser(t *testing.T) {
+	t.Parallel()
+	each(t, chat.Config{}, func(t *testing.T, b *bundle) {
+		owner, stranger := b.user(t), b.user(t)
+		id := b.running(t, owner, nil, "x ").Conversation.ID
+		for name, ask := range map[string]person{
+			"a stranger": stranger, "a stranger's argument": {stranger.id, owner.ctx},
+			"a stranger's context": {owner.id, stranger.ctx},
+		} {
+			f, err := b.feeds.Conversation(ask.ctx, ask.id, id)
+			if f != nil || !refusal.Is(err, refusal.CodeNotFound) {
+				t.Errorf("%s: got %v, %v, want not found", name, f, err)
+			}
 		}
 	})
 }
@@ -191,7 +206,7 @@ func TestFeedsEndWithTheirContext(t *testing.T) {
 		u := b.user(t)
 		r := b.running(t, u, nil, "x ")
 		own := b.bus.Listeners()
-		for _, f := range []feed{b.conversationFeed(t, u, r.Conversation.ID), b.ViewerFeed(u.id)} {
+		for _, f := range []*feed.Feed{b.conversationFeed(t, u, r.Conversation.ID), b.feeds.List(u.id)} {
 			next(t, u, f)
 			ctx, cancel := context.WithCancel(u.ctx)
 			cancel()
@@ -200,7 +215,7 @@ func TestFeedsEndWithTheirContext(t *testing.T) {
 				if errors.Is(err, context.Canceled) {
 					break
 				}
-				if err != nil || e.Kind != chat.FeedReply {
+				if err != nil || e.Kind != feed.Reply {
 					t.Fatalf("got %+v, %v, want context.Canceled", e, err)
 				}
 			}
@@ -217,22 +232,22 @@ func TestViewerFeed(t *testing.T) {
 	t.Parallel()
 	each(t, chat.Config{}, func(t *testing.T, b *bundle) {
 		u, other := b.user(t), b.user(t)
-		f := b.ViewerFeed(u.id)
+		f := b.feeds.List(u.id)
 		t.Cleanup(f.Close)
-		if e := next(t, u, f); e.Kind != chat.FeedOpened {
+		if e := next(t, u, f); e.Kind != feed.Opened {
 			t.Errorf("got %+v first, want opened", e)
 		}
 		b.ask(t, other, nil, "not to be heard")
 		r := b.ask(t, u, nil, "one")
-		if e := next(t, u, f); e.Kind != chat.FeedConversationCreated || e.Conversation.ID != r.Conversation.ID ||
+		if e := next(t, u, f); e.Kind != feed.ConversationCreated || e.Conversation.ID != r.Conversation.ID ||
 			e.Conversation.Name != "one" {
 			t.Errorf("got %+v, want the new conversation", e)
 		}
 		b.ask(t, u, &r.Conversation.ID, "two")
-		if e := next(t, u, f); e.Kind != chat.FeedConversationUpdated || e.ConversationID != r.Conversation.ID {
+		if e := next(t, u, f); e.Kind != feed.ConversationUpdated || e.ConversationID != r.Conversation.ID {
 			t.Errorf("got %+v, want an update", e)
 		}
-		// Gone before it is looked at: only the deletion is told.
+		// Gone before it is looked at: the fact has the row, so that both are told.
 		c, err := b.CreateConversation(u.ctx, u.id, chat.NewConversation{})
 		if err != nil {
 			t.Fatal(err)
@@ -240,9 +255,8 @@ func TestViewerFeed(t *testing.T) {
 		if err := b.DeleteConversation(u.ctx, u.id, c.ID); err != nil {
 			t.Fatal(err)
 		}
-		if e := next(t, u, f); e.Kind != chat.FeedConversationDeleted || e.ConversationID != c.ID {
-			t.Errorf("got %+v, want the deletion", e)
-		}
+		list, _ := until(t, u, f, "deleted")
+		want(t, "events of a short life", list, []string{"created", "deleted"})
 	})
 }
 
@@ -286,7 +300,7 @@ func TestFeedTellsTheEndBeforeTheNextReply(t *testing.T) { // Not parallel: the 
 			}
 			for {
 				e := next(t, u, f)
-				if e.Kind != chat.FeedReply || e.Update.Message.ID != second.Reply.ID {
+				if e.Kind != feed.Reply || e.Update.Message.ID != second.Reply.ID {
 					t.Fatalf("got %s, want the second reply only", describe(e))
 				}
 				if e.Update.Kind == reply.Finished {
@@ -331,17 +345,19 @@ func TestFeedTellsFactsBetweenDeltas(t *testing.T) {
 	})
 }
 
-// Facts without anything behind them make no events and no errors.
+// Facts without anything behind them, and those that carry somebody else's rows, make
+// no events and no errors.
 func TestFeedIgnoresStrayFacts(t *testing.T) {
 	t.Parallel()
 	each(t, chat.Config{}, func(t *testing.T, b *bundle) {
 		u, other := b.user(t), b.user(t)
 		mine, theirs := b.ask(t, u, nil, "mine"), b.ask(t, other, nil, "theirs")
-		f, sidebar := b.conversationFeed(t, u, mine.Conversation.ID), b.ViewerFeed(u.id)
+		f, sidebar := b.conversationFeed(t, u, mine.Conversation.ID), b.feeds.List(u.id)
 		t.Cleanup(sidebar.Close)
 		next(t, u, f)
 		next(t, u, sidebar)
-		id := mine.Conversation.ID
+		id, later := mine.Conversation.ID, time.Now().Add(time.Hour)
+		stolen := &ent.Conversation{ID: theirs.Conversation.ID, UserID: other.id, UpdatedAt: later}
 		for _, stray := range []fact.Fact{
 			{Kind: fact.MessageAdded, ConversationID: id, MessageID: pid.New(pid.Message)},
 			{Kind: fact.MessageAdded, ConversationID: id, MessageID: theirs.Reply.ID},
@@ -350,48 +366,23 @@ func TestFeedIgnoresStrayFacts(t *testing.T) {
 			{Kind: fact.ReplyFinished, ConversationID: id, MessageID: theirs.Reply.ID},
 			{Kind: fact.ConversationCreated, UserID: u.id, ConversationID: theirs.Conversation.ID},
 			{Kind: fact.ConversationUpdated, UserID: u.id, ConversationID: theirs.Conversation.ID},
+			// Rows that are not this user's, or not what the fact is about, are not shown.
+			{Kind: fact.ConversationUpdated, UserID: u.id, ConversationID: id, Conversation: stolen},
+			{Kind: fact.ConversationCreated, UserID: u.id, ConversationID: stolen.ID, Conversation: stolen},
+			{Kind: fact.ConversationUpdated, UserID: u.id, ConversationID: id,
+				Conversation: &ent.Conversation{ID: id, UserID: other.id, UpdatedAt: later}},
+			{Kind: fact.MessageAdded, ConversationID: id, MessageID: theirs.Reply.ID, Message: theirs.Reply},
+			{Kind: fact.MessageAdded, ConversationID: id, MessageID: theirs.Reply.ID,
+				Message: &ent.Message{ID: theirs.Reply.ID, ConversationID: id, UserID: other.id, Index: 9}},
+			{Kind: fact.ConversationDeleted, UserID: u.id, ConversationID: id, Conversation: stolen},
+			{Kind: fact.ConversationDeleted, UserID: u.id, ConversationID: stolen.ID, Conversation: stolen},
 		} {
 			b.bus.Publish(stray)
 		}
-		b.bus.Publish(fact.Fact{Kind: fact.ConversationUpdated, UserID: u.id, ConversationID: id})
-		for name, f := range map[string]feed{"conversation": f, "viewer": sidebar} {
-			if e := next(t, u, f); describe(e) != "updated" || e.ConversationID != id {
+		b.rename(t, u, id, "new")
+		for name, f := range map[string]*feed.Feed{"conversation": f, "list": sidebar} {
+			if e := next(t, u, f); describe(e) != "updated" || e.Conversation.Name != "new" {
 				t.Errorf("%s: got %+v of a stray fact", name, e)
-			}
-		}
-	})
-}
-
-// Text that has been published is in every query, and in the feed, from then on.
-func TestOverlayNeverGoesBack(t *testing.T) {
-	t.Parallel()
-	each(t, chat.Config{}, func(t *testing.T, b *bundle) {
-		u := b.user(t)
-		r := b.running(t, u, nil, "published ")
-		var m ent.Message
-		for _, read := range []func() (*ent.Message, error){
-			func() (*ent.Message, error) {
-				list, err := b.Messages(u.ctx, u.id, []pid.ID{r.Reply.ID})
-				return list[0], err
-			},
-			func() (*ent.Message, error) {
-				p, err := b.ListMessages(u.ctx, u.id, []pid.ID{r.Conversation.ID}, chat.PageArgs{Last: ptr(1)})
-				return p[r.Conversation.ID].Items[0], err
-			},
-			func() (*ent.Message, error) {
-				p, err := b.RunningReplies(u.ctx, u.id, []pid.ID{r.Conversation.ID})
-				return p[r.Conversation.ID], err
-			},
-		} {
-			got, err := read()
-			if err != nil || got.Content != "published " || got.Status != message.StatusSTREAMING {
-				t.Errorf("got %v, %v, want the live text", got, err)
-			}
-			// What a caller does with it does not reach the engine's own state.
-			got.Content = "changed"
-			m = *got
-			if owner, err := m.QueryUser().OnlyID(u.ctx); err != nil || owner != u.id {
-				t.Errorf("query from a live message: got %v, %v", owner, err)
 			}
 		}
 	})
@@ -427,7 +418,7 @@ func TestFeedWatchesTheRunningReply(t *testing.T) { // Not parallel: the failpoi
 	pieces <- "live text"
 	for {
 		e := next(t, u, f)
-		if e.Kind != chat.FeedReply {
+		if e.Kind != feed.Reply {
 			continue
 		}
 		if e.Update.Message.ID != running.Reply.ID {
@@ -441,11 +432,57 @@ func TestFeedWatchesTheRunningReply(t *testing.T) { // Not parallel: the failpoi
 	until(t, u, f, "finished COMPLETED")
 	for {
 		e := next(t, u, f)
-		if e.Kind == chat.FeedReply && e.Update.Message.ID != waiting.Reply.ID {
+		if e.Kind == feed.Reply && e.Update.Message.ID != waiting.Reply.ID {
 			t.Fatalf("got %s of the first reply after its end", describe(e))
 		}
 		if describe(e) == "finished COMPLETED" {
 			break
 		}
 	}
+}
+
+// The feed of a conversation tells queued replies in order, and at once when one is
+// cancelled.
+func TestFeedOfAQueue(t *testing.T) {
+	t.Parallel()
+	each(t, chat.Config{}, func(t *testing.T, b *bundle) {
+		u := b.user(t)
+		running := b.running(t, u, nil, "half ")
+		id := running.Conversation.ID
+		early := b.conversationFeed(t, u, id)
+		until(t, u, early, "snapshot")
+		cancelled := b.queue(t, u, id, "two")
+		kept := b.queue(t, u, id, "three")
+		late := b.conversationFeed(t, u, id) // Learns of the queue by its opening.
+		until(t, u, late, "snapshot")
+		if _, err := b.StopReply(u.ctx, u.id, cancelled.Reply.ID); err != nil {
+			t.Fatal(err)
+		}
+		for name, f := range map[string]*feed.Feed{"early": early, "late": late} {
+			want := []pid.ID{cancelled.UserMessage.ID, cancelled.Reply.ID}
+			for len(want) > 0 {
+				e := next(t, u, f)
+				if e.Kind != feed.Reply {
+					continue
+				}
+				if describe(e) != "finished STOPPED" || e.Update.Message.ID != want[0] {
+					t.Errorf("%s: got %s of %s, want the end of the cancelled question, then of the reply", name,
+						describe(e), e.Update.Message.ID)
+				}
+				want = want[1:]
+			}
+		}
+		if _, err := b.StopReply(u.ctx, u.id, running.Reply.ID); err != nil {
+			t.Fatal(err)
+		}
+		for name, f := range map[string]*feed.Feed{"early": early, "late": late} {
+			if e := next(t, u, f); describe(e) != "finished STOPPED" || e.Update.Message.ID != running.Reply.ID {
+				t.Errorf("%s: got %s, want the running reply's end", name, describe(e))
+			}
+			list, text := until(t, u, f, "finished COMPLETED")
+			if text != "You said: three" {
+				t.Errorf("%s: got %q by %q of reply %s", name, text, list, kept.Reply.ID)
+			}
+		}
+	})
 }

@@ -1,0 +1,213 @@
+package feed
+
+import (
+	"context"
+	"io"
+	"math/rand/v2"
+	"time"
+
+	"parley/ent"
+	"parley/internal/fact"
+	"parley/internal/pid"
+	"parley/internal/reply"
+)
+
+// settle is how long a fact may be on its way: a difference from the database that lasts
+// longer means that one was lost.
+const settle = 250 * time.Millisecond
+
+// retryAfter is when the database is asked again that did not answer, and up to as much
+// later, so that not all feeds ask at once.
+const retryAfter = time.Second
+
+// Feed tells a user what happens. It reads and waits for its state, which decides. It is
+// not safe for concurrent use.
+type Feed struct {
+	service *Service
+	userID  pid.ID
+	state   state
+	// read reads all that decides whether the feed is up to date.
+	read  func(ctx context.Context, userID pid.ID, w want) (input, error)
+	facts fact.Subscription
+	// events are those that the reader has not taken yet.
+	events []Event
+	// watcher watches the running reply; nil: none does.
+	watcher *reply.Watcher
+	turn    turn
+	// wake fires when the state wants to be woken; nil: it does not.
+	wake <-chan time.Time
+}
+
+// turn is who is heard first.
+type turn uint8
+
+const (
+	replyFirst turn = iota
+	// factsFirst holds after an update of the reply: a reader slower than the model would
+	// find new text for ever.
+	factsFirst
+)
+
+// Close ends the feed. It may be called more than once.
+func (f *Feed) Close() {
+	f.unwatch()
+	f.facts.Close()
+}
+
+// Next blocks until there is an event. After a conversation's deletion it returns io.EOF;
+// when ctx ends, its cause. After any other error, which is the database's, it may be
+// called again; it begins anew where something was lost.
+func (f *Feed) Next(ctx context.Context) (Event, error) {
+	for len(f.events) == 0 {
+		var err error
+		switch f.state.phase() {
+		case over:
+			return Event{}, io.EOF
+		case fresh:
+			err = f.begin(ctx)
+		default:
+			var in input
+			if in, err = f.wait(ctx); err == nil {
+				err = f.play(ctx, in)
+			}
+		}
+		if err != nil {
+			return Event{}, err
+		}
+	}
+	e := f.events[0]
+	f.events[0] = Event{} // Its rows may be large.
+	f.events = f.events[1:]
+	return e, nil
+}
+
+// begin has the state begin. What it then reads is newer than the facts that wait.
+func (f *Feed) begin(ctx context.Context) error {
+	for {
+		select {
+		case <-f.facts.Facts():
+			continue
+		default:
+		}
+		return f.play(ctx, begun{})
+	}
+}
+
+// wait returns what happens next: what is there already, or what comes.
+func (f *Feed) wait(ctx context.Context) (input, error) {
+	if f.turn == factsFirst {
+		f.turn = replyFirst
+		select {
+		case <-f.facts.Missed():
+			return doubted{}, nil
+		case <-f.wake:
+			return woken{}, nil
+		case heardOf := <-f.facts.Facts():
+			return f.heard(heardOf), nil
+		default:
+		}
+	}
+	for {
+		var ready <-chan struct{}
+		if f.watcher != nil {
+			u, ok, err := f.watcher.Poll(ctx)
+			if err != nil {
+				return nil, err
+			}
+			if ok {
+				f.turn = factsFirst
+				if u.Kind == reply.Finished {
+					f.unwatch()
+				}
+				return updated{u}, nil
+			}
+			ready = f.watcher.Ready()
+		}
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-ready:
+		case <-f.facts.Missed():
+			return doubted{}, nil
+		case <-f.wake:
+			return woken{}, nil
+		case heardOf := <-f.facts.Facts():
+			return f.heard(heardOf), nil
+		}
+	}
+}
+
+// heard is a fact as an input. The row of a running reply has its live text, as any that
+// is read: the fact may have waited for a while.
+func (f *Feed) heard(heardOf fact.Fact) input {
+	if m := heardOf.Message; m != nil {
+		row := *m // The fact's own is shared.
+		f.service.replies.Overlay(&row)
+		heardOf.Message = &row
+	}
+	return heard{heardOf}
+}
+
+// play gives the state an input, and then what it wants. When something could not be
+// done, what was wanted after it is left out.
+func (f *Feed) play(ctx context.Context, in input) error {
+	o := f.state.apply(in)
+	f.events = append(f.events, o.events...)
+	for _, w := range o.wants {
+		answer, err := f.fulfil(ctx, w)
+		if err != nil {
+			_ = f.play(ctx, failed{w}) // It wants no more than to be woken, or to watch no more.
+			return err
+		}
+		if answer == nil {
+			continue
+		}
+		if err := f.play(ctx, answer); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fulfil does what the state wants and returns the answer, nil when there is none.
+func (f *Feed) fulfil(ctx context.Context, w want) (input, error) {
+	switch w.kind {
+	case wantBeginning, wantComparison:
+		return f.read(ctx, f.userID, w)
+	case wantConversation:
+		row, err := f.service.conversation(ctx, f.userID, w.id)
+		return conversationRead{w, row}, err
+	case wantMessage, wantQuestion:
+		row, err := f.service.message(ctx, f.userID, w.id)
+		return messageRead{w, row}, err
+	case wantWatch:
+		return f.watch(ctx, w)
+	case wantUnwatch:
+		f.unwatch()
+	case wantSettle:
+		f.wake = time.After(settle)
+	case wantRetry:
+		f.wake = time.After(retryAfter + rand.N(retryAfter))
+	}
+	return nil, nil
+}
+
+func (f *Feed) watch(ctx context.Context, w want) (input, error) {
+	f.unwatch()
+	v, err := f.service.replies.Follow(ctx, f.userID, w.message)
+	switch {
+	case ent.IsNotFound(err):
+		return unwatchable{w}, nil
+	case err != nil:
+		return nil, err
+	}
+	f.watcher = v
+	return nil, nil
+}
+
+func (f *Feed) unwatch() {
+	if f.watcher != nil {
+		f.watcher.Close()
+		f.watcher = nil
+	}
+}
