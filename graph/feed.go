@@ -75,11 +75,12 @@ func messageEvent(u reply.Update) model.MessageEvent {
 	switch u.Kind {
 	case reply.Snapshot:
 		return &model.MessageSnapshot{Message: u.Message, Cursor: u.Cursor.String()}
-	case reply.TextDelta:
+	case reply.Delta:
+		if u.Channel == reply.Reasoning {
+			return &model.MessageReasoningDelta{Message: u.Message, Offset: u.Units, Text: u.Text,
+				Cursor: u.Cursor.String()}
+		}
 		return &model.MessageDelta{Message: u.Message, Offset: u.Units, Text: u.Text, Cursor: u.Cursor.String()}
-	case reply.ReasoningDelta:
-		return &model.MessageReasoningDelta{Message: u.Message, Offset: u.Units, Text: u.Text,
-			Cursor: u.Cursor.String()}
 	}
 	return &model.MessageFinished{Message: u.Message}
 }

@@ -49,11 +49,11 @@ func (m *pieceModel) Generate(ctx context.Context, request reply.Request, out re
 			usage := reply.Usage{PromptTokens: 7, CompletionTokens: 5}
 			return reply.Result{FinishReason: reply.FinishStop, Usage: &usage}, err
 		case p := <-s.steps:
-			write := out.Text
+			channel := reply.Content
 			if p.reasoning {
-				write = out.Reasoning
+				channel = reply.Reasoning
 			}
-			if err := write(p.text); err != nil {
+			if err := out.Append(channel, p.text); err != nil {
 				return reply.Result{}, err
 			}
 			select {

@@ -161,7 +161,8 @@ func TestCursors(t *testing.T) {
 	model.say(t, "ab😀")
 	other, otherModel := b.start(ada, "")
 	cursor := func(id pid.ID, attempt, text, reasoning int) string {
-		return reply.Cursor{MessageID: id, Attempt: attempt, Text: text, Reasoning: reasoning}.String()
+		at := reply.Position{reply.Content: text, reply.Reasoning: reasoning}
+		return reply.Cursor{MessageID: id, Attempt: attempt, At: at}.String()
 	}
 	check := func(when string) {
 		t.Helper()
@@ -179,8 +180,8 @@ func TestCursors(t *testing.T) {
 			"padded":               cursor(s.reply, 1, 2, 0) + "=",
 			"long":                 strings.Repeat("A", 5000),
 			"a page's":             base64.RawURLEncoding.EncodeToString([]byte("m1 3")),
-			"with a plus":          base64.RawURLEncoding.EncodeToString([]byte("r1 " + string(s.reply) + " 1 +2 0")),
-			"with a rest":          base64.RawURLEncoding.EncodeToString([]byte("r1 " + string(s.reply) + " 1 2 0 0")),
+			"with a plus":          base64.RawURLEncoding.EncodeToString([]byte("r2 " + string(s.reply) + " 1 0 +2")),
+			"with a rest":          base64.RawURLEncoding.EncodeToString([]byte("r2 " + string(s.reply) + " 1 0 2 0")),
 		} {
 			a := b.post(ada, followDocument, vars{"id": s.reply, "after": after})
 			if a.code() != "BAD_USER_INPUT" || at(a.Errors[0].Extensions, "fields.after") == nil {

@@ -11,7 +11,6 @@ import (
 	"parley/internal/bus/bustest"
 	"parley/internal/fact"
 	"parley/internal/pid"
-	"parley/internal/reply"
 )
 
 // BenchmarkPublish is what a fact costs its publisher with one listener here and
@@ -40,7 +39,7 @@ func BenchmarkSendToArrived(b *testing.B) {
 		m := pid.New(pid.Message)
 		pieces := receiver.Follow(m)
 		defer pieces.Close()
-		p := reply.Piece{MessageID: m, Attempt: 1, Text: " a token's worth", TextLen: 16}
+		p := said(m, " a token's worth")
 		for arrived := false; !arrived; {
 			sender.Send(p)
 			select {

@@ -14,15 +14,17 @@ import (
 
 // What travels between replicas, of which some may be newer than others. Facts are
 // JSON with named kinds; kinds and fields that are not known are left out. The
-// rest begins with the version of its format; a format may grow at its end, and
-// one that changed otherwise has another version, which those who do not know it
-// ignore. Nothing that is received is trusted to make sense.
+// rest begins with the version of its format, which stands in its subject too. A format
+// may grow at its end, and in the number of its channels: those that a replica does not
+// know it leaves out, and those it misses are empty. One that changed otherwise has
+// another version. Replicas of two versions are strangers on the wire, and each follows
+// the rows of the other. Nothing that is received is trusted to make sense.
 const (
-	wireVersion = 1
+	wireVersion = 2
 	// maxFactBytes leaves room for fields to come.
 	maxFactBytes = 1 << 10
-	// maxPieceBytes is what the text and the reasoning of one piece hold at most,
-	// maxFrameBytes a whole message: below the megabyte that NATS servers allow.
+	// maxPieceBytes is what the texts of one piece hold at most together, maxFrameBytes a
+	// whole message: below the megabyte that NATS servers allow.
 	maxPieceBytes = reply.MaxAnswerBytes
 	maxFrameBytes = maxPieceBytes + 1<<10
 	// maxPosition bounds positions and attempts, so that sums of two do not overflow.
@@ -98,12 +100,13 @@ func appendPiece(b []byte, p reply.Piece) []byte {
 	b = append(b, wireVersion)
 	b = appendText(b, string(p.MessageID))
 	b = binary.AppendUvarint(b, uint64(p.Attempt))
-	b = binary.AppendUvarint(b, uint64(p.TextOffset))
-	b = appendText(b, p.Text)
-	b = binary.AppendUvarint(b, uint64(p.ReasoningOffset))
-	b = appendText(b, p.Reasoning)
-	b = binary.AppendUvarint(b, uint64(p.TextLen))
-	return binary.AppendUvarint(b, uint64(p.ReasoningLen))
+	b = binary.AppendUvarint(b, uint64(len(p.Texts)))
+	for c, text := range p.Texts {
+		b = binary.AppendUvarint(b, uint64(p.From[c]))
+		b = appendText(b, text)
+		b = binary.AppendUvarint(b, uint64(p.End[c]))
+	}
+	return b
 }
 
 // decodePiece returns false for anything but a piece that makes sense in itself:
@@ -111,20 +114,19 @@ func appendPiece(b []byte, p reply.Piece) []byte {
 func decodePiece(data []byte) (reply.Piece, bool) {
 	r := newFrame(data)
 	r.version()
-	p := reply.Piece{
-		MessageID:       r.id(pid.Message),
-		Attempt:         r.number(),
-		TextOffset:      r.number(),
-		Text:            r.text(),
-		ReasoningOffset: r.number(),
-		Reasoning:       r.text(),
-		TextLen:         r.number(),
-		ReasoningLen:    r.number(),
+	p := reply.Piece{MessageID: r.id(pid.Message), Attempt: r.number()}
+	size := 0
+	for c := range r.channels() {
+		from, text, end := r.number(), r.text(), r.number()
+		size += len(text)
+		if size > maxPieceBytes || from+len(text) > end || !utf8.ValidString(text) {
+			r.bad = true
+		}
+		if c < len(p.Texts) {
+			p.From[c], p.Texts[c], p.End[c] = from, text, end
+		}
 	}
-	ok := !r.bad && len(p.Text)+len(p.Reasoning) <= maxPieceBytes &&
-		p.TextOffset+len(p.Text) <= p.TextLen && p.ReasoningOffset+len(p.Reasoning) <= p.ReasoningLen &&
-		utf8.ValidString(p.Text) && utf8.ValidString(p.Reasoning)
-	if !ok {
+	if r.bad {
 		return reply.Piece{}, false
 	}
 	return p, true
@@ -134,14 +136,22 @@ func appendQuestion(b []byte, q reply.Question) []byte {
 	b = append(b, wireVersion)
 	b = appendText(b, string(q.MessageID))
 	b = binary.AppendUvarint(b, uint64(q.Attempt))
-	b = binary.AppendUvarint(b, uint64(q.Text))
-	return binary.AppendUvarint(b, uint64(q.Reasoning))
+	b = binary.AppendUvarint(b, uint64(len(q.Held)))
+	for _, held := range q.Held {
+		b = binary.AppendUvarint(b, uint64(held))
+	}
+	return b
 }
 
 func decodeQuestion(data []byte) (reply.Question, bool) {
 	r := newFrame(data)
 	r.version()
-	q := reply.Question{MessageID: r.id(pid.Message), Attempt: r.number(), Text: r.number(), Reasoning: r.number()}
+	q := reply.Question{MessageID: r.id(pid.Message), Attempt: r.number()}
+	for c := range r.channels() {
+		if held := r.number(); c < len(q.Held) {
+			q.Held[c] = held
+		}
+	}
 	if r.bad {
 		return reply.Question{}, false
 	}
@@ -216,6 +226,18 @@ func (r *frame) number() int {
 	return int(v)
 }
 
+// channels counts the channels that the frame says it has, while there is something to
+// read.
+func (r *frame) channels() iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for c := range r.number() {
+			if r.bad || !yield(c) {
+				return
+			}
+		}
+	}
+}
+
 func (r *frame) text() string {
 	n := r.number()
 	if n > len(r.data)-r.at {
@@ -242,22 +264,33 @@ func split(p reply.Piece) iter.Seq[reply.Piece] {
 	return func(yield func(reply.Piece) bool) {
 		for {
 			part := p
-			part.Text = cut(p.Text, maxPieceBytes)
-			part.Reasoning = cut(p.Reasoning, maxPieceBytes-len(part.Text))
+			part.Texts = cut(p.Texts)
 			if !yield(part) {
 				return
 			}
-			p.Text, p.TextOffset = p.Text[len(part.Text):], p.TextOffset+len(part.Text)
-			p.Reasoning, p.ReasoningOffset = p.Reasoning[len(part.Reasoning):], p.ReasoningOffset+len(part.Reasoning)
-			if p.Text == "" && p.Reasoning == "" {
+			for c, text := range part.Texts {
+				p.From[c], p.Texts[c] = p.From[c]+len(text), p.Texts[c][len(text):]
+			}
+			if p.Texts == (reply.Texts{}) {
 				return
 			}
 		}
 	}
 }
 
-// cut returns the longest beginning of at most most bytes that ends with a rune.
-func cut(s string, most int) string {
+// cut returns as much of the beginnings of the texts as fits into a message, earlier
+// channels first.
+func cut(texts reply.Texts) reply.Texts {
+	room := maxPieceBytes
+	for c, text := range texts {
+		texts[c] = beginning(text, room)
+		room -= len(texts[c])
+	}
+	return texts
+}
+
+// beginning returns the longest beginning of at most most bytes that ends with a rune.
+func beginning(s string, most int) string {
 	if len(s) <= most {
 		return s
 	}

@@ -2,6 +2,7 @@ package bus
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"slices"
 	"strings"
@@ -13,10 +14,23 @@ import (
 	"parley/internal/reply"
 )
 
+// Short names, for these tests are full of them.
+const (
+	content = reply.Content
+	thought = reply.Reasoning
+)
+
+type (
+	texts    = reply.Texts
+	position = reply.Position
+)
+
 func samplePiece() reply.Piece {
 	return reply.Piece{
-		MessageID: pid.New(pid.Message), Attempt: 2, TextOffset: 1000, Text: " and a token's worth of text",
-		ReasoningOffset: 300, Reasoning: "hm 🐈", TextLen: 2000, ReasoningLen: 400,
+		MessageID: pid.New(pid.Message), Attempt: 2,
+		From:  position{content: 1000, thought: 300},
+		Texts: texts{content: " and a token's worth of text", thought: "hm 🐈"},
+		End:   position{content: 2000, thought: 400},
 	}
 }
 
@@ -54,7 +68,7 @@ func TestFramesCutShort(t *testing.T) {
 			t.Fatalf("%d of %d bytes are a piece: %+v", i, len(data), got)
 		}
 	}
-	q := reply.Question{MessageID: p.MessageID, Attempt: 1, Text: 200, Reasoning: 300}
+	q := reply.Question{MessageID: p.MessageID, Attempt: 1, Held: position{content: 200, thought: 300}}
 	data = appendQuestion(nil, q)
 	if got, ok := decodeQuestion(data); !ok || got != q {
 		t.Fatalf("got %+v, want %+v", got, q)
@@ -68,25 +82,61 @@ func TestFramesCutShort(t *testing.T) {
 	if got, ok := decodePiece(append(appendPiece(nil, p), "more"...)); !ok || got != p {
 		t.Errorf("with a field to come: %+v, want %+v", got, p)
 	}
-	if _, ok := decodePiece(append([]byte{wireVersion + 1}, appendPiece(nil, p)[1:]...)); ok {
-		t.Error("a piece of an unknown version is accepted")
+	for _, version := range []byte{wireVersion - 1, wireVersion + 1} {
+		if _, ok := decodePiece(append([]byte{version}, appendPiece(nil, p)[1:]...)); ok {
+			t.Errorf("a piece of version %d is accepted", version)
+		}
+	}
+}
+
+// A replica that knows more channels, or fewer, is understood as far as both know them.
+func TestOtherNumbersOfChannels(t *testing.T) {
+	t.Parallel()
+	p := samplePiece()
+	header := appendText([]byte{wireVersion}, string(p.MessageID))
+	header = append(header, 2) // The attempt.
+	channel := func(b []byte, from int, text string, end int) []byte {
+		b = binary.AppendUvarint(b, uint64(from))
+		b = appendText(b, text)
+		return binary.AppendUvarint(b, uint64(end))
+	}
+	more := append(slices.Clone(header), 3)
+	for c, text := range p.Texts {
+		more = channel(more, p.From[c], text, p.End[c])
+	}
+	more = channel(more, 0, "what nobody knows yet", 100)
+	if got, ok := decodePiece(more); !ok || got != p {
+		t.Errorf("with a third channel: %+v, want %+v", got, p)
+	}
+	fewer := channel(append(slices.Clone(header), 1), 7, "hm", 9)
+	want := reply.Piece{MessageID: p.MessageID, Attempt: 2, From: position{7}, Texts: texts{"hm"}, End: position{9}}
+	if got, ok := decodePiece(fewer); !ok || got != want {
+		t.Errorf("with one channel: %+v, want %+v", got, want)
+	}
+	asked := append(slices.Clone(header), 3, 10, 20, 30)
+	if q, ok := decodeQuestion(asked); !ok || q.Held != (position{10, 20}) {
+		t.Errorf("a question about three channels: %+v", q)
 	}
 }
 
 func TestPiecesThatMakeNoSense(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*reply.Piece){
-		"id":           func(p *reply.Piece) { p.MessageID = "msg_*" },
-		"kind of id":   func(p *reply.Piece) { p.MessageID = pid.New(pid.User) },
-		"attempt":      func(p *reply.Piece) { p.Attempt = -1 },
-		"offset":       func(p *reply.Piece) { p.TextOffset = -1 },
-		"huge offset":  func(p *reply.Piece) { p.TextOffset, p.TextLen = maxPosition+1, maxPosition+100 },
-		"beyond text":  func(p *reply.Piece) { p.TextLen = p.TextOffset + len(p.Text) - 1 },
-		"beyond":       func(p *reply.Piece) { p.ReasoningLen = 0 },
-		"half a rune":  func(p *reply.Piece) { p.Text = "\xf0\x9f" },
-		"no UTF-8":     func(p *reply.Piece) { p.Reasoning = "\xff" },
-		"too much":     func(p *reply.Piece) { p.Text, p.TextLen = strings.Repeat("x", maxPieceBytes+1), maxPosition },
-		"much too big": func(p *reply.Piece) { p.Text, p.TextLen = strings.Repeat("x", 3*maxPieceBytes), maxPosition },
+		"id":          func(p *reply.Piece) { p.MessageID = "msg_*" },
+		"kind of id":  func(p *reply.Piece) { p.MessageID = pid.New(pid.User) },
+		"attempt":     func(p *reply.Piece) { p.Attempt = -1 },
+		"offset":      func(p *reply.Piece) { p.From[content] = -1 },
+		"huge offset": func(p *reply.Piece) { p.From[content], p.End[content] = maxPosition+1, maxPosition+100 },
+		"beyond text": func(p *reply.Piece) { p.End[content] = p.From[content] + len(p.Texts[content]) - 1 },
+		"beyond":      func(p *reply.Piece) { p.End[thought] = 0 },
+		"half a rune": func(p *reply.Piece) { p.Texts[content] = "\xf0\x9f" },
+		"no UTF-8":    func(p *reply.Piece) { p.Texts[thought] = "\xff" },
+		"too much": func(p *reply.Piece) {
+			p.Texts[content], p.End[content] = strings.Repeat("x", maxPieceBytes+1), maxPosition
+		},
+		"much too big": func(p *reply.Piece) {
+			p.Texts[content], p.End[content] = strings.Repeat("x", 3*maxPieceBytes), maxPosition
+		},
 	} {
 		p := samplePiece()
 		change(&p)
@@ -105,7 +155,7 @@ func TestAnswerFrames(t *testing.T) {
 	if _, err := decodeAnswer(appendAnswer(nil, p, false)); !errors.Is(err, reply.ErrNotRunning) {
 		t.Errorf("got %v, want not running", err)
 	}
-	for _, data := range []string{"", "\x01", "\x01\x07", "\x02\x01", "\x01\x00", "\x01\x00\x02"} {
+	for _, data := range []string{"", "\x02", "\x02\x07", "\x01\x01", "\x02\x00", "\x02\x00\x03"} {
 		if _, err := decodeAnswer([]byte(data)); !errors.Is(err, reply.ErrNoAnswer) {
 			t.Errorf("%q: got %v, want no answer", data, err)
 		}
@@ -117,16 +167,16 @@ func TestSplitAnything(t *testing.T) {
 	for _, text := range []string{"", "a", strings.Repeat("🐈", maxPieceBytes/2),
 		strings.Repeat("\x80", maxPieceBytes*2+1)} {
 		for _, reasoning := range []string{"", "a", strings.Repeat("€", maxPieceBytes)} {
-			parts := slices.Collect(split(reply.Piece{Text: text, Reasoning: reasoning}))
+			parts := slices.Collect(split(reply.Piece{Texts: texts{content: text, thought: reasoning}}))
 			var gotText, gotReasoning strings.Builder
 			for _, p := range parts {
-				if p.TextOffset != gotText.Len() || p.ReasoningOffset != gotReasoning.Len() ||
-					len(p.Text)+len(p.Reasoning) > maxPieceBytes {
-					t.Fatalf("a part of %d and %d bytes at %d and %d", len(p.Text), len(p.Reasoning), p.TextOffset,
-						p.ReasoningOffset)
+				size := len(p.Texts[content]) + len(p.Texts[thought])
+				if want := (position{content: gotText.Len(), thought: gotReasoning.Len()}); p.From != want ||
+					size > maxPieceBytes {
+					t.Fatalf("a part of %d bytes at %d, want it at %d", size, p.From, want)
 				}
-				gotText.WriteString(p.Text)
-				gotReasoning.WriteString(p.Reasoning)
+				gotText.WriteString(p.Texts[content])
+				gotReasoning.WriteString(p.Texts[thought])
 			}
 			if gotText.String() != text || gotReasoning.String() != reasoning {
 				t.Errorf("%d and %d bytes: the parts are not the whole", len(text), len(reasoning))
@@ -141,11 +191,12 @@ func FuzzDecode(f *testing.F) {
 	f.Add(appendPiece(nil, reply.Piece{MessageID: p.MessageID}))
 	f.Add(appendAnswer(nil, p, true))
 	f.Add(appendAnswer(nil, p, false))
-	f.Add(appendQuestion(nil, reply.Question{MessageID: p.MessageID, Attempt: 1, Text: 2, Reasoning: 3}))
+	q := reply.Question{MessageID: p.MessageID, Attempt: 1, Held: position{content: 2, thought: 3}}
+	f.Add(appendQuestion(nil, q))
 	fact, _ := encodeFact(fact.Fact{Kind: fact.AccessRevoked, UserID: pid.New(pid.User)})
 	f.Add(fact)
-	f.Add([]byte("\x01\x1e" + string(p.MessageID) + "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"))
-	f.Add([]byte("\x01\x1e" + string(p.MessageID) + "\x00\x00\xff\xff\xff\xff\x07"))
+	f.Add([]byte("\x02\x1e" + string(p.MessageID) + "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"))
+	f.Add([]byte("\x02\x1e" + string(p.MessageID) + "\x00\x00\xff\xff\xff\xff\x07"))
 	f.Add([]byte(""))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if p, ok := decodePiece(data); ok {
@@ -155,7 +206,7 @@ func FuzzDecode(f *testing.F) {
 			checkPiece(t, p)
 		}
 		if q, ok := decodeQuestion(data); ok {
-			if !q.MessageID.Is(pid.Message) || min(q.Attempt, q.Text, q.Reasoning) < 0 {
+			if !q.MessageID.Is(pid.Message) || min(q.Attempt, slices.Min(q.Held[:])) < 0 {
 				t.Errorf("the question %+v", q)
 			}
 			if again, ok := decodeQuestion(appendQuestion(nil, q)); !ok || again != q {
@@ -173,11 +224,13 @@ func FuzzDecode(f *testing.F) {
 
 func checkPiece(t *testing.T, p reply.Piece) {
 	t.Helper()
-	sane := p.MessageID.Is(pid.Message) && min(p.Attempt, p.TextOffset, p.ReasoningOffset) >= 0 &&
-		p.TextOffset+len(p.Text) <= p.TextLen && p.ReasoningOffset+len(p.Reasoning) <= p.ReasoningLen &&
-		max(p.TextLen, p.ReasoningLen) <= maxPosition && len(p.Text)+len(p.Reasoning) <= reply.MaxAnswerBytes &&
-		utf8.ValidString(p.Text) && utf8.ValidString(p.Reasoning)
-	if !sane {
+	sane, size := p.MessageID.Is(pid.Message) && p.Attempt >= 0, 0
+	for c, text := range p.Texts {
+		size += len(text)
+		sane = sane && p.From[c] >= 0 && p.From[c]+len(text) <= p.End[c] && p.End[c] <= maxPosition &&
+			utf8.ValidString(text)
+	}
+	if !sane || size > reply.MaxAnswerBytes {
 		t.Errorf("the piece %+v", p)
 	}
 	if again, ok := decodePiece(appendPiece(nil, p)); !ok || again != p {

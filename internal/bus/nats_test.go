@@ -241,7 +241,7 @@ func TestCloseDuringDelivery(t *testing.T) {
 				default:
 				}
 				a.Publish(created(u))
-				a.Send(reply.Piece{MessageID: m, Text: "x", TextLen: 1})
+				a.Send(said(m, "x"))
 				sub, pieces := b.Subscribe(fact.OfUser(u)), b.Follow(m)
 				take(sub)
 				sub.Close()
@@ -285,7 +285,7 @@ func TestHostileIDs(t *testing.T) {
 			sub := a.Subscribe(topic)
 			defer sub.Close()
 		}
-		a.Send(reply.Piece{MessageID: id, Text: "x", TextLen: 1})
+		a.Send(said(id, "x"))
 		pieces := a.Follow(id)
 		defer pieces.Close()
 		defer a.Serve(id, func(reply.Question) (reply.Piece, error) { return reply.Piece{}, nil })()
@@ -360,18 +360,18 @@ func TestGarbage(t *testing.T) {
 	eventually(t, "NATS knows",
 		func() bool { return heard(t, srv, "fact")+heard(t, srv, "piece")+heard(t, srv, "ask") == 3 })
 	prefix := "parley." + namespace + "."
-	for _, subject := range []string{factSubject(fact.OfUser(u)), prefix + "piece." + string(m),
-		prefix + "ask." + string(replica)} {
+	for _, subject := range []string{factSubject(fact.OfUser(u)), wirePrefix + "piece." + string(m),
+		wirePrefix + "ask." + string(replica)} {
 		for _, data := range []string{
 			"", "\x00", "\x01", "\x02abc", "{", "{}", "null", "[]", `"x"`, `{"kind":7}`, `{"kind":"nonsense"}`,
 			`{"kind":"conversation_created"}`,
 			`{"kind":"conversation_created","user":"` + string(pid.New(pid.User)) + `"}`, // Of another topic.
 			`{"kind":"stop_requested","message":"*"}`,
-			"\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "\x01" + strings.Repeat("\xff", 300),
+			"\x02\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "\x02" + strings.Repeat("\xff", 300),
 			strings.Repeat("x", 900<<10),
 		} {
-			for _, reply := range []string{"", "other", prefix + "fact.control", prefix + "answer.a.b.c",
-				prefix + "answer.x.1"} {
+			for _, reply := range []string{"", "other", prefix + "fact.control", wirePrefix + "answer.a.b.c",
+				wirePrefix + "answer.x.1"} {
 				if err := peer.PublishMsg(&nats.Msg{Subject: subject, Reply: reply, Data: []byte(data)}); err != nil {
 					t.Fatal(err)
 				}
@@ -387,10 +387,10 @@ func TestGarbage(t *testing.T) {
 	}
 	b := connected(t, at(srv))
 	eventually(t, "good pieces arrive", func() bool {
-		b.Send(reply.Piece{MessageID: m, Text: "good", TextLen: 4})
+		b.Send(said(m, "good"))
 		return len(pieces.Arrived()) > 0
 	})
-	if p := receive(t, "a piece", pieces.Arrived()); p.Text != "good" {
+	if p := receive(t, "a piece", pieces.Arrived()); p.Texts[content] != "good" {
 		t.Errorf("got %+v", p)
 	}
 	if p, err := b.Ask(t.Context(), replica, reply.Question{MessageID: m}); err != nil || p.MessageID != m {

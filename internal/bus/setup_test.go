@@ -15,12 +15,33 @@ import (
 	"parley/internal/bus"
 	"parley/internal/bus/bustest"
 	"parley/internal/fact"
+	"parley/internal/pid"
+	"parley/internal/reply"
 )
 
 // patience is how long a test waits for what must happen.
 const patience = 30 * time.Second
 
 const namespace = "test"
+
+// wirePrefix begins the subjects of pieces, questions and answers.
+const wirePrefix = "parley." + namespace + ".v2."
+
+// Short names, for these tests are full of them.
+const (
+	content = reply.Content
+	thought = reply.Reasoning
+)
+
+type (
+	texts    = reply.Texts
+	position = reply.Position
+)
+
+// said is a piece from the beginning of a reply's first attempt.
+func said(m pid.ID, text string) reply.Piece {
+	return reply.Piece{MessageID: m, Attempt: 1, Texts: texts{content: text}, End: position{content: len(text)}}
+}
 
 // eventually polls until ok.
 func eventually(t *testing.T, what string, ok func() bool) {
@@ -119,7 +140,8 @@ func heard(t testing.TB, srv *server.Server, kind string) int {
 	n := 0
 	for _, c := range clients.Conns {
 		for _, subject := range c.Subs {
-			if strings.HasPrefix(subject, "parley."+namespace+"."+kind+".") {
+			if strings.HasPrefix(subject, "parley."+namespace+"."+kind+".") ||
+				strings.HasPrefix(subject, wirePrefix+kind+".") {
 				n++
 			}
 		}

@@ -22,10 +22,15 @@ func Namespace(issuer string) string {
 // a dot or a wildcard in one would reach what it must not.
 type subjects struct {
 	prefix string // With the dot at its end.
+	// wire begins the subjects of everything but facts. It holds the version of their
+	// formats, so that replicas of two versions never hear each other, and one that asks
+	// another learns from NATS at once that nobody listens.
+	wire string
 }
 
 func newSubjects(namespace string) (subjects, bool) {
-	return subjects{prefix: "parley." + namespace + "."}, isToken(namespace)
+	prefix := "parley." + namespace + "."
+	return subjects{prefix: prefix, wire: prefix + "v" + strconv.Itoa(wireVersion) + "."}, isToken(namespace)
 }
 
 // fact is where the facts of a topic go.
@@ -43,12 +48,12 @@ func (s subjects) fact(t fact.Topic) (string, bool) {
 
 // piece is where the pieces of a reply go.
 func (s subjects) piece(messageID pid.ID) (string, bool) {
-	return s.prefix + "piece." + string(messageID), messageID.Is(pid.Message)
+	return s.wire + "piece." + string(messageID), messageID.Is(pid.Message)
 }
 
 // question is where the questions to a replica go.
 func (s subjects) question(replica pid.ID) (string, bool) {
-	return s.prefix + "ask." + string(replica), replica.Is(pid.Replica)
+	return s.wire + "ask." + string(replica), replica.Is(pid.Replica)
 }
 
 // answer is where one connection awaits the answer to its nth question.
@@ -57,11 +62,11 @@ func (s subjects) answer(inbox string, n uint64) string {
 }
 
 // answers is what the subjects of all answers to one connection begin with.
-func (s subjects) answers(inbox string) string { return s.prefix + "answer." + inbox + "." }
+func (s subjects) answers(inbox string) string { return s.wire + "answer." + inbox + "." }
 
 // isAnswer reports whether the subject, which a peer has sent, is one of answer's.
 func (s subjects) isAnswer(subject string) bool {
-	rest, ok := strings.CutPrefix(subject, s.prefix+"answer.")
+	rest, ok := strings.CutPrefix(subject, s.wire+"answer.")
 	inbox, n, two := strings.Cut(rest, ".")
 	return ok && two && isToken(inbox) && isToken(n)
 }

@@ -72,8 +72,7 @@ func (d *desk) hear(m *nats.Msg) {
 		return
 	}
 	p, err := d.answer(q)
-	p.Text = cut(p.Text, maxPieceBytes)
-	p.Reasoning = cut(p.Reasoning, maxPieceBytes-len(p.Text))
+	p.Texts = cut(p.Texts)
 	// An answer that finds no place in the queue is lost: the asker asks again.
 	d.n.mail(letter{subject: m.Reply, append: func(b []byte) []byte { return appendAnswer(b, p, err == nil) }})
 }

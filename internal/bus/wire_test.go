@@ -54,13 +54,15 @@ func TestAskAndServe(t *testing.T) {
 	t.Parallel()
 	onServers(t, func(t *testing.T, a, b *bus.NATS, servers []*server.Server) {
 		replica, m := pid.New(pid.Replica), pid.New(pid.Message)
-		q := reply.Question{MessageID: m, Attempt: 3, Text: 1 << 20, Reasoning: 7}
+		q := reply.Question{MessageID: m, Attempt: 3, Held: position{content: 1 << 20, thought: 7}}
 		if _, err := ask(t, a, replica, q); !errors.Is(err, reply.ErrNoAnswer) {
 			t.Fatalf("asking nobody: %v, want no answer", err)
 		}
 		want := reply.Piece{
-			MessageID: m, Attempt: 4, TextOffset: 1, Text: "täxt", ReasoningOffset: 2, Reasoning: "why 🐈", TextLen: 99,
-			ReasoningLen: 1 << 30,
+			MessageID: m, Attempt: 4,
+			From:  position{content: 1, thought: 2},
+			Texts: texts{content: "täxt", thought: "why 🐈"},
+			End:   position{content: 99, thought: 1 << 30},
 		}
 		stop := b.Serve(replica, func(got reply.Question) (reply.Piece, error) {
 			if got.MessageID != m {
@@ -152,7 +154,7 @@ func TestFollowThenAsk(t *testing.T) {
 	onServers(t, func(t *testing.T, a, b *bus.NATS, servers []*server.Server) {
 		replica := pid.New(pid.Replica)
 		defer b.Serve(replica, func(q reply.Question) (reply.Piece, error) {
-			b.Send(reply.Piece{MessageID: q.MessageID, Attempt: 1, Text: "at once", TextLen: 7})
+			b.Send(said(q.MessageID, "at once"))
 			return reply.Piece{MessageID: q.MessageID}, nil
 		})()
 		eventually(t, "the owner answers", func() bool {
@@ -165,7 +167,7 @@ func TestFollowThenAsk(t *testing.T) {
 			if _, err := a.Ask(t.Context(), replica, reply.Question{MessageID: m}); err != nil {
 				t.Fatal(err)
 			}
-			if p := receive(t, "the piece", pieces.Arrived()); p.Text != "at once" || p.MessageID != m {
+			if p := receive(t, "the piece", pieces.Arrived()); p.Texts[content] != "at once" || p.MessageID != m {
 				t.Fatalf("got %+v", p)
 			}
 			pieces.Close()
@@ -189,7 +191,8 @@ func TestFollowers(t *testing.T) {
 		})
 		const pieces = 1000
 		for i := range pieces {
-			want := reply.Piece{MessageID: m, Attempt: 1, TextOffset: i, Text: "x", TextLen: pieces}
+			want := said(m, "x")
+			want.From[content], want.End[content] = i, pieces
 			a.Send(want)
 			for _, f := range []reply.Pieces{first, second} {
 				for got := receive(t, "a piece", f.Arrived()); got != want; got = receive(t, "a piece", f.Arrived()) {
@@ -226,8 +229,10 @@ func TestHugePiece(t *testing.T) {
 		})
 		text, reasoning := strings.Repeat("a🐈ä", 200_001), strings.Repeat("ä€", 150_000)
 		a.Send(reply.Piece{
-			MessageID: m, Attempt: 1, TextOffset: 5, Text: text, ReasoningOffset: 3, Reasoning: reasoning,
-			TextLen: 5 + len(text), ReasoningLen: 3 + len(reasoning) + 1,
+			MessageID: m, Attempt: 1,
+			From:  position{content: 5, thought: 3},
+			Texts: texts{content: text, thought: reasoning},
+			End:   position{content: 5 + len(text), thought: 3 + len(reasoning) + 1},
 		})
 		var gotText, gotReasoning strings.Builder
 		for gotText.Len() < len(text) || gotReasoning.Len() < len(reasoning) {
@@ -235,19 +240,17 @@ func TestHugePiece(t *testing.T) {
 			if p.Attempt == 0 {
 				continue
 			}
-			if n := len(p.Text) + len(p.Reasoning); n > reply.MaxAnswerBytes || n == 0 {
+			if n := len(p.Texts[content]) + len(p.Texts[thought]); n > reply.MaxAnswerBytes || n == 0 {
 				t.Fatalf("a part of %d bytes", n)
 			}
-			if p.Text != "" && p.TextOffset != 5+gotText.Len() || p.Reasoning != "" &&
-				p.ReasoningOffset != 3+gotReasoning.Len() {
-				t.Fatalf("a part at %d and %d, want %d and %d", p.TextOffset, p.ReasoningOffset, 5+gotText.Len(),
-					3+gotReasoning.Len())
+			if want := (position{content: 5 + gotText.Len(), thought: 3 + gotReasoning.Len()}); p.From != want {
+				t.Fatalf("a part at %d, want %d", p.From, want)
 			}
-			if p.TextLen != 5+len(text) || p.ReasoningLen != 3+len(reasoning)+1 {
-				t.Fatalf("a part says %d and %d", p.TextLen, p.ReasoningLen)
+			if p.End[content] != 5+len(text) || p.End[thought] != 3+len(reasoning)+1 {
+				t.Fatalf("a part says %d and %d", p.End[content], p.End[thought])
 			}
-			gotText.WriteString(p.Text)
-			gotReasoning.WriteString(p.Reasoning)
+			gotText.WriteString(p.Texts[content])
+			gotReasoning.WriteString(p.Texts[thought])
 		}
 		if gotText.String() != text || gotReasoning.String() != reasoning {
 			t.Error("the parts are not the whole")
@@ -255,14 +258,16 @@ func TestHugePiece(t *testing.T) {
 		// An answer is cut to what one message holds.
 		replica := pid.New(pid.Replica)
 		defer b.Serve(replica, func(reply.Question) (reply.Piece, error) {
-			return reply.Piece{MessageID: m, Text: text, TextLen: len(text), Reasoning: reasoning,
-				ReasoningLen: len(reasoning)}, nil
+			p := said(m, text)
+			p.Texts[thought], p.End[thought] = reasoning, len(reasoning)
+			return p, nil
 		})()
 		eventually(t, "an answer", func() bool {
 			p, err := ask(t, a, replica, reply.Question{MessageID: m})
-			if err == nil && (len(p.Text) < reply.MaxAnswerBytes-4 || !strings.HasPrefix(text, p.Text) ||
-				p.TextLen != len(text)) {
-				t.Fatalf("the answer has %d bytes of text", len(p.Text))
+			got := p.Texts[thought] // It comes first, and there is more of it than fits.
+			if err == nil && (len(got) < reply.MaxAnswerBytes-4 || !strings.HasPrefix(reasoning, got) ||
+				p.End[content] != len(text) || p.End[thought] != len(reasoning)) {
+				t.Fatalf("the answer has %d bytes of reasoning of %+v", len(got), p.End)
 			}
 			return err == nil
 		})
@@ -292,7 +297,7 @@ func TestBlackHole(t *testing.T) {
 		f := created(u)
 		a.Publish(f)
 		until(t, sub, f)
-		a.Send(reply.Piece{MessageID: m, Text: text, TextLen: len(text)})
+		a.Send(said(m, text))
 		other, pieces := a.Subscribe(fact.OfConversation(pid.New(pid.Conversation))), a.Follow(pid.New(pid.Message))
 		other.Close()
 		pieces.Close()
@@ -318,7 +323,7 @@ func TestBlackHole(t *testing.T) {
 	c := connected(t, to(second.url()))
 	second.block()
 	for range 200 {
-		c.Send(reply.Piece{MessageID: m, Text: text, TextLen: len(text)})
+		c.Send(said(m, text))
 	}
 	c.Close()
 }

@@ -237,7 +237,7 @@ func (w *fakeWatcher) poll(m *ent.Message) (reply.Update, bool) {
 	case w.text < len(m.Content):
 		running := *m
 		running.Status = message.StatusSTREAMING
-		u.Kind, u.Message = reply.TextDelta, &running
+		u.Kind, u.Message = reply.Delta, &running
 	case reply.IsFinal(m.Status):
 		u.Kind = reply.Finished
 	default:

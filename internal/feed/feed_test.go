@@ -60,7 +60,7 @@ func describe(e feed.Event) string {
 		switch e.Update.Kind {
 		case reply.Snapshot:
 			return "snapshot"
-		case reply.TextDelta, reply.ReasoningDelta:
+		case reply.Delta:
 			return "delta"
 		case reply.Finished:
 			return "finished " + string(e.Update.Message.Status)
@@ -83,7 +83,7 @@ func until(t *testing.T, u person, f *feed.Feed, last string) (list []string, te
 			switch e.Update.Kind {
 			case reply.Snapshot:
 				text = e.Update.Message.Content
-			case reply.TextDelta:
+			case reply.Delta:
 				if e.Update.Units != len([]rune(text)) { // The texts here hold no surrogate pairs.
 					t.Errorf("got a delta at %d after %q", e.Update.Units, text)
 				}

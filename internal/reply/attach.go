@@ -21,10 +21,8 @@ type UpdateKind uint8
 const (
 	// Snapshot replaces all that the viewer holds.
 	Snapshot UpdateKind = iota + 1
-	// TextDelta appends to the text.
-	TextDelta
-	// ReasoningDelta appends to the reasoning.
-	ReasoningDelta
+	// Delta appends to the text of one channel.
+	Delta
 	// Finished is the last update.
 	Finished
 )
@@ -32,6 +30,8 @@ const (
 // Update is one step of what a viewer sees.
 type Update struct {
 	Kind UpdateKind
+	// Channel is the one to which a delta appends.
+	Channel Channel
 	// Message is the state at this update: for a delta, everything up to and with
 	// Text. It is shared and must not be changed.
 	Message *ent.Message
@@ -114,14 +114,8 @@ func (v *Watcher) resume(row *ent.Message, after Cursor) error {
 	// published.
 	run := v.engine.runOf(v.id)
 	behind := !IsFinal(row.Status) && (run == nil || run.row.Attempt < row.Attempt)
-	for _, at := range []struct {
-		text   string
-		offset int
-	}{{row.Content, after.Text}, {row.Reasoning, after.Reasoning}} {
-		if at.offset > len(at.text) && behind {
-			continue
-		}
-		if !onBoundary(at.text, at.offset) {
+	for c, text := range textsOf(row) {
+		if at := after.At[c]; !onBoundary(text, at) && !(behind && at > len(text)) {
 			return ErrBadCursor
 		}
 	}
@@ -185,8 +179,7 @@ func (v *Watcher) step(ctx context.Context) (Update, bool, error) {
 				return Update{}, false, err
 			}
 			if IsFinal(row.Status) {
-				u, ok := v.fromFinal(row)
-				return u, ok, nil
+				return v.fromFinal(row), true, nil
 			}
 			v.join(row)
 		}
@@ -209,36 +202,27 @@ func (v *Watcher) fromLive(l *live) (u Update, ok, lost bool) {
 		v.version, v.started = l.version, false
 	}
 	if l.final != nil {
-		u, ok = v.fromFinal(l.final)
-		return u, ok, false
+		return v.fromFinal(l.final), true, false
 	}
 	// A cursor that lies ahead of a copy which is behind may turn out to be none.
-	if !v.started || v.cursor.Attempt != l.row.Attempt || !l.text.begins(v.cursor.Text) ||
-		!l.reasoning.begins(v.cursor.Reasoning) {
-		return v.snapshot(l.at(len(l.text.bytes), len(l.reasoning.bytes))), true, false
+	if !v.started || v.cursor.Attempt != l.row.Attempt || !l.texts.begins(v.cursor.At) {
+		return v.snapshot(l.at(l.texts.end())), true, false
 	}
-	if len(l.text.bytes) < v.cursor.Text || len(l.reasoning.bytes) < v.cursor.Reasoning {
+	if !l.texts.reaches(v.cursor.At) {
 		return Update{}, false, false // The copy has to come so far first.
 	}
-	if n := len(l.reasoning.bytes); n > v.cursor.Reasoning {
-		from := v.cursor.Reasoning
-		v.cursor.Reasoning = n
+	for c := range l.texts {
+		t, from := &l.texts[c], v.cursor.At[c]
+		if len(t.bytes) == from {
+			continue
+		}
+		v.cursor.At[c] = len(t.bytes)
 		return Update{
-			Kind:    ReasoningDelta,
-			Message: l.at(v.cursor.Text, n),
-			Text:    l.reasoning.from(from),
-			Units:   l.reasoning.unitsAt(from),
-			Cursor:  v.cursor,
-		}, true, false
-	}
-	if n := len(l.text.bytes); n > v.cursor.Text {
-		from := v.cursor.Text
-		v.cursor.Text = n
-		return Update{
-			Kind:    TextDelta,
-			Message: l.at(n, v.cursor.Reasoning),
-			Text:    l.text.from(from),
-			Units:   l.text.unitsAt(from),
+			Kind:    Delta,
+			Channel: Channel(c),
+			Message: l.at(v.cursor.At),
+			Text:    t.from(from),
+			Units:   t.unitsAt(from),
 			Cursor:  v.cursor,
 		}, true, false
 	}
@@ -247,48 +231,46 @@ func (v *Watcher) fromLive(l *live) (u Update, ok, lost bool) {
 
 // fromFinal takes what is new in a final state: what is left of the text, then the
 // end.
-func (v *Watcher) fromFinal(row *ent.Message) (Update, bool) {
-	switch {
-	case !v.started, v.cursor.Attempt != row.Attempt,
-		// Continuity cannot be proved: the final text is not behind what was shown.
-		!onBoundary(row.Content, v.cursor.Text), !onBoundary(row.Reasoning, v.cursor.Reasoning):
-		return v.snapshot(row), true
-	case len(row.Reasoning) > v.cursor.Reasoning:
-		from := v.cursor.Reasoning
-		v.cursor.Reasoning = len(row.Reasoning)
-		return Update{
-			Kind:    ReasoningDelta,
-			Message: asRunning(row, v.cursor),
-			Text:    row.Reasoning[from:],
-			Units:   utf16Len(row.Reasoning[:from]),
-			Cursor:  v.cursor,
-		}, true
-	case len(row.Content) > v.cursor.Text:
-		from := v.cursor.Text
-		v.cursor.Text = len(row.Content)
-		return Update{
-			Kind:    TextDelta,
-			Message: asRunning(row, v.cursor),
-			Text:    row.Content[from:],
-			Units:   utf16Len(row.Content[:from]),
-			Cursor:  v.cursor,
-		}, true
+func (v *Watcher) fromFinal(row *ent.Message) Update {
+	if !v.started || v.cursor.Attempt != row.Attempt {
+		return v.snapshot(row)
 	}
-	return Update{Kind: Finished, Message: row, Cursor: v.cursor}, true
+	texts := textsOf(row)
+	for c, text := range texts {
+		if !onBoundary(text, v.cursor.At[c]) {
+			// Continuity cannot be proved: the final text is not behind what was shown.
+			return v.snapshot(row)
+		}
+	}
+	for c, text := range texts {
+		from := v.cursor.At[c]
+		if len(text) == from {
+			continue
+		}
+		v.cursor.At[c] = len(text)
+		return Update{
+			Kind:    Delta,
+			Channel: Channel(c),
+			Message: asRunning(row, v.cursor.At),
+			Text:    text[from:],
+			Units:   utf16Len(text[:from]),
+			Cursor:  v.cursor,
+		}
+	}
+	return Update{Kind: Finished, Message: row, Cursor: v.cursor}
 }
 
 func (v *Watcher) snapshot(m *ent.Message) Update {
 	v.started = true
-	v.cursor = Cursor{MessageID: v.id, Attempt: m.Attempt, Text: len(m.Content), Reasoning: len(m.Reasoning)}
+	v.cursor = Cursor{MessageID: v.id, Attempt: m.Attempt, At: textsOf(m).end()}
 	return Update{Kind: Snapshot, Message: m, Cursor: v.cursor}
 }
 
 // asRunning is the state at a delta that comes before the final update: what the
 // row says, but not final yet.
-func asRunning(row *ent.Message, at Cursor) *ent.Message {
+func asRunning(row *ent.Message, at Position) *ent.Message {
 	m := *row
-	m.Content = row.Content[:min(at.Text, len(row.Content))]
-	m.Reasoning = row.Reasoning[:min(at.Reasoning, len(row.Reasoning))]
+	textsOf(row).at(at).put(&m)
 	if IsFinal(m.Status) {
 		m.Status = message.StatusSTREAMING
 		m.FinishedAt, m.FinishReason, m.ErrorCode = nil, nil, nil

@@ -142,12 +142,12 @@ func TestCursorsThatWereNeverGivenOut(t *testing.T) {
 	b := newBundle(t, storetest.SQLite(t), reply.Config{}, say("é😀"))
 	row := b.start("hi")
 	b.wants(row.ID, message.StatusCOMPLETED, "é😀", "")
-	good := reply.Cursor{MessageID: row.ID, Attempt: 1, Text: 2}
+	good := reply.Cursor{MessageID: row.ID, Attempt: 1, At: reply.Position{reply.Content: 2}}
 	for name, edit := range map[string]func(*reply.Cursor){
 		"another message":    func(c *reply.Cursor) { c.MessageID = pid.New(pid.Message) },
-		"beyond the text":    func(c *reply.Cursor) { c.Text = 7 },
-		"inside a rune":      func(c *reply.Cursor) { c.Text = 1 },
-		"beyond the thought": func(c *reply.Cursor) { c.Reasoning = 1 },
+		"beyond the text":    func(c *reply.Cursor) { c.At[reply.Content] = 7 },
+		"inside a rune":      func(c *reply.Cursor) { c.At[reply.Content] = 1 },
+		"beyond the thought": func(c *reply.Cursor) { c.At[reply.Reasoning] = 1 },
 		"a later attempt":    func(c *reply.Cursor) { c.Attempt = 2 },
 	} {
 		c := good
@@ -189,7 +189,7 @@ func TestSlowViewerGetsBiggerDeltas(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if u.Kind != reply.TextDelta || len(u.Text) < 9990 {
+	if u.Kind != reply.Delta || len(u.Text) < 9990 {
 		t.Errorf("got %d bytes, want all that had come in one delta", len(u.Text))
 	}
 	close(ch)

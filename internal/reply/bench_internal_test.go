@@ -33,7 +33,7 @@ func BenchmarkDelta(b *testing.B) {
 				if i%1000 == 999 { // A reply of about a thousand tokens, then the next.
 					reset()
 				}
-				if err := l.Text(" token"); err != nil {
+				if err := l.Append(Content, " token"); err != nil {
 					b.Fatal(err)
 				}
 				for _, v := range all {

@@ -25,11 +25,11 @@ func TestReplyIsStoredInOnePiece(t *testing.T) {
 		up := script(func(_ context.Context, req reply.Request, out reply.Output) (reply.Result, error) {
 			got = req
 			for _, p := range []string{"Hel", "lo \xf0\x9f", "\x98\x80"} {
-				if err := out.Text(p); err != nil {
+				if err := out.Append(reply.Content, p); err != nil {
 					return reply.Result{}, err
 				}
 			}
-			if err := out.Reasoning("because"); err != nil {
+			if err := out.Append(reply.Reasoning, "because"); err != nil {
 				return reply.Result{}, err
 			}
 			return reply.Result{
@@ -70,19 +70,19 @@ func TestFailureKeepsTheText(t *testing.T) {
 		code reply.Code
 	}{
 		"cut": {func(_ context.Context, _ reply.Request, out reply.Output) (reply.Result, error) {
-			_ = out.Text("half")
+			_ = out.Append(reply.Content, "half")
 			return reply.Result{}, &reply.Error{Code: reply.CodeTruncated}
 		}, "half", reply.CodeTruncated},
 		"unknown error": {func(context.Context, reply.Request, reply.Output) (reply.Result, error) {
 			return reply.Result{}, errBroken
 		}, "", reply.CodeInternal},
 		"panic": {func(_ context.Context, _ reply.Request, out reply.Output) (reply.Result, error) {
-			_ = out.Text("half")
+			_ = out.Append(reply.Content, "half")
 			panic("on purpose")
 		}, "half", reply.CodeInternal},
 		"too long": {func(_ context.Context, _ reply.Request, out reply.Output) (reply.Result, error) {
 			for {
-				if err := out.Text(strings.Repeat("x", 40)); err != nil {
+				if err := out.Append(reply.Content, strings.Repeat("x", 40)); err != nil {
 					return reply.Result{}, err
 				}
 			}
@@ -146,7 +146,7 @@ func TestDeletedInMidReply(t *testing.T) {
 			closed := make(chan struct{})
 			up := script(func(ctx context.Context, _ reply.Request, out reply.Output) (reply.Result, error) {
 				defer close(closed)
-				_ = out.Text("so far")
+				_ = out.Append(reply.Content, "so far")
 				<-ctx.Done()
 				return reply.Result{}, context.Cause(ctx)
 			})
@@ -246,7 +246,7 @@ func TestTakeoverFromTheDead(t *testing.T) {
 		},
 		"fails later, the longest text stays": {
 			up: func(_ context.Context, _ reply.Request, out reply.Output) (reply.Result, error) {
-				_ = out.Text("new")
+				_ = out.Append(reply.Content, "new")
 				return reply.Result{}, &reply.Error{Code: reply.CodeTruncated}
 			},
 			edit:   func(m *ent.MessageCreate) { m.SetContent("the old text was longer") },
@@ -295,7 +295,7 @@ func TestLeaseDecides(t *testing.T) {
 		var calls atomic.Int32
 		up := script(func(_ context.Context, _ reply.Request, out reply.Output) (reply.Result, error) {
 			calls.Add(1)
-			return reply.Result{FinishReason: reply.FinishStop}, out.Text("taken over")
+			return reply.Result{FinishReason: reply.FinishStop}, out.Append(reply.Content, "taken over")
 		})
 		cfg := reply.Config{Lease: 3 * time.Second}
 		b := newBundle(t, s, cfg, up)
@@ -316,8 +316,9 @@ func TestLeaseDecides(t *testing.T) {
 		if m.Attempt != 2 || calls.Load() != 2 {
 			t.Errorf("attempt %d with %d calls, want 2 and 2: exactly one replica takes over", m.Attempt, calls.Load())
 		}
-		lost, err := s.Checkpoint(sweep, *other,
-			[]reply.Checkpoint{{MessageID: row.ID, UserID: b.user, Attempt: 1, Content: "late"}})
+		late := reply.Checkpoint{MessageID: row.ID, UserID: b.user, Attempt: 1,
+			Texts: reply.Texts{reply.Content: "late"}}
+		lost, err := s.Checkpoint(sweep, *other, []reply.Checkpoint{late})
 		if err != nil || len(lost) != 1 || lost[0] != row.ID {
 			t.Errorf("a late checkpoint gives %v, %v; want the reply reported as lost", lost, err)
 		}
@@ -347,7 +348,7 @@ func TestFencedOwnerStops(t *testing.T) {
 		closed := make(chan struct{})
 		up := script(func(ctx context.Context, _ reply.Request, out reply.Output) (reply.Result, error) {
 			defer close(closed)
-			_ = out.Text("old owner")
+			_ = out.Append(reply.Content, "old owner")
 			<-ctx.Done()
 			return reply.Result{}, context.Cause(ctx)
 		})
@@ -383,7 +384,7 @@ func TestClaimedBackFromTheDead(t *testing.T) {
 	up := script(func(ctx context.Context, _ reply.Request, out reply.Output) (reply.Result, error) {
 		most.Store(max(most.Load(), running.Add(1)))
 		defer running.Add(-1)
-		if err := out.Text("text"); err != nil {
+		if err := out.Append(reply.Content, "text"); err != nil {
 			return reply.Result{}, err
 		}
 		<-ctx.Done()

@@ -75,9 +75,7 @@ var errNoRow = errors.New("no row behind the fence")
 func (e *Engine) writeFinal(ctx context.Context, r *Attempt, final *ent.Message) (*successor, error) {
 	next, err := e.inFinalTx(ctx, final, func(tx *ent.Tx, now time.Time) error {
 		final.FinishedAt = &now
-		n, err := fence(tx.Message.Update(), r.row, e.id).
-			SetContent(final.Content).
-			SetReasoning(final.Reasoning).
+		n, err := textsOf(final).set(fence(tx.Message.Update(), r.row, e.id)).
 			SetStatus(final.Status).
 			SetNillableFinishReason(final.FinishReason).
 			SetNillableErrorCode(final.ErrorCode).
@@ -108,7 +106,7 @@ func (e *Engine) writeFinal(ctx context.Context, r *Attempt, final *ent.Message)
 		return nil, errDeleted
 	case err != nil:
 		return nil, err
-	case row.Status == final.Status && row.Attempt == final.Attempt && row.Content == final.Content:
+	case row.Status == final.Status && row.Attempt == final.Attempt && textsOf(row) == textsOf(final):
 		// An earlier try was committed though its answer was lost. The reply it started
 		// is found as a stray.
 		final.FinishedAt = row.FinishedAt
@@ -228,7 +226,7 @@ func fence(u *ent.MessageUpdate, row *ent.Message, owner pid.ID) *ent.MessageUpd
 // finishInMemory tells viewers that the reply is gone. There is no row to write.
 func (e *Engine) finishInMemory(r *Attempt) {
 	last := *r.row
-	last.Content, last.Reasoning = r.live.flush()
+	r.live.flush().put(&last)
 	r.live.finish(deleted(&last))
 }
 
@@ -249,9 +247,7 @@ func (e *Engine) release(r *Attempt) {
 	failpoint.Hit("reply.before-release")
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), releaseLimit)
 	defer cancel()
-	content, reasoning := r.live.flush()
-	n, err := fence(e.store.Client().Message.Update(), r.row, e.id).
-		SetContent(content).SetReasoning(reasoning).ClearOwner().Save(ctx)
+	n, err := r.live.flush().set(fence(e.store.Client().Message.Update(), r.row, e.id)).ClearOwner().Save(ctx)
 	if err != nil {
 		e.log.WarnContext(ctx, "reply not released; its lease has to run out", "message_id", string(r.row.ID), "err",
 			err)

@@ -19,9 +19,8 @@ type live struct {
 	mu sync.Mutex
 	// row is the reply's row as it was at the start of the attempt. It is replaced by
 	// restart, never changed.
-	row       *ent.Message
-	text      text
-	reasoning text
+	row   *ent.Message
+	texts liveTexts
 	// version counts how often the text turned out to be another one than was shown.
 	version int
 	// final is the reply's final state, once it has one.
@@ -33,7 +32,7 @@ type live struct {
 	waiting map[chan struct{}]struct{}
 	// ended is closed when final or lost is set.
 	ended chan struct{}
-	// saved is how much of both texts the last checkpoint held.
+	// saved is how much of the texts the last checkpoint held.
 	saved int
 }
 
@@ -46,19 +45,14 @@ func newLive(row *ent.Message, maxBytes int) *live {
 	}
 }
 
-// Text implements Output.
-func (l *live) Text(piece string) error { return l.append(&l.text, piece) }
-
-// Reasoning implements Output.
-func (l *live) Reasoning(piece string) error { return l.append(&l.reasoning, piece) }
-
-func (l *live) append(t *text, piece string) error {
+// Append implements Output.
+func (l *live) Append(c Channel, piece string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.text.bytes)+len(l.reasoning.bytes)+len(piece) > l.maxBytes {
+	if l.texts.size()+len(piece) > l.maxBytes {
 		return &Error{Code: CodeLimit}
 	}
-	if t.append(piece) {
+	if l.texts[c].append(piece) {
 		l.wake()
 	}
 	return nil
@@ -85,9 +79,8 @@ func (l *live) advance(row *ent.Message) {
 func (l *live) begin(row *ent.Message) {
 	l.row = row
 	// New buffers: viewers hold parts of the old ones.
-	l.text, l.reasoning = text{}, text{}
-	l.text.append(row.Content)
-	l.reasoning.append(row.Reasoning)
+	l.texts = liveTexts{}
+	l.texts.append(textsOf(row))
 	l.wake()
 }
 
@@ -110,25 +103,30 @@ func (l *live) take(row *ent.Message) (ended bool) {
 func (l *live) correct(row *ent.Message) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if row.Attempt == l.row.Attempt && !(agree(l.text.all(), row.Content) && agree(l.reasoning.all(), row.Reasoning)) {
+	if row.Attempt == l.row.Attempt && !agree(l.texts.all(), textsOf(row)) {
 		l.version++
 		l.begin(row)
 	}
 }
 
-// agree reports whether one of two texts is the beginning of the other.
-func agree(a, b string) bool {
-	n := min(len(a), len(b))
-	return a[:n] == b[:n]
+// agree reports whether in each channel one of two texts is the beginning of the other.
+func agree(a, b Texts) bool {
+	for c := range a {
+		n := min(len(a[c]), len(b[c]))
+		if a[c][:n] != b[c][:n] {
+			return false
+		}
+	}
+	return true
 }
 
 // merge adds a piece to a copy.
 func (l *live) merge(p Piece) merged {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	before := len(l.text.bytes) + len(l.reasoning.bytes)
-	m := merge(l.row.Attempt, &l.text, &l.reasoning, p)
-	if len(l.text.bytes)+len(l.reasoning.bytes) > before {
+	before := l.texts.size()
+	m := merge(l.row.Attempt, &l.texts, p)
+	if l.texts.size() > before {
 		l.wake()
 	}
 	return m
@@ -138,10 +136,7 @@ func (l *live) merge(p Piece) merged {
 func (l *live) held() Question {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return Question{
-		MessageID: l.row.ID, Attempt: l.row.Attempt,
-		Text: len(l.text.bytes), Reasoning: len(l.reasoning.bytes),
-	}
+	return Question{MessageID: l.row.ID, Attempt: l.row.Attempt, Held: l.texts.end()}
 }
 
 // from returns what lies behind a place, as much as fits into one answer. Of another
@@ -150,25 +145,20 @@ func (l *live) from(q Question) Piece {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if q.Attempt != l.row.Attempt {
-		q.Text, q.Reasoning = 0, 0
+		q.Held = Position{}
 	}
-	p := Piece{
-		MessageID: l.row.ID, Attempt: l.row.Attempt,
-		TextLen: len(l.text.bytes), ReasoningLen: len(l.reasoning.bytes),
-	}
-	p.ReasoningOffset, p.Reasoning = l.reasoning.part(q.Reasoning, MaxAnswerBytes)
-	p.TextOffset, p.Text = l.text.part(q.Text, MaxAnswerBytes-len(p.Reasoning))
+	p := Piece{MessageID: l.row.ID, Attempt: l.row.Attempt, End: l.texts.end()}
+	p.From, p.Texts = l.texts.part(q.Held, MaxAnswerBytes)
 	return p
 }
 
-// flush ends both texts and returns them.
-func (l *live) flush() (content, reasoning string) {
+// flush ends the texts and returns them.
+func (l *live) flush() Texts {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.text.flush()
-	l.reasoning.flush()
+	l.texts.flush()
 	l.wake()
-	return l.text.all(), l.reasoning.all()
+	return l.texts.all()
 }
 
 // finish makes the final state known to all viewers.
@@ -228,15 +218,17 @@ func (l *live) state() (*ent.Message, bool) {
 	if l.final != nil {
 		return l.final, true
 	}
-	return l.at(len(l.text.bytes), len(l.reasoning.bytes)), true
+	return l.at(l.texts.end()), true
 }
 
 // at returns the reply as it was when it had this much text. It is called with mu
 // held.
-func (l *live) at(textLen, reasoningLen int) *ent.Message {
+func (l *live) at(p Position) *ent.Message {
 	m := *l.row
-	m.Content = l.text.all()[:textLen]
-	m.Reasoning = l.reasoning.all()[:reasoningLen]
+	for c := range l.texts {
+		_, text := Channel(c).column(&m)
+		*text = l.texts[c].all()[:p[c]]
+	}
 	return &m
 }
 
@@ -244,23 +236,21 @@ func (l *live) at(textLen, reasoningLen int) *ent.Message {
 func (l *live) unsaved() (Checkpoint, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	n := len(l.text.bytes) + len(l.reasoning.bytes)
-	if n == l.saved || l.final != nil || l.lost {
+	if l.texts.size() == l.saved || l.final != nil || l.lost {
 		return Checkpoint{}, false
 	}
 	return Checkpoint{
 		MessageID: l.row.ID,
 		UserID:    l.row.UserID,
 		Attempt:   l.row.Attempt,
-		Content:   l.text.all(),
-		Reasoning: l.reasoning.all(),
+		Texts:     l.texts.all(),
 	}, true
 }
 
 func (l *live) setSaved(c Checkpoint) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.saved = max(l.saved, len(c.Content)+len(c.Reasoning))
+	l.saved = max(l.saved, c.Texts.size())
 }
 
 // IsFinal reports whether a status never changes any more.

@@ -20,24 +20,24 @@ const (
 	newer
 )
 
-// merge appends what is new in a piece to a text of which attempt, text and reasoning
-// are held. Pieces may come late, twice, in any order or not at all: their places say
-// what they are worth. It decides and never waits, so that every interleaving can be
-// tried out.
-func merge(attempt int, text, reasoning *text, p Piece) merged {
+// merge appends what is new in a piece to the texts that are held of an attempt. Pieces
+// may come late, twice, in any order or not at all: their places say what they are worth.
+// It decides and never waits, so that every interleaving can be tried out.
+func merge(attempt int, held *liveTexts, p Piece) merged {
 	switch {
 	case p.Attempt < attempt:
 		return stale
 	case p.Attempt > attempt:
 		return newer
 	}
-	before := len(text.bytes) + len(reasoning.bytes)
-	missing := !extend(reasoning, p.ReasoningOffset, p.Reasoning)
-	missing = !extend(text, p.TextOffset, p.Text) || missing
+	before, missing := held.size(), false
+	for c := range held {
+		missing = !extend(&held[c], p.From[c], p.Texts[c]) || missing
+	}
 	switch {
-	case missing, len(text.bytes) < p.TextLen, len(reasoning.bytes) < p.ReasoningLen:
+	case missing, !held.reaches(p.End):
 		return gap
-	case len(text.bytes)+len(reasoning.bytes) == before:
+	case held.size() == before:
 		return stale
 	}
 	return taken
@@ -63,9 +63,6 @@ func extend(t *text, offset int, piece string) bool {
 
 // pieceOf makes a piece of all a row holds.
 func pieceOf(m *ent.Message) Piece {
-	return Piece{
-		MessageID: m.ID, Attempt: m.Attempt,
-		Text: m.Content, TextLen: len(m.Content),
-		Reasoning: m.Reasoning, ReasoningLen: len(m.Reasoning),
-	}
+	texts := textsOf(m)
+	return Piece{MessageID: m.ID, Attempt: m.Attempt, Texts: texts, End: texts.end()}
 }

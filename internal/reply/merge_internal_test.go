@@ -32,8 +32,7 @@ type world struct {
 // screen is what one client holds. It checks the rules of the protocol as it goes.
 type screen struct {
 	v        *Watcher
-	content  string
-	thought  string
+	held     Texts
 	attempt  int
 	started  bool
 	finished bool
@@ -76,9 +75,9 @@ func (w *world) step() {
 	case n < 5 && w.owner != nil:
 		piece := []string{"a", "é", "日本", "😀 ", "words ", strings.Repeat("long ", 9)}[w.IntN(6)]
 		if w.IntN(4) == 0 {
-			_ = w.owner.Reasoning(piece) // Far below the limit.
+			_ = w.owner.Append(Reasoning, piece) // Far below the limit.
 		} else {
-			_ = w.owner.Text(piece)
+			_ = w.owner.Append(Content, piece)
 		}
 	case n < 9 && w.owner != nil:
 		w.publish()
@@ -86,8 +85,8 @@ func (w *world) step() {
 		w.deliver()
 	case n == 13 && w.owner != nil:
 		p := w.owner.from(Question{Attempt: w.row.Attempt})
-		w.write(func(m *ent.Message) { m.Content, m.Reasoning = p.Text, p.Reasoning })
-		w.note("checkpoint of %d", len(p.Text))
+		w.write(func(m *ent.Message) { m.Content, m.Reasoning = p.Texts[Content], p.Texts[Reasoning] })
+		w.note("checkpoint of %d", len(p.Texts[Content]))
 	case n == 14:
 		w.note("look")
 		w.copy.take(w.row)
@@ -104,14 +103,14 @@ func (w *world) step() {
 // publish sends what is new over a wire that loses, repeats and reorders.
 func (w *world) publish() {
 	p := w.owner.from(w.sent)
-	if p.Text == "" && p.Reasoning == "" {
+	if p.Texts[Content] == "" && p.Texts[Reasoning] == "" {
 		return
 	}
-	w.sent.Text, w.sent.Reasoning = p.TextOffset+len(p.Text), p.ReasoningOffset+len(p.Reasoning)
+	w.sent.Held = p.end()
 	for range w.IntN(3) {
 		w.wire = append(w.wire, p)
 	}
-	w.note("piece of %d at %d", len(p.Text), p.TextOffset)
+	w.note("piece of %d at %d", len(p.Texts[Content]), p.From[Content])
 }
 
 // deliver hands any of the pieces under way to the copy, and what follows from it.
@@ -120,7 +119,7 @@ func (w *world) deliver() {
 	p := w.wire[i]
 	w.wire = append(w.wire[:i:i], w.wire[i+1:]...)
 	outcome := w.copy.merge(p)
-	w.note("delivered %d of attempt %d: %d", p.TextOffset, p.Attempt, outcome)
+	w.note("delivered %d of attempt %d: %d", p.From[Content], p.Attempt, outcome)
 	switch outcome {
 	case newer:
 		w.copy.take(w.row)
@@ -151,7 +150,7 @@ func (w *world) takeover() {
 func (w *world) end() {
 	final := *w.row
 	if w.owner != nil {
-		final.Content, final.Reasoning = w.owner.flush()
+		w.owner.flush().put(&final)
 	}
 	switch w.IntN(3) {
 	case 0:
@@ -215,8 +214,8 @@ func (w *world) read(s *screen) {
 	}
 	s.apply(u)
 	if l := w.owners[s.attempt]; l != nil &&
-		!(strings.HasPrefix(l.text.all(), s.content) && strings.HasPrefix(l.reasoning.all(), s.thought)) {
-		panic(fmt.Sprintf("attempt %d shows %q, but wrote %q", s.attempt, s.content, l.text.all()))
+		(l.texts.all().at(s.held.end()) != s.held || !l.texts.reaches(s.held.end())) {
+		panic(fmt.Sprintf("attempt %d shows %q, but wrote %q", s.attempt, s.held, l.texts.all()))
 	}
 }
 
@@ -237,22 +236,18 @@ func (s *screen) apply(u Update) {
 	}
 	switch u.Kind {
 	case Snapshot:
-		s.content, s.thought = u.Message.Content, u.Message.Reasoning
-	case TextDelta:
-		if at := u.Cursor.Text - len(u.Text); at != len(s.content) || u.Units != utf16Len(s.content) {
-			fail("delta at %d units %d, held are %d bytes", at, u.Units, len(s.content))
+		s.held = textsOf(u.Message)
+	case Delta:
+		held := s.held[u.Channel]
+		if at := u.Cursor.At[u.Channel] - len(u.Text); at != len(held) || u.Units != utf16Len(held) {
+			fail("delta of channel %d at %d units %d, held are %d bytes", u.Channel, at, u.Units, len(held))
 		}
-		s.content += u.Text
-	case ReasoningDelta:
-		if at := u.Cursor.Reasoning - len(u.Text); at != len(s.thought) {
-			fail("reasoning at %d, held are %d bytes", at, len(s.thought))
-		}
-		s.thought += u.Text
+		s.held[u.Channel] += u.Text
 	case Finished:
 		s.finished = true
 	}
-	if u.Message.Content != s.content || u.Message.Reasoning != s.thought {
-		fail("kind %d says %q, held is %q", u.Kind, u.Message.Content, s.content)
+	if textsOf(u.Message) != s.held {
+		fail("kind %d says %q, held is %q", u.Kind, textsOf(u.Message), s.held)
 	}
 	if IsFinal(u.Message.Status) != (u.Kind == Finished) && u.Kind != Snapshot {
 		fail("kind %d with status %s", u.Kind, u.Message.Status)
@@ -283,9 +278,9 @@ func (w *world) run(steps int) {
 			}
 			w.read(s)
 		}
-		if !s.finished || s.content != w.row.Content || s.thought != w.row.Reasoning || s.attempt != w.row.Attempt {
-			panic(fmt.Sprintf("viewer %d ends with %q of attempt %d, stored is %q of %d", i, s.content, s.attempt,
-				w.row.Content, w.row.Attempt))
+		if !s.finished || s.held != textsOf(w.row) || s.attempt != w.row.Attempt {
+			panic(fmt.Sprintf("viewer %d ends with %q of attempt %d, stored is %q of %d", i, s.held, s.attempt,
+				textsOf(w.row), w.row.Attempt))
 		}
 	}
 }
@@ -324,18 +319,18 @@ func TestCursorAheadOfTheCopy(t *testing.T) {
 	w := newWorld(1)
 	w.row = &ent.Message{ID: w.row.ID, UserID: w.row.UserID, Attempt: 1, Status: message.StatusSTREAMING}
 	w.copy = newLive(w.row, 0)
-	s := &screen{cursor: &Cursor{MessageID: w.row.ID, Attempt: 1, Text: 2}}
+	s := &screen{cursor: &Cursor{MessageID: w.row.ID, Attempt: 1, At: Position{Content: 2}}}
 	for s.v == nil || !s.v.started {
 		w.attach(s)
 	}
 	if u, ok, _ := s.v.fromLive(w.copy); ok {
 		t.Fatalf("got %+v before the text is there", u)
 	}
-	w.copy.merge(Piece{Attempt: 1, Text: "é日", TextLen: 5})
-	if u, ok, _ := s.v.fromLive(w.copy); !ok || u.Kind != TextDelta || u.Text != "日" {
+	w.copy.merge(Piece{Attempt: 1, Texts: Texts{Content: "é日"}, End: Position{Content: 5}})
+	if u, ok, _ := s.v.fromLive(w.copy); !ok || u.Kind != Delta || u.Channel != Content || u.Text != "日" {
 		t.Errorf("got %+v, want what lies behind the cursor", u)
 	}
-	s.v.cursor.Text = 3
+	s.v.cursor.At[Content] = 3
 	if u, ok, _ := s.v.fromLive(w.copy); !ok || u.Kind != Snapshot || u.Message.Content != "é日" {
 		t.Errorf("got %+v, want a snapshot", u)
 	}
@@ -345,17 +340,17 @@ func TestCursorAheadOfTheCopy(t *testing.T) {
 func TestMergeOfNonsense(t *testing.T) {
 	t.Parallel()
 	for _, p := range []Piece{
-		{Attempt: 1, TextOffset: -5, Text: "abc"},
-		{Attempt: 1, TextOffset: 1, Text: "bc日"}, // Cut in the middle of the held rune.
-		{Attempt: 1, TextLen: -1},
-		{Attempt: -1, Text: "zz"},
-		{Attempt: 0, Text: "longer than what is held"},
+		{Attempt: 1, From: Position{Content: -5}, Texts: Texts{Content: "abc"}},
+		{Attempt: 1, From: Position{Content: 1}, Texts: Texts{Content: "bc日"}}, // Cut in the middle of the held rune.
+		{Attempt: 1, End: Position{Content: -1}},
+		{Attempt: -1, Texts: Texts{Content: "zz"}},
+		{Attempt: 0, Texts: Texts{Content: "longer than what is held"}},
 	} {
-		var held, reasoning text
-		held.append("aé")
-		merge(1, &held, &reasoning, p)
-		if !utf8.ValidString(held.all()) || !strings.HasPrefix(held.all(), "aé") {
-			t.Errorf("%+v made %q", p, held.all())
+		var held liveTexts
+		held[Content].append("aé")
+		merge(1, &held, p)
+		if got := held.all()[Content]; !utf8.ValidString(got) || !strings.HasPrefix(got, "aé") {
+			t.Errorf("%+v made %q", p, got)
 		}
 	}
 }
@@ -368,15 +363,18 @@ func TestViewerAheadOfTheCopy(t *testing.T) {
 		Reasoning: strings.Repeat("r", 500)}
 	l := newLive(row, 0)
 	l.restart(row)
-	v := &Watcher{id: row.ID, started: true, cursor: Cursor{MessageID: row.ID, Attempt: 1, Text: 200, Reasoning: 500}}
-	l.merge(Piece{Attempt: 1, TextOffset: 200, TextLen: 200, ReasoningOffset: 500, Reasoning: " more",
-		ReasoningLen: 505})
+	v := &Watcher{id: row.ID, started: true,
+		cursor: Cursor{MessageID: row.ID, Attempt: 1, At: Position{Content: 200, Reasoning: 500}}}
+	l.merge(Piece{Attempt: 1, From: Position{Content: 200, Reasoning: 500}, Texts: Texts{Reasoning: " more"},
+		End: Position{Content: 200, Reasoning: 505}})
 	if u, ok, _ := v.fromLive(l); ok {
 		t.Fatalf("got %+v before the text is there", u)
 	}
-	l.merge(Piece{Attempt: 1, Text: strings.Repeat("t", 200), TextLen: 200, ReasoningOffset: 505,
-		Reasoning: " still", ReasoningLen: 511})
-	if u, ok, _ := v.fromLive(l); !ok || u.Kind != ReasoningDelta || u.Text != " more still" || u.Units != 500 {
+	l.merge(Piece{Attempt: 1, From: Position{Reasoning: 505},
+		Texts: Texts{Content: strings.Repeat("t", 200), Reasoning: " still"},
+		End:   Position{Content: 200, Reasoning: 511}})
+	u, ok, _ := v.fromLive(l)
+	if !ok || u.Kind != Delta || u.Channel != Reasoning || u.Text != " more still" || u.Units != 500 {
 		t.Errorf("got %+v, want all that lies behind the cursor", u)
 	}
 }
@@ -400,10 +398,10 @@ func TestFalsePiece(t *testing.T) {
 			}
 		}
 		read()
-		l.merge(Piece{Attempt: 1, Text: "evil", TextLen: 4})
+		l.merge(Piece{Attempt: 1, Texts: Texts{Content: "evil"}, End: Position{Content: 4}})
 		read()
-		if s.content != "evil" {
-			t.Fatalf("shown is %q", s.content)
+		if s.held[Content] != "evil" {
+			t.Fatalf("shown is %q", s.held)
 		}
 		next := *row
 		next.Content = "good text"
@@ -412,8 +410,8 @@ func TestFalsePiece(t *testing.T) {
 		}
 		l.take(&next)
 		read()
-		if s.content != "good text" || s.finished != final {
-			t.Errorf("the viewer ends with %q, finished: %t", s.content, s.finished)
+		if s.held[Content] != "good text" || s.finished != final {
+			t.Errorf("the viewer ends with %q, finished: %t", s.held, s.finished)
 		}
 	}
 }

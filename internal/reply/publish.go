@@ -69,9 +69,9 @@ func (e *Engine) publish(r *Attempt, at Question) {
 	defer interest.Stop()
 	for !r.live.hasEnded() {
 		p := r.live.from(at)
-		if p.Text != "" || p.Reasoning != "" {
+		if p.Texts != (Texts{}) {
 			e.wire.Send(p)
-			at.Text, at.Reasoning = p.TextOffset+len(p.Text), p.ReasoningOffset+len(p.Reasoning)
+			at.Held = p.end()
 			continue
 		}
 		select {

@@ -38,7 +38,7 @@ func TestInterest(t *testing.T) {
 		row := &ent.Message{ID: pid.New(pid.Message), Attempt: 2, Status: message.StatusSTREAMING}
 		r := &Attempt{engine: e, row: row, live: newLive(row, DefaultMaxReplyBytes)}
 		say := func(text string) {
-			if err := r.live.Text(text); err != nil {
+			if err := r.live.Append(Content, text); err != nil {
 				t.Fatal(err)
 			}
 			synctest.Wait()
@@ -77,8 +77,8 @@ func TestInterest(t *testing.T) {
 		}
 		var got strings.Builder
 		for _, p := range w.sent {
-			got.WriteString(p.Text)
-			if p.Attempt != 2 || p.MessageID != row.ID || p.TextLen != p.TextOffset+len(p.Text) {
+			got.WriteString(p.Texts[Content])
+			if p.Attempt != 2 || p.MessageID != row.ID || p.End[Content] != p.From[Content]+len(p.Texts[Content]) {
 				t.Errorf("sent %+v", p)
 			}
 		}
@@ -96,22 +96,22 @@ func TestAnswersOfALongReply(t *testing.T) {
 	owner, held := newLive(row, DefaultMaxReplyBytes), newLive(row, 0)
 	held.restart(row)
 	for range 100_000 {
-		if err := owner.Text("日é "); err != nil {
+		if err := owner.Append(Content, "日é "); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := owner.Reasoning(strings.Repeat("😀", 50_000)); err != nil {
+	if err := owner.Append(Reasoning, strings.Repeat("😀", 50_000)); err != nil {
 		t.Fatal(err)
 	}
 	answers := 0
 	for outcome := gap; outcome == gap; answers++ {
 		p := owner.from(held.held())
-		if len(p.Text)+len(p.Reasoning) > MaxAnswerBytes {
-			t.Fatalf("an answer of %d bytes", len(p.Text)+len(p.Reasoning))
+		if len(p.Texts[Content])+len(p.Texts[Reasoning]) > MaxAnswerBytes {
+			t.Fatalf("an answer of %d bytes", len(p.Texts[Content])+len(p.Texts[Reasoning]))
 		}
 		outcome = held.merge(p)
 	}
-	if held.text.all() != owner.text.all() || held.reasoning.all() != owner.reasoning.all() {
+	if held.texts.all() != owner.texts.all() {
 		t.Error("the copy is another text")
 	}
 	if want := (600_000+200_000)/MaxAnswerBytes + 1; answers < want || answers > want+2 {

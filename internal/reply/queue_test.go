@@ -81,7 +81,7 @@ func TestTakeoverStartsTheQueue(t *testing.T) {
 		var calls atomic.Int32
 		up := script(func(_ context.Context, _ reply.Request, out reply.Output) (reply.Result, error) {
 			calls.Add(1)
-			return reply.Result{FinishReason: reply.FinishStop}, out.Text("next")
+			return reply.Result{FinishReason: reply.FinishStop}, out.Append(reply.Content, "next")
 		})
 		b := newBundle(t, s, reply.Config{}, up)
 		stopNow(b.engine)
@@ -181,7 +181,7 @@ func TestLeaseInDoubt(t *testing.T) {
 		clock := &brokenClock{Store: s}
 		b.useStore(clock, reply.Config{Lease: 3 * time.Second},
 			script(func(ctx context.Context, _ reply.Request, out reply.Output) (reply.Result, error) {
-				_ = out.Text("so far")
+				_ = out.Append(reply.Content, "so far")
 				<-ctx.Done()
 				ended <- context.Cause(ctx)
 				return reply.Result{}, context.Cause(ctx)

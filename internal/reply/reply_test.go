@@ -38,7 +38,7 @@ func (s script) Generate(ctx context.Context, req reply.Request, out reply.Outpu
 // say answers with a text in one piece.
 func say(text string) script {
 	return func(_ context.Context, _ reply.Request, out reply.Output) (reply.Result, error) {
-		return reply.Result{FinishReason: reply.FinishStop}, out.Text(text)
+		return reply.Result{FinishReason: reply.FinishStop}, out.Append(reply.Content, text)
 	}
 }
 
@@ -46,7 +46,7 @@ func say(text string) script {
 func hang(text string) script {
 	return func(ctx context.Context, _ reply.Request, out reply.Output) (reply.Result, error) {
 		if text != "" {
-			if err := out.Text(text); err != nil {
+			if err := out.Append(reply.Content, text); err != nil {
 				return reply.Result{}, err
 			}
 		}
@@ -64,7 +64,7 @@ func pieces(ch <-chan string) script {
 				if !ok {
 					return reply.Result{FinishReason: reply.FinishStop}, nil
 				}
-				if err := out.Text(p); err != nil {
+				if err := out.Append(reply.Content, p); err != nil {
 					return reply.Result{}, err
 				}
 			case <-ctx.Done():
@@ -261,8 +261,11 @@ func rebuild(t *testing.T, held string, updates []reply.Update) string {
 				t.Fatalf("update %d: finished with %q, want what was delivered, %q", i, u.Message.Content, held)
 			}
 			held = u.Message.Content
-		case reply.TextDelta:
-			if at := u.Cursor.Text - len(u.Text); at != len(held) {
+		case reply.Delta:
+			if u.Channel != reply.Content {
+				continue
+			}
+			if at := u.Cursor.At[reply.Content] - len(u.Text); at != len(held) {
 				t.Fatalf("update %d: delta at %d, but %d bytes are held", i, at, len(held))
 			}
 			held += u.Text

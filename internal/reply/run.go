@@ -74,7 +74,7 @@ func (e *Engine) generate(ctx context.Context, r *Attempt) (out generated, err e
 // outcome decides what the reply ends as.
 func (e *Engine) outcome(ctx context.Context, r *Attempt, out generated, err error) *ent.Message {
 	final := *r.row
-	final.Content, final.Reasoning = r.live.flush()
+	r.live.flush().put(&final)
 	final.SystemPromptHash = out.promptHash
 	var failure *Error
 	switch cause := context.Cause(ctx); {
@@ -114,7 +114,7 @@ func (e *Engine) outcome(ctx context.Context, r *Attempt, out generated, err err
 // a continuation of what the last attempt had written.
 func keepLongest(m *ent.Message) {
 	if len(m.Salvage) > len(m.Content) {
-		m.Content, m.Reasoning = m.Salvage, ""
+		Texts{Content: m.Salvage}.put(m)
 		m.Attempt++
 	}
 }
@@ -128,7 +128,7 @@ func setUsage(m *ent.Message, out generated) {
 		}
 		u = &Usage{
 			PromptTokens:     out.promptTokens,
-			CompletionTokens: prompt.Tokens(len(m.Content) + len(m.Reasoning)),
+			CompletionTokens: prompt.Tokens(textsOf(m).size()),
 			Estimated:        true,
 		}
 	}

@@ -67,7 +67,8 @@ func TestCursorOfALostReply(t *testing.T) {
 	b := newBundle(t, storetest.SQLite(t), reply.Config{}, hang("the first attempt"))
 	row := b.start("hi")
 	b.takeOver(row.ID, b.alive(), 2, "")
-	v, err := b.engine.Attach(b.ctx, row.ID, &reply.Cursor{MessageID: row.ID, Attempt: 2, Text: 10})
+	after := reply.Cursor{MessageID: row.ID, Attempt: 2, At: reply.Position{reply.Content: 10}}
+	v, err := b.engine.Attach(b.ctx, row.ID, &after)
 	if err != nil {
 		t.Fatalf("a cursor that the new owner gave is refused: %v", err)
 	}
@@ -96,7 +97,8 @@ func TestNewViewerOfAnOldCopy(t *testing.T) {
 func TestForgedCursorElsewhere(t *testing.T) {
 	t.Parallel()
 	b, row, _ := ownedElsewhere(t)
-	v, err := b.engine.Attach(b.ctx, row.ID, &reply.Cursor{MessageID: row.ID, Attempt: 1, Text: 1000})
+	after := reply.Cursor{MessageID: row.ID, Attempt: 1, At: reply.Position{reply.Content: 1000}}
+	v, err := b.engine.Attach(b.ctx, row.ID, &after)
 	if err != nil {
 		t.Fatal(err)
 	}

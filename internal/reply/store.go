@@ -38,6 +38,5 @@ type Checkpoint struct {
 	MessageID pid.ID
 	UserID    pid.ID
 	Attempt   int
-	Content   string
-	Reasoning string
+	Texts     Texts
 }

@@ -155,7 +155,7 @@ func (e *Engine) claim(ctx context.Context, row *ent.Message, released bool) err
 	if len(row.Content) > len(row.Salvage) {
 		next.Salvage = row.Content
 	}
-	next.Content, next.Reasoning = "", ""
+	Texts{}.put(&next)
 	now, err := e.store.Now(ctx)
 	if err != nil {
 		return err
@@ -223,13 +223,11 @@ func (e *Engine) takeOver(u *ent.MessageUpdate, row, next *ent.Message, now time
 			owner = message.And(owner, hasNoLease(*row.Owner, now))
 		}
 	}
-	return u.Where(message.ID(row.ID), owner, message.Attempt(row.Attempt), Streaming()).
+	return textsOf(next).set(u).Where(message.ID(row.ID), owner, message.Attempt(row.Attempt), Streaming()).
 		SetNillableOwner(next.Owner).
 		SetAttempt(next.Attempt).
 		SetCrashes(next.Crashes).
 		SetSalvage(next.Salvage).
-		SetContent(next.Content).
-		SetReasoning("").
 		SetStatus(next.Status).
 		SetNillableErrorCode(next.ErrorCode).
 		SetNillablePromptTokens(next.PromptTokens).

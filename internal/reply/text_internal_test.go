@@ -114,7 +114,8 @@ func TestTextHandedOutNeverChanges(t *testing.T) {
 }
 
 func FuzzParseCursor(f *testing.F) {
-	f.Add(Cursor{MessageID: "msg_01m84jnex7fk8rh44v2xj5k8a7", Attempt: 1, Text: 2, Reasoning: 3}.String())
+	at := Position{Content: 2, Reasoning: 3}
+	f.Add(Cursor{MessageID: "msg_01m84jnex7fk8rh44v2xj5k8a7", Attempt: 1, At: at}.String())
 	f.Add("")
 	f.Add("cjEg")
 	f.Fuzz(func(t *testing.T, s string) {

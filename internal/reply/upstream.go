@@ -26,11 +26,9 @@ type Upstream interface {
 // Output takes the pieces of a reply. A piece is never empty, is valid UTF-8
 // except that a rune may be split over two pieces, and holds no NUL.
 type Output interface {
-	// Text appends to the reply. A non-nil error (the reply is over its limit, or
-	// may not be written any more) must end Generate, which returns it.
-	Text(piece string) error
-	// Reasoning appends to the model's reasoning, which is kept beside the reply.
-	Reasoning(piece string) error
+	// Append appends to one of the reply's texts. A non-nil error (the reply is over
+	// its limit, or may not be written any more) must end Generate, which returns it.
+	Append(c Channel, piece string) error
 }
 
 // Request is one call of a model.

@@ -53,7 +53,7 @@ func (e *Engine) estimateLeft(ctx context.Context, row, next *ent.Message) error
 	if len(left.Salvage) > len(left.Content) {
 		left.Content = left.Salvage
 	}
-	if left.Content == "" && left.Reasoning == "" {
+	if textsOf(&left) == (Texts{}) {
 		return nil
 	}
 	line, err := e.store.Line(ctx, row.UserID, row.ConversationID, row.Index)

@@ -21,7 +21,7 @@ import (
 func counted(prompt, completion int) script {
 	return func(_ context.Context, _ reply.Request, out reply.Output) (reply.Result, error) {
 		return reply.Result{FinishReason: reply.FinishStop, Usage: &reply.Usage{PromptTokens: prompt,
-			CompletionTokens: completion, CachedTokens: 2, ReasoningTokens: 1}}, out.Text("yes")
+			CompletionTokens: completion, CachedTokens: 2, ReasoningTokens: 1}}, out.Append(reply.Content, "yes")
 	}
 }
 

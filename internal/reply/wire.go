@@ -12,15 +12,20 @@ import (
 type Piece struct {
 	MessageID pid.ID
 	Attempt   int
-	// Text goes to TextOffset, Reasoning to ReasoningOffset; either may be empty.
-	TextOffset      int
-	Text            string
-	ReasoningOffset int
-	Reasoning       string
-	// TextLen and ReasoningLen are how much the owner has of both. A listener that
-	// has less behind this piece asks for the rest.
-	TextLen      int
-	ReasoningLen int
+	// Texts go to From; each of them may be empty.
+	From  Position
+	Texts Texts
+	// End is how much the owner has. A listener that has less behind this piece asks for
+	// the rest.
+	End Position
+}
+
+// end is the position behind the piece.
+func (p Piece) end() Position {
+	for c, text := range p.Texts {
+		p.From[c] += len(text)
+	}
+	return p.From
 }
 
 // Question asks the owner of a running reply for what the asker has not got. It
@@ -28,11 +33,10 @@ type Piece struct {
 type Question struct {
 	MessageID pid.ID
 	Attempt   int
-	Text      int
-	Reasoning int
+	Held      Position
 }
 
-// MaxAnswerBytes bounds the text and the reasoning of one answer together, so that
+// MaxAnswerBytes bounds the texts of one answer together, so that
 // it fits into a message of the bus. Whoever needs more asks again.
 const MaxAnswerBytes = 256 << 10
 

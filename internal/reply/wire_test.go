@@ -328,14 +328,17 @@ func TestOddAnswers(t *testing.T) {
 		"none":            func(reply.Question) (reply.Piece, error) { return reply.Piece{}, reply.ErrNoAnswer },
 		"it does not run": func(reply.Question) (reply.Piece, error) { return reply.Piece{}, reply.ErrNotRunning },
 		"more, and no text": func(reply.Question) (reply.Piece, error) {
-			return reply.Piece{Attempt: 1, TextLen: 1000}, nil
+			return reply.Piece{Attempt: 1, End: reply.Position{reply.Content: 1000}}, nil
 		},
 		"a later attempt": func(reply.Question) (reply.Piece, error) {
-			return reply.Piece{Attempt: 7, Text: "no"}, nil
+			return reply.Piece{Attempt: 7, Texts: reply.Texts{reply.Content: "no"}}, nil
 		},
-		"an earlier attempt": func(reply.Question) (reply.Piece, error) { return reply.Piece{Text: "no"}, nil },
+		"an earlier attempt": func(reply.Question) (reply.Piece, error) {
+			return reply.Piece{Texts: reply.Texts{reply.Content: "no"}}, nil
+		},
 		"text far behind a gap": func(reply.Question) (reply.Piece, error) {
-			return reply.Piece{Attempt: 1, TextOffset: 500, Text: "no"}, nil
+			far := reply.Position{reply.Content: 500}
+			return reply.Piece{Attempt: 1, From: far, Texts: reply.Texts{reply.Content: "no"}}, nil
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -147,7 +147,7 @@ func benchmarkCheckpoint(b *testing.B, s *store.Store, streams, batch int) {
 	for b.Loop() {
 		text += "." // No update is without a change.
 		for i := range due {
-			due[i].Content = text
+			due[i].Texts[reply.Content] = text
 		}
 		for rest := due; len(rest) > 0; rest = rest[min(batch, len(rest)):] {
 			lost, err := s.Checkpoint(ctx, replica, rest[:min(batch, len(rest))])

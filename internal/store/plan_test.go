@@ -29,7 +29,7 @@ import (
 type silent struct{}
 
 func (silent) Generate(_ context.Context, _ reply.Request, out reply.Output) (reply.Result, error) {
-	return reply.Result{FinishReason: reply.FinishStop}, out.Text("yes")
+	return reply.Result{FinishReason: reply.FinishStop}, out.Append(reply.Content, "yes")
 }
 
 // journal keeps the statements that Ent runs.

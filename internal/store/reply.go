@@ -59,18 +59,41 @@ func (s *Store) Line(ctx context.Context, userID, conversationID pid.ID, before 
 	return line, nil
 }
 
-const checkpointStatement = `
-UPDATE messages SET content = $1, reasoning = $2
-WHERE id = $3 AND user_id = $4 AND attempt = $5 AND owner = $6 AND status = 'STREAMING'`
+// checkpointStatement stores the texts of one row. It takes them first, then the four values of
+// the fence.
+func checkpointStatement() string {
+	var set []string
+	n := 0
+	for c := range (reply.Texts{}) {
+		n++
+		set = append(set, fmt.Sprintf("%s = $%d", reply.Channel(c).Column(), n))
+	}
+	return fmt.Sprintf(`
+UPDATE messages SET %s
+WHERE id = $%d AND user_id = $%d AND attempt = $%d AND owner = $%d AND status = 'STREAMING'`,
+		strings.Join(set, ", "), n+1, n+2, n+3, n+4)
+}
 
-// checkpointMany is the same for many rows at once. On Postgres each statement costs a
-// round trip.
-const checkpointMany = `
-UPDATE messages SET content = due.content, reasoning = due.reasoning
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[]) AS due (content, reasoning, id, user_id, attempt)
+// checkpointMany is the same for many rows at once, each parameter but the owner being an
+// array. On Postgres each statement costs a round trip.
+func checkpointMany() string {
+	var set, columns, arrays []string
+	n := 0
+	for c := range (reply.Texts{}) {
+		n++
+		column := reply.Channel(c).Column()
+		set = append(set, column+" = due."+column)
+		columns = append(columns, column)
+		arrays = append(arrays, fmt.Sprintf("$%d::text[]", n))
+	}
+	return fmt.Sprintf(`
+UPDATE messages SET %s
+FROM unnest(%s, $%d::text[], $%d::text[], $%d::bigint[]) AS due (%s, id, user_id, attempt)
 WHERE messages.id = due.id AND messages.user_id = due.user_id AND messages.attempt = due.attempt
-  AND messages.owner = $6 AND messages.status = 'STREAMING'
-RETURNING messages.id`
+  AND messages.owner = $%d AND messages.status = 'STREAMING'
+RETURNING messages.id`,
+		strings.Join(set, ", "), strings.Join(arrays, ", "), n+1, n+2, n+3, strings.Join(columns, ", "), n+4)
+}
 
 // Checkpoint implements reply.Store.
 func (s *Store) Checkpoint(ctx context.Context, owner pid.ID, due []reply.Checkpoint) ([]pid.ID, error) {
@@ -88,8 +111,12 @@ func (s *Store) Checkpoint(ctx context.Context, owner pid.ID, due []reply.Checkp
 func (s *Store) checkpointEach(ctx context.Context, owner pid.ID, due []reply.Checkpoint) (lost []pid.ID, err error) {
 	err = s.InTx(ctx, func(tx *ent.Tx) error {
 		for _, c := range due {
-			result, err := tx.ExecContext(ctx, s.statements.checkpoint,
-				c.Content, c.Reasoning, string(c.MessageID), string(c.UserID), c.Attempt, string(owner))
+			var args []any
+			for _, text := range c.Texts {
+				args = append(args, text)
+			}
+			args = append(args, string(c.MessageID), string(c.UserID), c.Attempt, string(owner))
+			result, err := tx.ExecContext(ctx, s.statements.checkpoint, args...)
 			if err != nil {
 				return err
 			}
@@ -108,16 +135,22 @@ func (s *Store) checkpointEach(ctx context.Context, owner pid.ID, due []reply.Ch
 
 func (s *Store) checkpointAtOnce(ctx context.Context, owner pid.ID, due []reply.Checkpoint) (lost []pid.ID, err error) {
 	n := len(due)
-	contents, reasonings, ids, users, attempts := make([]string, n), make([]string, n), make([]string, n),
-		make([]string, n), make([]int64, n)
+	ids, users, attempts := make([]string, n), make([]string, n), make([]int64, n)
 	missing := make(map[pid.ID]bool, n)
 	for i, c := range due {
-		contents[i], reasonings[i], ids[i], users[i], attempts[i] = c.Content, c.Reasoning, string(c.MessageID),
-			string(c.UserID), int64(c.Attempt)
+		ids[i], users[i], attempts[i] = string(c.MessageID), string(c.UserID), int64(c.Attempt)
 		missing[c.MessageID] = true
 	}
-	rows, err := s.write.QueryContext(ctx, checkpointMany,
-		pq.Array(contents), pq.Array(reasonings), pq.Array(ids), pq.Array(users), pq.Array(attempts), string(owner))
+	var args []any
+	for channel := range (reply.Texts{}) {
+		texts := make([]string, n)
+		for i, c := range due {
+			texts[i] = c.Texts[channel]
+		}
+		args = append(args, pq.Array(texts))
+	}
+	args = append(args, pq.Array(ids), pq.Array(users), pq.Array(attempts), string(owner))
+	rows, err := s.write.QueryContext(ctx, s.statements.checkpoints, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -141,13 +174,14 @@ func (s *Store) checkpointAtOnce(ctx context.Context, owner pid.ID, due []reply.
 }
 
 // statements are those written by hand in the words of the dialect, made once.
-type statements struct{ line, checkpoint, usage string }
+type statements struct{ line, checkpoint, checkpoints, usage string }
 
 func statementsFor(name string) statements {
 	return statements{
-		line:       bind(name, lineQuery),
-		checkpoint: bind(name, checkpointStatement),
-		usage:      bind(name, usageStatement),
+		line:        bind(name, lineQuery),
+		checkpoint:  bind(name, checkpointStatement()),
+		checkpoints: checkpointMany(), // On Postgres only.
+		usage:       bind(name, usageStatement),
 	}
 }
 

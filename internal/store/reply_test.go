@@ -136,8 +136,8 @@ func TestCheckpoint(t *testing.T) {
 				SaveX(u.ctx)
 		}
 		point := func(m *ent.Message) reply.Checkpoint {
-			return reply.Checkpoint{MessageID: m.ID, UserID: m.UserID, Attempt: 2, Content: "new ä𝄞",
-				Reasoning: "because"}
+			return reply.Checkpoint{MessageID: m.ID, UserID: m.UserID, Attempt: 2,
+				Texts: reply.Texts{reply.Content: "new ä𝄞", reply.Reasoning: "because"}}
 		}
 		good, alsoGood := running(u, mine, message.StatusSTREAMING), running(other, mine, message.StatusSTREAMING)
 		earlier, foreign := running(u, mine, message.StatusSTREAMING), running(u, theirs, message.StatusSTREAMING)
@@ -181,8 +181,8 @@ func TestCheckpointIsOneTransaction(t *testing.T) {
 	m := makeLine(t, s, u).builder(answered, "old").SetStatus(message.StatusSTREAMING).SetOwner(owner).SetAttempt(1).
 		SaveX(u.ctx)
 	lost, err := s.Checkpoint(u.ctx, owner, []reply.Checkpoint{
-		{MessageID: m.ID, UserID: u.id, Attempt: 1, Content: "new"},
-		{MessageID: m.ID, UserID: u.id, Attempt: 1, Content: "nul \x00"},
+		{MessageID: m.ID, UserID: u.id, Attempt: 1, Texts: reply.Texts{reply.Content: "new"}},
+		{MessageID: m.ID, UserID: u.id, Attempt: 1, Texts: reply.Texts{reply.Content: "nul \x00"}},
 	})
 	if err == nil {
 		t.Errorf("got %v and no error for a text that Postgres refuses", lost)

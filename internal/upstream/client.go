@@ -272,7 +272,7 @@ func (c *Client) receive(
 			if result.FinishReason == "" && !done {
 				return result, attemptError(ctx, err)
 			}
-			if result.FinishReason == "" && !s.wrote && len(s.text.held)+len(s.think.held) == 0 {
+			if result.FinishReason == "" && !s.wrote && !s.holds() {
 				return result, &reply.Error{Code: reply.CodeProtocol, Status: http.StatusOK, Err: errEmpty}
 			}
 			if ended := reported(err); ended != nil {
@@ -290,10 +290,10 @@ func (c *Client) receive(
 		}
 		if len(f.text)+len(f.reasoning) > 0 {
 			call.contentAt = time.Now()
-			if err := s.writeReasoning(f.reasoning); err != nil {
+			if err := s.write(reply.Reasoning, f.reasoning); err != nil {
 				return result, err
 			}
-			if err := s.writeText(f.text); err != nil {
+			if err := s.write(reply.Content, f.text); err != nil {
 				return result, err
 			}
 		}

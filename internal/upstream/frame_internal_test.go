@@ -162,8 +162,7 @@ func (n frames) RoundTrip(req *http.Request) (*http.Response, error) {
 
 type nowhere struct{}
 
-func (nowhere) Text(string) error      { return nil }
-func (nowhere) Reasoning(string) error { return nil }
+func (nowhere) Append(reply.Channel, string) error { return nil }
 
 type direct struct{ http.RoundTripper }
 

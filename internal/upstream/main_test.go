@@ -27,17 +27,16 @@ type output struct {
 	after           func(piece string) error
 }
 
-func (o *output) Text(piece string) error {
+func (o *output) Append(c reply.Channel, piece string) error {
+	if c == reply.Reasoning {
+		o.reasoning.WriteString(piece)
+		return nil
+	}
 	o.text.WriteString(piece)
 	o.pieces++
 	if o.after != nil {
 		return o.after(piece)
 	}
-	return nil
-}
-
-func (o *output) Reasoning(piece string) error {
-	o.reasoning.WriteString(piece)
 	return nil
 }
 

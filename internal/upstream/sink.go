@@ -14,48 +14,57 @@ var errReplyTooLong = errors.New("the reply is longer than allowed")
 // sink cleans the text of a reply on its way to the Output. It passes only valid
 // UTF-8 without NUL, which Postgres cannot store, and bounds text and reasoning.
 type sink struct {
-	out   reply.Output
-	limit int
-	text  stream
-	think stream
+	out     reply.Output
+	limit   int
+	streams [len(reply.Texts{})]stream
 	// wrote is set once anything has been passed on; from then on the call must
 	// not be repeated.
 	wrote bool
 }
 
-// stream is one of the two texts of a reply.
+// stream is one of the texts of a reply.
 type stream struct {
 	held  []byte // the start of a character whose rest is still to come
 	bytes int
 }
 
-func (s *sink) writeText(b []byte) error      { return s.write(&s.text, b, s.out.Text) }
-func (s *sink) writeReasoning(b []byte) error { return s.write(&s.think, b, s.out.Reasoning) }
-
 // reset forgets held bytes before the call is repeated.
-func (s *sink) reset() { s.text.held, s.think.held = nil, nil }
+func (s *sink) reset() {
+	for c := range s.streams {
+		s.streams[c].held = nil
+	}
+}
+
+// holds reports whether a character waits for its rest.
+func (s *sink) holds() bool {
+	for c := range s.streams {
+		if len(s.streams[c].held) > 0 {
+			return true
+		}
+	}
+	return false
+}
 
 // flush passes on what is left of a character that was never completed.
 func (s *sink) flush() error {
-	for _, f := range []struct {
-		stream *stream
-		pass   func(string) error
-	}{{&s.think, s.out.Reasoning}, {&s.text, s.out.Text}} {
-		if len(f.stream.held) == 0 {
+	for c := range s.streams {
+		if len(s.streams[c].held) == 0 {
 			continue
 		}
-		f.stream.held = nil
-		if err := s.write(f.stream, []byte("\ufffd"), f.pass); err != nil {
+		s.streams[c].held = nil
+		if err := s.write(reply.Channel(c), []byte("\ufffd")); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *sink) write(to *stream, b []byte, pass func(string) error) error {
+// write adds to the text of one channel.
+func (s *sink) write(c reply.Channel, b []byte) error {
 	if len(b) == 0 {
 		return nil
 	}
+	to := &s.streams[c]
 	if len(to.held) > 0 {
 		b = append(to.held, b...)
 		to.held = nil
@@ -80,7 +89,7 @@ func (s *sink) write(to *stream, b []byte, pass func(string) error) error {
 	if len(b) > 0 {
 		to.bytes += len(b)
 		s.wrote = true
-		if err := pass(string(b)); err != nil {
+		if err := s.out.Append(c, string(b)); err != nil {
 			return err
 		}
 	}
