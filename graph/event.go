@@ -10,7 +10,7 @@ import (
 )
 
 // attach starts watching a message behind an optional cursor.
-func (r *Resolver) attach(ctx context.Context, id pid.ID, after *string) (*reply.Watcher, error) {
+func (r *Resolver) attach(ctx context.Context, user, id pid.ID, after *string) (*reply.Watcher, error) {
 	var cursor *reply.Cursor
 	if after != nil {
 		c, err := reply.ParseCursor(*after)
@@ -19,7 +19,7 @@ func (r *Resolver) attach(ctx context.Context, id pid.ID, after *string) (*reply
 		}
 		cursor = &c
 	}
-	v, err := r.Replies.Attach(ctx, id, cursor)
+	v, err := r.Replies.Attach(ctx, user, id, cursor)
 	if ent.IsNotFound(err) {
 		return nil, refusal.NotFound("message")
 	}

@@ -13,10 +13,11 @@ import (
 
 // MessageEvents is the resolver for the messageEvents field.
 func (r *subscriptionResolver) MessageEvents(ctx context.Context, messageID pid.ID, after *string) (<-chan model.MessageEvent, error) {
-	if _, err := userID(ctx); err != nil {
+	user, err := userID(ctx)
+	if err != nil {
 		return nil, err
 	}
-	v, err := r.attach(ctx, messageID, after)
+	v, err := r.attach(ctx, user, messageID, after)
 	if err != nil {
 		return nil, err
 	}

@@ -26,6 +26,7 @@ var rules = map[string]func(*house) []string{
 	"viewers are made where allowed":  checkMakers,
 	"every maker of viewers is known": checkMakersKnown,
 	"no Has edge predicates":          checkEdgePredicates,
+	"statements name their owner":     checkOwners,
 	"refusals have one maker":         checkRefusals,
 	"refusals have one voice":         checkVoice,
 	"cannot is one word":              checkCannot,
@@ -68,6 +69,14 @@ func plantFile(t *testing.T, path, text string) *house {
 }
 
 func lines(n int) string { return "// Package a is long.\npackage a\n" + strings.Repeat("\n", n-2) }
+
+// owners is a file with a function that does this to rows.
+func owners(statements string) string {
+	return `package a
+import ("parley/ent/message"; "parley/ent/conversation"; "parley/ent/send"; "parley/ent/user"; "parley/internal/viewer")
+func f(ctx context.Context, tx *ent.Tx, userID, id pid.ID, which []predicate.Message) { ` + statements + ` }
+`
+}
 
 // Each rule is shown a house it must accept and houses it must not.
 func TestRulesFindViolations(t *testing.T) {
@@ -301,6 +310,112 @@ func TestRulesFindViolations(t *testing.T) {
 		{"the store knows the dialect", "graph/a.go", `package graph; const a = "57P01"`, "57P01"},
 		{"the store knows the dialect", "graph/a.go", `package graph; const a = "sql: database is closed"`,
 			"an error of a database"},
+
+		// Below, each line is what a function does with ctx, tx and somebody's id.
+		{"statements name their owner", "internal/chat/a.go",
+			owners(`tx.Message.Query().Where(message.ID(id), message.UserID(userID)).Order(x).Only(ctx)`), ""},
+		{"statements name their owner", "internal/chat/a.go",
+			owners(`s.store.Client().Send.Delete().Where(send.UserID(userID)).Exec(ctx)`), ""},
+		{"statements name their owner", "internal/chat/a.go",
+			owners(`tx.Conversation.UpdateOne(c).Where(conversation.UserID(userID)).SetName(x).Save(ctx)`), ""},
+		{"statements name their owner", "internal/chat/a.go",
+			owners(`tx.User.Update().Where(user.ID(userID)).Exec(ctx); tx.User.Get(ctx, userID)`), ""},
+		{"statements name their owner", "internal/chat/a.go",
+			owners(`tx.Message.Create().SetID(id).Save(ctx)`), ""},
+		{"statements name their owner", "internal/chat/a.go",
+			owners(`tx.Message.Query().Where(message.And(message.ID(id), message.UserID(userID))).All(ctx)`), ""},
+		{"statements name their owner", "internal/chat/a.go",
+			owners(`where := []predicate.Message{message.UserID(userID)}; where = append(where, message.ID(id))
+				tx.Message.Query().Where(where...).All(ctx)`), ""},
+		{"statements name their owner", "internal/chat/a.go",
+			owners(`tx.Message.Query().Where(mine(userID)...).All(ctx)`) + `
+				func mine(userID pid.ID) []predicate.Message { return append(own(userID), message.Active(true)) }
+				func own(userID pid.ID) []predicate.Message {
+					return []predicate.Message{message.UserID(userID)}
+				}`, ""},
+		{"statements name their owner", "internal/chat/a.go",
+			owners(`flag(tx.Message.Update(), userID).SetContent(x).Save(ctx)`) + `
+				func flag(u *ent.MessageUpdate, userID pid.ID) *ent.MessageUpdate {
+					return other(u).Where(message.UserID(userID)).SetStopRequestedAt(now)
+				}`, ""},
+		{"statements name their owner", "internal/chat/a.go",
+			`package chat
+			import "parley/ent/send"
+			func find(ctx context.Context, sends *ent.SendClient, userID pid.ID) {
+				sends.Query().Where(send.UserID(userID)).Only(ctx)
+			}`, ""},
+		{"statements name their owner", "internal/chat/a.go",
+			owners(`ctx = viewer.AsSweep(ctx); tx.Message.Query().Where(message.ID(id)).All(ctx)`), ""},
+		{"statements name their owner", "internal/chat/a.go",
+			owners(`tx.Send.Delete().Where(send.ID(id)).Exec(viewer.AsSweep(ctx))`), ""},
+		{"statements name their owner", "internal/chat/a.go",
+			owners(`tx.Replica.Query().All(ctx); u.Message.Unwrap(); m := u.Message`), ""},
+		{"statements name their owner", "internal/store/a.go",
+			"package store; func f() { tx.Message.Query().All(ctx) }", ""},
+		{"statements name their owner", "internal/auth/a.go",
+			`package auth; func (s *Service) emailFree() { tx.User.Query().Exist(ctx) }
+				func (s *Service) externalUser() { tx.User.Query().Only(ctx) }
+				func (s *Service) refreshInTx() { tx.AuthSession.Query().Only(ctx) }
+				func (s *Service) endSessions() { tx.AuthSession.Update().Save(ctx) }
+				func (s *Service) ListUsers() { tx.User.Query().All(ctx) }
+				func (s *Service) operatorsUser() { tx.User.Query().Only(ctx) }`, ""},
+
+		{"statements name their owner", "internal/chat/a.go",
+			owners(`tx.Message.Query().Where(message.ID(id)).Only(ctx)`), "chat.f: a statement on Message"},
+		{"statements name their owner", "internal/reply/a.go",
+			owners(`tx.Message.Query().All(ctx)`), "by message.UserID"},
+		{"statements name their owner", "graph/a.go",
+			owners(`tx.Conversation.Delete().Where(conversation.ID(id)).Exec(ctx)`), "by conversation.UserID"},
+		{"statements name their owner", "internal/feed/a.go",
+			owners(`tx.Send.Query().Where(message.UserID(userID)).All(ctx)`), "by send.UserID"},
+		{"statements name their owner", "internal/chat/a.go",
+			owners(`tx.Message.Get(ctx, id)`), "by message.UserID"},
+		{"statements name their owner", "internal/chat/a.go",
+			owners(`tx.Conversation.UpdateOneID(id).SetName(x).Save(ctx)`), "by conversation.UserID"},
+		{"statements name their owner", "internal/chat/a.go",
+			owners(`tx.User.Query().Where(user.IDIn(ids...)).All(ctx)`), "by user.ID"},
+		{"statements name their owner", "internal/chat/a.go",
+			owners(`tx.Message.QueryConversation(m).All(ctx)`), "by message.UserID"},
+		{"statements name their owner", "internal/chat/a.go",
+			owners(`tx.Message.Query().Where(message.Or(message.ID(id), message.UserID(userID))).All(ctx)`),
+			"by message.UserID"},
+		{"statements name their owner", "internal/chat/a.go",
+			owners(`q := tx.Message.Query(); q.Where(message.UserID(userID))`), "by message.UserID"},
+		{"statements name their owner", "internal/chat/a.go",
+			owners(`messages := tx.Message; messages.Query()`), "put into a variable"},
+		{"statements name their owner", "internal/chat/a.go",
+			owners(`where := []predicate.Message{message.UserID(userID)}; if x { where = nil }
+				tx.Message.Query().Where(where...).All(ctx)`), "by message.UserID"},
+		{"statements name their owner", "internal/chat/a.go",
+			owners(`tx.Message.Query().Where(which...).All(ctx)`), "by message.UserID"},
+		{"statements name their owner", "internal/chat/a.go",
+			owners(`which = append(which, message.ID(id)); tx.Message.Query().Where(which...).All(ctx)`),
+			"by message.UserID"},
+		{"statements name their owner", "internal/chat/a.go",
+			owners(`tx.Message.Query().Where(mine(userID)...).All(ctx)`) + `
+				func mine(userID pid.ID) []predicate.Message {
+					if userID == "" { return nil }
+					return []predicate.Message{message.UserID(userID)}
+				}`, "by message.UserID"},
+		{"statements name their owner", "internal/chat/a.go",
+			owners(`flag(tx.Message.Update(), id).Save(ctx)`) + `
+				func flag(u *ent.MessageUpdate, id pid.ID) *ent.MessageUpdate {
+					return u.Where(message.ID(id), message.Not(message.UserID(id)))
+				}`, "by message.UserID"},
+		{"statements name their owner", "internal/chat/a.go",
+			`package chat; func find(ctx context.Context, sends *ent.SendClient) { sends.Query().Only(ctx) }`,
+			"by send.UserID"},
+		{"statements name their owner", "internal/chat/a.go",
+			owners(`tx.Message.Query().All(ctx); ctx = viewer.AsSweep(ctx)`), "by message.UserID"},
+		{"statements name their owner", "internal/chat/a.go",
+			owners(`ctx = viewer.AsUser(ctx, id); tx.Message.Query().All(ctx)`), "by message.UserID"},
+		{"statements name their owner", "internal/auth/a.go",
+			`package auth; func (s *Service) emailFree() {}
+				func (s *Service) externalUser() { tx.User.Query().Only(ctx) }
+				func (s *Service) refreshInTx() { tx.AuthSession.Query().Only(ctx) }
+				func (s *Service) endSessions() { tx.AuthSession.Update().Save(ctx) }
+				func (s *Service) ListUsers() { tx.User.Query().All(ctx) }
+				func (s *Service) operatorsUser() { tx.User.Query().Only(ctx) }`, "emailFree needs no exception"},
 	} {
 		t.Run(tt.rule+"/"+tt.path, func(t *testing.T) {
 			t.Parallel()

@@ -196,13 +196,12 @@ func (s *Service) authenticateExternal(ctx context.Context, e *externalIssuer, r
 // externalUser finds or makes the user of (iss, sub). Whether it is disabled is
 // checked with every principal.
 func (s *Service) externalUser(ctx context.Context, issuer string, id identity) (*ent.User, error) {
-	users := s.store.Client().User
 	find := func() (*ent.User, error) {
-		return users.Query().Where(user.Issuer(issuer), user.Subject(id.subject)).Only(ctx)
+		return s.store.Client().User.Query().Where(user.Issuer(issuer), user.Subject(id.subject)).Only(ctx)
 	}
 	u, err := find()
 	if ent.IsNotFound(err) {
-		create := users.Create().SetIssuer(issuer).SetSubject(id.subject).SetName(id.name)
+		create := s.store.Client().User.Create().SetIssuer(issuer).SetSubject(id.subject).SetName(id.name)
 		if id.email != "" {
 			create.SetExternalEmail(id.email)
 		}
@@ -219,7 +218,7 @@ func (s *Service) externalUser(ctx context.Context, issuer string, id identity) 
 		return nil, unavailable("external user", err)
 	}
 	if id.email != "" && (u.ExternalEmail == nil || *u.ExternalEmail != id.email) {
-		if err := users.Update().Where(user.ID(u.ID)).SetExternalEmail(id.email).Exec(ctx); err != nil {
+		if err := s.store.Client().User.Update().Where(user.ID(u.ID)).SetExternalEmail(id.email).Exec(ctx); err != nil {
 			return nil, unavailable("external user", err)
 		}
 	}

@@ -284,7 +284,8 @@ func (s *Service) rotate(
 	kid, key := s.keys.current()
 	next := token.successor(key)
 	out.token = next.text(key)
-	err = tx.AuthSession.Update().Where(authsession.ID(row.ID), authsession.Generation(row.Generation)).
+	err = tx.AuthSession.Update().
+		Where(authsession.ID(row.ID), authsession.UserID(row.UserID), authsession.Generation(row.Generation)).
 		SetGeneration(next.generation).
 		SetTokenHash(hashToken(out.token)).
 		SetPreviousHash(row.TokenHash).

@@ -69,7 +69,7 @@ func (a *asking) interrupt(ctx context.Context, l *line, unfinished, queued []*e
 		kind := fact.ReplyFinished
 		if m.Status == message.StatusSTREAMING {
 			kind = fact.StopRequested
-			flag := reply.FlagStop(l.tx.Message.Update().Where(message.UserID(m.UserID)), m.ID, l.now)
+			flag := reply.FlagStop(l.tx.Message.Update(), m.UserID, m.ID, l.now)
 			if err := flag.Exec(ctx); err != nil {
 				return fmt.Errorf("request stop: %w", err)
 			}
@@ -126,10 +126,10 @@ func (s *Service) StopReply(ctx context.Context, userID, id pid.ID) (*ent.Messag
 	if reply.IsFinal(m.Status) {
 		return m, nil
 	}
-	if err := s.replies.RequestStop(ctx, id); err != nil {
+	if err := s.replies.RequestStop(ctx, userID, id); err != nil {
 		return nil, err
 	}
-	m, err = s.replies.Wait(ctx, id, stopPatience)
+	m, err = s.replies.Wait(ctx, userID, id, stopPatience)
 	return m, orNotFound(err, "message")
 }
 

@@ -180,7 +180,7 @@ func TestDeleteWhileSomebodyWaits(t *testing.T) {
 		r := b.running(t, u, nil, "half ")
 		waited := make(chan *ent.Message, 1)
 		go func() {
-			m, err := b.engine.Wait(u.ctx, r.Reply.ID, waitLimit)
+			m, err := b.engine.Wait(u.ctx, u.id, r.Reply.ID, waitLimit)
 			if err != nil {
 				t.Errorf("wait: %v", err)
 			}
@@ -280,7 +280,7 @@ func TestStrangers(t *testing.T) {
 				return b.UpdateConversation(stranger.ctx, stranger.id, i.conversation, chat.ConversationPatch{})
 			},
 			"Attach": func(i ids) (any, error) {
-				v, err := b.engine.Attach(stranger.ctx, i.live, nil)
+				v, err := b.engine.Attach(stranger.ctx, stranger.id, i.live, nil)
 				return v == nil, err
 			},
 			// The user as an argument and the viewer in the context are two locks.

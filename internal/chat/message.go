@@ -71,7 +71,7 @@ func (s *Service) ListMessages(
 	if w.backward {
 		direction = sql.OrderDesc()
 	}
-	q := s.store.Client().Message.Query().Order(message.ByIndex(direction))
+	q := s.store.Client().Message.Query().Where(message.UserID(userID)).Order(message.ByIndex(direction))
 	if len(conversationIDs) == 1 {
 		q.Where(where...).Limit(w.n + 1)
 	} else {

@@ -77,7 +77,7 @@ func (s *Service) SendMessage(ctx context.Context, userID pid.ID, in SendInput) 
 	if err != nil || !in.Wait {
 		return result, err
 	}
-	final, err := s.replies.Wait(ctx, result.Reply.ID, s.cfg.WaitLimit)
+	final, err := s.replies.Wait(ctx, userID, result.Reply.ID, s.cfg.WaitLimit)
 	switch {
 	case ent.IsNotFound(err):
 		return SendResult{}, refusal.NotFound("message any more")

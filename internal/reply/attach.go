@@ -45,6 +45,7 @@ type Update struct {
 // Watcher watches one reply. It is not safe for concurrent use.
 type Watcher struct {
 	engine *Engine
+	userID pid.ID
 	id     pid.ID
 	wake   chan struct{}
 	live   *live  // The text it has joined; nil before, and once the reply is final.
@@ -60,19 +61,20 @@ type Watcher struct {
 	done bool
 }
 
-// Attach starts watching a reply. The viewer in ctx must own it; otherwise, and
-// when there is no such message, the error is Ent's not-found error. With a
+// Attach starts watching a reply. It must be this user's, who is also the viewer in
+// ctx; otherwise, and when there is no such message, the error is Ent's not-found
+// error. With a
 // cursor the updates go on behind it; ErrBadCursor is returned when the cursor
 // belongs to another message or lies beyond the text. Any message can be watched,
 // wherever it runs: one that is final gives its text and Finished. The caller closes
 // the viewer.
-func (e *Engine) Attach(ctx context.Context, id pid.ID, after *Cursor) (*Watcher, error) {
+func (e *Engine) Attach(ctx context.Context, userID, id pid.ID, after *Cursor) (*Watcher, error) {
 	// Always read, also for a live buffer here: the row is what authorises.
-	row, err := e.row(ctx, id)
+	row, err := e.row(ctx, userID, id)
 	if err != nil {
 		return nil, err
 	}
-	v := &Watcher{engine: e, id: id, wake: make(chan struct{}, 1), seen: row}
+	v := &Watcher{engine: e, userID: userID, id: id, wake: make(chan struct{}, 1), seen: row}
 	v.cursor = Cursor{MessageID: id}
 	if after != nil {
 		if after.MessageID != id {
@@ -94,9 +96,10 @@ func (e *Engine) Attach(ctx context.Context, id pid.ID, after *Cursor) (*Watcher
 func (e *Engine) Follow(ctx context.Context, userID pid.ID, row *ent.Message) (*Watcher, error) {
 	run := e.runOf(row.ID)
 	if run == nil || run.row.UserID != userID || run.row.Attempt < row.Attempt {
-		return e.Attach(ctx, row.ID, nil)
+		return e.Attach(ctx, userID, row.ID, nil)
 	}
-	v := &Watcher{engine: e, id: row.ID, wake: make(chan struct{}, 1), seen: run.row, cursor: Cursor{MessageID: row.ID}}
+	v := &Watcher{engine: e, userID: userID, id: row.ID, wake: make(chan struct{}, 1), seen: run.row}
+	v.cursor = Cursor{MessageID: row.ID}
 	v.join(run.row)
 	return v, nil
 }
@@ -174,7 +177,7 @@ func (v *Watcher) Ready() <-chan struct{} { return v.wake }
 func (v *Watcher) step(ctx context.Context) (Update, bool, error) {
 	for {
 		if v.live == nil {
-			row, err := v.engine.row(ctx, v.id)
+			row, err := v.engine.row(ctx, v.userID, v.id)
 			if err != nil {
 				return Update{}, false, err
 			}
@@ -292,24 +295,24 @@ func (v *Watcher) unjoin() {
 }
 
 // Wait blocks until the reply is final, ctx ends, limit has passed or the engine has
-// given up its replies, and returns it as it then is, wherever it runs. The caller
-// has made sure that it belongs to the viewer in ctx.
-func (e *Engine) Wait(ctx context.Context, id pid.ID, limit time.Duration) (*ent.Message, error) {
+// given up its replies, and returns it as it then is, wherever it runs. The reply must
+// be this user's, as for Attach.
+func (e *Engine) Wait(ctx context.Context, userID, id pid.ID, limit time.Duration) (*ent.Message, error) {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	for {
 		var l *live
 		leave := func() {}
-		if r := e.runOf(id); r != nil {
+		if r := e.runOf(id); r != nil && r.row.UserID == userID {
 			l = r.live
 		} else {
-			row, err := e.row(ctx, id)
+			row, err := e.row(ctx, userID, id)
 			if err != nil || IsFinal(row.Status) {
 				return row, err
 			}
 			l, leave = e.join(row)
 		}
-		m, done, err := e.waitAt(ctx, id, l, timer.C)
+		m, done, err := e.waitAt(ctx, userID, id, l, timer.C)
 		leave()
 		if done || err != nil {
 			return m, err
@@ -318,7 +321,9 @@ func (e *Engine) Wait(ctx context.Context, id pid.ID, limit time.Duration) (*ent
 }
 
 // waitAt waits at one text. It returns false when that was lost.
-func (e *Engine) waitAt(ctx context.Context, id pid.ID, l *live, over <-chan time.Time) (*ent.Message, bool, error) {
+func (e *Engine) waitAt(
+	ctx context.Context, userID, id pid.ID, l *live, over <-chan time.Time,
+) (*ent.Message, bool, error) {
 	select {
 	case <-l.ended:
 		if m, ok := l.state(); ok || e.ctx.Err() == nil {
@@ -329,7 +334,7 @@ func (e *Engine) waitAt(ctx context.Context, id pid.ID, l *live, over <-chan tim
 	case <-ctx.Done():
 		return nil, false, context.Cause(ctx)
 	}
-	m, err := e.row(ctx, id) // As it stands.
+	m, err := e.row(ctx, userID, id) // As it stands.
 	if err == nil {
 		e.Overlay(m)
 	}
@@ -363,9 +368,9 @@ func (e *Engine) find(id pid.ID) *live {
 	return e.mirrorOf(id)
 }
 
-// row reads a message as the viewer in ctx.
-func (e *Engine) row(ctx context.Context, id pid.ID) (*ent.Message, error) {
-	m, err := e.store.Client().Message.Query().Where(message.ID(id)).Only(ctx)
+// row reads a message of a user, who is the viewer in ctx.
+func (e *Engine) row(ctx context.Context, userID, id pid.ID) (*ent.Message, error) {
+	m, err := e.store.Client().Message.Query().Where(message.ID(id), message.UserID(userID)).Only(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read message: %w", err)
 	}

@@ -104,7 +104,7 @@ func reconnect(
 	if moves.IntN(3) == 0 {
 		cursor, held = nil, ""
 	}
-	v, err := b.engine.Attach(b.ctx, id, cursor)
+	v, err := b.engine.Attach(b.ctx, b.user, id, cursor)
 	if err != nil {
 		t.Errorf("attach with %v: %v", cursor, err)
 		return held, nil, true
@@ -152,7 +152,7 @@ func TestCursorsThatWereNeverGivenOut(t *testing.T) {
 	} {
 		c := good
 		edit(&c)
-		if _, err := b.engine.Attach(b.ctx, row.ID, &c); !errors.Is(err, reply.ErrBadCursor) {
+		if _, err := b.engine.Attach(b.ctx, b.user, row.ID, &c); !errors.Is(err, reply.ErrBadCursor) {
 			t.Errorf("%s: %v, want ErrBadCursor", name, err)
 		}
 	}
@@ -172,7 +172,7 @@ func TestSlowViewerGetsBiggerDeltas(t *testing.T) {
 	ch := make(chan string)
 	b := newBundle(t, storetest.SQLite(t), reply.Config{}, pieces(ch))
 	row := b.start("hi")
-	v, err := b.engine.Attach(b.ctx, row.ID, nil)
+	v, err := b.engine.Attach(b.ctx, b.user, row.ID, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,21 +200,32 @@ func TestAttachAuthorises(t *testing.T) {
 	t.Parallel()
 	b := newBundle(t, storetest.SQLite(t), reply.Config{}, hang("secret"))
 	row := b.start("hi")
-	stranger := viewer.AsUser(t.Context(), pid.New(pid.User))
-	if _, err := b.engine.Attach(stranger, row.ID, nil); !ent.IsNotFound(err) {
-		t.Errorf("a stranger gets %v, want not found, though the text is live here", err)
+	other := pid.New(pid.User)
+	stranger := viewer.AsUser(t.Context(), other)
+	// Both locks close: the owner that the query names, and the policy behind it.
+	for name, as := range map[string]struct {
+		ctx  context.Context
+		user pid.ID
+	}{
+		"a stranger":               {stranger, other},
+		"a stranger, by the query": {b.ctx, other},
+		"a stranger, by policy":    {stranger, b.user},
+	} {
+		if _, err := b.engine.Attach(as.ctx, as.user, row.ID, nil); !ent.IsNotFound(err) {
+			t.Errorf("%s gets %v, want not found, though the text is live here", name, err)
+		}
+		if _, err := b.engine.Wait(as.ctx, as.user, row.ID, time.Millisecond); !ent.IsNotFound(err) {
+			t.Errorf("waiting as %s: %v, want not found", name, err)
+		}
+		if err := b.engine.RequestStop(as.ctx, as.user, row.ID); err != nil {
+			t.Errorf("stopping as %s: %v, want nothing to happen", name, err)
+		}
+		if b.row(row.ID).StopRequestedAt != nil {
+			t.Errorf("%s stopped it", name)
+		}
 	}
-	if _, err := b.engine.Attach(t.Context(), row.ID, nil); err == nil {
+	if _, err := b.engine.Attach(t.Context(), b.user, row.ID, nil); err == nil {
 		t.Error("nobody at all may attach")
-	}
-	if _, err := b.engine.Wait(stranger, row.ID, time.Millisecond); !ent.IsNotFound(err) {
-		t.Errorf("waiting as a stranger: %v, want not found", err)
-	}
-	if err := b.engine.RequestStop(stranger, row.ID); err != nil {
-		t.Errorf("stopping as a stranger: %v, want nothing to happen", err)
-	}
-	if b.row(row.ID).StopRequestedAt != nil {
-		t.Error("a stranger stopped it")
 	}
 }
 

@@ -89,7 +89,6 @@ func (e *Engine) checkpoint(ctx context.Context) error {
 // second: for some that somebody asked to stop; for some that are gone; and for rows
 // that nothing here runs.
 func (e *Engine) watchRows(ctx context.Context) {
-	ctx = viewer.AsSweep(ctx)
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	strays := make(map[pid.ID]bool)
@@ -113,6 +112,7 @@ func (e *Engine) watchRows(ctx context.Context) {
 // the commit was lost, or its run panicked. It is taken up as after a crash, so that
 // it cannot go on for ever.
 func (e *Engine) watchOnce(ctx context.Context, strays map[pid.ID]bool) (map[pid.ID]bool, error) {
+	ctx = viewer.AsSweep(ctx)
 	before := e.runningIDs()
 	rows, err := e.store.Client().Message.Query().
 		Where(message.Owner(e.id), Streaming()).
@@ -146,6 +146,7 @@ func (e *Engine) watchOnce(ctx context.Context, strays map[pid.ID]bool) (map[pid
 
 // claimStray takes up a row that is this replica's and that it does not run.
 func (e *Engine) claimStray(ctx context.Context, id pid.ID) error {
+	ctx = viewer.AsSweep(ctx)
 	row, err := e.store.Client().Message.Query().Where(message.ID(id), message.Owner(e.id), Streaming()).Only(ctx)
 	if ent.IsNotFound(err) {
 		return nil // Somebody else's by now, or gone.
@@ -166,6 +167,7 @@ func (e *Engine) reconsider(ctx context.Context, ids []pid.ID) {
 	if len(ids) == 0 {
 		return
 	}
+	ctx = viewer.AsSweep(ctx)
 	rows, err := e.store.Client().Message.Query().
 		Where(message.IDIn(ids...)).
 		Select(message.FieldID, message.FieldOwner, message.FieldStatus).

@@ -76,7 +76,7 @@ func TestCursorsOfOtherVersions(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v", version, err)
 			}
-			v, err := b.engine.Attach(b.ctx, id, &c)
+			v, err := b.engine.Attach(b.ctx, b.user, id, &c)
 			if err != nil {
 				t.Fatalf("%s: %v", version, err)
 			}
@@ -85,7 +85,8 @@ func TestCursorsOfOtherVersions(t *testing.T) {
 				t.Errorf("%s: first comes %+v, %t, %v; want a snapshot with %q", version, u, ok, err, want)
 			}
 			v.Close()
-			if _, err := b.engine.Attach(b.ctx, b.head.ID, &c); id != b.head.ID && !errors.Is(err, reply.ErrBadCursor) {
+			_, err = b.engine.Attach(b.ctx, b.user, b.head.ID, &c)
+			if id != b.head.ID && !errors.Is(err, reply.ErrBadCursor) {
 				t.Errorf("%s of another message: %v, want ErrBadCursor", version, err)
 			}
 		}

@@ -196,15 +196,15 @@ func (e *Engine) Stop(ctx context.Context) {
 	e.cancel(errReleased)
 }
 
-// RequestStop asks for a reply of the viewer in ctx to be stopped, from any
-// replica: a durable flag, and a signal that makes it quick. It is idempotent. A
-// reply that is final stays as it is.
-func (e *Engine) RequestStop(ctx context.Context, id pid.ID) error {
+// RequestStop asks for a reply of this user to be stopped, from any replica: a
+// durable flag, and a signal that makes it quick. It is idempotent. A reply that is
+// final, or not this user's, stays as it is.
+func (e *Engine) RequestStop(ctx context.Context, userID, id pid.ID) error {
 	now, err := e.store.Now(ctx)
 	if err != nil {
 		return err
 	}
-	n, err := FlagStop(e.store.Client().Message.Update(), id, now).Save(ctx)
+	n, err := FlagStop(e.store.Client().Message.Update(), userID, id, now).Save(ctx)
 	if err != nil {
 		return fmt.Errorf("request stop: %w", err)
 	}
@@ -215,10 +215,11 @@ func (e *Engine) RequestStop(ctx context.Context, id pid.ID) error {
 	return nil
 }
 
-// FlagStop narrows an update to a running reply that nobody has asked to stop yet, and
-// sets the flag its owner looks for.
-func FlagStop(u *ent.MessageUpdate, id pid.ID, now time.Time) *ent.MessageUpdate {
-	return u.Where(message.ID(id), Streaming(), message.StopRequestedAtIsNil()).SetStopRequestedAt(now)
+// FlagStop narrows an update to a running reply of a user that nobody has asked to stop
+// yet, and sets the flag its owner looks for.
+func FlagStop(u *ent.MessageUpdate, userID, id pid.ID, now time.Time) *ent.MessageUpdate {
+	return u.Where(message.ID(id), message.UserID(userID), Streaming(), message.StopRequestedAtIsNil()).
+		SetStopRequestedAt(now)
 }
 
 // Running returns how many replies run here.

@@ -112,7 +112,7 @@ func TestStopKeepsTheText(t *testing.T) {
 			return m.Content == "so far"
 		})
 		for range 2 {
-			if err := b.engine.RequestStop(b.ctx, row.ID); err != nil {
+			if err := b.engine.RequestStop(b.ctx, b.user, row.ID); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -121,7 +121,7 @@ func TestStopKeepsTheText(t *testing.T) {
 			t.Error("the request is not in the row, want it durable")
 		}
 		before := *m.FinishedAt
-		if err := b.engine.RequestStop(b.ctx, row.ID); err != nil {
+		if err := b.engine.RequestStop(b.ctx, b.user, row.ID); err != nil {
 			t.Fatal(err)
 		}
 		if after := b.row(row.ID); !after.FinishedAt.Equal(before) || after.Status != message.StatusSTOPPED {
@@ -396,7 +396,7 @@ func TestClaimedBackFromTheDead(t *testing.T) {
 	b.store.Client().Message.UpdateOneID(row.ID).SetOwner(*dead()).SetAttempt(2).ExecX(b.ctx)
 	until(t, "it is claimed back", func() bool { return b.row(row.ID).Attempt == 3 })
 	until(t, "one run is left", func() bool { return running.Load() == 1 })
-	if err := b.engine.RequestStop(b.ctx, row.ID); err != nil {
+	if err := b.engine.RequestStop(b.ctx, b.user, row.ID); err != nil {
 		t.Fatal(err)
 	}
 	b.wants(row.ID, message.StatusSTOPPED, "text", "")
@@ -452,7 +452,7 @@ func TestStopEndsWaits(t *testing.T) {
 	row := b.start("hi")
 	got := make(chan *ent.Message, 1)
 	go func() {
-		m, err := b.engine.Wait(b.ctx, row.ID, time.Hour)
+		m, err := b.engine.Wait(b.ctx, b.user, row.ID, time.Hour)
 		if err != nil {
 			t.Errorf("wait: %v", err)
 		}

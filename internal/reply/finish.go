@@ -100,7 +100,7 @@ func (e *Engine) writeFinal(ctx context.Context, r *Attempt, final *ent.Message)
 	if !errors.Is(err, errNoRow) {
 		return next, err
 	}
-	row, err := e.row(ctx, r.row.ID)
+	row, err := e.row(ctx, r.row.UserID, r.row.ID)
 	switch {
 	case ent.IsNotFound(err):
 		return nil, errDeleted

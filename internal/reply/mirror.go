@@ -127,7 +127,7 @@ func (m *mirror) follow(ctx context.Context, row *ent.Message) {
 	// Listening comes before reading, so that nothing falls between.
 	for look := true; ctx.Err() == nil; {
 		if look {
-			if m.look(ctx, row.ID) {
+			if m.look(ctx, row.UserID, row.ID) {
 				return
 			}
 			_ = m.ask(ctx) // Without an answer the row has to do until the next turn.
@@ -155,8 +155,8 @@ func (m *mirror) follow(ctx context.Context, row *ent.Message) {
 }
 
 // look reads the row and reports whether that was the end.
-func (m *mirror) look(ctx context.Context, id pid.ID) (ended bool) {
-	row, err := m.engine.row(ctx, id)
+func (m *mirror) look(ctx context.Context, userID, id pid.ID) (ended bool) {
+	row, err := m.engine.row(ctx, userID, id)
 	switch {
 	case ent.IsNotFound(err):
 		if last, ok := m.live.state(); ok {

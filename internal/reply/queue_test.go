@@ -130,7 +130,7 @@ func TestViewerOfAQueuedReply(t *testing.T) {
 		}
 		waited := make(chan *ent.Message, 1)
 		go func() {
-			m, err := first.Wait(b.ctx, next.ID, deadline)
+			m, err := first.Wait(b.ctx, b.user, next.ID, deadline)
 			if err != nil {
 				t.Error(err)
 			}

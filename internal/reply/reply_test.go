@@ -161,7 +161,7 @@ func (b *bundle) start(question string) *ent.Message {
 // final waits for the end of a reply and returns its row as stored.
 func (b *bundle) final(id pid.ID) *ent.Message {
 	b.t.Helper()
-	m, err := b.engine.Wait(b.ctx, id, deadline)
+	m, err := b.engine.Wait(b.ctx, b.user, id, deadline)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -222,7 +222,7 @@ type watch struct {
 
 func (b *bundle) watch(id pid.ID, after *reply.Cursor) *watch {
 	b.t.Helper()
-	v, err := b.engine.Attach(b.ctx, id, after)
+	v, err := b.engine.Attach(b.ctx, b.user, id, after)
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ import (
 // first returns the first update of a new viewer.
 func (b *bundle) first(id pid.ID, after *reply.Cursor) reply.Update {
 	b.t.Helper()
-	v, err := b.engine.Attach(b.ctx, id, after)
+	v, err := b.engine.Attach(b.ctx, b.user, id, after)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func TestCursorOfALostReply(t *testing.T) {
 	row := b.start("hi")
 	b.takeOver(row.ID, b.alive(), 2, "")
 	after := reply.Cursor{MessageID: row.ID, Attempt: 2, At: reply.Position{reply.Content: 10}}
-	v, err := b.engine.Attach(b.ctx, row.ID, &after)
+	v, err := b.engine.Attach(b.ctx, b.user, row.ID, &after)
 	if err != nil {
 		t.Fatalf("a cursor that the new owner gave is refused: %v", err)
 	}
@@ -98,7 +98,7 @@ func TestForgedCursorElsewhere(t *testing.T) {
 	t.Parallel()
 	b, row, _ := ownedElsewhere(t)
 	after := reply.Cursor{MessageID: row.ID, Attempt: 1, At: reply.Position{reply.Content: 1000}}
-	v, err := b.engine.Attach(b.ctx, row.ID, &after)
+	v, err := b.engine.Attach(b.ctx, b.user, row.ID, &after)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,7 +35,6 @@ const sweepEvery = 1500 * time.Millisecond
 // jitter so that replicas do not all look at the same time, and when it is told of
 // one.
 func (e *Engine) sweepLoop(ctx context.Context) {
-	ctx = viewer.AsSweep(ctx)
 	every := min(e.cfg.Lease/10, sweepEvery)
 	warned := false
 	trouble := complaint{what: "looking for abandoned replies"}
@@ -57,6 +56,7 @@ func (e *Engine) sweepLoop(ctx context.Context) {
 
 // sweep claims replies whose owner has no valid lease.
 func (e *Engine) sweep(ctx context.Context) error {
+	ctx = viewer.AsSweep(ctx)
 	now, err := e.store.Now(ctx)
 	if err != nil {
 		return err
@@ -102,6 +102,7 @@ func (e *Engine) sweep(ctx context.Context) error {
 // starts the next one in its own transaction, so there are none; were there one, it
 // would wait for ever.
 func (e *Engine) startForgotten(ctx context.Context) error {
+	ctx = viewer.AsSweep(ctx)
 	rows, err := e.store.Client().Message.Query().
 		Where(Queued(), nothingStreams()).
 		Limit(sweepBatch).
@@ -111,7 +112,9 @@ func (e *Engine) startForgotten(ctx context.Context) error {
 	}
 	for _, row := range rows {
 		next, err := e.inFinalTx(ctx, row, func(tx *ent.Tx, _ time.Time) error {
-			busy, err := tx.Message.Query().Where(message.ConversationID(row.ConversationID), Streaming()).Exist(ctx)
+			busy, err := tx.Message.Query().
+				Where(message.ConversationID(row.ConversationID), message.UserID(row.UserID), Streaming()).
+				Exist(ctx)
 			if err == nil && busy {
 				err = errNoRow
 			}
@@ -223,7 +226,8 @@ func (e *Engine) takeOver(u *ent.MessageUpdate, row, next *ent.Message, now time
 			owner = message.And(owner, hasNoLease(*row.Owner, now))
 		}
 	}
-	return textsOf(next).set(u).Where(message.ID(row.ID), owner, message.Attempt(row.Attempt), Streaming()).
+	return textsOf(next).set(u).
+		Where(message.ID(row.ID), message.UserID(row.UserID), owner, message.Attempt(row.Attempt), Streaming()).
 		SetNillableOwner(next.Owner).
 		SetAttempt(next.Attempt).
 		SetCrashes(next.Crashes).

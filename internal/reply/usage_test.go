@@ -71,7 +71,7 @@ func TestStoppedCountsUsage(t *testing.T) {
 		row := b.start("hi")
 		until(t, "the text arrives", func() bool { return b.first(row.ID, nil).Message.Content != "" })
 		b.wantUsage(0, 0, 0, 0)
-		if err := b.engine.RequestStop(b.ctx, row.ID); err != nil {
+		if err := b.engine.RequestStop(b.ctx, b.user, row.ID); err != nil {
 			t.Fatal(err)
 		}
 		b.wants(row.ID, message.StatusSTOPPED, "12345678", "")

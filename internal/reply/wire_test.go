@@ -118,7 +118,7 @@ func TestViewersOnOtherReplicas(t *testing.T) {
 			}
 		}
 		// A wait there ends too, and a query shows the end.
-		if m, err := all[2].engine.Wait(all[2].ctx, row.ID, deadline); err != nil || m.Content != want {
+		if m, err := all[2].engine.Wait(all[2].ctx, all[2].user, row.ID, deadline); err != nil || m.Content != want {
 			t.Errorf("got %v, %v", m, err)
 		}
 	})
@@ -213,7 +213,7 @@ func TestNATSGoesAndComes(t *testing.T) {
 		ch <- "with again "
 		sees("with without with again ")
 		// A stop from there reaches the owner too.
-		if err := all[1].engine.RequestStop(all[1].ctx, row.ID); err != nil {
+		if err := all[1].engine.RequestStop(all[1].ctx, all[1].user, row.ID); err != nil {
 			t.Fatal(err)
 		}
 		updates := w.wait(t)
