@@ -10,6 +10,7 @@ import (
 
 	"parley/ent"
 	"parley/ent/authsession"
+	"parley/internal/complaint"
 	"parley/internal/fact"
 	"parley/internal/pid"
 	"parley/internal/viewer"
@@ -152,27 +153,19 @@ func (s *Service) maintain(ctx context.Context, recheck <-chan struct{}) {
 	defer bound.Stop()
 	sweep := time.NewTicker(sweepEvery)
 	defer sweep.Stop()
-	undone := false
+	checking, sweeping := complaint.About("checking bound contexts"), complaint.About("removing expired auth sessions")
 	for {
-		task, name := s.checkBound, "check bound contexts"
+		task, undone := s.checkBound, checking
 		select {
 		case <-ctx.Done():
 			return
 		case <-recheck:
 		case <-bound.C:
 		case <-sweep.C:
-			task, name = s.Sweep, "sweep"
+			task, undone = s.Sweep, sweeping
 		}
 		taskCtx, cancel := context.WithTimeout(ctx, sweepTime)
-		err := task(taskCtx)
-		if err != nil && ctx.Err() == nil {
-			level := slog.LevelWarn
-			if undone { // Said already: it is mostly the database that is away.
-				level = slog.LevelDebug
-			}
-			s.log.Log(ctx, level, "auth task stays undone", slog.String("task", name), slog.Any("err", err))
-		}
-		undone = err != nil
+		undone.Report(ctx, s.log, task(taskCtx))
 		cancel()
 	}
 }

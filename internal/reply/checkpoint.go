@@ -9,6 +9,7 @@ import (
 
 	"parley/ent"
 	"parley/ent/message"
+	"parley/internal/complaint"
 	"parley/internal/failpoint"
 	"parley/internal/pid"
 	"parley/internal/viewer"
@@ -28,7 +29,7 @@ func (e *Engine) checkpointLoop(ctx context.Context) {
 	ctx = viewer.AsSweep(ctx)
 	timer := time.NewTimer(e.cfg.Checkpoint)
 	defer timer.Stop()
-	trouble := complaint{what: "checkpoint"}
+	trouble := complaint.About("checkpoint")
 	for {
 		select {
 		case <-ctx.Done():
@@ -38,7 +39,7 @@ func (e *Engine) checkpointLoop(ctx context.Context) {
 		began := time.Now()
 		e.forgetEnded(began)
 		err := e.checkpoint(ctx)
-		trouble.report(ctx, e.log, err)
+		trouble.Report(ctx, e.log, err)
 		rest := e.cfg.Checkpoint
 		if err == nil { // How long a database that is away was waited for says nothing of load.
 			rest = max(rest, min(9*time.Since(began), maxStretch))
@@ -92,7 +93,7 @@ func (e *Engine) watchRows(ctx context.Context) {
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	strays := make(map[pid.ID]bool)
-	trouble := complaint{what: "looking at own replies"}
+	trouble := complaint.About("looking at own replies")
 	for {
 		var err error
 		select {
@@ -103,7 +104,7 @@ func (e *Engine) watchRows(ctx context.Context) {
 		case <-tick.C:
 			strays, err = e.watchOnce(ctx, strays)
 		}
-		trouble.report(ctx, e.log, err)
+		trouble.Report(ctx, e.log, err)
 	}
 }
 

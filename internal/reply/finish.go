@@ -8,6 +8,7 @@ import (
 
 	"parley/ent"
 	"parley/ent/message"
+	"parley/internal/complaint"
 	"parley/internal/fact"
 	"parley/internal/failpoint"
 	"parley/internal/pid"
@@ -24,7 +25,7 @@ func (e *Engine) finish(r *Attempt, final *ent.Message) {
 	hurry := context.AfterFunc(e.ctx, func() { time.AfterFunc(releaseLimit, cancel) })
 	defer hurry()
 	wait := 50 * time.Millisecond
-	trouble := complaint{what: "writing the end of a reply"}
+	trouble := complaint.About("writing the end of a reply")
 	for {
 		next, err := e.writeFinal(ctx, r, final)
 		switch {
@@ -42,7 +43,7 @@ func (e *Engine) finish(r *Attempt, final *ent.Message) {
 			r.live.abandon()
 			return
 		}
-		trouble.report(ctx, e.log.With("message_id", string(final.ID)), err)
+		trouble.Report(ctx, e.log.With("message_id", string(final.ID)), err)
 		select {
 		case <-time.After(wait):
 			wait = min(2*wait, time.Second)

@@ -7,6 +7,7 @@ import (
 
 	"parley/ent"
 	"parley/ent/replica"
+	"parley/internal/complaint"
 	"parley/internal/viewer"
 )
 
@@ -38,7 +39,7 @@ func (e *Engine) keepLease(ctx context.Context) {
 	pause := e.cfg.Lease / 3
 	alarm := time.AfterFunc(e.cfg.Lease*2/3, e.doubtLease)
 	defer alarm.Stop()
-	trouble := complaint{what: "renewing the lease"}
+	trouble := complaint.About("renewing the lease")
 	for {
 		select {
 		case <-ctx.Done():
@@ -47,7 +48,7 @@ func (e *Engine) keepLease(ctx context.Context) {
 		}
 		began := time.Now()
 		err := e.renewLease(ctx)
-		trouble.report(ctx, e.log, err)
+		trouble.Report(ctx, e.log, err)
 		if err != nil {
 			pause = e.cfg.Lease / 15
 			continue

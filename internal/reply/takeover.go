@@ -15,6 +15,7 @@ import (
 	"parley/ent/message"
 	"parley/ent/predicate"
 	"parley/ent/replica"
+	"parley/internal/complaint"
 	"parley/internal/fact"
 	"parley/internal/failpoint"
 	"parley/internal/pid"
@@ -37,9 +38,9 @@ const sweepEvery = 1500 * time.Millisecond
 func (e *Engine) sweepLoop(ctx context.Context) {
 	every := min(e.cfg.Lease/10, sweepEvery)
 	warned := false
-	trouble := complaint{what: "looking for abandoned replies"}
+	trouble := complaint.About("looking for abandoned replies")
 	for {
-		trouble.report(ctx, e.log, e.sweep(ctx))
+		trouble.Report(ctx, e.log, e.sweep(ctx))
 		if e.wire == nil && e.Peers() > 0 && !warned {
 			warned = true
 			e.log.WarnContext(ctx, "other replicas work on this database, but there is no bus between them: "+
