@@ -22,6 +22,7 @@ import (
 	"parley/internal/pid"
 	"parley/internal/refusal"
 	"parley/internal/reply"
+	"parley/internal/reply/replytest"
 	"parley/internal/store"
 	"parley/internal/store/storetest"
 	"parley/internal/transport"
@@ -115,7 +116,8 @@ func setup(t testing.TB, db *store.Store, o options) *bundle {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.replies = reply.New(reply.Config{Address: "test", SoleReplica: true}, db, router, b.bus, nil, log)
+	limits := replytest.Config(reply.Config{Address: "test", SoleReplica: true})
+	b.replies = reply.New(limits, db, router, b.bus, nil, log)
 	if b.chat, err = chat.New(wide(o.chat), db, b.replies, models, b.bus, log); err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,10 @@ const (
 	// refreshGrace is how long the direct predecessor of a refresh token is answered
 	// with the same successor: two tabs, or a lost response.
 	refreshGrace = 10 * time.Second
+	// maxReplyBytes bounds all texts of a reply together.
+	maxReplyBytes = 1 << 20
+	// checkpointEvery is how often running text is stored: how much of it a crash costs.
+	checkpointEvery = time.Second
 )
 
 // attemptLimits bounds guessing. An account is never locked for good.

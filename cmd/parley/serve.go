@@ -122,13 +122,11 @@ func open(ctx context.Context, cfg config, log *slog.Logger) (_ *server, closeAl
 	if s.auth, err = newAuth(cfg, keys, db, s.bus, log); err != nil {
 		return nil, nil, err
 	}
-	s.replies = reply.New(reply.Config{
-		Address:          cfg.Addr,
-		Lease:            cfg.Lease,
-		ReplyLimit:       cfg.ReplyLimit,
-		InterruptOnCrash: cfg.OnCrash == crashInterrupt,
-		SoleReplica:      cfg.DatabaseURL.IsZero(),
-	}, db, upstreams, s.bus, s.wire, log)
+	replies := repliesConfig(cfg)
+	if err := replies.Validate(); err != nil {
+		return nil, nil, err
+	}
+	s.replies = reply.New(replies, db, upstreams, s.bus, s.wire, log)
 	s.chat, err = chat.New(chat.Config{
 		WaitLimit:      cfg.WaitLimit,
 		MaxRunning:     cfg.MaxRunning,
@@ -140,6 +138,18 @@ func open(ctx context.Context, cfg config, log *slog.Logger) (_ *server, closeAl
 	}
 	s.graphql = s.newGraphQL(documents)
 	return s, opened.close, nil
+}
+
+func repliesConfig(cfg config) reply.Config {
+	return reply.Config{
+		Address:          cfg.Addr,
+		Lease:            cfg.Lease,
+		ReplyLimit:       cfg.ReplyLimit,
+		MaxReplyBytes:    maxReplyBytes,
+		Checkpoint:       checkpointEvery,
+		InterruptOnCrash: cfg.OnCrash == crashInterrupt,
+		SoleReplica:      cfg.DatabaseURL.IsZero(),
+	}
 }
 
 // closers close what was opened, the last one first.

@@ -61,14 +61,16 @@ var rooms = map[string][]string{
 	// Compiled into tests only.
 	"internal/bus/bustest":           {all},
 	"internal/refusal/refusaltest":   {all},
+	"internal/reply/replytest":       {all},
 	"internal/store/storetest":       {all},
 	"internal/upstream/upstreamtest": {all},
 }
 
 // testOnly lists the rooms that nothing shipped may import.
 var testOnly = []string{
-	"internal/arch", "internal/tools", "internal/bus/bustest", "internal/store/storetest",
-	"internal/refusal/refusaltest", "internal/upstream/upstreamtest", "ent/enttest", "test/faults",
+	"internal/arch", "internal/tools", "internal/bus/bustest", "internal/reply/replytest",
+	"internal/store/storetest", "internal/refusal/refusaltest", "internal/upstream/upstreamtest", "ent/enttest",
+	"test/faults",
 }
 
 // vendors lists who alone may import the packages of others that a room hides.

@@ -21,6 +21,7 @@ import (
 	"parley/internal/refusal"
 	"parley/internal/refusal/refusaltest"
 	"parley/internal/reply"
+	"parley/internal/reply/replytest"
 	"parley/internal/store"
 	"parley/internal/store/storetest"
 	"parley/internal/upstream"
@@ -64,7 +65,7 @@ func setup(t testing.TB, s *store.Store, cfg chat.Config) *bundle {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
-	b.engine = reply.New(reply.Config{}, s, client, b.bus, nil, log)
+	b.engine = reply.New(replytest.Config(reply.Config{}), s, client, b.bus, nil, log)
 	if err := b.engine.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ func BenchmarkDelta(b *testing.B) {
 			var l *live
 			var all []*Watcher
 			reset := func() {
-				l = newLive(row, DefaultMaxReplyBytes)
+				l = newLive(row, maxTestBytes)
 				all = all[:0]
 				for range viewers {
 					v := &Watcher{id: row.ID, wake: make(chan struct{}, 1), live: l}

@@ -9,7 +9,7 @@ import (
 	"parley/internal/refusal"
 )
 
-// Cursor is a viewer's position in a reply: how much it holds of one attempt.
+// Cursor is a watcher's position in a reply: how much it holds of one attempt.
 type Cursor struct {
 	MessageID pid.ID
 	Attempt   int

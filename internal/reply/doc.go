@@ -1,14 +1,54 @@
 // Package reply owns the life of a running reply: its live text, the checkpoints
 // that keep it, the lease of the replica that runs it, takeover after a crash,
-// stopping, and the viewers that watch it grow. It declares Upstream, the model
+// stopping, and the watchers that see it grow. It declares Upstream, the model
 // server it calls, and Store, what it needs of the database. It does not decide
 // when a reply may start (chat does) and knows no transport.
 //
-// Positions in this package are bytes on rune boundaries. The only concession to
-// clients is that the live text can say how many UTF-16 units lie before a
-// position, because counting them again for every viewer would cost a scan of
-// the whole text.
+// A reply is a few texts, one for each Channel, that only grow. Positions in this
+// package are bytes on rune boundaries. The only concession to clients is that a
+// live text can say how many UTF-16 units lie before a position, because counting
+// them again for every watcher would cost a scan of the whole text.
 //
 // Its one invariant: only the owner of a reply, at its current attempt, changes
 // the reply's row, and a final status never changes.
+//
+// # From the model to a watcher
+//
+//   - upstream.go, code.go, parameters.go: what a model server is asked and may answer.
+//   - attempt.go, run.go, finish.go, queue.go: one run of the model, from Prepare over the
+//     call to the final write, which starts the reply that waits behind it.
+//   - text.go, channel.go, live.go: the growing texts, and how watchers are woken.
+//   - attach.go, wait.go, read.go, cursor.go: a Watcher takes what lies behind its position;
+//     others wait for the end, or look once.
+//
+// # What an engine is made of
+//
+//   - engine.go, config.go, life.go, host.go: what is started and stopped, and what all
+//     parts share.
+//   - attempts.go: the attempts of this replica, by reply.
+//   - lease.go, replica.go: this replica's right to its replies, and its row.
+//   - checkpoint.go: stores running text.
+//   - watch.go: looks for own rows that are to be stopped, are gone, or that nothing runs.
+//   - sweeper.go, takeover.go: takes over the replies of the dead.
+//   - mirrors.go, mirror.go, merge.go: copies of what other replicas write, and the one rule
+//     by which pieces are joined.
+//   - publish.go, wire.go: gives the own text to other replicas.
+//   - store.go, predicate.go, usage.go: the database, and what is counted there.
+//
+// # Goroutines
+//
+// Start makes one for each of lease.keep, sweeper.run, saver.run, ownRows.run and
+// Engine.listen, which life restarts after a panic. While it runs each attempt has one
+// (Attempt.Go), and one more while other replicas are interested (Attempt.publish). Each
+// mirror has one (mirror.follow) while it is watched. A Watcher has none: whoever calls Next
+// or Poll does its work. Stop waits for all of them, attempts first.
+//
+// # Locks
+//
+// In the order in which they may be held together:
+//
+//	mirrors.mu, then attempts.mu or life.mu, then live.mu
+//
+// publisher.mu is held alone. None of them is held while the database, the bus, the wire or
+// the model is called.
 package reply

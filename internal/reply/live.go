@@ -5,11 +5,10 @@ import (
 	"time"
 
 	"parley/ent"
-	"parley/ent/message"
 )
 
 // live is a reply that runs here, or the copy of one that runs elsewhere: one
-// append-only text that any number of viewers read at their own pace. A viewer is
+// append-only text that any number of watchers read at their own pace. A watcher is
 // only a position and a wake-up; nothing is queued for it, so that a slow one costs
 // nothing and simply gets more at once.
 type live struct {
@@ -25,7 +24,7 @@ type live struct {
 	version int
 	// final is the reply's final state, once it has one.
 	final *ent.Message
-	// lost says that this replica may not write the reply any more: viewers turn to
+	// lost says that this replica may not write the reply any more: watchers turn to
 	// the row.
 	lost    bool
 	endedAt time.Time
@@ -78,15 +77,15 @@ func (l *live) advance(row *ent.Message) {
 // begin is restart under the lock.
 func (l *live) begin(row *ent.Message) {
 	l.row = row
-	// New buffers: viewers hold parts of the old ones.
+	// New buffers: watchers hold parts of the old ones.
 	l.texts = liveTexts{}
 	l.texts.append(textsOf(row))
 	l.wake()
 }
 
-// take brings a copy to what its row says and reports whether that is the end. A row
+// adopt brings a copy to what its row says and reports whether that is the end. A row
 // of the same attempt may be behind the pieces that came, never beside them.
-func (l *live) take(row *ent.Message) (ended bool) {
+func (l *live) adopt(row *ent.Message) (ended bool) {
 	l.correct(row)
 	if IsFinal(row.Status) {
 		l.finish(row)
@@ -99,7 +98,7 @@ func (l *live) take(row *ent.Message) (ended bool) {
 }
 
 // correct begins a copy anew that is not what its row says: somebody has sent a piece
-// that the owner never wrote. Its viewers start over.
+// that the owner never wrote. Its watchers start over.
 func (l *live) correct(row *ent.Message) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -161,12 +160,12 @@ func (l *live) flush() Texts {
 	return l.texts.all()
 }
 
-// finish makes the final state known to all viewers.
+// finish makes the final state known to all watchers.
 func (l *live) finish(final *ent.Message) {
 	l.end(func() { l.final = final })
 }
 
-// abandon tells all viewers to turn to the row.
+// abandon tells all watchers to turn to the row.
 func (l *live) abandon() {
 	l.end(func() { l.lost = true })
 }
@@ -193,7 +192,7 @@ func (l *live) wake() {
 	}
 }
 
-// join adds a viewer's wake-up channel, which must hold one signal, and returns the
+// join adds a watcher's wake-up channel, which must hold one signal, and returns the
 // version of the text.
 func (l *live) join(wake chan struct{}) (version int) {
 	l.mu.Lock()
@@ -251,15 +250,6 @@ func (l *live) setSaved(c Checkpoint) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.saved = max(l.saved, c.Texts.size())
-}
-
-// IsFinal reports whether a status never changes any more.
-func IsFinal(s message.Status) bool {
-	switch s {
-	case message.StatusCOMPLETED, message.StatusSTOPPED, message.StatusFAILED, message.StatusINTERRUPTED:
-		return true
-	}
-	return false
 }
 
 func (l *live) hasEnded() bool {

@@ -12,8 +12,8 @@ type merged uint8
 const (
 	// stale: it belongs to an earlier attempt, or held nothing new.
 	stale merged = iota
-	// taken: it was appended, and nothing is known to be missing.
-	taken
+	// added: it was appended, and nothing is known to be missing.
+	added
 	// gap: text is missing before or behind what is held now.
 	gap
 	// newer: it belongs to an attempt that has begun since.
@@ -40,7 +40,7 @@ func merge(attempt int, held *liveTexts, p Piece) merged {
 	case held.size() == before:
 		return stale
 	}
-	return taken
+	return added
 }
 
 // extend appends what lies behind the end of t. It returns false when the piece does

@@ -12,6 +12,9 @@ import (
 	"parley/internal/pid"
 )
 
+// maxTestBytes is more than these tests write.
+const maxTestBytes = 1 << 20
+
 // world is a reply, the replica that writes it, the wire, and a replica with viewers,
 // without time and goroutines: every step is one of a random sequence, so that any
 // order of things can be tried and repeated.
@@ -55,7 +58,7 @@ func newWorld(seed uint64) *world {
 
 // own gives the current attempt an owner.
 func (w *world) own() {
-	w.owner = newLive(w.row, DefaultMaxReplyBytes)
+	w.owner = newLive(w.row, maxTestBytes)
 	w.owners[w.row.Attempt] = w.owner
 	w.sent = Question{MessageID: w.row.ID, Attempt: w.row.Attempt}
 }
@@ -89,7 +92,7 @@ func (w *world) step() {
 		w.note("checkpoint of %d", len(p.Texts[Content]))
 	case n == 14:
 		w.note("look")
-		w.copy.take(w.row)
+		w.copy.adopt(w.row)
 	case n == 15 && w.IntN(3) == 0:
 		w.takeover()
 	case n == 16 && len(w.viewers) < 5:
@@ -122,7 +125,7 @@ func (w *world) deliver() {
 	w.note("delivered %d of attempt %d: %d", p.From[Content], p.Attempt, outcome)
 	switch outcome {
 	case newer:
-		w.copy.take(w.row)
+		w.copy.adopt(w.row)
 	case gap:
 		if w.owner != nil && w.IntN(3) > 0 { // Else nobody answers.
 			w.copy.merge(w.owner.from(w.copy.held()))
@@ -174,7 +177,7 @@ func (w *world) attach(s *screen) {
 	if w.IntN(3) == 0 {
 		after = nil
 	}
-	e := &Engine{running: make(map[pid.ID]*Attempt), mirrors: make(map[pid.ID]*mirror)}
+	e := &Engine{attempts: newAttempts()}
 	v := &Watcher{engine: e, id: w.row.ID, wake: make(chan struct{}, 1), seen: w.row,
 		cursor: Cursor{MessageID: w.row.ID}}
 	w.copy.advance(w.row) // As join does.
@@ -270,7 +273,7 @@ func (w *world) run(steps int) {
 	for len(w.wire) > 0 { // Late pieces do no harm.
 		w.deliver()
 	}
-	w.copy.take(w.row)
+	w.copy.adopt(w.row)
 	for i, s := range w.viewers {
 		for range 10_000 {
 			if s.finished {
@@ -408,7 +411,7 @@ func TestFalsePiece(t *testing.T) {
 		if final {
 			next.Status = message.StatusCOMPLETED
 		}
-		l.take(&next)
+		l.adopt(&next)
 		read()
 		if s.held[Content] != "good text" || s.finished != final {
 			t.Errorf("the viewer ends with %q, finished: %t", s.held, s.finished)

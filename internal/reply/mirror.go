@@ -8,7 +8,6 @@ import (
 	"parley/ent"
 	"parley/internal/fact"
 	"parley/internal/pid"
-	"parley/internal/viewer"
 )
 
 // A mirror is the copy of a reply that is not written here, shared by all who watch
@@ -17,107 +16,38 @@ import (
 // wire or no answer it reads the row, each second. The row decides: its attempt
 // begins a new copy, its final status ends it.
 type mirror struct {
-	engine *Engine
+	of     *mirrors
 	live   *live
 	cancel context.CancelFunc
 	// owner is the replica that wrote the row last looked at; used by follow alone.
 	owner *pid.ID
-	// viewers counts those who watch; guarded by the engine's lock.
-	viewers int
+	// watchers counts those who watch; guarded by the lock of mirrors.
+	watchers int
 }
 
-// join returns the text of an unfinished reply, wherever it is written, as the
-// viewer who has read its row. The caller calls leave when done with it.
-func (e *Engine) join(row *ent.Message) (l *live, leave func()) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if r := e.running[row.ID]; r != nil && r.committed.Load() {
-		if r.row.Attempt >= row.Attempt {
-			return r.live, func() {}
-		}
-		// Another replica has taken the reply over, and this one, which stood still for
-		// longer than its lease, has not noticed yet.
-		r.cancel(errFenced)
-	}
-	m := e.mirrors[row.ID]
-	if m == nil {
-		ctx, cancel := context.WithCancel(viewer.AsUser(e.loopCtx, row.UserID))
-		m = &mirror{engine: e, live: newLive(row, 0), cancel: cancel}
-		m.live.restart(row)
-		if e.ended {
-			return m.live, cancel // Nothing moves any more; the viewer's context ends soon.
-		}
-		e.mirrors[row.ID] = m
-		e.loops.Go(func() {
-			defer cancel()
-			if !e.guard(ctx, func() { m.follow(ctx, row) }) {
-				m.drop()
-			}
-		})
-	}
-	// What others watch here may be older than the row that lets this viewer in.
-	m.live.advance(row)
-	m.viewers++
-	return m.live, func() { e.leaveMirror(row.ID, m) }
-}
-
-func (e *Engine) leaveMirror(id pid.ID, m *mirror) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	m.viewers--
-	if m.viewers > 0 {
-		return
-	}
-	m.cancel()
-	if e.mirrors[id] == m {
-		delete(e.mirrors, id)
-	}
-}
-
-// dropMirror ends the copy of a reply that is written here from now on. Its viewers
-// turn to the text itself.
-func (e *Engine) dropMirror(id pid.ID) {
-	e.mu.Lock()
-	m := e.mirrors[id]
-	e.mu.Unlock()
-	if m != nil {
-		m.drop()
-	}
-}
-
-// mirrorOf returns the copy of a reply, nil when nobody watches one.
-func (e *Engine) mirrorOf(id pid.ID) *live {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if m := e.mirrors[id]; m != nil {
-		return m.live
-	}
-	return nil
-}
-
-// forget takes the mirror away, so that nobody joins it any more.
-func (m *mirror) forget() {
+// remove takes the mirror away, so that nobody joins it any more.
+func (m *mirror) remove() {
 	id := m.live.held().MessageID
-	m.engine.mu.Lock()
-	defer m.engine.mu.Unlock()
-	if m.engine.mirrors[id] == m {
-		delete(m.engine.mirrors, id)
+	m.of.mu.Lock()
+	defer m.of.mu.Unlock()
+	if m.of.byReply[id] == m {
+		delete(m.of.byReply, id)
 	}
 }
 
-// drop ends the mirror and sends its viewers back to the row.
+// drop ends the mirror and sends its watchers back to the row.
 func (m *mirror) drop() {
-	m.forget()
+	m.remove()
 	m.cancel()
 	m.live.abandon()
 }
 
 // follow keeps the copy until the reply is final or nobody watches.
 func (m *mirror) follow(ctx context.Context, row *ent.Message) {
-	facts := m.engine.bus.Subscribe(fact.OfConversation(row.ConversationID))
+	facts := m.of.bus.Subscribe(fact.OfConversation(row.ConversationID))
 	defer facts.Close()
 	var arrived <-chan Piece
-	if w := m.engine.wire; w != nil {
+	if w := m.of.wire; w != nil {
 		pieces := w.Follow(row.ID)
 		defer pieces.Close()
 		arrived = pieces.Arrived()
@@ -156,22 +86,22 @@ func (m *mirror) follow(ctx context.Context, row *ent.Message) {
 
 // look reads the row and reports whether that was the end.
 func (m *mirror) look(ctx context.Context, userID, id pid.ID) (ended bool) {
-	row, err := m.engine.row(ctx, userID, id)
+	row, err := m.of.row(ctx, userID, id)
 	switch {
 	case ent.IsNotFound(err):
 		if last, ok := m.live.state(); ok {
-			m.forget()
+			m.remove()
 			m.live.finish(deleted(last))
 		}
 		return true
 	case err != nil:
-		m.engine.log.DebugContext(ctx, "reply cannot be looked at", "message_id", string(id), "err", err)
+		m.of.log.DebugContext(ctx, "reply cannot be looked at", "message_id", string(id), "err", err)
 		return false
 	case IsFinal(row.Status):
-		m.forget()
+		m.remove()
 	}
 	m.owner = row.Owner
-	return m.live.take(row)
+	return m.live.adopt(row)
 }
 
 // errNobody is returned by ask when there is nobody to ask, or the answer was of no
@@ -180,7 +110,7 @@ var errNobody = errors.New("no other replica knows more")
 
 // ask gets what is missing from the owner. Without an error the copy is whole.
 func (m *mirror) ask(ctx context.Context) error {
-	if m.engine.wire == nil || m.owner == nil || *m.owner == m.engine.id {
+	if m.of.wire == nil || m.owner == nil || *m.owner == m.of.id {
 		return errNobody
 	}
 	ctx, cancel := context.WithTimeout(ctx, askLimit)
@@ -190,7 +120,7 @@ func (m *mirror) ask(ctx context.Context) error {
 		if held == before {
 			return errNobody // It says that there is more, and does not give it.
 		}
-		p, err := m.engine.wire.Ask(ctx, *m.owner, held)
+		p, err := m.of.wire.Ask(ctx, *m.owner, held)
 		if err != nil {
 			return err
 		}

@@ -6,11 +6,11 @@ import (
 )
 
 // interestFor is how long a question keeps the pieces of a reply coming. Replicas
-// with viewers ask again long before.
+// with watchers ask again long before.
 const interestFor = 15 * time.Second
 
 // publisher sends the text of one reply to other replicas for as long as one of
-// them is interested. Where nobody is, it does not exist: local viewers never pay for
+// them is interested. Where nobody is, it does not exist: local watchers never pay for
 // the wire.
 type publisher struct {
 	mu sync.Mutex
@@ -45,56 +45,44 @@ func (p *publisher) rest(now time.Time) time.Duration {
 // answer tells another replica what it has not got of a reply that runs here, and
 // sends it the pieces that follow. It implements what Wire asks for.
 func (e *Engine) answer(q Question) (Piece, error) {
-	r := e.runOf(q.MessageID)
-	if r == nil || r.live.hasEnded() {
+	a := e.attempts.of(q.MessageID)
+	if a == nil || a.live.hasEnded() {
 		return Piece{}, ErrNotRunning
 	}
-	if r.publisher.extend(time.Now()) {
+	if a.publisher.extend(time.Now()) {
 		// The pieces begin where the reply ends now, the answer ends behind that.
-		at := r.live.held()
-		if !e.goLoop(func() { e.publish(r, at) }) {
+		at := a.live.held()
+		if !e.life.goLoop(func() { a.publish(at) }) {
 			return Piece{}, ErrNotRunning
 		}
 	}
-	return r.live.from(q), nil
+	return a.live.from(q), nil
 }
 
 // publish sends what is new in a reply whenever there is something, joined as it
 // lies there: a slow wire gets fewer, bigger pieces.
-func (e *Engine) publish(r *Attempt, at Question) {
+func (a *Attempt) publish(at Question) {
 	wake := make(chan struct{}, 1)
-	r.live.join(wake)
-	defer r.live.leave(wake)
+	a.live.join(wake)
+	defer a.live.leave(wake)
 	interest := time.NewTimer(interestFor)
 	defer interest.Stop()
-	for !r.live.hasEnded() {
-		p := r.live.from(at)
+	for !a.live.hasEnded() {
+		p := a.live.from(at)
 		if p.Texts != (Texts{}) {
-			e.wire.Send(p)
+			a.engine.wire.Send(p)
 			at.Held = p.end()
 			continue
 		}
 		select {
 		case <-wake:
-		case <-r.live.ended:
+		case <-a.live.ended:
 		case <-interest.C:
-			d := r.publisher.rest(time.Now())
+			d := a.publisher.rest(time.Now())
 			if d <= 0 {
 				return
 			}
 			interest.Reset(d)
 		}
 	}
-}
-
-// goLoop starts a goroutine of the engine's own. It returns false when the engine
-// has ended.
-func (e *Engine) goLoop(work func()) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.ended {
-		return false
-	}
-	e.loops.Go(func() { e.guard(e.loopCtx, work) })
-	return true
 }

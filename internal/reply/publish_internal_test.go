@@ -36,18 +36,18 @@ func TestInterest(t *testing.T) {
 		w := &listenedWire{}
 		e := &Engine{wire: w}
 		row := &ent.Message{ID: pid.New(pid.Message), Attempt: 2, Status: message.StatusSTREAMING}
-		r := &Attempt{engine: e, row: row, live: newLive(row, DefaultMaxReplyBytes)}
+		a := &Attempt{engine: e, row: row, live: newLive(row, maxTestBytes)}
 		say := func(text string) {
-			if err := r.live.Append(Content, text); err != nil {
+			if err := a.live.Append(Content, text); err != nil {
 				t.Fatal(err)
 			}
 			synctest.Wait()
 		}
 		var ended atomic.Int32
 		ask := func() {
-			if r.publisher.extend(time.Now()) {
-				at := r.live.held()
-				go func() { e.publish(r, at); ended.Add(1) }()
+			if a.publisher.extend(time.Now()) {
+				at := a.live.held()
+				go func() { a.publish(at); ended.Add(1) }()
 				synctest.Wait()
 			}
 		}
@@ -70,7 +70,7 @@ func TestInterest(t *testing.T) {
 		say("unheard ")
 		ask()
 		say("heard")
-		r.live.finish(row)
+		a.live.finish(row)
 		synctest.Wait()
 		if ended.Load() != 2 {
 			t.Error("it outlives the reply")
@@ -93,7 +93,7 @@ func TestInterest(t *testing.T) {
 func TestAnswersOfALongReply(t *testing.T) {
 	t.Parallel()
 	row := &ent.Message{ID: pid.New(pid.Message), Attempt: 1, Status: message.StatusSTREAMING}
-	owner, held := newLive(row, DefaultMaxReplyBytes), newLive(row, 0)
+	owner, held := newLive(row, maxTestBytes), newLive(row, 0)
 	held.restart(row)
 	for range 100_000 {
 		if err := owner.Append(Content, "日é "); err != nil {

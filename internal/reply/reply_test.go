@@ -16,6 +16,7 @@ import (
 	"parley/internal/fact"
 	"parley/internal/pid"
 	"parley/internal/reply"
+	"parley/internal/reply/replytest"
 	"parley/internal/store"
 	"parley/internal/viewer"
 )
@@ -114,7 +115,7 @@ func (b *bundle) use(cfg reply.Config, up reply.Upstream) {
 func (b *bundle) useStore(s reply.Store, cfg reply.Config, up reply.Upstream) {
 	b.t.Helper()
 	b.bus = bus.NewLocal()
-	b.engine = reply.New(cfg, s, up, b.bus, nil, slog.New(slog.DiscardHandler))
+	b.engine = reply.New(replytest.Config(cfg), s, up, b.bus, nil, slog.New(slog.DiscardHandler))
 	if err := b.engine.Start(b.t.Context()); err != nil {
 		b.t.Fatal(err)
 	}

@@ -12,27 +12,26 @@ import (
 	"parley/internal/prompt"
 )
 
-// run carries one attempt from the call of the model to the final row.
-func (e *Engine) run(r *Attempt) {
-	ctx, cancel := context.WithTimeoutCause(r.ctx, r.limit, errTimeLimit)
+// run carries the attempt from the call of the model to the final row.
+func (a *Attempt) run() {
+	ctx, cancel := context.WithTimeoutCause(a.ctx, a.limit, errTimeLimit)
 	defer cancel()
 
-	out, err := e.generate(ctx, r)
+	out, err := a.generate(ctx)
 	if err != nil { // What was completed all the same is written; the fence decides.
 		switch cause := context.Cause(ctx); {
 		case errors.Is(cause, errFenced):
-			e.forget(r)
-			r.live.abandon()
+			a.abandon()
 			return
 		case errors.Is(cause, errReleased):
-			e.release(r)
+			a.release()
 			return
 		case errors.Is(cause, errDeleted):
-			e.finishInMemory(r)
+			a.finishInMemory()
 			return
 		}
 	}
-	e.finish(r, e.outcome(ctx, r, out, err))
+	a.finish(a.outcome(ctx, out, err))
 }
 
 // generated is what a call of the model came to.
@@ -44,8 +43,8 @@ type generated struct {
 
 // generate builds the prompt and calls the model. A panic of the model client ends
 // this reply, not the process.
-func (e *Engine) generate(ctx context.Context, r *Attempt) (out generated, err error) {
-	line, err := e.store.Line(ctx, r.row.UserID, r.row.ConversationID, r.row.Index)
+func (a *Attempt) generate(ctx context.Context) (out generated, err error) {
+	line, err := a.engine.store.Line(ctx, a.row.UserID, a.row.ConversationID, a.row.Index)
 	if err != nil {
 		return out, err
 	}
@@ -56,25 +55,25 @@ func (e *Engine) generate(ctx context.Context, r *Attempt) (out generated, err e
 		hash := hex.EncodeToString(sum[:])
 		out.promptHash = &hash
 	}
-	parameters, err := DecodeParameters(r.row.Parameters)
+	parameters, err := DecodeParameters(a.row.Parameters)
 	if err != nil {
 		return out, err
 	}
 	request := Request{Messages: messages, Parameters: parameters}
-	if r.row.Model != nil {
-		request.Model = *r.row.Model
+	if a.row.Model != nil {
+		request.Model = *a.row.Model
 	}
 	failpoint.Hit("reply.before-upstream")
-	if !e.guard(ctx, func() { out.Result, err = e.upstream.Generate(ctx, request, r.live) }) {
+	if !a.engine.guard(ctx, func() { out.Result, err = a.engine.upstream.Generate(ctx, request, a.live) }) {
 		err = &Error{Code: CodeInternal}
 	}
 	return out, err
 }
 
 // outcome decides what the reply ends as.
-func (e *Engine) outcome(ctx context.Context, r *Attempt, out generated, err error) *ent.Message {
-	final := *r.row
-	r.live.flush().put(&final)
+func (a *Attempt) outcome(ctx context.Context, out generated, err error) *ent.Message {
+	final := *a.row
+	a.live.flush().put(&final)
 	final.SystemPromptHash = out.promptHash
 	var failure *Error
 	switch cause := context.Cause(ctx); {
@@ -100,8 +99,8 @@ func (e *Engine) outcome(ctx context.Context, r *Attempt, out generated, err err
 	if failure != nil {
 		code := string(failure.Code)
 		final.ErrorCode = &code
-		e.log.WarnContext(ctx, "reply failed", "message_id", string(r.row.ID), "attempt", r.row.Attempt, "code", code,
-			"err", failure)
+		a.engine.log.WarnContext(ctx, "reply failed", "message_id", string(a.row.ID), "attempt", a.row.Attempt,
+			"code", code, "err", failure)
 		keepLongest(&final)
 	}
 	final.Salvage = ""

@@ -113,7 +113,7 @@ func (t *text) part(offset, max int) (int, string) {
 // unitsAt returns how many UTF-16 units lie before a byte position.
 func (t *text) unitsAt(offset int) int {
 	if tail := len(t.bytes) - offset; tail < blockSize/8 {
-		return t.units - utf16Len(t.from(offset)) // A viewer that keeps up.
+		return t.units - utf16Len(t.from(offset)) // A watcher that keeps up.
 	}
 	i := sort.Search(len(t.marks), func(i int) bool { return t.marks[i].bytes > offset })
 	var m mark

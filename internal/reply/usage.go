@@ -48,7 +48,7 @@ func (e *Engine) UsedSoFar(ctx context.Context, tx *ent.Tx, userID, conversation
 
 // estimateLeft sets in next, which is the end of a reply whose owner is gone, what was
 // used for the text that row holds. Without any, nothing proves that a model was called.
-func (e *Engine) estimateLeft(ctx context.Context, row, next *ent.Message) error {
+func (s *sweeper) estimateLeft(ctx context.Context, row, next *ent.Message) error {
 	left := *row
 	if len(left.Salvage) > len(left.Content) {
 		left.Content = left.Salvage
@@ -56,7 +56,7 @@ func (e *Engine) estimateLeft(ctx context.Context, row, next *ent.Message) error
 	if textsOf(&left) == (Texts{}) {
 		return nil
 	}
-	line, err := e.store.Line(ctx, row.UserID, row.ConversationID, row.Index)
+	line, err := s.store.Line(ctx, row.UserID, row.ConversationID, row.Index)
 	if err != nil {
 		return err
 	}
@@ -68,10 +68,10 @@ func (e *Engine) estimateLeft(ctx context.Context, row, next *ent.Message) error
 
 // count adds what a reply has used to its day, in the transaction that makes the reply
 // final. The fence of that write has held, so it counts once.
-func (e *Engine) count(ctx context.Context, tx *ent.Tx, final *ent.Message) error {
+func (q *queue) count(ctx context.Context, tx *ent.Tx, final *ent.Message) error {
 	call, ok := usage.OfReply(final)
 	if !ok {
 		return nil
 	}
-	return e.store.AddUsage(ctx, tx, call)
+	return q.store.AddUsage(ctx, tx, call)
 }

@@ -48,7 +48,7 @@ var (
 )
 
 // Wire carries the text of running replies from the replica that owns them to
-// those whose viewers watch. Like the Bus it delivers at most once: pieces may be
+// those whose watchers watch. Like the Bus it delivers at most once: pieces may be
 // lost, repeated or come in any order, and their places say what is missing. It is
 // safe for concurrent use.
 type Wire interface {

@@ -18,6 +18,7 @@ import (
 	"parley/internal/bus/bustest"
 	"parley/internal/pid"
 	"parley/internal/reply"
+	"parley/internal/reply/replytest"
 	"parley/internal/store"
 	"parley/internal/store/storetest"
 	"parley/internal/viewer"
@@ -64,7 +65,7 @@ func nodes(t *testing.T, s reply.Store, srv *server.Server, n int, cfg reply.Con
 		b := *first
 		b.bus = nats
 		all[i] = &node{&b, &countedWire{Wire: nats}}
-		b.engine = reply.New(cfg, s, up, nats, all[i].wire, slog.New(slog.DiscardHandler))
+		b.engine = reply.New(replytest.Config(cfg), s, up, nats, all[i].wire, slog.New(slog.DiscardHandler))
 		all[i].engine = b.engine
 		if err := b.engine.Start(t.Context()); err != nil {
 			t.Fatal(err)
@@ -351,7 +352,8 @@ func TestOddAnswers(t *testing.T) {
 			row := b.ask("hi", owner)
 			wire := &oddWire{answer: answer}
 			stopNow(b.engine)
-			b.engine = reply.New(reply.Config{}, s, silent, b.bus, wire, slog.New(slog.DiscardHandler))
+			b.engine = reply.New(replytest.Config(reply.Config{}), s, silent, b.bus, wire,
+				slog.New(slog.DiscardHandler))
 			if err := b.engine.Start(t.Context()); err != nil {
 				t.Fatal(err)
 			}

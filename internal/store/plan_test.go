@@ -21,6 +21,7 @@ import (
 	"parley/internal/feed"
 	"parley/internal/pid"
 	"parley/internal/reply"
+	"parley/internal/reply/replytest"
 	"parley/internal/store"
 	"parley/internal/store/storetest"
 )
@@ -176,7 +177,7 @@ func seeded(t testing.TB, s *store.Store) (person, *line) {
 func startChat(t testing.TB, s *store.Store, engineStore ...*store.Store) *chat.Service {
 	t.Helper()
 	b, log := bus.NewLocal(), slog.New(slog.DiscardHandler)
-	engine := reply.New(reply.Config{}, append(engineStore, s)[0], silent{}, b, nil, log)
+	engine := reply.New(replytest.Config(reply.Config{}), append(engineStore, s)[0], silent{}, b, nil, log)
 	if err := engine.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}

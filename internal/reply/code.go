@@ -1,0 +1,108 @@
+package reply
+
+import (
+	"fmt"
+	"time"
+)
+
+// Code names why a reply failed. Codes are stored with the message and shown to
+// clients; a code never changes its meaning.
+type Code string
+
+// The codes of failed replies.
+const (
+	// CodeUnavailable: the model server cannot be reached or answers 5xx.
+	CodeUnavailable Code = "UPSTREAM_UNAVAILABLE"
+	// CodeTimeout: the model server stopped answering within its time limits.
+	CodeTimeout Code = "UPSTREAM_TIMEOUT"
+	// CodeTruncated: the stream ended without proof that the reply was complete.
+	CodeTruncated Code = "UPSTREAM_TRUNCATED"
+	// CodeProtocol: the answer is not what the protocol allows (HTML, bad JSON, a redirect).
+	CodeProtocol Code = "UPSTREAM_PROTOCOL"
+	// CodeRateLimited: the model server asks to slow down (429).
+	CodeRateLimited Code = "UPSTREAM_RATE_LIMITED"
+	// CodeQuota: the operator's account at the model server is used up.
+	CodeQuota Code = "UPSTREAM_QUOTA"
+	// CodeUnauthorized: the model server refuses the operator's key (401, 403).
+	CodeUnauthorized Code = "UPSTREAM_UNAUTHORIZED"
+	// CodeRejected: the model server refuses the request itself (400, 404, 413, 422).
+	CodeRejected Code = "UPSTREAM_REJECTED"
+	// CodeContextTooLong: the conversation does not fit into the model's context.
+	CodeContextTooLong Code = "CONTEXT_TOO_LONG"
+	// CodeContentFilter: the model server refuses to answer this content.
+	CodeContentFilter Code = "CONTENT_FILTER"
+	// CodeUpstream: the model server reported an error of its own in mid-stream.
+	CodeUpstream Code = "UPSTREAM_ERROR"
+	// CodeLimit: the reply is longer, or took longer, than this server allows.
+	CodeLimit Code = "LIMIT"
+	// CodeCrashed: the server running the reply died too often.
+	CodeCrashed Code = "CRASHED"
+	// CodeRestarted: the server restarted during the reply and does not repeat it.
+	CodeRestarted Code = "RESTARTED"
+	// CodeDeleted: the conversation was deleted during the reply.
+	CodeDeleted Code = "DELETED"
+	// CodeInternal: a fault of this server.
+	CodeInternal Code = "INTERNAL"
+)
+
+// Explain returns a sentence for people about why a reply failed, and whether
+// sending again may help.
+func Explain(c Code) (message string, retryable bool) {
+	switch c {
+	case CodeUnavailable:
+		return "The model server cannot be reached.", true
+	case CodeTimeout:
+		return "The model server stopped answering.", true
+	case CodeTruncated:
+		return "The reply was cut off before its end.", true
+	case CodeProtocol:
+		return "The model server gave an answer that makes no sense.", true
+	case CodeRateLimited:
+		return "The model server is busy.", true
+	case CodeQuota:
+		return "The account at the model server is used up.", false
+	case CodeUnauthorized:
+		return "The model server does not accept this server's key.", false
+	case CodeRejected:
+		return "The model server refused the request.", false
+	case CodeContextTooLong:
+		return "The conversation is too long for this model.", false
+	case CodeContentFilter:
+		return "The model server refuses to answer this.", false
+	case CodeUpstream:
+		return "The model server failed in the middle of the reply.", true
+	case CodeLimit:
+		return "The reply became longer, or took longer, than this server allows.", false
+	case CodeCrashed:
+		return "The server failed several times over this reply.", true
+	case CodeRestarted:
+		return "The server restarted in the middle of the reply.", true
+	case CodeDeleted:
+		return "The conversation was deleted.", false
+	}
+	return "The reply failed.", true
+}
+
+// Error is a failed call of a model. Its text may be logged but holds nothing
+// the model server wrote; only Code is shown to clients.
+type Error struct {
+	Code       Code
+	Status     int           // HTTP status of the model server, 0 when there was none.
+	RetryAfter time.Duration // as the model server asked, 0 when it did not.
+	Err        error         // the cause, for the log; nil when there is none.
+}
+
+// Error implements error.
+func (e *Error) Error() string {
+	text := string(e.Code)
+	if e.Status != 0 {
+		text += fmt.Sprintf(" (HTTP %d)", e.Status)
+	}
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }

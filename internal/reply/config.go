@@ -1,0 +1,46 @@
+package reply
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Config holds the engine's limits. Nothing in it has a default here: zero is an error of
+// Validate, except for Address and the switches.
+type Config struct {
+	// Address says where this replica listens, for people who read the table.
+	Address string
+	// Lease is how long this replica's replies are its own without a renewal.
+	Lease time.Duration
+	// ReplyLimit is the total time one reply may take, over all attempts.
+	ReplyLimit time.Duration
+	// MaxReplyBytes bounds all texts of one reply together.
+	MaxReplyBytes int
+	// Checkpoint is how often running text is stored.
+	Checkpoint time.Duration
+	// InterruptOnCrash ends replies of a dead replica as INTERRUPTED instead of
+	// generating them again.
+	InterruptOnCrash bool
+	// SoleReplica says that no other process can be using the database, so that
+	// every running reply found at start has lost its owner.
+	SoleReplica bool
+}
+
+// Validate returns what is wrong, all of it. Call it before New.
+func (c Config) Validate() error {
+	var errs []error
+	positive := func(name string, ok bool, value any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf("%s is %v, and must be more than zero", name, value))
+		}
+	}
+	positive("Lease", c.Lease > 0, c.Lease)
+	positive("ReplyLimit", c.ReplyLimit > 0, c.ReplyLimit)
+	positive("MaxReplyBytes", c.MaxReplyBytes > 0, c.MaxReplyBytes)
+	positive("Checkpoint", c.Checkpoint > 0, c.Checkpoint)
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("replies: %w", err)
+	}
+	return nil
+}

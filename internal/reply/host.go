@@ -1,0 +1,61 @@
+package reply
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+
+	"parley/ent"
+	"parley/ent/message"
+	"parley/internal/fact"
+	"parley/internal/pid"
+)
+
+// host is what all parts of an engine share: who this replica is, its database, its bus
+// and its log. It never changes.
+type host struct {
+	id    pid.ID
+	store Store
+	bus   fact.Bus
+	log   *slog.Logger
+}
+
+// tell publishes a fact about a reply. A start carries the row, which is never changed
+// from then on. An end does not: whoever watches the reply has its text, and a listener
+// that lags would hold on to it.
+func (h *host) tell(kind fact.Kind, m *ent.Message) {
+	f := fact.Fact{Kind: kind, UserID: m.UserID, ConversationID: m.ConversationID, MessageID: m.ID}
+	if kind == fact.ReplyStarted {
+		f.Message = m
+	}
+	h.bus.Publish(f)
+}
+
+// row reads a message of a user, who is the viewer in ctx.
+func (h *host) row(ctx context.Context, userID, id pid.ID) (*ent.Message, error) {
+	m, err := h.store.Client().Message.Query().Where(message.ID(id), message.UserID(userID)).Only(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read message: %w", err)
+	}
+	return m, nil
+}
+
+// guard keeps a panic from ending the process and reports whether there was none.
+func (h *host) guard(ctx context.Context, work func()) (ok bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			h.log.ErrorContext(ctx, "panic", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		}
+	}()
+	work()
+	return true
+}
+
+// signal asks a loop for its next turn at once. It never blocks.
+func signal(loop chan struct{}) {
+	select {
+	case loop <- struct{}{}:
+	default: // It is asked already.
+	}
+}

@@ -1,0 +1,20 @@
+// Package replytest holds what tests of several rooms need of package reply.
+//
+// Its one invariant: a Config it gives is valid.
+package replytest
+
+import (
+	"cmp"
+	"time"
+
+	"parley/internal/reply"
+)
+
+// Config fills in what a test does not care about.
+func Config(c reply.Config) reply.Config {
+	c.Lease = cmp.Or(c.Lease, 15*time.Second)
+	c.ReplyLimit = cmp.Or(c.ReplyLimit, 10*time.Minute)
+	c.MaxReplyBytes = cmp.Or(c.MaxReplyBytes, 1<<20)
+	c.Checkpoint = cmp.Or(c.Checkpoint, time.Second)
+	return c
+}
