@@ -202,29 +202,24 @@ func (w *Watcher) fromLive(l *live) (u Update, ok, lost bool) {
 	if l.final != nil {
 		return w.fromFinal(l.final), true, false
 	}
+	c, more, broken := l.texts.next(w.cursor.At)
 	// A cursor that lies ahead of a copy which is behind may turn out to be none.
-	if !w.started || w.cursor.Attempt != l.row.Attempt || !l.texts.begins(w.cursor.At) {
+	if !w.started || w.cursor.Attempt != l.row.Attempt || broken {
 		return w.snapshot(l.at(l.texts.end())), true, false
 	}
-	if !l.texts.reaches(w.cursor.At) {
-		return Update{}, false, false // The copy has to come so far first.
+	if !more {
+		return Update{}, false, false
 	}
-	for c := range l.texts {
-		t, from := &l.texts[c], w.cursor.At[c]
-		if len(t.bytes) == from {
-			continue
-		}
-		w.cursor.At[c] = len(t.bytes)
-		return Update{
-			Kind:    Delta,
-			Channel: Channel(c),
-			Message: l.at(w.cursor.At),
-			Text:    t.from(from),
-			Units:   t.unitsAt(from),
-			Cursor:  w.cursor,
-		}, true, false
-	}
-	return Update{}, false, false
+	t, from := &l.texts[c], w.cursor.At[c]
+	w.cursor.At[c] = len(t.bytes)
+	return Update{
+		Kind:    Delta,
+		Channel: c,
+		Message: l.at(w.cursor.At),
+		Text:    t.from(from),
+		Units:   t.unitsAt(from),
+		Cursor:  w.cursor,
+	}, true, false
 }
 
 // fromFinal takes what is new in a final state: what is left of the text, then the

@@ -140,17 +140,6 @@ func (t *liveTexts) flush() {
 	}
 }
 
-// begins reports whether a position lies between two runes of each channel, or beyond
-// its end.
-func (t *liveTexts) begins(p Position) bool {
-	for c := range t {
-		if !t[c].begins(p[c]) {
-			return false
-		}
-	}
-	return true
-}
-
 // reaches reports whether no channel ends before a position.
 func (t *liveTexts) reaches(p Position) bool {
 	for c := range t {
@@ -159,6 +148,23 @@ func (t *liveTexts) reaches(p Position) bool {
 		}
 	}
 	return true
+}
+
+// next returns the first channel that has more than lies before a position. There is none
+// while another one has less: a copy has to come so far first. It also reports whether the
+// position lies within a rune.
+func (t *liveTexts) next(p Position) (c Channel, more, broken bool) {
+	behind := false
+	for i := len(t) - 1; i >= 0; i-- {
+		switch n := len(t[i].bytes); {
+		case n < p[i]:
+			behind = true
+		case n > p[i]:
+			c, more = Channel(i), true
+			broken = broken || !t[i].begins(p[i])
+		}
+	}
+	return c, more && !behind, broken
 }
 
 // part returns at most max bytes from a position on, earlier channels first, and where
