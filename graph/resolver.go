@@ -4,6 +4,17 @@
 //
 // Its one invariant: a resolver answers about another user's row as about one that
 // does not exist.
+//
+// What is where, beside schema/*.graphql and the resolvers of each file there:
+//
+//	resolver.go       what resolvers call, and who is asking
+//	account.go, conversation.go, message.go, event.go, schema.go   what resolvers of each domain share
+//	input.go, parameters.go   inputs in the words of chat
+//	page.go           connections
+//	ask.go, batch.go  how lists load their children by what is selected
+//	feed.go           how feeds and watchers become streams of events
+//	errors.go         how errors become GraphQL errors: the only place
+//	sdl.go            the schema as text
 package graph
 
 import (

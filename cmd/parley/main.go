@@ -1,6 +1,22 @@
 // Command parley is the chat server and the operator's tool for it. This package
 // reads the environment, wires the rooms together from top to bottom, and owns
 // the order in which they start and stop. It holds no rules of the domain.
+//
+// What is where:
+//
+//	main.go                 the commands and how they end
+//	config.go               everything that can be told, what depends on several settings, what is wrong with them
+//	config_table.go         one row a variable: the parser, --help, the log and docs/configuration.md
+//	config_parse.go         the forms of values
+//	config_fixed.go         values that have no variable
+//	serve.go                the server: its rooms, wired top to bottom
+//	start.go, shutdown.go   the order of a start and of an end
+//	database.go, bus.go, accounts.go, models.go, graphql.go   how each room is made
+//	routes.go               what is answered under which path
+//	housekeeping.go         what runs by itself
+//	greeting.go             what a person at the terminal reads
+//	backup.go, user.go      the commands for operators
+//	failpoints.go, failpoints_off.go   what only tests arm
 package main
 
 import (

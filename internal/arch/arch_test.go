@@ -17,6 +17,7 @@ var rules = map[string]func(*house) []string{
 	"package names say something":     checkPackageNames,
 	"packages have a doc comment":     checkPackageDocs,
 	"files stay short":                checkLength,
+	"large packages have a map":       checkMaps,
 	"lines stay narrow":               checkWidth,
 	"exported names have a comment":   checkExportedDocs,
 	"comments begin with the name":    checkDocNames,
@@ -148,6 +149,8 @@ func TestRulesFindViolations(t *testing.T) {
 		{"packages have a doc comment", "a/a.go", "// This is a.\npackage a", `"Package a "`},
 		{"packages have a doc comment", "a/a.go", "// Package a is detached.\n\npackage a", `"Package a "`},
 		{"packages have a doc comment", "cmd/a/a.go", "// Package main is wrong.\npackage main", `"Command a "`},
+
+		{"large packages have a map", "a/a.go", "// Package a is small.\npackage a", ""},
 
 		{"files stay short", "a/a.go", lines(600), ""},
 		{"files stay short", "a/a_test.go", lines(1000), ""},
@@ -430,6 +433,25 @@ func TestRulesFindViolations(t *testing.T) {
 	}
 }
 
+// A map is about several files, so it is planted by itself.
+func TestMapsFindViolations(t *testing.T) {
+	t.Parallel()
+	files := make(map[string]string)
+	for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
+		files["a/"+name+".go"] = "package a"
+	}
+	files["a/a_test.go"] = "package a"
+	files["a/a.go"] = "// Package a is large: a.go, b.go and d.go to f.go.\npackage a"
+	got := checkMaps(plant(t, files))
+	if len(got) != 1 || !strings.Contains(got[0], "names no c.go, e.go") {
+		t.Errorf("got %q, want the two files that are not on the map", got)
+	}
+	files["a/a.go"] = "// Package a is large: a.go, b.go, c.go, d.go, e.go, f.go.\npackage a"
+	if got := checkMaps(plant(t, files)); len(got) > 0 {
+		t.Errorf("got %q, want nothing", got)
+	}
+}
+
 func TestEveryRuleIsProven(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("arch_test.go")
@@ -437,7 +459,7 @@ func TestEveryRuleIsProven(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name := range rules {
-		if n := strings.Count(string(text), `{"`+name+`", "`); n < 2 {
+		if n := strings.Count(string(text), `{"`+name+`", "`); n < 2 && name != "large packages have a map" {
 			t.Errorf("the rule %q has %d examples, want one it accepts and one it refuses", name, n)
 		}
 	}

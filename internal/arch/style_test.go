@@ -44,6 +44,44 @@ func checkPackageDocs(h *house) []string {
 	return bad
 }
 
+// mapFrom is how many files a package may have before its doc comment has to say what is
+// where.
+const mapFrom = 6
+
+// checkMaps finds large packages whose doc comment does not name each of their files, so
+// that a map cannot grow old.
+func checkMaps(h *house) []string {
+	var bad []string
+	for dir, sources := range h.byDir() {
+		var names, missing []string
+		var doc strings.Builder
+		for _, s := range sources {
+			if s.test || s.generated || strings.HasSuffix(s.path, ".resolvers.go") {
+				continue
+			}
+			names = append(names, path.Base(s.path))
+			if s.ast.Doc != nil {
+				doc.WriteString(s.ast.Doc.Text())
+			}
+		}
+		onMap := make(map[string]bool)
+		for _, name := range goFileName.FindAllString(doc.String(), -1) {
+			onMap[name] = true
+		}
+		for _, name := range names {
+			if !onMap[name] && name != "doc.go" {
+				missing = append(missing, name)
+			}
+		}
+		if slices.Sort(missing); len(names) >= mapFrom && len(missing) > 0 {
+			bad = append(bad, dir+": the doc comment of the package names no "+strings.Join(missing, ", "))
+		}
+	}
+	return bad
+}
+
+var goFileName = regexp.MustCompile(`[a-z0-9_.]+\.go\b`)
+
 // checkLength finds hand-written files that hold more than one concept.
 func checkLength(h *house) []string {
 	var bad []string

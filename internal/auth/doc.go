@@ -16,4 +16,19 @@
 //
 // Its one invariant: whatever cannot be checked is refused, and nothing stored or
 // logged here can be used as a credential.
+//
+// What is where:
+//
+//	service.go        Service, and what it needs of the database
+//	config.go         its limits
+//	account.go        signing up, and the forms of an address, a name and a password
+//	signin.go, changepassword.go, refresh.go, session.go   the life of an AuthSession
+//	password.go, blocklist.go   hashing, and passwords that are too common
+//	keyring.go, token.go   the server's secrets, and the access tokens they sign
+//	principal.go      who a token speaks for, in a context
+//	external.go, jwks.go   issuers that are not ours, and their keys
+//	throttle.go       what attempts cost
+//	lookup.go         users for the API
+//	operator.go       users for the operator
+//	errors.go         refusals
 package auth

@@ -4,6 +4,16 @@
 //
 // Its one invariant: publishing never blocks, however slow a listener or the
 // network is.
+//
+// What is where:
+//
+//	local.go     listeners of this process, and doubt
+//	nats.go      NATS: the connection as others see it
+//	link.go      the goroutine that owns the connection, and what is listened to
+//	wire.go      questions, answers and pieces of replies
+//	codec.go     the bytes of all that travels
+//	subject.go   where it travels
+//	lossy.go     a worse bus, for tests
 package bus
 
 import (

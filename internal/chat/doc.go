@@ -8,4 +8,24 @@
 //
 // Its one invariant: after a method has returned a user's message, that message
 // and its reply's row are committed.
+//
+// What is where:
+//
+//	chat.go           Service, its limits, and how facts are published
+//	conversation.go   making, changing, deleting and listing conversations
+//	message.go        reading messages
+//	page.go           pages of lists, and their cursors
+//	send.go           SendMessage
+//	ask.go            the transaction of every mutation that asks for a reply
+//	line.go           a conversation's visible line under its lock
+//	busy.go           what happens to replies that are unfinished; StopReply
+//	once.go           client keys
+//	limit.go          what one user may not do all at once
+//	model.go          models, for clients
+//	input.go          the forms of inputs
+//	errors.go         refusals
+//	sweep.go          what is removed by and by
+//
+// It starts no goroutine. Whoever takes several of the database's locks takes the user's
+// before the conversation's.
 package chat

@@ -4,6 +4,17 @@
 // speed. No other package knows the dialect.
 //
 // Its one invariant: the same call behaves the same on both databases.
+//
+// What is where:
+//
+//	store.go      Store: opening, transactions, locks, the clock; SQLite
+//	postgres.go   Postgres
+//	driver.go     reads to one pool, writes to another
+//	link.go, watch.go   no wait for a Postgres that hangs
+//	outage.go     what an error of the database means to a caller
+//	migrate.go    the schema
+//	reply.go, usage.go   statements written by hand
+//	backup.go, lock.go   the data folder
 package store
 
 import (

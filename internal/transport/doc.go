@@ -17,7 +17,7 @@
 //
 // A request comes in by server.go, which checks host and origin (origin.go), and goes on
 // as an operation over HTTP (http.go, request.go, negotiate.go, stream.go) or as a socket
-// (socket.go, dialect.go, operation.go, write.go). Both ask admission.go whether one more
+// (socket.go, dialect.go, token.go, bucket.go, operation.go, write.go). Both ask admission.go whether one more
 // may be opened, limits.go and documents.go whether an operation may run, and encode.go
 // for the bytes of an answer. close.go ends them all.
 //

@@ -20,7 +20,7 @@
 //	script    what a client asks and the model answers
 //	wait      waits
 //
-// The command puts them together: schedule.go has one run from an empty database to the
+// The command (main.go) puts them together: schedule.go has one run from an empty database to the
 // verdict, upgrade.go one from the version before to this one, conclude.go how every run
 // ends, run.go many of them, figures.go and measurement.go the times.
 //
