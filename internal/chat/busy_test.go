@@ -73,10 +73,10 @@ func TestQueue(t *testing.T) {
 			t.Errorf("got %v, want the last queued reply as the head", refused)
 		}
 		b.wantLine(t, u, id, 3+2*chat.MaxQueued)
+		pieces <- "text" // The first call has come by then.
 		if n := len(b.upstream.Requests()); n != 1 {
 			t.Errorf("%d calls of the model while the first runs, want one", n)
 		}
-		pieces <- "text"
 		close(pieces)
 		for i, r := range queued {
 			m := b.final(t, u, r.Reply.ID)
