@@ -48,6 +48,14 @@ takeover: ## Measure how long replies stand still when their replica is gone; PA
 bench: ## Run the Go benchmarks; PKG and BENCH narrow them
 	$(WITH_POSTGRES) go test -run '^$$' -bench '$(or $(BENCH),.)' -benchmem $(or $(PKG),./...)
 
+.PHONY: perf
+perf: ## Measure the server beside a bare relay; ARGS='-only paced -binary OLD', ARGS=-h for all
+	$(WITH_POSTGRES) go run ./test/perf $(ARGS)
+
+.PHONY: perf-short
+perf-short: ## The part of perf that takes a minute, for changes of the way of a send; ARGS likewise
+	$(WITH_POSTGRES) go run ./test/perf -short $(ARGS)
+
 .PHONY: generate
 generate: ## Regenerate ent, the GraphQL server, the table of configuration, the examples' schema
 	go generate .

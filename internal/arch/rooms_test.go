@@ -58,6 +58,8 @@ var rooms = map[string][]string{
 	"test/faults/history": {},
 	"test/faults/script":  {},
 	"test/faults/wait":    {},
+	// It knows the server from outside only.
+	"test/perf": {},
 	// Compiled into tests only.
 	"internal/bus/bustest":           {all},
 	"internal/refusal/refusaltest":   {all},
@@ -70,7 +72,7 @@ var rooms = map[string][]string{
 var testOnly = []string{
 	"internal/arch", "internal/tools", "internal/bus/bustest", "internal/reply/replytest",
 	"internal/store/storetest", "internal/refusal/refusaltest", "internal/upstream/upstreamtest", "ent/enttest",
-	"test/faults",
+	"test/faults", "test/perf",
 }
 
 // vendors lists who alone may import the packages of others that a room hides.
