@@ -109,8 +109,8 @@ const (
 		`","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}` + "\n\ndata: [DONE]\n\n"
 )
 
-// speak writes the tokens. Those with a gap between them are flushed one by one, each at
-// its time, however late the one before it was; the others as the buffers fill.
+// speak writes the tokens one by one, as model servers do: each is flushed, at its time
+// where there is a gap, however late the one before it was.
 func speak(w http.ResponseWriter, r *http.Request, s script) error {
 	flush := http.NewResponseController(w).Flush
 	tag, event := tagOf(s.key), []byte(nil)
@@ -127,10 +127,8 @@ func speak(w http.ResponseWriter, r *http.Request, s script) error {
 		if _, err := w.Write(event); err != nil {
 			return err
 		}
-		if s.gap > 0 {
-			if err := flush(); err != nil {
-				return err
-			}
+		if err := flush(); err != nil {
+			return err
 		}
 	}
 	_, err := io.WriteString(w, eventLast)
