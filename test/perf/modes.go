@@ -110,7 +110,7 @@ func measureSaturation(ctx context.Context, b *bench) error {
 		b.put(rowShare, t, 100*d.cpu.Seconds()/d.time.Seconds())
 		b.put(rowClientShare, t, 100*d.client.Seconds()/d.time.Seconds())
 		if o, err = b.drive(ctx, "10 tokens", t, 1, load{
-			tokens: 10, replies: pick(b, 140, 100), perConversation: conversation,
+			tokens: 10, gap: pace, replies: pick(b, 15, 7),
 		}); err != nil {
 			return err
 		}

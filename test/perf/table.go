@@ -48,7 +48,7 @@ const (
 	rowPieces       = "tokens that come in one piece there"
 	rowShare        = "CPU the server uses there"
 	rowClientShare  = "CPU the client uses there"
-	rowSmallCPU     = "server CPU a 10-token reply, 1 chat"
+	rowSmallCPU     = "server CPU a 10-token reply at 30 tokens/s, 1 chat"
 	rowLong         = "replies of 100 KB, 10 chats, no gap: text a second"
 	rowTokenCPU     = "server CPU a paced token, 100 streams at 30 tokens/s"
 	rowPacedLag     = "lag of a token there, p99, all begun within 2 s"
