@@ -39,6 +39,7 @@ type result struct {
 		SignUp struct {
 			AccessToken string
 		}
+		Node               *struct{ Status string }
 		ConversationEvents *event
 	}
 	Errors []gqlError

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,6 +49,15 @@ type outcome struct {
 	restarts int
 	wrong    []error
 	during   span // Between the end of the warming and the end of the time.
+}
+
+// counts lists the codes, each behind the separator.
+func (o *outcome) counts(separator string) string {
+	var text strings.Builder
+	for _, code := range slices.Sorted(maps.Keys(o.codes)) {
+		fmt.Fprintf(&text, "%s%d × %s", separator, o.codes[code], code)
+	}
+	return text.String()
 }
 
 // span is what happened within a time.
@@ -215,7 +226,7 @@ func codeOf(err error) string {
 		return refused.code
 	}
 	if errors.Is(err, errTooLong) || errors.Is(err, context.DeadlineExceeded) {
-		return "no answer within a minute"
+		return errTooLong.Error()
 	}
 	for {
 		inner := errors.Unwrap(err)

@@ -97,7 +97,8 @@ func TestModelCountsCalls(t *testing.T) {
 		body := strings.NewReader(script{key: key, tokens: 1}.String())
 		m.answer(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/v1/chat/completions", body))
 	}
-	if got, want := m.calls(), (calls{Calls: 3, Replies: 2, Repeated: 1, Finished: 3}); got != want {
+	want := calls{Calls: 3, Replies: 2, Repeated: 1, Finished: 3, Largest: len(script{key: "k-1", tokens: 1}.String())}
+	if got := m.calls(); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }

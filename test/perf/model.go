@@ -21,6 +21,7 @@ type calls struct {
 	Replies  int // Different keys.
 	Repeated int // Keys that were asked for more than once.
 	Finished int // Calls that were written to their end.
+	Largest  int // The bytes of the longest request.
 }
 
 // scripted is a model server that answers each question as its script says.
@@ -28,6 +29,7 @@ type scripted struct {
 	mu       sync.Mutex // guards the fields below
 	times    map[string]int
 	finished int
+	largest  int
 }
 
 // serveModel serves until ctx ends. It writes its address as the first line.
@@ -45,7 +47,7 @@ func serveModel(ctx context.Context, out io.Writer) error {
 	mux.HandleFunc("POST /reset", func(http.ResponseWriter, *http.Request) {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		m.times, m.finished = make(map[string]int), 0
+		m.times, m.finished, m.largest = make(map[string]int), 0, 0
 	})
 	return serve(ctx, mux, out)
 }
@@ -70,7 +72,7 @@ func serve(ctx context.Context, handler http.Handler, out io.Writer) error {
 func (m *scripted) calls() calls {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	c := calls{Replies: len(m.times), Finished: m.finished}
+	c := calls{Replies: len(m.times), Finished: m.finished, Largest: m.largest}
 	for _, n := range m.times {
 		c.Calls += n
 		if n > 1 {
@@ -92,6 +94,7 @@ func (m *scripted) answer(w http.ResponseWriter, r *http.Request) {
 	}
 	m.mu.Lock()
 	m.times[s.key]++
+	m.largest = max(m.largest, len(body))
 	m.mu.Unlock()
 	w.Header().Set("Content-Type", "text/event-stream")
 	if speak(w, r, s) == nil {

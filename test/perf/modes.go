@@ -238,7 +238,7 @@ func (b *bench) keepsUp(ctx context.Context, t *target, n int) (bool, error) {
 			b.notes = b.notes[:began] // Beyond what it can do, which is what is looked for.
 		}
 		lag := millis(o.lags, 0.99)
-		b.say("  %s: %d streams: lag p99 %.0f ms, %d not whole", t.name, n, lag, n-o.replies)
+		b.say("  %s: %d streams: lag p99 %.0f ms, %d not whole%s", t.name, n, lag, n-o.replies, o.counts(", "))
 		if o.replies == n && lag < mostLag {
 			return true, nil
 		}

@@ -3,10 +3,7 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 )
@@ -120,12 +117,8 @@ func (b *bench) report(t *target, o *outcome, asked calls) {
 	b.put(rowOverRefusal, t, millis(o.refused, 0.99))
 	b.put(rowOverFirst, t, millis(o.first, 0.99))
 	b.put(rowOverLag, t, millis(o.lags, 0.99))
-	var codes []string
-	for _, code := range slices.Sorted(maps.Keys(o.codes)) {
-		codes = append(codes, fmt.Sprintf("%d × %s", o.codes[code], code))
-	}
-	b.say("  %s: %d whole, model called %d times for %d replies, %s", t.name, o.replies, asked.Calls, asked.Replies,
-		strings.Join(codes, ", "))
+	b.say("  %s: %d whole, model called %d times for %d replies%s", t.name, o.replies, asked.Calls, asked.Replies,
+		o.counts(", "))
 }
 
 // pulse is the median time to the first token of one chat, in milliseconds.

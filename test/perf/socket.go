@@ -18,6 +18,7 @@ import (
 const (
 	createDocument = `mutation ($input: CreateConversationInput!) { createConversation(input: $input) { conversation { id } } }`
 	sendDocument   = `mutation ($input: SendMessageInput!) { sendMessage(input: $input) { reply { id status content } } }`
+	statusDocument = `query ($id: ID!) { node(id: $id) { ... on Message { status } } }`
 	feedDocument   = `subscription ($id: ID!) { conversationEvents(conversationId: $id) { __typename ` +
 		`... on ConversationSnapshot { conversation { id } runningReply { id } } ` +
 		`... on MessageAdded { message { id role } } ` +
@@ -254,7 +255,7 @@ func (c *socketChat) ask(ctx context.Context, r *reply) error {
 	case <-ended:
 	case <-gone:
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return c.inquire(context.WithoutCancel(ctx), answer.Data.SendMessage.Reply.ID)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -263,6 +264,17 @@ func (c *socketChat) ask(ctx context.Context, r *reply) error {
 	}
 	c.reply, c.past = nil, r.id
 	return nil
+}
+
+// inquire says what the server knows about a reply whose end has not arrived.
+func (c *socketChat) inquire(ctx context.Context, id string) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, 10*time.Second, errTooLong)
+	defer cancel()
+	r, err := c.operate(ctx, statusDocument, map[string]any{"id": id})
+	if err != nil || r.Data.Node == nil {
+		return &refusal{code: "no end within a minute"}
+	}
+	return &refusal{code: "no end within a minute, but the status is " + r.Data.Node.Status}
 }
 
 // expect makes r what is received, and dials where the socket was cut. The channel is
@@ -292,7 +304,7 @@ func (c *socketChat) expect(ctx context.Context, r *reply) (<-chan struct{}, err
 	return ended, c.dial(ctx)
 }
 
-var errTooLong = errors.New("no end within a minute")
+var errTooLong = errors.New("no answer within a minute")
 
 // match compares the answer to the send with what arrived already. An answer that
 // repeats a send of which the end was missed tells the end.

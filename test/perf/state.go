@@ -117,6 +117,9 @@ func measureHistory(ctx context.Context, b *bench) error {
 			return err
 		}
 		defer c.close()
+		if _, err := b.callsOf(ctx, true); err != nil {
+			return err
+		}
 		l.pid = t.process.pid()
 		for range b.options.rounds {
 			o, err := drive(ctx, []chat{c}, l)
@@ -127,7 +130,11 @@ func measureHistory(ctx context.Context, b *bench) error {
 			b.put(rowHistory, t, millis(o.first, 0.5))
 			b.put(rowHistoryCPU, t, o.during.cpu.Seconds()*1000/float64(o.during.replies))
 		}
-		return nil
+		asked, err := b.callsOf(ctx, false)
+		if asked.Largest < len(history)*9/10 {
+			b.note("history, %s: only %d bytes were sent to the model, of %d.", t.name, asked.Largest, len(history))
+		}
+		return err
 	})
 }
 
