@@ -1,0 +1,40 @@
+// Command perf measures the server from outside, as a process that clients use, beside
+// a bare relay, and prints ratios:
+//
+//	go run ./internal/tools/withpostgres go run ./test/perf -short
+//
+// Run it from the root of the repository, as make perf and make perf-short do.
+//
+// # What runs
+//
+// A scripted model server writes tokens that carry their number and the time at which
+// they were written. The relay is the least that can stand between a client and a
+// model: it copies the model's stream, with a flush for each event. Both are this
+// command again, as processes of their own. The server is the real binary, on SQLite
+// and on Postgres. The clients are this process: each chat is one WebSocket with one
+// subscription to its conversation, on which it also sends. Users come from a token
+// issuer of this process, so that no password is hashed and no sign-up counted.
+//
+// # What it says
+//
+// Every reply is checked whole: each token once and in order, and the end. A figure
+// with a wrong reply beside it is worth nothing, and perf ends with status 1 then. Times
+// are never judged. All targets take turns within a mode, round by round, and a figure is
+// the median of its rounds: on a machine that others use, only ratios to the relay of the
+// same run mean something. With -binary an older server takes part in every round.
+//
+// # Where things are
+//
+//   - main.go, modes.go, state.go, overload.go: the command, and its modes: of tokens on
+//     their way, of processes as they stand, and of what is too much.
+//   - bench.go, load.go: who takes turns, and what the chats of a turn do.
+//   - script.go, model.go, relay.go: what the model writes, and the two helpers.
+//   - reply.go, quantile.go: the check of a reply, and percentiles.
+//   - stream.go, socket.go, frame.go: clients of the model and the relay, and of the server.
+//   - server.go, version.go, process.go, issuer.go: servers, binaries, what /proc says, and
+//     users.
+//   - table.go: the rows with their goals.
+//
+// It owns no rule of the product. Its one invariant: it knows the server by its protocol
+// and by /proc alone, so that any version can be measured with it.
+package main
