@@ -62,7 +62,7 @@ func measureFirst(ctx context.Context, b *bench) error {
 	targets := append([]*target{b.direct, b.relay}, servers...)
 	return b.turns(b.options.rounds, targets, func(_ int, t *target) error {
 		o, err := b.drive(ctx, "first, 1 chat", t, 1, load{
-			tokens: 10, replies: pick(b, 100, 50), pause: 20 * time.Millisecond, perConversation: conversation,
+			tokens: 10, replies: pick(b, 100, 35), pause: 20 * time.Millisecond, perConversation: conversation,
 		})
 		if err != nil {
 			return err
@@ -96,7 +96,7 @@ func measureSaturation(ctx context.Context, b *bench) error {
 	targets := append([]*target{b.relay}, servers...)
 	return b.turns(b.options.rounds, targets, func(_ int, t *target) error {
 		o, err := b.drive(ctx, "saturation", t, 50, load{
-			tokens: 200, lasting: pick(b, 6*time.Second, 2500*time.Millisecond),
+			tokens: 200, lasting: pick(b, 6*time.Second, 2*time.Second),
 			warm: pick(b, time.Second, 500*time.Millisecond), perConversation: conversation,
 		})
 		if err != nil {
@@ -110,7 +110,7 @@ func measureSaturation(ctx context.Context, b *bench) error {
 		b.put(rowShare, t, 100*d.cpu.Seconds()/d.time.Seconds())
 		b.put(rowClientShare, t, 100*d.client.Seconds()/d.time.Seconds())
 		if o, err = b.drive(ctx, "10 tokens", t, 1, load{
-			tokens: 10, gap: pace, replies: pick(b, 15, 7),
+			tokens: 10, gap: pace, replies: pick(b, 15, 5),
 		}); err != nil {
 			return err
 		}
