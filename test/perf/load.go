@@ -48,7 +48,8 @@ type outcome struct {
 	pieces   int
 	restarts int
 	wrong    []error
-	during   span // Between the end of the warming and the end of the time.
+	open     []*openReply // Taken, and without an end when they were given up.
+	during   span         // Between the end of the warming and the end of the time.
 }
 
 // counts lists the codes, each behind the separator.
@@ -218,6 +219,9 @@ func (t *turn) note(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.out.codes[code]++
+	if refused, ok := errors.AsType[*refusal](err); ok && refused.open != nil {
+		t.out.open = append(t.out.open, refused.open)
+	}
 }
 
 // codeOf names an error in a word or two, without addresses and numbers.

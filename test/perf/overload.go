@@ -42,6 +42,11 @@ func measureOverload(ctx context.Context, b *bench) error {
 		if err := b.recover(ctx, t, before); err != nil {
 			return err
 		}
+		left, err := settle(ctx, o.open)
+		if err != nil {
+			return err
+		}
+		b.put(rowOverOpen, t, float64(left))
 		after, err := residentOf(t.process.pid())
 		b.put(rowOverMemory, t, float64(after)/float64(resident))
 		return err
@@ -78,6 +83,26 @@ func (b *bench) overload(ctx context.Context, t *target) (*outcome, calls, error
 	}
 	asked, err := b.callsOf(ctx, false)
 	return o, asked, err
+}
+
+// settle waits until the replies that were given up have ended after all, and returns how
+// many have not within the limit.
+func settle(ctx context.Context, open []*openReply) (int, error) {
+	limit := time.Now().Add(recoveryLimit)
+	for {
+		var left []*openReply
+		for _, o := range open {
+			if running(o.status(ctx)) {
+				left = append(left, o)
+			}
+		}
+		if open = left; len(open) == 0 || time.Now().After(limit) {
+			return len(open), nil
+		}
+		if err := until(ctx, time.Now().Add(time.Second)); err != nil {
+			return 0, err
+		}
+	}
 }
 
 // watchReady notes how often a server does not call itself ready.

@@ -266,15 +266,31 @@ func (c *socketChat) ask(ctx context.Context, r *reply) error {
 	return nil
 }
 
+// openReply is a reply that the server took and whose end did not arrive in time.
+type openReply struct {
+	addr, token, id string
+}
+
+// status asks for it over HTTP; "" when there is no answer.
+func (o *openReply) status(ctx context.Context) string {
+	r, err := post(ctx, o.addr, o.token, statusDocument, map[string]any{"id": o.id})
+	if err != nil || r.Data.Node == nil {
+		return ""
+	}
+	return r.Data.Node.Status
+}
+
+// running reports whether a status is not a final one.
+func running(status string) bool { return status == "STREAMING" || status == "QUEUED" || status == "" }
+
 // inquire says what the server knows about a reply whose end has not arrived.
 func (c *socketChat) inquire(ctx context.Context, id string) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, 10*time.Second, errTooLong)
-	defer cancel()
-	r, err := c.operate(ctx, statusDocument, map[string]any{"id": id})
-	if err != nil || r.Data.Node == nil {
-		return &refusal{code: "no end within a minute"}
+	o := &openReply{addr: c.addr, token: c.token, id: id}
+	code := "no end within a minute"
+	if status := o.status(ctx); status != "" {
+		code += ", and the status is " + status
 	}
-	return &refusal{code: "no end within a minute, but the status is " + r.Data.Node.Status}
+	return &refusal{code: code, open: o}
 }
 
 // expect makes r what is received, and dials where the socket was cut. The channel is
@@ -316,7 +332,7 @@ func (c *socketChat) match(r *reply, answer result) {
 		r.fail("the events were of %s, the answer of %s", r.id, got.ID)
 	}
 	r.id = got.ID
-	if !r.done && got.Status != "STREAMING" && got.Status != "QUEUED" {
+	if !r.done && !running(got.Status) {
 		r.finish(got.Status, []byte(got.Content), time.Now())
 		close(c.ended)
 	}

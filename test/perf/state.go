@@ -152,16 +152,16 @@ func historyOf(n int) string {
 
 // fill makes a conversation of n turns by sending each and waiting for its reply.
 func fill(ctx context.Context, addr, token string, n int) (id string, err error) {
-	r, err := post(ctx, addr, token, createDocument, map[string]any{"name": "perf"})
+	r, err := post(ctx, addr, token, createDocument, map[string]any{"input": map[string]any{"name": "perf"}})
 	if err != nil {
 		return "", err
 	}
 	id = r.Data.CreateConversation.Conversation.ID
 	for range n {
 		s := script{key: nextKey(), tokens: 1}
-		r, err := post(ctx, addr, token, sendDocument, map[string]any{
+		r, err := post(ctx, addr, token, sendDocument, map[string]any{"input": map[string]any{
 			"conversationId": id, "content": s.String() + " " + filler, "clientKey": s.key, "wait": true,
-		})
+		}})
 		if err != nil {
 			return "", err
 		}
@@ -172,12 +172,12 @@ func fill(ctx context.Context, addr, token string, n int) (id string, err error)
 	return id, nil
 }
 
-// post sends a mutation over HTTP.
-func post(ctx context.Context, addr, token, document string, input map[string]any) (result, error) {
+// post sends an operation over HTTP.
+func post(ctx context.Context, addr, token, document string, variables map[string]any) (result, error) {
 	var r result
 	ctx, cancel := context.WithTimeout(ctx, answerLimit)
 	defer cancel()
-	body, err := json.Marshal(map[string]any{"query": document, "variables": map[string]any{"input": input}})
+	body, err := json.Marshal(map[string]any{"query": document, "variables": variables})
 	if err != nil {
 		return r, err
 	}
@@ -257,8 +257,9 @@ func signUp(ctx context.Context, addr string) (result, error) {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
 	for {
-		r, err := post(ctx, addr, "", signUpDocument,
-			map[string]any{"email": "ada@example.com", "password": "a canary in a coal mine"})
+		r, err := post(ctx, addr, "", signUpDocument, map[string]any{"input": map[string]any{
+			"email": "ada@example.com", "password": "a canary in a coal mine",
+		}})
 		if err == nil || codeOf(err) != "UNAVAILABLE" {
 			return r, err
 		}

@@ -124,6 +124,7 @@ func receiveStream(body io.Reader, r *reply) error {
 type refusal struct {
 	code  string
 	after time.Duration // When to try again; 0 where the server does not say.
+	open  *openReply    // What was taken and has no end yet; mostly nil.
 }
 
 // Error names the code.

@@ -67,6 +67,7 @@ const (
 	rowOverReplies  = "overload: replies a second that came whole"
 	rowOverRepeated = "overload: replies for which the model was called twice"
 	rowOverFailed   = "overload: sends and replies that failed, refusals apart"
+	rowOverOpen     = "overload: replies taken that have no end two minutes later"
 	rowOverRefused  = "overload: sends refused a second"
 	rowOverAdmitted = "overload: answer to a send that is taken, p99"
 	rowOverRefusal  = "overload: answer to a send that is refused, p99"
@@ -109,6 +110,7 @@ var rows = []row{
 	{rowOverReplies, "/s", ""},
 	{rowOverRepeated, "", "0"},
 	{rowOverFailed, "", "0"},
+	{rowOverOpen, "", "0"},
 	{rowOverRefused, "/s", ""},
 	{rowOverAdmitted, "ms", ""},
 	{rowOverRefusal, "ms", "a tenth of the lag"},
