@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"sync"
 
 	"entgo.io/ent/dialect"
 	entsql "entgo.io/ent/dialect/sql"
@@ -15,10 +16,27 @@ import (
 type splitDriver struct {
 	write *entsql.Driver
 	read  *entsql.Driver
+	// turns orders who writes on SQLite; nil on Postgres, where only transactions wait.
+	turns *turns
 }
 
-func newSplitDriver(name string, write, read *sql.DB) dialect.Driver {
-	return &splitDriver{write: entsql.OpenDB(name, write), read: entsql.OpenDB(name, read)}
+func newSplitDriver(name string, write, read *sql.DB, t *turns) dialect.Driver {
+	d := &splitDriver{write: entsql.OpenDB(name, write), read: entsql.OpenDB(name, read)}
+	if name == dialect.SQLite {
+		d.turns = t
+	}
+	return d
+}
+
+// turn waits for the writer, and returns what lets go of it.
+func (d *splitDriver) turn(ctx context.Context) (leave func(), err error) {
+	if d.turns == nil {
+		return func() {}, nil
+	}
+	if _, err := d.turns.enter(ctx, classOf(ctx), nil); err != nil {
+		return nil, err
+	}
+	return sync.OnceFunc(d.turns.leave), nil
 }
 
 // Query implements dialect.Driver. Our ids are made before the insert, so Ent
@@ -34,16 +52,31 @@ func (d *splitDriver) QueryContext(ctx context.Context, query string, args ...an
 
 // Exec implements dialect.Driver.
 func (d *splitDriver) Exec(ctx context.Context, query string, args, v any) error {
+	leave, err := d.turn(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	return d.write.Exec(ctx, query, args, v)
 }
 
 // ExecContext serves raw writes of the Ent client.
 func (d *splitDriver) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	leave, err := d.turn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	return d.write.ExecContext(ctx, query, args...)
 }
 
-// Tx implements dialect.Driver.
-func (d *splitDriver) Tx(ctx context.Context) (dialect.Tx, error) { return d.write.Tx(ctx) }
+// Tx implements dialect.Driver. In a group it is a part of the group's.
+func (d *splitDriver) Tx(ctx context.Context) (dialect.Tx, error) {
+	if lent, ok := ctx.Value(lentKey{}).(lentTx); ok {
+		return lent, nil
+	}
+	return d.BeginTx(ctx, nil)
+}
 
 // BeginTx lets callers ask for a read-only transaction, which does not wait for
 // the writer.
@@ -51,7 +84,34 @@ func (d *splitDriver) BeginTx(ctx context.Context, opts *sql.TxOptions) (dialect
 	if opts != nil && opts.ReadOnly {
 		return d.read.BeginTx(ctx, opts)
 	}
-	return d.write.BeginTx(ctx, opts)
+	leave, err := d.turn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	tx, err := d.write.BeginTx(ctx, opts)
+	if err != nil {
+		leave()
+		return nil, err
+	}
+	return leavingTx{Tx: tx.(*entsql.Tx), leave: leave}, nil
+}
+
+// leavingTx is a transaction that has the writer until it ends.
+type leavingTx struct {
+	*entsql.Tx
+	leave func()
+}
+
+// Commit implements driver.Tx.
+func (t leavingTx) Commit() error {
+	defer t.leave()
+	return t.Tx.Commit()
+}
+
+// Rollback implements driver.Tx.
+func (t leavingTx) Rollback() error {
+	defer t.leave()
+	return t.Tx.Rollback()
 }
 
 // Dialect implements dialect.Driver.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"runtime"
 
 	"entgo.io/ent/dialect"
 
@@ -37,7 +38,8 @@ type Statement struct {
 // Recording returns the same store with an Ent client that reports its statements.
 func (s *Store) Recording(record func(Statement)) *Store {
 	r := *s
-	r.client = ent.NewClient(ent.Driver(recorder{Driver: newSplitDriver(s.dialect, s.write, s.read), record: record}))
+	r.client = ent.NewClient(ent.Driver(recorder{Driver: newSplitDriver(s.dialect, s.write, s.read, s.turns),
+		record: record}))
 	return &r
 }
 
@@ -98,4 +100,20 @@ func statement(query string, args any) Statement {
 		panic(fmt.Sprintf("arguments of %s are %T", query, args))
 	}
 	return Statement{query, list}
+}
+
+// AwaitWaiting waits until so many wait for a turn to write.
+func (s *Store) AwaitWaiting(ctx context.Context, n int) {
+	for ctx.Err() == nil {
+		s.turns.mu.Lock()
+		waiting := 0
+		for _, class := range s.turns.waiting {
+			waiting += len(class)
+		}
+		s.turns.mu.Unlock()
+		if waiting == n {
+			return
+		}
+		runtime.Gosched()
+	}
 }

@@ -45,8 +45,15 @@ func openPostgres(ctx context.Context, cfg Config, log *slog.Logger) (*Store, er
 		_ = db.Close() // Never used.
 		return nil, fmt.Errorf("connect to Postgres: %w", err)
 	}
-	return &Store{write: db, read: db, dialect: dialect.Postgres, watch: w}, nil
+	return &Store{
+		write: db, read: db, dialect: dialect.Postgres, watch: w,
+		turns: newTurns(max(conns-reservedConns, 1)),
+	}, nil
 }
+
+// reservedConns is how many connections of the pool are left to reads and to what is
+// urgent, however many transactions want to write.
+const reservedConns = 6
 
 // ErrDatabaseURL is returned by Open for a database URL it cannot use. It does not
 // repeat the URL, which may hold a password.

@@ -9,6 +9,9 @@
 //
 //	store.go      Store: opening, transactions, locks, the clock; SQLite
 //	postgres.go   Postgres
+//	turns.go      who may write next
+//	group.go      transactions that share a commit, on SQLite
+//	prepared.go   statements that are kept
 //	driver.go     reads to one pool, writes to another
 //	link.go, watch.go   no wait for a Postgres that hangs
 //	outage.go     what an error of the database means to a caller
@@ -29,7 +32,7 @@ import (
 	"time"
 
 	"entgo.io/ent/dialect"
-	_ "modernc.org/sqlite" // The driver "sqlite".
+	"modernc.org/sqlite"
 
 	"parley/ent"
 	_ "parley/ent/runtime" // Defaults and privacy policies; without it both are silently absent.
@@ -52,6 +55,7 @@ type Store struct {
 	read    *sql.DB // The same pool as write on Postgres.
 	dialect string
 	watch   *watch // Nil on SQLite, which cannot be away.
+	turns   *turns // Who may write, and in which order.
 
 	statements statements
 }
@@ -72,7 +76,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Store, error) {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	s.statements = statementsFor(s.dialect)
-	s.client = ent.NewClient(ent.Driver(newSplitDriver(s.dialect, s.write, s.read)))
+	s.client = ent.NewClient(ent.Driver(newSplitDriver(s.dialect, s.write, s.read, s.turns)))
 	return s, nil
 }
 
@@ -115,8 +119,27 @@ func (s *Store) Close() error {
 // InTx runs fn in one writing transaction and commits it when fn returns nil. On
 // an error or a panic nothing of it remains. Entities read from tx must not be
 // used for further queries after the commit. Keep fn short: on SQLite it holds
-// the only writer.
-func (s *Store) InTx(ctx context.Context, fn func(tx *ent.Tx) error) (err error) {
+// the only writer, and others that wait for it may share the commit; fn may run in
+// another goroutine than its caller's then.
+func (s *Store) InTx(ctx context.Context, fn func(tx *ent.Tx) error) error {
+	if s.dialect == dialect.SQLite {
+		return s.inGroup(ctx, fn)
+	}
+	// What is urgent does not wait for others: the pool has connections that these leave.
+	if c := classOf(ctx); c != urgent {
+		if _, err := s.turns.enter(ctx, c, nil); err != nil {
+			return fmt.Errorf("begin: %w", err)
+		}
+		defer s.turns.leave()
+	}
+	return s.inTx(ctx, fn)
+}
+
+// Backlog returns how long the first of those has waited that want to write what a user
+// asked for. It says how far behind this process is.
+func (s *Store) Backlog() time.Duration { return s.turns.oldest(ordinary, time.Now()) }
+
+func (s *Store) inTx(ctx context.Context, fn func(tx *ent.Tx) error) (err error) {
 	tx, err := s.client.Tx(ctx)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
@@ -211,24 +234,21 @@ func openSQLite(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	write, err := sql.Open("sqlite", sqliteDSN(path, "1"))
+	connector, err := sqlite.NewConnector(sqliteDSN(path, "1"))
 	if err != nil {
 		return nil, err
 	}
+	write := sql.OpenDB(preparing{connector})
 	write.SetMaxOpenConns(1)
 	write.SetConnMaxIdleTime(0)
-	read, err := sql.Open("sqlite", sqliteDSN(path, "1"))
-	if err != nil {
-		_ = write.Close() // Never used.
-		return nil, err
-	}
+	read := sql.OpenDB(preparing{connector})
 	readers := cfg.MaxConns
 	if readers == 0 {
 		readers = 8
 	}
 	read.SetMaxOpenConns(readers)
 	read.SetMaxIdleConns(readers)
-	s := &Store{write: write, read: read, dialect: dialect.SQLite}
+	s := &Store{write: write, read: read, dialect: dialect.SQLite, turns: newTurns(1)}
 	for _, db := range []*sql.DB{write, read} {
 		if err := checkPragmas(ctx, db); err != nil {
 			_ = s.Close() // The first error is the one that helps.
