@@ -186,6 +186,12 @@ func accounts() auth.Config {
 
 // wide gives room where the test sets no limit.
 func wide(cfg chat.Config) chat.Config {
+	if cfg.MaxReplies == 0 {
+		cfg.MaxReplies = 1 << 20
+	}
+	if cfg.MaxBacklog == 0 {
+		cfg.MaxBacklog = time.Hour
+	}
 	if cfg.WaitLimit == 0 {
 		cfg.WaitLimit = 50 * time.Second
 	}

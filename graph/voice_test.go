@@ -15,6 +15,9 @@ import (
 	"parley/internal/store/storetest"
 )
 
+// comeBack are the codes that say when to try again.
+var comeBack = []refusal.Code{refusal.CodeRateLimited, refusal.CodeOverloaded}
+
 // checkVoice checks the words of the refusals in an answer. The executor's own errors
 // have codes of their own, and are not ours to word.
 func checkVoice(t testing.TB, a answer) {
@@ -32,9 +35,9 @@ func checkVoice(t testing.TB, a answer) {
 		for _, bad := range refusaltest.Voice(code, e.Message, fields) {
 			t.Errorf("%s: %s", code, bad)
 		}
-		if after, given := e.Extensions["retryAfter"].(float64); given != (code == refusal.CodeRateLimited) ||
+		if after, given := e.Extensions["retryAfter"].(float64); given != slices.Contains(comeBack, code) ||
 			given && (after < 1 || after != float64(int(after))) {
-			t.Errorf("%s: got retryAfter %v, want whole seconds with RATE_LIMITED only", code,
+			t.Errorf("%s: got retryAfter %v, want whole seconds with RATE_LIMITED and OVERLOADED only", code,
 				e.Extensions["retryAfter"])
 		}
 		if id, given := e.Extensions["id"].(string); given != (code == refusal.CodeInternal) || given && len(id) < 20 {
@@ -53,6 +56,10 @@ func TestEveryRefusal(t *testing.T) {
 	otherAda := other.signUp("ada")
 	dead := setup(t, storetest.SQLite(t), options{catalog: catalog.Config{Source: deadModels{}}})
 	deadAda := dead.signUp("ada")
+
+	full := setup(t, storetest.SQLite(t), options{chat: chat.Config{MaxReplies: 1}})
+	fullAda := full.signUp("ada")
+	_, last := full.start(fullAda, "")
 
 	done := b.send(ada, "", "hello", vars{"wait": true, "clientKey": "the-first-key"})
 	running, s := b.start(ada, "")
@@ -88,6 +95,7 @@ func TestEveryRefusal(t *testing.T) {
 		refusal.CodeModelRequired:    other.post(otherAda, sendDocument, input(nil)),
 		refusal.CodeModelUnavailable: dead.post(deadAda, sendDocument, input(nil)),
 		refusal.CodeRateLimited:      b.post(ada, sendDocument, input(nil)),
+		refusal.CodeOverloaded:       full.post(fullAda, sendDocument, input(nil)),
 		refusal.CodeUnavailable:      failing(driver.ErrBadConn),
 		refusal.CodeInternal:         failing(errors.New("boom")),
 	}
@@ -98,4 +106,5 @@ func TestEveryRefusal(t *testing.T) {
 		}
 	}
 	s.finish(t, nil)
+	last.finish(t, nil)
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -41,6 +42,7 @@ type config struct {
 	Drain          time.Duration
 	ReplyLimit     time.Duration
 	MaxRunning     int
+	MaxReplies     int
 	SendsPerMinute int   // 0: no limit.
 	TokensPerDay   int64 // 0: no limit.
 
@@ -226,6 +228,9 @@ func (c *config) derive(values map[string]string) {
 	}
 	if values["PARLEY_DRAIN"] == "" && !c.NATSURL.IsZero() {
 		c.Drain = balancedDrain
+	}
+	if values["PARLEY_MAX_REPLIES"] == "" {
+		c.MaxReplies = repliesPerCore * runtime.GOMAXPROCS(0)
 	}
 	if c.Model == "" && len(c.Models) > 0 {
 		c.Model = c.Models[0]

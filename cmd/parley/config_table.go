@@ -295,6 +295,14 @@ var variables = []variable{
 		show:     func(c config) any { return c.MaxRunning },
 	},
 	{
+		name: "PARLEY_MAX_REPLIES", fallback: "1000 for each processor core",
+		accepted: "a whole number from 1 to 1000000",
+		meaning:  "How many replies may run in this process before new messages are refused as OVERLOADED.",
+		example:  "500",
+		parse:    func(c *config, v string) error { return parseInt(&c.MaxReplies, v, 1, 1_000_000) },
+		show:     func(c config) any { return c.MaxReplies },
+	},
+	{
 		name: "PARLEY_SENDS_PER_MINUTE", value: "20",
 		accepted: "a whole number from 0 to 100000; 0 means no limit",
 		meaning:  "How many messages one user may send in a minute.",

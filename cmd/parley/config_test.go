@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -59,7 +60,8 @@ func TestConfigDefaults(t *testing.T) {
 		AllowLocalOrigins: true, SignUpOpen: true,
 		AccessTTL: 15 * time.Minute, DocumentsOnly: off, Lease: 15 * time.Second, OnCrash: crashRetry,
 		WaitLimit: 50 * time.Second, ReplyLimit: 10 * time.Minute,
-		MaxRunning: 3, SendsPerMinute: 20, Eliza: auto, LogFormat: logText, LogLevel: slog.LevelInfo,
+		MaxRunning: 3, MaxReplies: 1000 * runtime.GOMAXPROCS(0), SendsPerMinute: 20, Eliza: auto, LogFormat: logText,
+		LogLevel: slog.LevelInfo,
 	}
 	if diff := cmp.Diff(got, want, cmp.Comparer(sameSecret)); diff != "" {
 		t.Errorf("configuration of an empty environment (-got +want):\n%s", diff)
@@ -80,6 +82,7 @@ func TestConfigEverySetting(t *testing.T) {
 		"PARLEY_ALLOWED_ORIGINS=HTTPS://App.example.com:443, http://localhost:3000,https://app.example.com",
 		"PARLEY_TRUSTED_PROXIES=10.1.2.3/8", "PARLEY_SIGNUP=open", "PARLEY_LEASE=1m", "PARLEY_ON_CRASH=interrupt",
 		"PARLEY_WAIT_LIMIT=5s", "PARLEY_DRAIN=0s", "PARLEY_REPLY_LIMIT=1m", "PARLEY_MAX_RUNNING=1",
+		"PARLEY_MAX_REPLIES=77",
 		"PARLEY_SENDS_PER_MINUTE=0",
 		"PARLEY_TOKENS_PER_DAY=5000000000", "PARLEY_MODELS=a, b", "PARLEY_MODEL=b", "PARLEY_ELIZA=off",
 		"PARLEY_LOG=json", "PARLEY_LOG_LEVEL=debug", "OPENAI_API_KEY=sk-1\n", "OPENAI_BASE_URL=http://h/v1/",
@@ -93,7 +96,7 @@ func TestConfigEverySetting(t *testing.T) {
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
 		SignUpOpen:     true, Lease: time.Minute, OnCrash: crashInterrupt, WaitLimit: 5 * time.Second,
 		ReplyLimit: time.Minute,
-		MaxRunning: 1, TokensPerDay: 5_000_000_000, Models: []string{"a", "b"}, Model: "b", Eliza: off,
+		MaxRunning: 1, MaxReplies: 77, TokensPerDay: 5_000_000_000, Models: []string{"a", "b"}, Model: "b", Eliza: off,
 		LogFormat: logJSON, LogLevel: slog.LevelDebug, OpenAIKey: secret.New("sk-1"), OpenAIBaseURL: "http://h/v1",
 		OIDC: []oidcIssuer{{"i1", "a1", "https://h/1"}, {"i2", "a2", "http://[::1]:9/2"}},
 	}
@@ -191,6 +194,7 @@ func TestConfigRefusals(t *testing.T) {
 		{"PARLEY_ON_CRASH=fail", "PARLEY_ON_CRASH", "accepted: retry or interrupt"},
 		{"PARLEY_WAIT_LIMIT=5m PARLEY_REPLY_LIMIT=1m", "PARLEY_WAIT_LIMIT", "longer than a reply may take"},
 		{"PARLEY_MAX_RUNNING=0", "PARLEY_MAX_RUNNING", "too small"},
+		{"PARLEY_MAX_REPLIES=0", "PARLEY_MAX_REPLIES", "too small"},
 		{"PARLEY_SENDS_PER_MINUTE=many", "PARLEY_SENDS_PER_MINUTE", "not a whole number"},
 		{"PARLEY_TOKENS_PER_DAY=-1", "PARLEY_TOKENS_PER_DAY", "too small"},
 		{"PARLEY_MODELS=a,a", "PARLEY_MODELS", "given twice"},

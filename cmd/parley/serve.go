@@ -132,6 +132,8 @@ func open(ctx context.Context, cfg config, log *slog.Logger) (_ *server, closeAl
 		MaxRunning:     cfg.MaxRunning,
 		SendsPerMinute: cfg.SendsPerMinute,
 		TokensPerDay:   int(cfg.TokensPerDay),
+		MaxReplies:     cfg.MaxReplies,
+		MaxBacklog:     maxBacklog,
 	}, db, s.replies, models, s.bus, log)
 	if err != nil {
 		return nil, nil, err

@@ -39,6 +39,9 @@ type spot struct {
 // run stores a reply at the spot that place finds, or makes, after making way for it, and
 // has the reply written. A known client key gives what was stored then.
 func (a *asking) run(ctx context.Context, place func(context.Context, *ent.Tx) (spot, error)) (SendResult, error) {
+	if err := a.checkLoad(); err != nil {
+		return SendResult{}, err
+	}
 	defer func() { a.attempt.Discard() }()
 	err := a.store.InTx(ctx, func(tx *ent.Tx) error { return a.write(ctx, tx, place) })
 	if err != nil {

@@ -28,11 +28,14 @@ type Store interface {
 	Now(ctx context.Context) (time.Time, error)
 	// NowTx is Now within a transaction, without a second connection beside tx.
 	NowTx(ctx context.Context, tx *ent.Tx) (time.Time, error)
+	// Backlog returns how long the first of those waits that want to write what a user
+	// asked for.
+	Backlog() time.Duration
 	// AddUsage adds a call of a model to the usage of its day.
 	AddUsage(ctx context.Context, tx *ent.Tx, call usage.Call) error
 }
 
-// Config holds the limits of one user.
+// Config holds the limits of one user, and those of this process.
 type Config struct {
 	// WaitLimit is how long a send with wait holds its caller. It is required.
 	WaitLimit time.Duration
@@ -44,6 +47,12 @@ type Config struct {
 	// TokensPerDay is how many tokens, asked and answered, one user may use in a
 	// day (UTC); 0 means no limit.
 	TokensPerDay int
+	// MaxReplies is how many replies may run in this process, those of all users together,
+	// before it takes no more. It is required.
+	MaxReplies int
+	// MaxBacklog is how long what users asked for may wait to be written before no more is
+	// taken. It is required.
+	MaxBacklog time.Duration
 }
 
 // Validate returns everything that is wrong with the configuration, or nil.
@@ -54,6 +63,10 @@ func (c Config) Validate() error {
 	}
 	if c.MaxRunning < 1 {
 		errs = append(errs, fmt.Errorf("chat: the limit on running replies is %d, want at least 1", c.MaxRunning))
+	}
+	if c.MaxReplies < 1 || c.MaxBacklog <= 0 {
+		errs = append(errs, fmt.Errorf("chat: at most %d replies and a backlog of %v, want more than zero",
+			c.MaxReplies, c.MaxBacklog))
 	}
 	if c.SendsPerMinute < 0 || c.TokensPerDay < 0 {
 		errs = append(errs, errors.New("chat: a limit on sends or tokens is negative; 0 means no limit"))

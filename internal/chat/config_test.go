@@ -9,7 +9,7 @@ import (
 
 func TestConfigIsChecked(t *testing.T) {
 	t.Parallel()
-	good := chat.Config{WaitLimit: time.Second, MaxRunning: 1}
+	good := chat.Config{WaitLimit: time.Second, MaxRunning: 1, MaxReplies: 1, MaxBacklog: time.Second}
 	if err := good.Validate(); err != nil {
 		t.Errorf("got %v without limits on sends and tokens, want nil", err)
 	}
@@ -17,6 +17,8 @@ func TestConfigIsChecked(t *testing.T) {
 		"no wait limit":       func(c *chat.Config) { c.WaitLimit = 0 },
 		"negative wait limit": func(c *chat.Config) { c.WaitLimit = -1 },
 		"none may run":        func(c *chat.Config) { c.MaxRunning = 0 },
+		"none may run at all": func(c *chat.Config) { c.MaxReplies = 0 },
+		"no backlog":          func(c *chat.Config) { c.MaxBacklog = 0 },
 		"negative running":    func(c *chat.Config) { c.MaxRunning = -1 },
 		"negative sends":      func(c *chat.Config) { c.SendsPerMinute = -1 },
 		"negative tokens":     func(c *chat.Config) { c.TokensPerDay = -1 },

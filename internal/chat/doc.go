@@ -20,6 +20,7 @@
 //	line.go           a conversation's visible line under its lock
 //	busy.go           what happens to replies that are unfinished; StopReply
 //	once.go           client keys
+//	overload.go       when this process takes no more replies
 //	limit.go          what one user may not do all at once
 //	model.go          models, for clients
 //	input.go          the forms of inputs

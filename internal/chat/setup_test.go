@@ -92,6 +92,12 @@ const waitLimit = 50 * time.Second
 // out is wide.
 func (b *bundle) service(t testing.TB, cfg chat.Config, s chat.Store) *chat.Service {
 	t.Helper()
+	if cfg.MaxReplies == 0 {
+		cfg.MaxReplies = 1 << 20
+	}
+	if cfg.MaxBacklog == 0 {
+		cfg.MaxBacklog = time.Hour
+	}
 	if cfg.WaitLimit == 0 {
 		cfg.WaitLimit = waitLimit
 	}

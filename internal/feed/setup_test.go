@@ -83,6 +83,12 @@ func setup(t testing.TB, s *store.Store, cfg chat.Config) *bundle {
 // out is wide.
 func (b *bundle) service(t testing.TB, cfg chat.Config, s chat.Store) *chat.Service {
 	t.Helper()
+	if cfg.MaxReplies == 0 {
+		cfg.MaxReplies = 1 << 20
+	}
+	if cfg.MaxBacklog == 0 {
+		cfg.MaxBacklog = time.Hour
+	}
 	if cfg.WaitLimit == 0 {
 		cfg.WaitLimit = 50 * time.Second
 	}

@@ -44,6 +44,9 @@ const (
 	CodeModelUnavailable Code = "MODEL_UNAVAILABLE"
 	// CodeRateLimited says when to try again, in Error.RetryAfter.
 	CodeRateLimited Code = "RATE_LIMITED"
+	// CodeOverloaded says that the server has more to do than it can, and when to try again.
+	// Nothing was written.
+	CodeOverloaded Code = "OVERLOADED"
 	// CodeUnavailable says that something we depend on does not answer.
 	CodeUnavailable Code = "UNAVAILABLE"
 	// CodeInternal says that the server is at fault. Extra: id. Only graph uses it, for
@@ -60,7 +63,7 @@ type Error struct {
 	// set with BAD_USER_INPUT, always, and only there.
 	Fields map[string]string
 	// RetryAfter is how long to wait, in whole seconds, at least one. It is set with
-	// RATE_LIMITED only.
+	// RATE_LIMITED and OVERLOADED only.
 	RetryAfter time.Duration
 	// Extras are further facts for the client, as docs/protocol.md lists them.
 	Extras map[string]any
@@ -132,6 +135,17 @@ func RateLimited(message string, wait time.Duration) *Error {
 	}
 }
 
+// Overloaded says that the server has too much to do, and for how long. A client that waits
+// and sends again with the same key loses nothing.
+func Overloaded(wait time.Duration) *Error {
+	wait = wholeSeconds(wait)
+	return &Error{
+		Code:       CodeOverloaded,
+		Message:    fmt.Sprintf("The server has too much to do right now. Try again in %s.", inWords(wait)),
+		RetryAfter: wait,
+	}
+}
+
 // Unavailable says that something we depend on does not answer, and that trying again
 // may help.
 func Unavailable(cause error) *Error {
@@ -148,6 +162,6 @@ func Codes() []Code {
 	return []Code{
 		CodeUnauthenticated, CodeForbidden, CodeNotFound, CodeBadUserInput, CodeIdempotencyConflict, CodeStaleHead,
 		CodeConversationBusy, CodeQueueFull, CodeModelRequired, CodeModelUnavailable, CodeRateLimited,
-		CodeUnavailable, CodeInternal,
+		CodeOverloaded, CodeUnavailable, CodeInternal,
 	}
 }

@@ -182,7 +182,8 @@ func startChat(t testing.TB, s *store.Store, engineStore ...*store.Store) *chat.
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { engine.Stop(context.WithoutCancel(t.Context())) })
-	cfg := chat.Config{WaitLimit: time.Minute, SendsPerMinute: 1 << 30, MaxRunning: 1000, TokensPerDay: 1 << 40}
+	cfg := chat.Config{WaitLimit: time.Minute, SendsPerMinute: 1 << 30, MaxRunning: 1000, TokensPerDay: 1 << 40,
+		MaxReplies: 1 << 20, MaxBacklog: time.Hour}
 	service, err := chat.New(cfg, s, engine, models.New(models.Config{Allowed: []string{"test"}}), b, log)
 	if err != nil {
 		t.Fatal(err)

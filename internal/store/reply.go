@@ -97,6 +97,7 @@ RETURNING messages.id`,
 
 // Checkpoint implements reply.Store.
 func (s *Store) Checkpoint(ctx context.Context, owner pid.ID, due []reply.Checkpoint) ([]pid.ID, error) {
+	ctx = context.WithValue(ctx, classKey{}, background)
 	write := s.checkpointEach
 	if s.dialect == dialect.Postgres {
 		write = s.checkpointAtOnce
