@@ -12,6 +12,12 @@ type Source interface {
 	Models(ctx context.Context) ([]string, error)
 }
 
+// rememberer is a source that can say what it would answer without asking anybody, and
+// false when it would have to ask.
+type rememberer interface {
+	Remembered() ([]string, bool)
+}
+
 // Config is what the operator says about models.
 type Config struct {
 	// Allowed are the models that may be used, the first being the default. Empty: what
@@ -67,6 +73,28 @@ func (c *Catalog) Resolve(ctx context.Context, name string) (string, error) {
 	return id, err
 }
 
+// ResolveNow is Resolve for those who cannot wait, as within a transaction. It decides by
+// what is known, and reports false when Resolve would have to ask the source.
+func (c *Catalog) ResolveNow(name string) (id string, decided bool, err error) {
+	if name == "" && c.cfg.Default != "" && len(c.cfg.Allowed) == 0 {
+		return c.cfg.Default, true, nil
+	}
+	s := c.current.Load()
+	if len(c.cfg.Allowed) == 0 && c.cfg.Source != nil {
+		source, ok := c.cfg.Source.(rememberer)
+		if !ok {
+			return "", false, nil
+		}
+		listed, ok := source.Remembered()
+		if !ok {
+			return "", false, nil
+		}
+		s = c.of(s, listed)
+	}
+	id, err = s.Resolve(name)
+	return id, true, err
+}
+
 // Upstream names the upstream that serves a model, and reports whether there is one. It
 // asks nobody: a model that is listed no more is still served to those who have chosen it.
 func (c *Catalog) Upstream(model string) (string, bool) { return c.current.Load().Upstream(model) }
@@ -96,9 +124,14 @@ func (c *Catalog) refresh(ctx context.Context) (*Snapshot, error) {
 	if err != nil {
 		return withoutSource(c.cfg), &UnavailableError{Err: err}
 	}
+	return c.of(s, listed), nil
+}
+
+// of returns the snapshot of what is listed, which becomes that of the moment.
+func (c *Catalog) of(s *Snapshot, listed []string) *Snapshot {
 	if !s.lists(listed) {
 		s = newSnapshot(c.cfg, listed)
 		c.current.Store(s)
 	}
-	return s, nil
+	return s
 }

@@ -241,6 +241,43 @@ func TestErrorsSwapNothing(t *testing.T) {
 	}
 }
 
+// remembering is a source with a list that may be old.
+type remembering struct {
+	*source
+	fresh bool
+}
+
+func (r *remembering) Remembered() ([]string, bool) { return r.names, r.fresh }
+
+// What is resolved at once is what would be resolved by asking, and what takes asking is not.
+func TestResolveNow(t *testing.T) {
+	t.Parallel()
+	fresh, old := &remembering{listing("a", "b"), true}, &remembering{listing("a", "b"), false}
+	for name, c := range map[string]struct {
+		cfg     catalog.Config
+		decided map[string]bool
+	}{
+		"allow-list":              {catalog.Config{Allowed: []string{"a"}}, map[string]bool{"": true, "x": true}},
+		"no source":               {catalog.Config{}, map[string]bool{"": true, "a": true}},
+		"a default":               {catalog.Config{Default: "b", Source: old}, map[string]bool{"": true, "a": false}},
+		"a fresh list":            {catalog.Config{Source: fresh}, map[string]bool{"": true, "b": true, "x": true}},
+		"an old list":             {catalog.Config{Source: old}, map[string]bool{"": false, "b": false}},
+		"a source without memory": {catalog.Config{Source: listing("a")}, map[string]bool{"": false, "a": false}},
+	} {
+		for model, want := range c.decided {
+			now, decided, err := catalog.New(c.cfg).ResolveNow(model)
+			if decided != want {
+				t.Errorf("%s: %q is decided at once: %t, want %t", name, model, decided, want)
+			}
+			asked, askedErr := catalog.New(c.cfg).Resolve(t.Context(), model)
+			if decided && (now != asked || fmt.Sprint(err) != fmt.Sprint(askedErr)) {
+				t.Errorf("%s: %q resolves to %q, %v at once, and to %q, %v by asking", name, model,
+					now, err, asked, askedErr)
+			}
+		}
+	}
+}
+
 // A snapshot is swapped as a whole: nobody sees half of one.
 func TestSwapUnderRace(t *testing.T) {
 	t.Parallel()

@@ -78,6 +78,18 @@ func (c *Client) Models(ctx context.Context) ([]string, error) {
 	return m.answer()
 }
 
+// Remembered returns what Models would return without asking the server, and false when
+// Models would ask, or has no list. The caller owns the slice.
+func (c *Client) Remembered() ([]string, bool) {
+	m := &c.models
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed || m.running != nil || m.names == nil || !time.Now().Before(m.nextAt) {
+		return nil, false
+	}
+	return append([]string{}, m.names...), true
+}
+
 // answer returns a copy of the list; m.mu must be held.
 func (m *models) answer() ([]string, error) {
 	if m.names == nil {

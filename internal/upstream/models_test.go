@@ -82,7 +82,19 @@ func TestModelsCache(t *testing.T) {
 			if len(got) > 0 {
 				got[0] = "changed" // The caller owns the slice.
 			}
+			if got, ok := c.Remembered(); !ok || !slices.Equal(got, names) {
+				t.Errorf("got %v, %t from memory, want %v", got, ok, names)
+			} else if len(got) > 0 {
+				got[0] = "changed"
+			}
 		}
+		forgotten := func() {
+			t.Helper()
+			if got, ok := c.Remembered(); ok {
+				t.Errorf("got %v from memory, want that the server has to be asked", got)
+			}
+		}
+		forgotten()
 
 		// Ten callers at once share one fetch; one that gives up does not end it.
 		ctx, cancel := context.WithCancelCause(t.Context())
@@ -117,6 +129,7 @@ func TestModelsCache(t *testing.T) {
 		// The old list is better than none, and a broken server is asked seldom.
 		down = true
 		time.Sleep(5 * time.Minute)
+		forgotten()
 		gate <- struct{}{}
 		want(2, "b", "a")
 		want(2, "b", "a")
