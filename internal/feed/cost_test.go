@@ -1,11 +1,8 @@
 package feed_test
 
 import (
-	"context"
-	"sync"
 	"testing"
 
-	"parley/ent"
 	"parley/ent/message"
 	"parley/internal/chat"
 	"parley/internal/fact"
@@ -18,52 +15,10 @@ import (
 	"parley/internal/viewer"
 )
 
-// counter counts the statements that are made on behalf of users.
-type counter struct {
-	mu sync.Mutex
-	n  int // Guarded by mu.
-}
-
-func countStatements(client *ent.Client) *counter {
-	c := &counter{}
-	client.Intercept(ent.InterceptFunc(func(next ent.Querier) ent.Querier {
-		return ent.QuerierFunc(func(ctx context.Context, q ent.Query) (ent.Value, error) {
-			c.add(ctx)
-			return next.Query(ctx, q)
-		})
-	}))
-	client.Use(func(next ent.Mutator) ent.Mutator {
-		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
-			c.add(ctx)
-			return next.Mutate(ctx, m)
-		})
-	})
-	return c
-}
-
-func (c *counter) add(ctx context.Context) {
-	v, ok := viewer.From(ctx)
-	if !ok {
-		return
-	}
-	if _, ok := v.User(); !ok {
-		return // The server's own loops.
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.n++
-}
-
 // cost returns how many statements something takes.
-func (c *counter) cost(do func()) int {
-	read := func() int {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		return c.n
-	}
-	before := read()
-	do()
-	return read() - before
+func cost(c *storetest.Counter, do func()) int {
+	statements, _ := c.Cost(do)
+	return statements
 }
 
 // ended waits for the end of a reply without a statement of its user's.
@@ -78,7 +33,7 @@ func (b *bundle) ended(t *testing.T, id pid.ID) {
 
 // life is all that happens to a conversation from its making to its deletion. It returns
 // how many statements that takes while so many feeds of each kind follow it to the end.
-func (b *bundle) life(t *testing.T, c *counter, feeds int) (cost int) {
+func (b *bundle) life(t *testing.T, c *storetest.Counter, feeds int) (n int) {
 	t.Helper()
 	u := b.user(t)
 	lists, open := make([]*feed.Feed, feeds), make([]*feed.Feed, feeds)
@@ -93,7 +48,7 @@ func (b *bundle) life(t *testing.T, c *counter, feeds int) (cost int) {
 	}
 	all(lists, "opened")
 	var id pid.ID
-	cost += c.cost(func() {
+	n += cost(c, func() {
 		made, err := b.CreateConversation(u.ctx, u.id, chat.NewConversation{})
 		if err != nil {
 			t.Fatal(err)
@@ -105,7 +60,7 @@ func (b *bundle) life(t *testing.T, c *counter, feeds int) (cost int) {
 		open[i] = b.conversationFeed(t, u, id)
 	}
 	all(open, "opened")
-	cost += c.cost(func() {
+	n += cost(c, func() {
 		pieces := make(chan string)
 		b.upstream.Next(upstreamtest.Pieces(pieces))
 		r := b.send(t, u, chat.SendInput{ConversationID: &id, Content: "hello"})
@@ -117,26 +72,26 @@ func (b *bundle) life(t *testing.T, c *counter, feeds int) (cost int) {
 		b.ended(t, r.Reply.ID)
 		all(lists, "updated")
 	})
-	cost += c.cost(func() {
+	n += cost(c, func() {
 		b.rename(t, u, id, "new")
 		all(open, "updated")
 		all(lists, "updated")
 	})
-	cost += c.cost(func() {
+	n += cost(c, func() {
 		if err := b.DeleteConversation(u.ctx, u.id, id); err != nil {
 			t.Fatal(err)
 		}
 		all(open, "deleted")
 		all(lists, "deleted")
 	})
-	return cost
+	return n
 }
 
 // What is done in this process costs its feeds no statement, however many they are.
 func TestLocalFeedsReadNothing(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
-		c := countStatements(s.Client())
+		s, c := storetest.Count(s)
 		b := setup(t, s, chat.Config{})
 		alone, followed := b.life(t, c, 0), b.life(t, c, 5)
 		if alone == 0 || followed != alone {
@@ -149,7 +104,7 @@ func TestLocalFeedsReadNothing(t *testing.T) {
 func TestOpeningFeeds(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
-		c := countStatements(s.Client())
+		s, c := storetest.Count(s)
 		b := setup(t, s, chat.Config{})
 		u := b.user(t)
 		idle, running := b.ask(t, u, nil, "one").Conversation.ID, b.running(t, u, nil, "half ").Conversation.ID
@@ -165,7 +120,7 @@ func TestOpeningFeeds(t *testing.T) {
 				func() *feed.Feed { return b.conversationFeed(t, u, running) }, "snapshot", 2},
 			{"a short list: its latest changes", func() *feed.Feed { return b.feeds.List(u.id) }, "opened", 1},
 		} {
-			got := c.cost(func() {
+			got := cost(c, func() {
 				f := x.open()
 				defer f.Close()
 				until(t, u, f, x.last)
@@ -179,7 +134,7 @@ func TestOpeningFeeds(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		got := c.cost(func() {
+		got := cost(c, func() {
 			f := b.feeds.List(u.id)
 			defer f.Close()
 			next(t, u, f)
@@ -193,8 +148,7 @@ func TestOpeningFeeds(t *testing.T) {
 // A fact from another replica costs each feed one look-up.
 func TestHintsAreLookedUpOnce(t *testing.T) {
 	t.Parallel()
-	s := storetest.Postgres(t)
-	c := countStatements(s.Client())
+	s, c := storetest.Count(storetest.Postgres(t))
 	here, elsewhere := setup(t, s, chat.Config{}), setup(t, s, chat.Config{}) // Without a bus between them.
 	u := here.user(t)
 	id := here.ask(t, u, nil, "one").Conversation.ID
@@ -205,7 +159,7 @@ func TestHintsAreLookedUpOnce(t *testing.T) {
 	two := elsewhere.ask(t, u, &id, "two")
 	hear := func(kind fact.Kind, messageID pid.ID, want int, told map[*feed.Feed]string) {
 		t.Helper()
-		got := c.cost(func() {
+		got := cost(c, func() {
 			here.bus.Publish(fact.Fact{Kind: kind, UserID: u.id, ConversationID: id, MessageID: messageID})
 			for f, last := range told {
 				until(t, u, f, last)

@@ -25,6 +25,8 @@ const maxGroup = 32
 type job struct {
 	ctx context.Context
 	fn  func(tx *ent.Tx) error
+	// client is that of the store that was asked, which a test may have wrapped.
+	client *ent.Client
 	// done is closed when err and panicked are set and what fn wrote is committed, or not.
 	done     chan struct{}
 	err      error
@@ -33,7 +35,7 @@ type job struct {
 
 // inGroup is InTx on SQLite.
 func (s *Store) inGroup(ctx context.Context, fn func(tx *ent.Tx) error) error {
-	j := &job{ctx: ctx, fn: fn, done: make(chan struct{})}
+	j := &job{ctx: ctx, fn: fn, client: s.client, done: make(chan struct{})}
 	mine, err := s.turns.enter(ctx, classOf(ctx), j)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
@@ -123,7 +125,7 @@ func (s *Store) callJob(tx *sql.Tx, j *job) {
 		}
 	}()
 	inner := lentTx{Tx: &entsql.Tx{Conn: entsql.Conn{ExecQuerier: tx}, Tx: noEnd{}}, dialect: s.dialect}
-	etx, err := s.client.Tx(context.WithValue(j.ctx, lentKey{}, inner))
+	etx, err := j.client.Tx(context.WithValue(j.ctx, lentKey{}, inner))
 	if err != nil {
 		j.err = fmt.Errorf("begin: %w", err)
 		return

@@ -17,6 +17,7 @@
 //	outage.go     what an error of the database means to a caller
 //	migrate.go    the schema
 //	reply.go, usage.go   statements written by hand
+//	record.go     what tests see of the statements
 //	backup.go, lock.go   the data folder
 package store
 
