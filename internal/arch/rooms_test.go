@@ -24,7 +24,7 @@ var rooms = map[string][]string{
 	"internal/reply": {"internal/prompt", "internal/usage", "ent", "internal/viewer", "internal/pid",
 		"internal/fact", "internal/refusal", "internal/complaint"},
 	"internal/store": {"ent", "internal/chat", "internal/reply", "internal/prompt", "internal/usage",
-		"internal/auth", "internal/pid"},
+		"internal/auth", "internal/viewer", "internal/pid"},
 	"internal/feed":   {"internal/reply", "ent", "internal/pid", "internal/fact", "internal/refusal"},
 	"internal/prompt": {},
 	"internal/usage":  {"ent", "internal/pid"},

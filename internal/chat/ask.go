@@ -2,6 +2,8 @@ package chat
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"parley/ent"
 	"parley/internal/fact"
@@ -9,18 +11,79 @@ import (
 	"parley/internal/pid"
 	"parley/internal/refusal"
 	"parley/internal/reply"
+	"parley/internal/usage"
 )
+
+// Sends are the statements of a transaction that asks for a reply, as few as the database
+// allows. Each names the owner, and is denied to any viewer but that user.
+type Sends interface {
+	// LockSend takes the lock of the user and, unless its id is empty, that of the
+	// conversation, and reads the clock after that.
+	LockSend(ctx context.Context, tx *ent.Tx, userID, conversationID pid.ID) (time.Time, error)
+	// BeforeSend reads all that decides. The caller holds the locks.
+	BeforeSend(ctx context.Context, tx *ent.Tx, q SendQuery) (SendState, error)
+	// StoreSend writes what the transaction makes.
+	StoreSend(ctx context.Context, tx *ent.Tx, rows SendRows) error
+}
+
+// SendQuery is what BeforeSend looks for.
+type SendQuery struct {
+	UserID         pid.ID
+	ConversationID pid.ID  // "": the transaction makes it.
+	ClientKey      *string // Nil: nothing to look up.
+	// Since is the time after which sends count, and Limit how many there may be.
+	Since time.Time
+	Limit int
+	// Day is the day whose tokens count, "" when none do.
+	Day string
+}
+
+// SendState is what decides about a send.
+type SendState struct {
+	// Known is the record of the first mutation with this client key, without its own id and
+	// time; nil when there is none.
+	Known *ent.Send
+	// Conversation is nil when it is not there, or not the user's.
+	Conversation *ent.Conversation
+	// HeadIndex is the index of the conversation's head, -1 when that is not there.
+	HeadIndex int
+	// Unfinished are the replies of the conversation that are being written or wait, in the
+	// order of the line, with their ids, index, status and start only.
+	Unfinished []*ent.Message
+	// Running is how many replies of the user are being written.
+	Running int
+	// Nth is the time of the send that is as far back as the limit; nil when there were fewer
+	// in time.
+	Nth *time.Time
+	// Tokens is what the user has used on the day.
+	Tokens int
+}
+
+// SendRows is what a send makes. All rows have the same owner, conversation and time.
+type SendRows struct {
+	// Conversation is as it becomes.
+	Conversation *ent.Conversation
+	// Root is message 0 of a conversation that is new, nil for one that exists.
+	Root            *ent.Message
+	Question, Reply *ent.Message
+	// ClientKey and PayloadHash go to the record of the send.
+	ClientKey   *string
+	PayloadHash string
+}
 
 // asking is the one transaction of a mutation that asks for a reply, and what follows
 // its commit. What differs between such mutations is where on the line the reply goes.
 type asking struct {
 	*Service
-	once   once
-	model  string
-	onBusy OnBusy
+	once           once
+	conversationID pid.ID  // "": the mutation makes it.
+	wanted         *string // The model that the mutation names.
+	onBusy         OnBusy
 	// parameters go over the conversation's; nil: those alone.
 	parameters *reply.Parameters
 
+	model   string // "": not resolved yet.
+	now     time.Time
 	known   *ent.Send // set when another request with this key was quicker
 	attempt *reply.Attempt
 	stored  SendResult
@@ -30,20 +93,38 @@ type asking struct {
 // spot is where a reply goes: below a question on a line.
 type spot struct {
 	line     *line
+	root     *ent.Message // of a new conversation
 	question *ent.Message
 	waits    bool // for replies before it
 	// becomes is what the conversation is by it: created, or updated.
 	becomes fact.Kind
 }
 
-// run stores a reply at the spot that place finds, or makes, after making way for it, and
-// has the reply written. A known client key gives what was stored then.
-func (a *asking) run(ctx context.Context, place func(context.Context, *ent.Tx) (spot, error)) (SendResult, error) {
-	if err := a.checkLoad(); err != nil {
-		return SendResult{}, err
+// placing finds the spot, or makes it, after making way for the reply.
+type placing func(ctx context.Context, tx *ent.Tx, s SendState) (spot, error)
+
+// run stores a reply at the spot that place finds, and has the reply written. A known client
+// key gives what was stored then, also while this process takes no more replies.
+func (a *asking) run(ctx context.Context, place placing) (SendResult, error) {
+	if overloaded := a.checkLoad(); overloaded != nil {
+		known, ok, err := a.once.find(ctx, a.store.Client().Send)
+		switch {
+		case err != nil:
+			return SendResult{}, err
+		case ok:
+			return a.repeat(ctx, a.once, known)
+		}
+		return SendResult{}, overloaded
 	}
 	defer func() { a.attempt.Discard() }()
 	err := a.store.InTx(ctx, func(tx *ent.Tx) error { return a.write(ctx, tx, place) })
+	var undecided *undecidedError
+	if errors.As(err, &undecided) {
+		if a.model, err = a.resolveModel(ctx, &undecided.name); err != nil {
+			return SendResult{}, err
+		}
+		err = a.store.InTx(ctx, func(tx *ent.Tx) error { return a.write(ctx, tx, place) })
+	}
 	if err != nil {
 		return SendResult{}, a.publish(err, a.facts...)
 	}
@@ -56,33 +137,27 @@ func (a *asking) run(ctx context.Context, place func(context.Context, *ent.Tx) (
 	}
 	_ = a.publish(nil, a.facts...) // There was no error.
 	failpoint.Hit("chat.after-send-told")
-	a.stored.Conversation.Unwrap()
-	a.stored.UserMessage.Unwrap()
-	a.stored.Reply.Unwrap()
 	return a.stored, nil
 }
 
-func (a *asking) write(ctx context.Context, tx *ent.Tx, place func(context.Context, *ent.Tx) (spot, error)) error {
-	// The user's lock makes limits and client keys hold over all replicas.
-	if err := a.store.Lock(ctx, tx, string(a.once.userID)); err != nil {
+func (a *asking) write(ctx context.Context, tx *ent.Tx, place placing) (err error) {
+	// The user's lock makes limits and client keys hold over all replicas. The clock is read
+	// behind both locks, so that of two changes the later one has the later time.
+	if a.now, err = a.store.LockSend(ctx, tx, a.once.userID, a.conversationID); err != nil {
 		return err
 	}
-	known, ok, err := a.once.find(ctx, tx.Send)
+	state, err := a.store.BeforeSend(ctx, tx, a.query())
 	if err != nil {
 		return err
 	}
-	if ok {
-		a.known = known.Unwrap()
+	if a.known = state.Known; a.known != nil {
 		return nil
 	}
-	at, err := place(ctx, tx)
+	at, err := place(ctx, tx, state)
 	if err != nil {
 		return err
 	}
-	if err := a.insert(ctx, at); err != nil {
-		return err
-	}
-	if err := a.once.record(ctx, tx, a.stored, at.line.now); err != nil {
+	if err := a.insert(ctx, tx, at); err != nil {
 		return err
 	}
 	failpoint.Hit("chat.send-uncommitted")
@@ -90,17 +165,54 @@ func (a *asking) write(ctx context.Context, tx *ent.Tx, place func(context.Conte
 		return nil
 	}
 	// The engine gets a row of its own: it reads it from its goroutine while the
-	// caller unwraps and changes the one it was given.
+	// caller changes the one it was given.
 	row := *a.stored.Reply
-	a.attempt, err = a.replies.Prepare(row.Unwrap())
-	if err != nil {
+	if a.attempt, err = a.replies.Prepare(&row); err != nil {
 		return refusal.Unavailable(err)
 	}
 	return nil
 }
 
+func (a *asking) query() SendQuery {
+	q := SendQuery{UserID: a.once.userID, ConversationID: a.conversationID, ClientKey: a.once.key,
+		Since: a.now, Limit: a.cfg.SendsPerMinute}
+	if a.cfg.SendsPerMinute > 0 {
+		q.Since = a.now.Add(-time.Minute)
+	}
+	if a.cfg.TokensPerDay > 0 {
+		q.Day = usage.Day(a.now)
+	}
+	return q
+}
+
+// undecidedError says that a model cannot be resolved without asking somebody, for which a
+// transaction cannot wait.
+type undecidedError struct{ name string }
+
+// Error implements error.
+func (e *undecidedError) Error() string { return "the list of models has to be asked for" }
+
+// decideModel resolves the model, where that is not done yet: the one that the mutation names,
+// else the conversation's, else the default. Errors: those of resolveModel, and
+// *undecidedError.
+func (a *asking) decideModel(conversations *string) error {
+	if a.model != "" {
+		return nil
+	}
+	name := wantedModel(a.wanted, conversations)
+	id, decided, err := a.catalog.ResolveNow(name)
+	switch {
+	case !decided:
+		return &undecidedError{name}
+	case err != nil:
+		return modelRefusal(err)
+	}
+	a.model = id
+	return nil
+}
+
 // insert writes the reply and makes it the head.
-func (a *asking) insert(ctx context.Context, at spot) error {
+func (a *asking) insert(ctx context.Context, tx *ent.Tx, at spot) error {
 	l, question := at.line, at.question
 	parameters, err := reply.DecodeParameters(l.conversation.Parameters)
 	if err != nil {
@@ -114,11 +226,11 @@ func (a *asking) insert(ctx context.Context, at spot) error {
 		id := a.replies.ID()
 		owner = &id
 	}
-	answer, err := l.answer(ctx, question, a.model, parameters, owner)
-	if err != nil {
-		return err
-	}
-	if err := l.moveHead(ctx, answer, question.Content); err != nil {
+	answer := l.answer(question, a.model, parameters, owner)
+	l.moveHead(answer.ID, question.Content)
+	rows := SendRows{Conversation: l.conversation, Root: at.root, Question: question, Reply: answer,
+		ClientKey: a.once.key, PayloadHash: a.once.hash}
+	if err := a.store.StoreSend(ctx, tx, rows); err != nil {
 		return err
 	}
 	a.stored = SendResult{Conversation: l.conversation, UserMessage: question, Reply: answer}

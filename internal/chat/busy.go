@@ -35,10 +35,9 @@ const MaxQueued = 10
 // makeWay decides, under the conversation's lock, whether a reply may be asked for while
 // others are unfinished, and does to those what OnBusy says. It returns whether the new
 // one has to wait for them. Errors: CONVERSATION_BUSY {messageId, startedAt}, QUEUE_FULL.
-func (a *asking) makeWay(ctx context.Context, l *line) (waits bool, err error) {
-	unfinished, err := l.unfinished(ctx)
-	if err != nil || len(unfinished) == 0 {
-		return false, err
+func (a *asking) makeWay(ctx context.Context, l *line, unfinished []*ent.Message) (waits bool, err error) {
+	if len(unfinished) == 0 {
+		return false, nil
 	}
 	var queued []*ent.Message
 	for _, m := range unfinished {

@@ -33,6 +33,7 @@ type Store interface {
 	Backlog() time.Duration
 	// AddUsage adds a call of a model to the usage of its day.
 	AddUsage(ctx context.Context, tx *ent.Tx, call usage.Call) error
+	Sends
 }
 
 // Config holds the limits of one user, and those of this process.
@@ -112,13 +113,13 @@ func (s *Service) publish(err error, facts ...fact.Fact) error {
 	return err
 }
 
-// conversationFact is a fact with a copy of the row, which a transaction has written:
-// the caller's own may still change. Without a row it is a hint.
+// conversationFact is a fact with a copy of the row, which is bound to no transaction: the
+// caller's own may still change. Without a row it is a hint.
 func conversationFact(kind fact.Kind, userID, id pid.ID, c *ent.Conversation) fact.Fact {
 	f := fact.Fact{Kind: kind, UserID: userID, ConversationID: id}
 	if c != nil {
 		row := *c
-		f.Conversation = row.Unwrap()
+		f.Conversation = &row
 	}
 	return f
 }
@@ -127,7 +128,7 @@ func conversationFact(kind fact.Kind, userID, id pid.ID, c *ent.Conversation) fa
 func messageFact(kind fact.Kind, m *ent.Message) fact.Fact {
 	row := *m
 	f := messageHint(kind, m)
-	f.Message = row.Unwrap()
+	f.Message = &row
 	return f
 }
 

@@ -50,20 +50,22 @@ func (s *Service) CreateConversation(
 	}
 	var c *ent.Conversation
 	err := s.store.InTx(ctx, func(tx *ent.Tx) error {
-		l, _, err := s.newLine(ctx, tx, userID, in)
-		if err == nil {
-			c = l.conversation
+		now, err := s.store.NowTx(ctx, tx)
+		if err != nil {
+			return err
 		}
+		c, err = insertConversation(ctx, tx, userID, in, now)
 		return err
 	})
 	if c == nil {
 		return nil, err
 	}
+	c.Unwrap()
 	err = s.publish(err, conversationFact(fact.ConversationCreated, userID, c.ID, c))
 	if err != nil {
 		return nil, err
 	}
-	return c.Unwrap(), nil
+	return c, nil
 }
 
 // checkAllowed refuses a model that may not be used. None, and the empty one, which
@@ -76,40 +78,60 @@ func (s *Service) checkAllowed(ctx context.Context, model *string) error {
 	return err
 }
 
-// createConversation inserts a conversation and its message 0. All times are the
-// database's: lists are sorted by them, and replicas' clocks differ.
-func createConversation(
-	ctx context.Context, tx *ent.Tx, userID pid.ID, in NewConversation, now time.Time,
-) (*ent.Conversation, *ent.Message, error) {
-	rootID := pid.New(pid.Message)
-	create := tx.Conversation.Create().SetUserID(userID).SetHeadID(rootID).
-		SetCreatedAt(now).SetUpdatedAt(now).SetLastMessageAt(now)
+// newConversation makes the rows of a conversation and its message 0, which nobody else
+// knows yet. All times are the database's: lists are sorted by them, and replicas' clocks
+// differ.
+func newConversation(userID pid.ID, in NewConversation, now time.Time) (*ent.Conversation, *ent.Message) {
+	root := &ent.Message{ID: pid.New(pid.Message), ConversationID: pid.New(pid.Conversation), UserID: userID,
+		Active: true, Role: message.RoleSYSTEM, Content: in.SystemPrompt, Status: message.StatusCOMPLETED,
+		CreatedAt: now}
+	c := &ent.Conversation{ID: root.ConversationID, UserID: userID, NameSource: conversation.NameSourcePLACEHOLDER,
+		HeadID: root.ID, LastMessageAt: now, CreatedAt: now, UpdatedAt: now}
 	if in.Name != nil && *in.Name != "" {
-		create.SetName(*in.Name).SetNameSource(conversation.NameSourceUSER)
+		c.Name, c.NameSource = *in.Name, conversation.NameSourceUSER
 	}
 	if in.Model != nil && *in.Model != "" {
-		create.SetModel(*in.Model)
+		c.Model = in.Model
 	}
 	if in.Parameters != nil {
-		create.SetParameters(in.Parameters.Encode())
+		c.Parameters = in.Parameters.Encode()
 	}
-	c, err := create.Save(ctx)
-	if err != nil {
-		return nil, nil, fmt.Errorf("insert conversation: %w", err)
-	}
-	root, err := tx.Message.Create().
-		SetID(rootID).
-		SetConversationID(c.ID).
+	return c, root
+}
+
+// insertConversation inserts a conversation without messages but message 0.
+func insertConversation(
+	ctx context.Context, tx *ent.Tx, userID pid.ID, in NewConversation, now time.Time,
+) (*ent.Conversation, error) {
+	made, root := newConversation(userID, in, now)
+	c, err := tx.Conversation.Create().
+		SetID(made.ID).
 		SetUserID(userID).
-		SetIndex(0).
-		SetRole(message.RoleSYSTEM).
-		SetContent(in.SystemPrompt).
+		SetName(made.Name).
+		SetNameSource(made.NameSource).
+		SetNillableModel(made.Model).
+		SetParameters(made.Parameters).
+		SetHeadID(made.HeadID).
+		SetLastMessageAt(now).
 		SetCreatedAt(now).
+		SetUpdatedAt(now).
 		Save(ctx)
 	if err != nil {
-		return nil, nil, fmt.Errorf("insert message 0: %w", err)
+		return nil, fmt.Errorf("insert conversation: %w", err)
 	}
-	return c, root, nil
+	err = tx.Message.Create().
+		SetID(root.ID).
+		SetConversationID(c.ID).
+		SetUserID(userID).
+		SetIndex(root.Index).
+		SetRole(root.Role).
+		SetContent(root.Content).
+		SetCreatedAt(now).
+		Exec(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("insert message 0: %w", err)
+	}
+	return c, nil
 }
 
 // ConversationPatch is the input of UpdateConversation. A nil field stays as it
@@ -158,11 +180,14 @@ func (s *Service) UpdateConversation(
 		c, err = in.apply(ctx, l)
 		return err
 	})
+	if c != nil {
+		c.Unwrap()
+	}
 	err = s.publish(err, conversationFact(fact.ConversationUpdated, userID, id, c))
 	if err != nil {
 		return nil, err
 	}
-	return c.Unwrap(), nil
+	return c, nil
 }
 
 // apply writes the patch under the conversation's lock.

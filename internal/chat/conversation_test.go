@@ -348,6 +348,11 @@ func (s skewed) NowTx(ctx context.Context, tx *ent.Tx) (time.Time, error) {
 	return now.Add(-time.Hour), err
 }
 
+func (s skewed) LockSend(ctx context.Context, tx *ent.Tx, userID, conversationID pid.ID) (time.Time, error) {
+	now, err := s.Store.LockSend(ctx, tx, userID, conversationID)
+	return now.Add(-time.Hour), err
+}
+
 // All times by which lists are sorted and compared are the database's, whatever this
 // machine's clock says.
 func TestTimesAreTheDatabases(t *testing.T) {

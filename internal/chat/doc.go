@@ -16,7 +16,8 @@
 //	message.go        reading messages
 //	page.go           pages of lists, and their cursors
 //	send.go           SendMessage
-//	ask.go            the transaction of every mutation that asks for a reply
+//	ask.go            the transaction of every mutation that asks for a reply, and what it
+//	                  needs of the database
 //	line.go           a conversation's visible line under its lock
 //	busy.go           what happens to replies that are unfinished; StopReply
 //	once.go           client keys

@@ -173,3 +173,21 @@ func TestClientKeyAfterDeletion(t *testing.T) {
 		}
 	})
 }
+
+// A repeat makes no reply, so it is answered also while the process takes no more of them.
+func TestKnownKeyUnderOverload(t *testing.T) {
+	t.Parallel()
+	each(t, chat.Config{MaxReplies: 1}, func(t *testing.T, b *bundle) {
+		u := b.user(t)
+		b.upstream.Next(upstreamtest.Hang)
+		in := chat.SendInput{Content: "hello", ClientKey: ptr("key-00001")}
+		first := b.send(t, u, in)
+		again, err := b.SendMessage(u.ctx, u.id, in)
+		if err != nil || !again.Deduplicated || again.Reply.ID != first.Reply.ID {
+			t.Errorf("got %v, %v, want the known pair", again, err)
+		}
+		in.ClientKey = ptr("key-00002")
+		_, err = b.SendMessage(u.ctx, u.id, in)
+		refused(t, err, refusal.CodeOverloaded)
+	})
+}

@@ -48,106 +48,40 @@ func (s *Service) lockLine(ctx context.Context, tx *ent.Tx, userID, id pid.ID) (
 	return &line{tx: tx, userID: userID, conversation: c, now: now}, nil
 }
 
-// newLine makes a conversation. It needs no lock: nobody else knows it yet. It returns
-// message 0 too.
-func (s *Service) newLine(
-	ctx context.Context, tx *ent.Tx, userID pid.ID, in NewConversation,
-) (*line, *ent.Message, error) {
-	now, err := s.store.NowTx(ctx, tx)
-	if err != nil {
-		return nil, nil, err
-	}
-	c, root, err := createConversation(ctx, tx, userID, in, now)
-	if err != nil {
-		return nil, nil, err
-	}
-	return &line{tx: tx, userID: userID, conversation: c, now: now}, root, nil
+// below makes the row of a message that follows another one.
+func (l *line) below(parentID pid.ID, parentIndex int, role message.Role) *ent.Message {
+	return &ent.Message{ID: pid.New(pid.Message), ConversationID: l.conversation.ID, UserID: l.userID,
+		ParentID: &parentID, Index: parentIndex + 1, Active: true, Role: role, Status: message.StatusCOMPLETED,
+		CreatedAt: l.now}
 }
 
-// head reads the last message of the line.
-func (l *line) head(ctx context.Context) (*ent.Message, error) {
-	m, err := l.tx.Message.Query().
-		Where(message.ID(l.conversation.HeadID), message.ConversationID(l.conversation.ID), message.UserID(l.userID)).
-		Only(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read head: %w", err)
-	}
-	return m, nil
+// ask makes a question below a message.
+func (l *line) ask(parentID pid.ID, parentIndex int, content string) *ent.Message {
+	m := l.below(parentID, parentIndex, message.RoleUSER)
+	m.Content = content
+	return m
 }
 
-// unfinished reads the replies that are being written or wait, in the order of the
-// line, without their texts.
-func (l *line) unfinished(ctx context.Context) ([]*ent.Message, error) {
-	list, err := l.tx.Message.Query().
-		Where(message.ConversationID(l.conversation.ID), message.UserID(l.userID), reply.Unfinished()).
-		Order(message.ByIndex()).
-		Select(message.FieldID, message.FieldUserID, message.FieldConversationID, message.FieldParentID,
-			message.FieldStatus, message.FieldStartedAt).
-		All(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("look for unfinished replies: %w", err)
-	}
-	return list, nil
-}
-
-// below begins the row of a message that follows another one.
-func (l *line) below(parent *ent.Message, role message.Role) *ent.MessageCreate {
-	return l.tx.Message.Create().
-		SetConversationID(l.conversation.ID).
-		SetUserID(l.userID).
-		SetParentID(parent.ID).
-		SetIndex(parent.Index + 1).
-		SetRole(role).
-		SetCreatedAt(l.now)
-}
-
-// ask inserts a question below a message.
-func (l *line) ask(ctx context.Context, parent *ent.Message, content string) (*ent.Message, error) {
-	m, err := l.below(parent, message.RoleUSER).SetContent(content).Save(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("insert user message: %w", err)
-	}
-	return m, nil
-}
-
-// answer inserts the reply to a question: one that owner writes at once, or, without an
+// answer makes the reply to a question: one that owner writes at once, or, without an
 // owner, one that waits for those before it.
-func (l *line) answer(
-	ctx context.Context, question *ent.Message, model string, parameters reply.Parameters, owner *pid.ID,
-) (*ent.Message, error) {
-	create := l.below(question, message.RoleASSISTANT).
-		SetStatus(message.StatusQUEUED).
-		SetModel(model).
-		SetParameters(parameters.Encode())
+func (l *line) answer(question *ent.Message, model string, parameters reply.Parameters, owner *pid.ID) *ent.Message {
+	m := l.below(question.ID, question.Index, message.RoleASSISTANT)
+	m.Status, m.Model, m.Parameters = message.StatusQUEUED, &model, parameters.Encode()
 	if owner != nil {
-		create.SetStatus(message.StatusSTREAMING).SetOwner(*owner).SetAttempt(1).SetStartedAt(l.now)
+		started := l.now
+		m.Status, m.Owner, m.Attempt, m.StartedAt = message.StatusSTREAMING, owner, 1, &started
 	}
-	m, err := create.Save(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("insert reply: %w", err)
-	}
-	return m, nil
+	return m
 }
 
 // moveHead makes a message the last one of the line. A conversation that has no name
 // yet gets that of the question.
-func (l *line) moveHead(ctx context.Context, to *ent.Message, question string) error {
-	name := l.conversation.Name
-	if name == "" && l.conversation.NameSource == conversation.NameSourcePLACEHOLDER {
-		name = placeholderName(question)
+func (l *line) moveHead(to pid.ID, question string) {
+	c := l.conversation
+	if c.Name == "" && c.NameSource == conversation.NameSourcePLACEHOLDER {
+		c.Name = placeholderName(question)
 	}
-	c, err := l.tx.Conversation.UpdateOne(l.conversation).
-		Where(conversation.UserID(l.userID)).
-		SetHeadID(to.ID).
-		SetName(name).
-		SetLastMessageAt(l.now).
-		SetUpdatedAt(l.version()).
-		Save(ctx)
-	if err != nil {
-		return fmt.Errorf("move head: %w", err)
-	}
-	l.conversation = c
-	return nil
+	c.HeadID, c.LastMessageAt, c.UpdatedAt = to, l.now, l.version()
 }
 
 // rename sets the name in an update of the conversation. An empty one gives back the

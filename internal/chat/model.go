@@ -24,15 +24,18 @@ func (s *Service) Models(ctx context.Context) ([]Model, error) {
 // MODEL_REQUIRED with the names when none is set and there is no default, and
 // MODEL_UNAVAILABLE when the model server does not answer.
 func (s *Service) resolveModel(ctx context.Context, wanted ...*string) (string, error) {
-	name := ""
+	id, err := s.catalog.Resolve(ctx, wantedModel(wanted...))
+	return id, modelRefusal(err)
+}
+
+// wantedModel is the first of the names that is set, "" for the default.
+func wantedModel(wanted ...*string) string {
 	for _, w := range wanted {
 		if w != nil && *w != "" {
-			name = *w
-			break
+			return *w
 		}
 	}
-	id, err := s.catalog.Resolve(ctx, name)
-	return id, modelRefusal(err)
+	return ""
 }
 
 // modelRefusal says to the user what the catalog says.

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"time"
 
 	"parley/ent"
 	"parley/ent/send"
@@ -37,6 +36,7 @@ func payloadHash(parts ...any) string {
 }
 
 // find returns the record of the first mutation with this key, and whether there is one.
+// Only BeforeSend, behind the user's lock, can say that there is none for good.
 func (o once) find(ctx context.Context, sends *ent.SendClient) (*ent.Send, bool, error) {
 	if o.key == nil {
 		return nil, false, nil
@@ -49,23 +49,6 @@ func (o once) find(ctx context.Context, sends *ent.SendClient) (*ent.Send, bool,
 		return nil, false, fmt.Errorf("look up client key: %w", err)
 	}
 	return known, true, nil
-}
-
-// record notes what a mutation has stored. The caller holds the user's lock.
-func (o once) record(ctx context.Context, tx *ent.Tx, stored SendResult, now time.Time) error {
-	err := tx.Send.Create().
-		SetUserID(o.userID).
-		SetNillableClientKey(o.key).
-		SetPayloadHash(o.hash).
-		SetConversationID(stored.Conversation.ID).
-		SetUserMessageID(stored.UserMessage.ID).
-		SetReplyID(stored.Reply.ID).
-		SetCreatedAt(now).
-		Exec(ctx)
-	if err != nil {
-		return fmt.Errorf("record send: %w", err)
-	}
-	return nil
 }
 
 // repeat answers a mutation whose client key is known with what the first one stored,

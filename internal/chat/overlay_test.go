@@ -15,7 +15,6 @@ func TestOverlayNeverGoesBack(t *testing.T) {
 	each(t, chat.Config{}, func(t *testing.T, b *bundle) {
 		u := b.user(t)
 		r := b.running(t, u, nil, "published ")
-		var m ent.Message
 		for _, read := range []func() (*ent.Message, error){
 			func() (*ent.Message, error) {
 				list, err := b.Messages(u.ctx, u.id, []pid.ID{r.Reply.ID})
@@ -36,10 +35,6 @@ func TestOverlayNeverGoesBack(t *testing.T) {
 			}
 			// What a caller does with it does not reach the engine's own state.
 			got.Content = "changed"
-			m = *got
-			if owner, err := m.QueryUser().OnlyID(u.ctx); err != nil || owner != u.id {
-				t.Errorf("query from a live message: got %v, %v", owner, err)
-			}
 		}
 	})
 }

@@ -2,9 +2,9 @@ package chat
 
 import (
 	"context"
+	"fmt"
 
 	"parley/ent"
-	"parley/ent/conversation"
 	"parley/internal/fact"
 	"parley/internal/pid"
 	"parley/internal/refusal"
@@ -28,7 +28,7 @@ type SendInput struct {
 	Parameters *reply.Parameters
 }
 
-// SendResult is what a send has stored.
+// SendResult is what a send has stored. Its rows are values: no queries begin at them.
 type SendResult struct {
 	Conversation *ent.Conversation
 	UserMessage  *ent.Message
@@ -91,77 +91,59 @@ func (s *Service) SendMessage(ctx context.Context, userID pid.ID, in SendInput) 
 }
 
 func (s *Service) send(ctx context.Context, userID pid.ID, in SendInput) (SendResult, error) {
-	o := once{userID: userID, key: in.ClientKey, hash: in.payloadHash()}
-	// Looked up before the model is resolved, so that a repeat needs nothing but the
-	// database.
-	known, ok, err := o.find(ctx, s.store.Client().Send)
-	switch {
-	case err != nil:
-		return SendResult{}, err
-	case ok:
-		return s.repeat(ctx, o, known)
+	a := asking{
+		Service:    s,
+		once:       once{userID: userID, key: in.ClientKey, hash: in.payloadHash()},
+		wanted:     in.Model,
+		onBusy:     in.OnBusy,
+		parameters: in.Parameters,
 	}
-	model, err := s.modelFor(ctx, userID, in)
-	if err != nil {
-		return SendResult{}, err
+	if in.ConversationID == nil {
+		return a.run(ctx, func(_ context.Context, _ *ent.Tx, s SendState) (spot, error) { return a.begin(s, in) })
 	}
-	a := asking{Service: s, once: o, model: model, onBusy: in.OnBusy, parameters: in.Parameters}
-	return a.run(ctx, func(ctx context.Context, tx *ent.Tx) (spot, error) {
-		if in.ConversationID == nil {
-			return a.begin(ctx, tx, in)
-		}
-		return a.goOn(ctx, tx, in)
+	a.conversationID = *in.ConversationID
+	return a.run(ctx, func(ctx context.Context, tx *ent.Tx, s SendState) (spot, error) {
+		return a.goOn(ctx, tx, s, in)
 	})
 }
 
 // begin starts a conversation with its first question.
-func (a *asking) begin(ctx context.Context, tx *ent.Tx, in SendInput) (spot, error) {
-	l, root, err := a.newLine(ctx, tx, a.once.userID, NewConversation{Model: in.Model, Parameters: in.Parameters})
-	if err != nil {
+func (a *asking) begin(s SendState, in SendInput) (spot, error) {
+	if err := a.decideModel(nil); err != nil {
 		return spot{}, err
 	}
-	if err := a.checkLimits(ctx, tx, l.now, false); err != nil {
+	if err := a.checkLimits(s, a.now, false); err != nil {
 		return spot{}, err
 	}
-	question, err := l.ask(ctx, root, in.Content)
-	return spot{line: l, question: question, becomes: fact.ConversationCreated}, err
+	c, root := newConversation(a.once.userID, NewConversation{Model: in.Model, Parameters: in.Parameters}, a.now)
+	l := &line{userID: a.once.userID, conversation: c, now: a.now}
+	question := l.ask(root.ID, root.Index, in.Content)
+	return spot{line: l, root: root, question: question, becomes: fact.ConversationCreated}, nil
 }
 
 // goOn puts the question below the head of a conversation.
-func (a *asking) goOn(ctx context.Context, tx *ent.Tx, in SendInput) (spot, error) {
-	l, err := a.lockLine(ctx, tx, a.once.userID, *in.ConversationID)
+func (a *asking) goOn(ctx context.Context, tx *ent.Tx, s SendState, in SendInput) (spot, error) {
+	if s.Conversation == nil {
+		return spot{}, refusal.NotFound("conversation")
+	}
+	if err := a.decideModel(s.Conversation.Model); err != nil {
+		return spot{}, err
+	}
+	head := s.Conversation.HeadID
+	if in.ExpectedHeadID != nil && *in.ExpectedHeadID != head {
+		return spot{}, staleHead(head)
+	}
+	l := &line{tx: tx, userID: a.once.userID, conversation: s.Conversation, now: a.now}
+	waits, err := a.makeWay(ctx, l, s.Unfinished)
 	if err != nil {
 		return spot{}, err
 	}
-	if in.ExpectedHeadID != nil && *in.ExpectedHeadID != l.conversation.HeadID {
-		return spot{}, staleHead(l.conversation.HeadID)
-	}
-	waits, err := a.makeWay(ctx, l)
-	if err != nil {
+	if err := a.checkLimits(s, a.now, waits); err != nil {
 		return spot{}, err
 	}
-	if err := a.checkLimits(ctx, tx, l.now, waits); err != nil {
-		return spot{}, err
+	if s.HeadIndex < 0 {
+		return spot{}, fmt.Errorf("conversation %s has no head %s", l.conversation.ID, head)
 	}
-	head, err := l.head(ctx)
-	if err != nil {
-		return spot{}, err
-	}
-	question, err := l.ask(ctx, head, in.Content)
-	return spot{line: l, question: question, waits: waits, becomes: fact.ConversationUpdated}, err
-}
-
-// modelFor decides the model of the reply.
-func (s *Service) modelFor(ctx context.Context, userID pid.ID, in SendInput) (string, error) {
-	var of *string
-	if in.ConversationID != nil {
-		c, err := s.store.Client().Conversation.Query().
-			Where(conversation.ID(*in.ConversationID), conversation.UserID(userID)).
-			Only(ctx)
-		if err != nil {
-			return "", orNotFound(err, "conversation")
-		}
-		of = c.Model
-	}
-	return s.resolveModel(ctx, in.Model, of)
+	question := l.ask(head, s.HeadIndex, in.Content)
+	return spot{line: l, question: question, waits: waits, becomes: fact.ConversationUpdated}, nil
 }

@@ -175,7 +175,11 @@ func (s *Store) checkpointAtOnce(ctx context.Context, owner pid.ID, due []reply.
 }
 
 // statements are those written by hand in the words of the dialect, made once.
-type statements struct{ line, checkpoint, checkpoints, usage string }
+type statements struct {
+	line, checkpoint, checkpoints, usage string
+	// goOn and begin write a send into a conversation that exists, and into a new one.
+	goOn, begin []string
+}
 
 func statementsFor(name string) statements {
 	return statements{
@@ -183,6 +187,8 @@ func statementsFor(name string) statements {
 		checkpoint:  bind(name, checkpointStatement()),
 		checkpoints: checkpointMany(), // On Postgres only.
 		usage:       bind(name, usageStatement),
+		goOn:        storing(name, moveConversation, valuesOfPair),
+		begin:       storing(name, makeConversation, valuesOfRoot+valuesOfPair),
 	}
 }
 
