@@ -104,7 +104,7 @@ func TestReuseEndsTheFamily(t *testing.T) {
 		wantCode(t, err, refusal.CodeUnauthenticated)
 		wantEnd(t, socket, auth.ErrRevoked)
 		want := fact.Fact{Kind: fact.AccessRevoked, UserID: p.UserID, SessionID: p.SessionID}
-		if got := <-facts.Facts(); got != want {
+		if got := <-facts.Facts(); *got != want {
 			t.Errorf("published %+v, want %+v", got, want)
 		}
 		_, err = b.Refresh(t.Context(), r3.RefreshToken)

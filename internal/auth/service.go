@@ -137,7 +137,7 @@ func (s *Service) listen(ctx context.Context, sub fact.Subscription, recheck cha
 		case <-ctx.Done():
 			return
 		case f := <-sub.Facts():
-			s.hear(f)
+			s.hear(*f)
 		case <-sub.Missed():
 			s.live.clear()
 			select {

@@ -115,7 +115,7 @@ type lossyBus struct {
 }
 
 func (b *lossyBus) Subscribe(fact.Topic) fact.Subscription { return b }
-func (b *lossyBus) Facts() <-chan fact.Fact                { return nil }
+func (b *lossyBus) Facts() <-chan *fact.Fact               { return nil }
 func (b *lossyBus) Missed() <-chan struct{}                { return b.missed }
 func (b *lossyBus) Close()                                 {}
 

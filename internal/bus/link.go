@@ -188,7 +188,7 @@ func (n *NATS) hearFacts(t fact.Topic) nats.MsgHandler {
 			if f, ok := decodeFact(m.Data); ok && slices.Contains(f.Topics(), t) {
 				n.mu.Lock()
 				defer n.mu.Unlock()
-				n.deliver(t, f)
+				n.deliver(t, &f)
 			}
 		})
 		if d, err := m.Sub.Dropped(); err == nil && d != dropped {

@@ -24,8 +24,8 @@ import (
 	"parley/internal/fact"
 )
 
-// backlog is how many facts one listener may lag behind. Facts are a few ids each
-// and pointers to rows that all listeners share; a listener this far behind reads
+// backlog is how many facts one listener may lag behind. All listeners share a fact, so
+// that one with nothing to hear costs half a kilobyte; a listener this far behind reads
 // the database again instead.
 const backlog = 64
 
@@ -62,12 +62,12 @@ func (b *Local) Publish(f fact.Fact) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, t := range f.Topics() {
-		b.deliver(t, f)
+		b.deliver(t, &f)
 	}
 }
 
 // deliver hands the fact to the listeners of one topic. mu is held.
-func (b *Local) deliver(t fact.Topic, f fact.Fact) {
+func (b *Local) deliver(t fact.Topic, f *fact.Fact) {
 	for s := range b.listeners[t] {
 		select {
 		case s.facts <- f:
@@ -82,7 +82,7 @@ func (b *Local) Subscribe(t fact.Topic) fact.Subscription {
 	s := &subscription{
 		bus:    b,
 		topic:  t,
-		facts:  make(chan fact.Fact, backlog),
+		facts:  make(chan *fact.Fact, backlog),
 		missed: make(chan struct{}, 1),
 	}
 	b.mu.Lock()
@@ -152,7 +152,7 @@ type subscription struct {
 	bus    *Local
 	topic  fact.Topic
 	share  int
-	facts  chan fact.Fact
+	facts  chan *fact.Fact
 	missed chan struct{}
 }
 
@@ -164,7 +164,7 @@ func (s *subscription) miss() {
 	}
 }
 
-func (s *subscription) Facts() <-chan fact.Fact { return s.facts }
+func (s *subscription) Facts() <-chan *fact.Fact { return s.facts }
 
 func (s *subscription) Missed() <-chan struct{} { return s.missed }
 

@@ -32,7 +32,7 @@ func take(s fact.Subscription) []fact.Fact {
 	for {
 		select {
 		case f := <-s.Facts():
-			facts = append(facts, f)
+			facts = append(facts, *f)
 		default:
 			return facts
 		}
@@ -279,7 +279,7 @@ func TestAtOnce(t *testing.T) {
 			for {
 				select {
 				case f := <-s.Facts():
-					hear(f)
+					hear(*f)
 				case <-s.Missed():
 					told = true
 				case <-done:

@@ -13,7 +13,7 @@ import (
 // next waits for one fact.
 func next(t *testing.T, s fact.Subscription) fact.Fact {
 	t.Helper()
-	return receive(t, "a fact", s.Facts())
+	return *receive(t, "a fact", s.Facts())
 }
 
 // until returns the facts before the given one, which it waits for.
@@ -199,7 +199,7 @@ func TestStageAtOnce(t *testing.T) {
 								if f.ConversationID <= last.ConversationID { // Ids are in the order they were made.
 									t.Errorf("%s after %s", f.ConversationID, last.ConversationID)
 								}
-								last = f
+								last = *f
 							case <-sub.Missed():
 							}
 						}

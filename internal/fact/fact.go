@@ -108,7 +108,7 @@ type Bus interface {
 type Subscription interface {
 	// Facts gives the facts in the order they arrived. It is never closed: wait
 	// on it together with your own context.
-	Facts() <-chan Fact
+	Facts() <-chan *Fact
 	// Missed is signalled when facts may have been lost since the last signal, and
 	// from time to time where losses go unnoticed. Compare what you know with the
 	// database then.

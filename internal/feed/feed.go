@@ -103,7 +103,7 @@ func (f *Feed) wait(ctx context.Context) (input, error) {
 		case <-f.wake:
 			return woken{}, nil
 		case heardOf := <-f.facts.Facts():
-			return f.heard(heardOf), nil
+			return f.heard(*heardOf), nil
 		default:
 		}
 	}
@@ -132,7 +132,7 @@ func (f *Feed) wait(ctx context.Context) (input, error) {
 		case <-f.wake:
 			return woken{}, nil
 		case heardOf := <-f.facts.Facts():
-			return f.heard(heardOf), nil
+			return f.heard(*heardOf), nil
 		}
 	}
 }

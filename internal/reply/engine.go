@@ -149,7 +149,7 @@ func (e *Engine) listen(ctx context.Context, facts fact.Subscription) {
 		case f := <-facts.Facts():
 			switch f.Kind {
 			case fact.StopRequested, fact.ConversationDeleted:
-				if e.attempts.concerns(f) {
+				if e.attempts.concerns(*f) {
 					e.watch.hurry() // The row says whether it is true.
 				}
 			case fact.ReplyReleased:
