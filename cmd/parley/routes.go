@@ -31,8 +31,9 @@ func routes(cfg config, ready *readiness, graphql http.Handler) http.Handler {
 			w.Header().Set("Access-Control-Allow-Origin", "*") // As public as the source it comes from.
 			plainText(w, http.StatusOK, sdl)
 		})
-		mux.Handle("/graphiql", web.GraphiQL())
-		mux.Handle("/graphiql/", web.GraphiQL())
+		graphiql := web.GraphiQL()
+		mux.Handle("/graphiql", graphiql)
+		mux.Handle("/graphiql/", graphiql)
 		mux.Handle("GET /{$}", http.RedirectHandler("graphiql", http.StatusFound))
 	}
 	return boundBodies(mux, bodyLimit)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
@@ -43,22 +44,29 @@ func (c HashCost) validate() error {
 type hasher struct {
 	cost  HashCost
 	slots chan struct{}
-	// dummy is the hash of a random password. Sign-ins that have nothing to compare
-	// with are compared with it, so that they take as long as the others.
+	// dummy is the hash of no password that anybody knows. Sign-ins that have nothing to
+	// compare with are compared with it, so that they take as long as the others.
 	dummy string
-	// took is how long making dummy took.
-	took time.Duration
 	// done counts finished hashes.
 	done atomic.Int64
+	// measured is told how long the first hash of this cost took.
+	measured func(ctx context.Context, took time.Duration)
+	first    sync.Once
 }
 
-func newHasher(cost HashCost) *hasher {
-	// GOMAXPROCS follows the limits of a container, unlike the number of processors.
-	h := &hasher{cost: cost, slots: make(chan struct{}, runtime.GOMAXPROCS(0))}
-	start := time.Now()
-	h.dummy = h.encode(rand.Text())
-	h.took = time.Since(start)
-	return h
+// newHasher takes none of the memory of a hash: that comes with the first password.
+func newHasher(cost HashCost, measured func(ctx context.Context, took time.Duration)) *hasher {
+	var salt [saltBytes]byte
+	var key [hashBytes]byte
+	_, _ = rand.Read(salt[:]) // It never fails; it ends the process instead.
+	_, _ = rand.Read(key[:])  // As good as the hash of a random password: nobody can tell one from the other.
+	return &hasher{
+		cost: cost,
+		// GOMAXPROCS follows the limits of a container, unlike the number of processors.
+		slots:    make(chan struct{}, runtime.GOMAXPROCS(0)),
+		dummy:    phc{cost: cost, salt: salt[:], key: key[:]}.String(),
+		measured: measured,
+	}
 }
 
 // acquire waits for a slot. It returns RATE_LIMITED when there is none in time.
@@ -89,14 +97,20 @@ func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 	}
 	defer h.release()
 	defer h.done.Add(1)
-	return h.encode(password), nil
+	p := phc{cost: h.cost, salt: make([]byte, saltBytes), key: make([]byte, hashBytes)}
+	_, _ = rand.Read(p.salt) // It never fails; it ends the process instead.
+	p.key = h.derive(ctx, p, password)
+	return p.String(), nil
 }
 
-func (h *hasher) encode(password string) string {
-	var salt [saltBytes]byte
-	_, _ = rand.Read(salt[:]) // It never fails; it ends the process instead.
-	key := argon2.IDKey([]byte(password), salt[:], h.cost.Passes, h.cost.MemoryKiB, h.cost.Lanes, hashBytes)
-	return phc{cost: h.cost, salt: salt[:], key: key}.String()
+// derive returns the key of a password with the cost, the salt and the length of p's.
+func (h *hasher) derive(ctx context.Context, p phc, password string) []byte {
+	began := time.Now()
+	key := argon2.IDKey([]byte(password), p.salt, p.cost.Passes, p.cost.MemoryKiB, p.cost.Lanes, uint32(len(p.key)))
+	if p.cost == h.cost {
+		h.first.Do(func() { h.measured(ctx, time.Since(began)) })
+	}
+	return key
 }
 
 // verify reports whether the password belongs to the PHC string, and whether that
@@ -119,7 +133,7 @@ func (h *hasher) verify(ctx context.Context, encoded, password string) (ok, outd
 	}
 	defer h.release()
 	defer h.done.Add(1)
-	key := argon2.IDKey([]byte(password), p.salt, p.cost.Passes, p.cost.MemoryKiB, p.cost.Lanes, uint32(len(p.key)))
+	key := h.derive(ctx, p, password)
 	match := subtle.ConstantTimeCompare(key, p.key) == 1
 	return match && usable, p.cost != h.cost || len(p.salt) != saltBytes || len(p.key) != hashBytes, nil
 }

@@ -60,7 +60,7 @@ type Service struct {
 }
 
 // New returns a service that works at once; Start makes it hear of revocations on
-// other replicas. It hashes one password to measure how long that takes.
+// other replicas.
 func New(cfg Config, store Store, bus fact.Bus, keys *Keyring, log *slog.Logger) (*Service, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -77,13 +77,13 @@ func New(cfg Config, store Store, bus fact.Bus, keys *Keyring, log *slog.Logger)
 		bus:      bus,
 		keys:     keys,
 		log:      log,
-		hasher:   newHasher(cfg.Hash),
 		throttle: &throttle{store: store, limits: cfg.Limits},
 		access:   newAccessTokens(keys, cfg.Issuer, cfg.Audience, cfg.Clock),
 		external: make(map[string]*externalIssuer),
 		live:     newLiveCache(),
 		bound:    newBindings(),
 	}
+	s.hasher = newHasher(cfg.Hash, s.logHashTime)
 	for _, e := range cfg.External {
 		s.external[e.Issuer] = newExternalIssuer(e, cfg.Transport, cfg.Clock)
 	}
@@ -99,12 +99,6 @@ func (s *Service) Start(ctx context.Context) error {
 	if s.stop != nil {
 		return nil
 	}
-	level := slog.LevelInfo
-	if s.hasher.took < 10*time.Millisecond || s.hasher.took > time.Second {
-		level = slog.LevelWarn // Too cheap to slow guessing, or too slow to sign in with.
-	}
-	s.log.Log(ctx, level, "password hashing measured", slog.Duration("hash_time", s.hasher.took),
-		slog.Int("at_once", cap(s.hasher.slots)))
 	ctx, s.stop = context.WithCancel(ctx)
 	recheck := make(chan struct{}, 1)
 	sub := s.bus.Subscribe(fact.Control)
@@ -114,6 +108,16 @@ func (s *Service) Start(ctx context.Context) error {
 		s.running.Go(func() { e.keys.keepFresh(ctx, s.log) })
 	}
 	return nil
+}
+
+// logHashTime notes what the first password cost.
+func (s *Service) logHashTime(ctx context.Context, took time.Duration) {
+	level := slog.LevelInfo
+	if took < 10*time.Millisecond || took > time.Second {
+		level = slog.LevelWarn // Too cheap to slow guessing, or too slow to sign in with.
+	}
+	s.log.Log(ctx, level, "password hashing measured", slog.Duration("hash_time", took),
+		slog.Int("at_once", cap(s.hasher.slots)))
 }
 
 // Stop ends what Start began and waits for it. Contexts from Bind live on. It may
