@@ -10,8 +10,9 @@ import (
 )
 
 // admission decides who may open a socket or a stream, and knows which ones are open.
-// Both count together, by the client's address and by its user. It is safe for
-// concurrent use.
+// Both count together: by the client's address while nobody is known on them, so that
+// an office behind one address is not one client, and by the user from then on. It is
+// safe for concurrent use.
 type admission struct {
 	perAddr, perUser int
 
@@ -71,7 +72,7 @@ func newAdmission(perAddr, perUser int) *admission {
 }
 
 // takeAddr takes a place for an address, or says why there is none. The empty address is
-// not counted. The caller gives the place back by leaveAddr.
+// not counted. The caller gives the place back by leaveAddr or identify.
 func (a *admission) takeAddr(addr string) *denial {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -81,11 +82,30 @@ func (a *admission) takeAddr(addr string) *denial {
 	return take(a.byAddr, addr, a.perAddr)
 }
 
+// identify changes the place of an address into one of the user who is known now, or says
+// why there is none; the address keeps its place then, and for nobody. The caller gives
+// the new place back by leaveUser.
+func (a *admission) identify(addr, user string) *denial {
+	if user == "" {
+		return nil
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if why := take(a.byUser, user, a.perUser); why != nil {
+		return why
+	}
+	leave(a.byAddr, addr)
+	return nil
+}
+
 // takeUser takes a place for a user, or says why there is none. Nobody is not counted. The
 // caller gives the place back by leaveUser.
 func (a *admission) takeUser(user string) *denial {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.closed {
+		return deniedRestart
+	}
 	return take(a.byUser, user, a.perUser)
 }
 

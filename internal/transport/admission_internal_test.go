@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -54,6 +55,40 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
+// An office behind one address is let in by users: each who is known makes room for the
+// next one who is not yet.
+func TestIdentify(t *testing.T) {
+	t.Parallel()
+	a := newAdmission(1, 2)
+	for i := range 50 {
+		user := strconv.Itoa(i)
+		if why := a.takeAddr("office"); why != nil {
+			t.Fatalf("user %s: got %+v, want a place of the address", user, why)
+		}
+		if why := a.identify("office", user); why != nil {
+			t.Fatalf("user %s: got %+v, want a place of the user", user, why)
+		}
+	}
+	if len(a.byAddr) != 0 || len(a.byUser) != 50 {
+		t.Errorf("%d addresses and %d users are counted, want none and 50", len(a.byAddr), len(a.byUser))
+	}
+	if why := a.takeAddr("office"); why != nil {
+		t.Fatalf("got %+v, want a place of the address", why)
+	}
+	if why := a.identify("office", ""); why != nil || a.byAddr["office"] != 1 {
+		t.Errorf("nobody: got %+v and %v counted, want the place of the address kept", why, a.byAddr)
+	}
+	if why := a.identify("office", "0"); why != nil {
+		t.Errorf("a second socket of a user: got %+v, want a place", why)
+	}
+	if why := a.takeAddr("office"); why != nil {
+		t.Fatalf("got %+v, want a place of the address", why)
+	}
+	if why := a.identify("office", "0"); why != deniedFull || a.byAddr["office"] != 1 {
+		t.Errorf("a third: got %+v and %v counted, want deniedFull and the place of the address kept", why, a.byAddr)
+	}
+}
+
 func TestPlacesUnderRace(t *testing.T) {
 	t.Parallel()
 	const limit = 5
@@ -96,9 +131,12 @@ func TestNobodyEntersAfterClose(t *testing.T) {
 	if why := a.takeAddr(""); why != deniedRestart {
 		t.Errorf("got %+v for an address, want deniedRestart", why)
 	}
+	if why := a.takeUser("x"); why != deniedRestart {
+		t.Errorf("got %+v for a user, want deniedRestart", why)
+	}
 	// One that got in by its address is told by its own enter.
-	if why := a.takeUser("x"); why != nil {
-		t.Errorf("got %+v for a user, want a place", why)
+	if why := a.identify("", "x"); why != nil {
+		t.Errorf("got %+v for a user who is known now, want a place", why)
 	}
 	if got := a.close(); !slices.Equal(got, []member{stays}) {
 		t.Errorf("close returns %v when called again, want the same", got)

@@ -17,12 +17,13 @@
 //
 // A request comes in by server.go, which checks host and origin (origin.go), and goes on
 // as an operation over HTTP (http.go, request.go, negotiate.go, stream.go) or as a socket
-// (socket.go, dialect.go, token.go, bucket.go, operation.go, write.go). Both ask admission.go whether one more
-// may be opened, limits.go and documents.go whether an operation may run, and encode.go
-// for the bytes of an answer. close.go ends them all.
+// (socket.go, hijack.go, dialect.go, token.go, bucket.go, operation.go, write.go). Both
+// ask admission.go whether one more may be opened, limits.go and documents.go whether an
+// operation may run, and encode.go for the bytes of an answer. close.go ends them all.
 //
-// A socket has a reader, a goroutine for pings, and one for each operation; a stream has
-// the request's goroutine. No lock is held while a client is waited for, but the one that
+// A socket has a reader and a goroutine for each operation; a timer pings. Those that wait
+// for long have begun anew, since a goroutine keeps the deepest stack it has had. A stream
+// has the request's goroutine. No lock is held while a client is waited for, but the one that
 // orders the writes to that client.
 //
 // The sources of its rules are the GraphQL over HTTP draft, the graphql-ws protocol

@@ -138,17 +138,12 @@ func (s *Server) serveSubscription(
 		w.Header().Set("Content-Type", f.contentType())
 		return
 	}
-	addr := s.addressOf(r)
-	if why := s.admission.takeAddr(addr); why != nil {
+	leave, why := s.admitStream(r, user)
+	if why != nil {
 		s.turnAway(w, r, why)
 		return
 	}
-	defer s.admission.leaveAddr(addr)
-	if why := s.admission.takeUser(user); why != nil {
-		s.turnAway(w, r, why)
-		return
-	}
-	defer s.admission.leaveUser(user)
+	defer leave()
 	st := s.openStream(ctx, w, f)
 	st.enter()
 	defer st.leave()
@@ -167,6 +162,16 @@ func (s *Server) serveSubscription(
 		panic(http.ErrAbortHandler)
 	}
 	st.complete()
+}
+
+// admitStream takes a place for a stream, of its user or of its client's address, or says
+// why there is none. The caller calls leave.
+func (s *Server) admitStream(r *http.Request, user string) (leave func(), why *denial) {
+	if user != "" {
+		return func() { s.admission.leaveUser(user) }, s.admission.takeUser(user)
+	}
+	addr := s.addressOf(r)
+	return func() { s.admission.leaveAddr(addr) }, s.admission.takeAddr(addr)
 }
 
 // streamOnce answers with one result in the form of a stream.

@@ -39,8 +39,8 @@ type Limits struct {
 	Once []string
 
 	Operations     int // running at once on one socket [50]
-	SocketsPerUser int // open at once [20]
-	SocketsPerAddr int // open at once [200]
+	SocketsPerUser int // and streams, open at once [20]
+	SocketsPerAddr int // likewise, while nobody is known on them [200]
 	// MessagesPerSecond is what one socket may send in the long run; a burst of ten
 	// seconds' worth is free [20].
 	MessagesPerSecond int
@@ -72,36 +72,37 @@ func tooComplex(what string, limit int) *gqlerror.Error {
 }
 
 // checkDocument applies the limits that need no schema, before the document is
-// validated: validation takes time that grows with the square of its fields.
-func (s *Server) checkDocument(ctx context.Context, query string) *gqlerror.Error {
+// validated: validation takes time that grows with the square of its fields. It returns
+// the document, in the copy that all who sent it share.
+func (s *Server) checkDocument(ctx context.Context, query string) (string, *gqlerror.Error) {
 	l := s.cfg.Limits
 	if len(query) > l.DocumentBytes {
-		return coded(codeTooComplex, fmt.Sprintf("The document may have at most %d bytes.", l.DocumentBytes))
+		return "", coded(codeTooComplex, fmt.Sprintf("The document may have at most %d bytes.", l.DocumentBytes))
 	}
-	if ok, found := s.checked.Get(ctx, query); found && ok {
-		return nil
+	if shared, found := s.checked.Get(ctx, query); found {
+		return shared, nil
 	}
 	doc, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: query}, l.Tokens)
 	if err != nil {
-		return nil // The executor says what is wrong.
+		return query, nil // The executor says what is wrong.
 	}
 	if n := len(doc.Fragments); n > l.Fragments {
-		return tooComplex("fragments", l.Fragments)
+		return "", tooComplex("fragments", l.Fragments)
 	}
 	m := newMeasurer(doc)
 	if m.spreads > l.Spreads {
-		return tooComplex("fragment spreads", l.Spreads)
+		return "", tooComplex("fragment spreads", l.Spreads)
 	}
 	for _, op := range doc.Operations {
 		if err := l.checkShape(m.operation(op), op.Operation); err != nil {
-			return err
+			return "", err
 		}
 		if err := l.checkOnce(m, op); err != nil {
-			return err
+			return "", err
 		}
 	}
-	s.checked.Add(ctx, query, true)
-	return nil
+	s.checked.Add(ctx, query, query)
+	return query, nil
 }
 
 func (l Limits) checkShape(sh shape, kind ast.Operation) *gqlerror.Error {

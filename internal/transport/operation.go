@@ -52,29 +52,25 @@ func (c *socket) start(m message) bool {
 		c.complete(m.id)
 		return true
 	}
-	c.running.Go(func() {
-		defer cancel()
-		defer c.release(op)
-		c.run(ctx, op, m)
-	})
+	c.running.Go(func() { c.run(ctx, op, m) })
 	return true
 }
 
-// run executes an operation and writes what it gives.
+// run executes an operation and writes what it gives. Of a subscription it writes the
+// first result and leaves the others to a goroutine whose stack is small.
 func (c *socket) run(ctx context.Context, self *operation, m message) {
-	// The executor recovers resolvers; this is for what lies around them.
+	handedOver := false
 	defer func() {
-		if p := recover(); p != nil {
-			_ = c.server.cfg.Recover(ctx, p) // It logs.
-			c.close(closeTryLater, "Try again later")
+		if !handedOver {
+			c.finish(self)
 		}
 	}()
+	defer c.recoverOperation(ctx)
 	params, err := parseOperation(m.payload)
 	if err != nil {
 		c.close(closeBadMessage, "Invalid message")
 		return
 	}
-	params.Headers = c.request.Header
 	op, errs := c.server.prepare(ctx, params)
 	if len(errs) > 0 {
 		response := c.server.requestError(ctx, op, errs)
@@ -89,20 +85,53 @@ func (c *socket) run(ctx context.Context, self *operation, m message) {
 		c.release(self)
 	}
 	responses, opCtx := c.server.executor.DispatchOperation(ctx, op)
+	response := responses(opCtx)
+	if response != nil && ctx.Err() == nil {
+		c.send(m.id, self, response)
+		if isSubscription(op) {
+			id := m.id // All that is kept of the message.
+			handedOver = true
+			c.running.Go(func() { c.follow(ctx, self, id, func() *graphql.Response { return responses(opCtx) }) })
+			return
+		}
+	}
+	c.answered(ctx, self, m.id)
+}
+
+// follow writes what else a subscription gives.
+func (c *socket) follow(ctx context.Context, self *operation, id string, next func() *graphql.Response) {
+	defer c.finish(self)
+	defer c.recoverOperation(ctx)
 	for {
-		response := responses(opCtx)
+		response := next()
 		if response == nil || ctx.Err() != nil {
 			break
 		}
-		c.send(m.id, self, response)
-		if !isSubscription(op) {
-			break
-		}
+		c.send(id, self, response)
 	}
-	// Stopped by the client, or by the end of the socket or token: nothing more is
-	// said about it. A clean end of a reply must not be made up.
-	if ctx.Err() == nil && c.forget(m.id, self) {
-		c.complete(m.id)
+	c.answered(ctx, self, id)
+}
+
+// answered completes an operation. One that was stopped by the client, or by the end of
+// the socket or token, says nothing more: a clean end of a reply must not be made up.
+func (c *socket) answered(ctx context.Context, self *operation, id string) {
+	if ctx.Err() == nil && c.forget(id, self) {
+		c.complete(id)
+	}
+}
+
+// finish lets go of what an operation holds.
+func (c *socket) finish(op *operation) {
+	c.release(op)
+	op.cancel()
+}
+
+// recoverOperation is deferred by who runs one. The executor recovers resolvers; this
+// is for what lies around them.
+func (c *socket) recoverOperation(ctx context.Context) {
+	if p := recover(); p != nil {
+		_ = c.server.cfg.Recover(ctx, p) // It logs.
+		c.close(closeTryLater, "Try again later")
 	}
 }
 

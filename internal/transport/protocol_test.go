@@ -214,6 +214,55 @@ func TestSocketLimits(t *testing.T) {
 	b.connect("X-Test-Addr", "192.0.2.2")
 }
 
+// A socket, like a stream, is counted for its address until somebody is known on it, and
+// for that user afterwards.
+func TestKnownUsersMakeRoomAtTheirAddress(t *testing.T) {
+	t.Parallel()
+	b := setup(t, waits{}, func(c *transport.Config) {
+		c.ClientAddr = func(*http.Request) string { return "192.0.2.1" }
+		c.Limits = transport.Limits{SocketsPerUser: 3, SocketsPerAddr: 1}
+	})
+	counted := func(want string) {
+		t.Helper()
+		eventually(t, want+" are counted", func() bool {
+			users, addrs := b.server.Counted()
+			return fmt.Sprintf("%d for users and %d for addresses", users, addrs) == want
+		})
+	}
+	stream := func(headers ...string) *http.Response {
+		resp, err := http.DefaultClient.Do(b.request(operation(`subscription { never }`),
+			append(headers, "Accept", "text/event-stream")...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = resp.Body.Close() })
+		return resp
+	}
+	const good = `{"Authorization":"Bearer good-token"}`
+	b.connect().init(good)
+	b.connect().init(good)
+	counted("2 for users and 0 for addresses")
+	pending := b.connect()
+	if _, resp, err := b.tryConnect(); err == nil || resp.StatusCode != http.StatusTooManyRequests {
+		t.Errorf("a second unknown socket: got %v, want 429", err)
+	}
+	if got := stream().StatusCode; got != http.StatusTooManyRequests {
+		t.Errorf("an unknown stream beside it: got %d, want 429", got)
+	}
+	if got := stream("Authorization", "Bearer "+goodToken).StatusCode; got != http.StatusOK {
+		t.Errorf("a user's stream beside it: got %d, want 200", got)
+	}
+	counted("3 for users and 1 for addresses")
+	pending.send(`{"type":"connection_init","payload":` + good + `}`)
+	pending.wantClose(1013)
+	counted("3 for users and 0 for addresses")
+	b.connect().init("") // Nobody.
+	counted("3 for users and 1 for addresses")
+	if got := stream().StatusCode; got != http.StatusTooManyRequests {
+		t.Errorf("an unknown stream beside nobody's socket: got %d, want 429", got)
+	}
+}
+
 func TestMessageSizes(t *testing.T) {
 	t.Parallel()
 	b := start(t)

@@ -28,8 +28,8 @@ type Config struct {
 	// Authenticate says who holds a token, which may be empty. ErrForbidden means
 	// that the token is not good; any other error, that this cannot be said now.
 	Authenticate func(ctx context.Context, token string) (Identity, error)
-	// ClientAddr names the client's address, by which sockets are counted. Nil:
-	// sockets are not counted by address.
+	// ClientAddr names what is counted for the client's address while nobody is known on
+	// a socket or stream; "" is not counted. Nil: none is.
 	ClientAddr func(r *http.Request) string
 	// AllowedOrigin says which web pages of other origins may call.
 	AllowedOrigin func(origin string) bool
@@ -72,7 +72,7 @@ var errRestart = errors.New("the server is restarting")
 type Server struct {
 	cfg       Config
 	executor  *executor.Executor
-	checked   *lru.LRU[bool] // documents that have passed the limits of their shape
+	checked   *lru.LRU[string] // documents that have passed the limits of their shape
 	timing    timing
 	admission *admission
 }
@@ -126,7 +126,7 @@ func newServer(cfg Config, t timing) *Server {
 	s := &Server{
 		cfg:       cfg,
 		executor:  executor.New(cfg.Schema),
-		checked:   lru.New[bool](cachedDocuments),
+		checked:   lru.New[string](cachedDocuments),
 		timing:    t,
 		admission: newAdmission(cfg.Limits.SocketsPerAddr, cfg.Limits.SocketsPerUser),
 	}
@@ -200,9 +200,11 @@ func (s *Server) prepare(ctx context.Context, p *graphql.RawParams) (*graphql.Op
 	if err := s.cfg.Documents.resolve(p); err != nil {
 		return nil, gqlerror.List{err}
 	}
-	if err := s.checkDocument(ctx, p.Query); err != nil {
+	query, err := s.checkDocument(ctx, p.Query)
+	if err != nil {
 		return nil, gqlerror.List{err}
 	}
+	p.Query = query
 	op, errs := s.executor.CreateOperationContext(graphql.StartOperationTrace(ctx), p)
 	if len(errs) > 0 {
 		return op, errs

@@ -42,7 +42,7 @@ var errDown = errors.New("pq: the database is down")
 const schema = `
 	type Query { who: String  echo(text: String!): String  boom: String }
 	type Mutation { write: Int  hold: String }
-	type Subscription { text: String!  never: String!  count(to: Int!): Int!  refused: String! }`
+	type Subscription { text: String!  never: String!  once: Int!  count(to: Int!): Int!  refused: String! }`
 
 // bundle is a server over a tiny schema, without gqlgen's generated code.
 type bundle struct {
@@ -213,7 +213,13 @@ func (b *bundle) schema() graphql.ExecutableSchema {
 			n := 0
 			return func(ctx context.Context) *graphql.Response {
 				text := b.text
-				if field.Name == "never" {
+				switch field.Name {
+				case "once":
+					if n++; n == 1 {
+						return give(n)
+					}
+					text = nil
+				case "never":
 					text = nil
 				}
 				if to, ok := field.ArgumentMap(op.Variables)["to"].(int64); ok {

@@ -18,16 +18,19 @@ const (
 )
 
 // socket is one WebSocket. One goroutine reads; each operation has one that
-// executes and writes. A write that does not get through within its deadline closes
+// executes and writes. Most sockets wait most of the time: what one holds meanwhile is
+// what an open page costs. A write that does not get through within its deadline closes
 // the socket, so a client that does not read holds nothing for longer than that.
 type socket struct {
 	server   *Server
 	conn     *websocket.Conn
 	dialect  dialect
-	request  *http.Request
+	noInit   *time.Timer // closes the socket when its client says nothing
+	bearer   string      // the token of the upgrade request, until the client is known
 	stalled  *time.Timer // closes the connection during a write that takes too long
 	identity Identity
-	user     string // has a place in Server.admission under this name
+	addr     string // has a place in Server.admission under this name; "": none any more
+	user     string // has a place there under this name
 	acked    bool   // touched by the reader only
 	allowed  bucket // touched by the reader only
 	running  sync.WaitGroup
@@ -53,28 +56,32 @@ type socket struct {
 	retiring bool
 	// gone is closed when the connection is, after close was called.
 	gone chan struct{}
+	// pulse calls ping when it is time.
+	pulse *time.Timer
 }
 
-// serveSocket upgrades the request and serves the socket until it is closed.
+// serveSocket upgrades the request. The socket goes on in a goroutine of its own: as long
+// as the handler ran, net/http would keep its buffers and the stack that read the request.
 func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
 	addr := s.addressOf(r)
 	if why := s.admission.takeAddr(addr); why != nil {
 		s.turnAway(w, r, why)
 		return
 	}
-	defer s.admission.leaveAddr(addr)
-	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+	conn, err := websocket.Accept(smallBuffers{w}, r, &websocket.AcceptOptions{
 		Subprotocols:       []string{transportWS{}.name(), legacyWS{}.name()},
 		InsecureSkipVerify: true, // allowOrigin has checked it, by the operator's list.
 		CompressionMode:    websocket.CompressionDisabled,
 	})
 	if err != nil {
+		s.admission.leaveAddr(addr)
 		return // Accept has answered.
 	}
 	c := &socket{
 		server:  s,
+		addr:    addr,
 		conn:    conn,
-		request: r,
+		bearer:  bearer(r.Header.Get("Authorization")),
 		allowed: newBucket(s.cfg.Limits.MessagesPerSecond),
 		active:  make(map[string]*operation),
 		gone:    make(chan struct{}),
@@ -85,73 +92,111 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
 	// It does not read: no close frame would reach it.
 	c.stalled = time.AfterFunc(time.Hour, func() { _ = conn.CloseNow() })
 	c.stalled.Stop()
-	switch conn.Subprotocol() {
+	go c.live()
+}
+
+// live makes the socket known, and begins to serve it.
+func (c *socket) live() {
+	c.noInit = time.AfterFunc(c.server.timing.init, func() {
+		c.close(closeNoInit, "Connection initialisation timeout")
+	})
+	if !c.enter() {
+		<-c.gone
+		c.leave()
+		return
+	}
+	c.beat()
+	c.conn.SetReadLimit(maxInit)
+	c.serve()
+}
+
+// serve waits for one message, acts on it, and has a new goroutine wait for the next one:
+// to act takes a deep stack, which it would keep, and to wait a small one. It ends when the
+// socket is closed.
+func (c *socket) serve() {
+	handedOver := false
+	defer func() {
+		if !handedOver {
+			c.leave()
+		}
+	}()
+	defer c.recoverReader()
+	m, ok := c.next()
+	if ok && m.kind == messageInit {
+		c.noInit.Stop()
+	}
+	if ok && c.handle(m) {
+		handedOver = true
+		go c.serve()
+		return
+	}
+	c.end()
+}
+
+// enter finds out how the client speaks and makes the socket known to Close. It returns
+// false when the socket is closed.
+func (c *socket) enter() bool {
+	switch c.conn.Subprotocol() {
 	case transportWS{}.name():
 		c.dialect = transportWS{}
 	case legacyWS{}.name():
 		c.dialect = legacyWS{}
 	default:
 		c.close(closeSubprotocol, "Subprotocol not acceptable")
-		<-c.gone
-		return
+		return false
 	}
-	if why := s.admission.enter(c); why != nil {
+	if why := c.server.admission.enter(c); why != nil {
 		c.close(why.closeCode, why.closeReason)
-		<-c.gone
-		return
+		return false
 	}
-	defer func() {
-		s.admission.exit(c)
-		s.admission.leaveUser(c.user)
-		c.identity.end()
-	}()
-	defer func() {
-		if p := recover(); p != nil { // Of the reader; operations have their own.
-			_ = s.cfg.Recover(c.ctx, p) // It logs.
-			_ = conn.CloseNow()         // Whatever state it is in.
-			c.cancel()
-		}
-	}()
-	c.serve()
+	return true
 }
 
-// serve reads until the socket is closed, and returns when everything it started
-// has ended.
-func (c *socket) serve() {
-	c.running.Go(c.ping)
-	noInit := time.AfterFunc(c.server.timing.init, func() {
-		c.close(closeNoInit, "Connection initialisation timeout")
-	})
-	defer noInit.Stop()
-	c.conn.SetReadLimit(maxInit)
-	for {
-		kind, data, err := c.conn.Read(c.ctx)
-		if err != nil {
-			break // However it ended, there is nothing to report: clients come and go.
-		}
-		if kind != websocket.MessageText {
-			c.close(closeBadMessage, "Invalid message")
-			break
-		}
-		if !c.allowed.take(time.Now()) {
-			c.close(closeTryLater, "Too many messages")
-			break
-		}
-		m, err := c.dialect.parse(data)
-		if err != nil {
-			c.close(closeBadMessage, "Invalid message")
-			break
-		}
-		if m.kind == messageInit && !c.acked {
-			noInit.Stop()
-		}
-		if !c.handle(m) {
-			break
-		}
-	}
+// end returns when everything that the socket started has ended.
+func (c *socket) end() {
 	c.close(websocket.StatusGoingAway, "") // No effect when it is closed already, as mostly.
 	<-c.gone
 	c.running.Wait()
+}
+
+// leave gives back what the socket has.
+func (c *socket) leave() {
+	c.noInit.Stop()
+	c.server.admission.exit(c)
+	c.server.admission.leaveAddr(c.addr)
+	c.server.admission.leaveUser(c.user)
+	c.identity.end()
+}
+
+// recoverReader is deferred by who reads; operations have their own.
+func (c *socket) recoverReader() {
+	if p := recover(); p != nil {
+		_ = c.server.cfg.Recover(c.ctx, p) // It logs.
+		_ = c.conn.CloseNow()              // Whatever state it is in.
+		c.cancel()
+	}
+}
+
+// next reads one message, and returns false when there is none.
+func (c *socket) next() (message, bool) {
+	kind, data, err := c.conn.Read(c.ctx)
+	if err != nil {
+		return message{}, false // However it ended, there is nothing to report: clients come and go.
+	}
+	if kind != websocket.MessageText {
+		c.close(closeBadMessage, "Invalid message")
+		return message{}, false
+	}
+	if !c.allowed.take(time.Now()) {
+		c.close(closeTryLater, "Too many messages")
+		return message{}, false
+	}
+	m, err := c.dialect.parse(data)
+	if err != nil {
+		c.close(closeBadMessage, "Invalid message")
+		return message{}, false
+	}
+	return m, true
 }
 
 // handle acts on one message and returns false when the socket is closed.
@@ -184,7 +229,7 @@ func (c *socket) handle(m message) bool {
 func (c *socket) init(m message) bool {
 	token := tokenOf(m.init)
 	if token == "" {
-		token = bearer(c.request.Header.Get("Authorization"))
+		token = c.bearer
 	}
 	identity, err := c.server.cfg.Authenticate(c.ctx, token)
 	if err != nil {
@@ -197,12 +242,14 @@ func (c *socket) init(m message) bool {
 		return false
 	}
 	c.identity = identity
-	if why := c.server.admission.takeUser(identity.User); why != nil {
+	if why := c.server.admission.identify(c.addr, identity.User); why != nil {
 		c.close(why.closeCode, why.closeReason)
 		return false
 	}
-	c.user = identity.User
-	c.acked = true
+	if identity.User != "" {
+		c.addr, c.user = "", identity.User
+	}
+	c.acked, c.bearer = true, ""
 	c.conn.SetReadLimit(maxMessage)
 	// A token that ends ends the socket, whatever runs on it.
 	context.AfterFunc(identity.Context, func() { c.close(closeForbidden, "Forbidden") })
@@ -216,6 +263,9 @@ func (c *socket) close(code websocket.StatusCode, reason string) {
 	c.mu.Lock()
 	again := c.closed
 	c.closed = true
+	if c.pulse != nil {
+		c.pulse.Stop()
+	}
 	for _, op := range c.active {
 		op.cancel()
 	}
@@ -233,25 +283,36 @@ func (c *socket) close(code websocket.StatusCode, reason string) {
 	}()
 }
 
-// ping finds clients that have gone without a word. Control frames are answered by
-// every client by itself; the protocol's own pings break genqlient. Clients of the
-// older protocol wait for its keep-alives instead.
-func (c *socket) ping() {
+// beat has ping called when it is time, unless the socket is closed.
+func (c *socket) beat() {
 	interval := c.server.timing.ping
 	if c.dialect.keepAlive(nil) != nil {
 		interval = min(interval, c.server.timing.beat)
 	}
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-c.ctx.Done():
-			return
-		case <-tick.C:
-		}
-		if !c.writing.TryLock() {
-			continue // A long message is under way, with a deadline of its own.
-		}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.closed:
+	case c.pulse == nil:
+		c.pulse = time.AfterFunc(interval, c.ping)
+	default:
+		c.pulse.Reset(interval)
+	}
+}
+
+// ping finds clients that have gone without a word. Control frames are answered by
+// every client by itself; the protocol's own pings break genqlient. Clients of the
+// older protocol wait for its keep-alives instead.
+func (c *socket) ping() {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return
+	}
+	c.running.Add(1) // Not beside Wait, which comes after closed.
+	c.mu.Unlock()
+	defer c.running.Done()
+	if c.writing.TryLock() { // Else a long message is under way, with a deadline of its own.
 		c.writing.Unlock()
 		c.writeFrame(c.dialect.keepAlive)
 		ctx, cancel := context.WithTimeout(c.ctx, c.server.timing.pong)
@@ -262,4 +323,5 @@ func (c *socket) ping() {
 			return
 		}
 	}
+	c.beat()
 }
