@@ -23,6 +23,7 @@ type config struct {
 	Addr        string
 	DataDir     string
 	DatabaseURL secret.Text // Empty: SQLite in DataDir.
+	DBConns     int         // 0: what fits the database.
 	NATSURL     secret.Text
 	Mode        mode
 	AuthKeys    secret.Text // Empty: generated beside the database.
@@ -45,6 +46,8 @@ type config struct {
 	MaxReplies     int
 	SendsPerMinute int   // 0: no limit.
 	TokensPerDay   int64 // 0: no limit.
+	SocketsPerUser int
+	SocketsPerAddr int
 
 	Models        []string // Empty: whatever the upstream lists.
 	Model         string   // Empty: the only one there is, else clients must choose.
@@ -55,6 +58,7 @@ type config struct {
 
 	LogFormat logFormat
 	LogLevel  slog.Level
+	DebugAddr string // Empty: none.
 
 	// LossyBus is set in binaries built for tests only.
 	LossyBus bus.Lossy
@@ -117,8 +121,11 @@ func (c config) ElizaListed() bool {
 }
 
 // Loopback reports whether the server can be reached from this machine only.
-func (c config) Loopback() bool {
-	host, _, err := net.SplitHostPort(c.Addr)
+func (c config) Loopback() bool { return isLoopback(c.Addr) }
+
+// isLoopback reports whether an address of host and port is of this machine only.
+func isLoopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
 		return false
 	}
@@ -271,6 +278,10 @@ func (c config) check() []crossError {
 		add("PARLEY_MODEL", fmt.Sprintf("there is no model server to ask for %q: set OPENAI_API_KEY or OPENAI_BASE_URL",
 			c.Model),
 			"OPENAI_API_KEY", "OPENAI_BASE_URL")
+	}
+	if c.DebugAddr != "" && c.Mode != development {
+		add("PARLEY_DEBUG_ADDR", "profiles are served in development only: see PARLEY_MODE", "PARLEY_MODE",
+			"PARLEY_ADDR")
 	}
 	if c.DocumentsOnly == on && c.Documents == "" {
 		add("PARLEY_DOCUMENTS_ONLY", "nothing could be asked at all without PARLEY_DOCUMENTS", "PARLEY_DOCUMENTS")

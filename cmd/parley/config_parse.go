@@ -32,6 +32,16 @@ func parseAddr(field *string, v string) error {
 	return nil
 }
 
+func parseLoopback(field *string, v string) error {
+	if err := parseAddr(field, v); err != nil {
+		return err
+	}
+	if !isLoopback(v) {
+		return fmt.Errorf("%q could be reached from other machines", v)
+	}
+	return nil
+}
+
 func parseOneOf[T ~string](field *T, v string, accepted ...T) error {
 	if !slices.Contains(accepted, T(v)) {
 		return fmt.Errorf("%q is not one of them", v)
@@ -240,7 +250,7 @@ func parseJWKSURL(field *string, v string) error {
 	case err != nil || u.Host == "" || u.User != nil:
 		return errors.New("not a URL, or one with a user name or password")
 	case u.Scheme == "https":
-	case u.Scheme == "http" && (config{Addr: net.JoinHostPort(u.Hostname(), "0")}).Loopback():
+	case u.Scheme == "http" && isLoopback(net.JoinHostPort(u.Hostname(), "0")):
 	default:
 		return fmt.Errorf("%q is not https://, so anybody on the way could swap the keys", v)
 	}

@@ -70,6 +70,14 @@ var variables = []variable{
 		show:     func(c config) any { return c.LogLevel },
 	},
 	{
+		name: "PARLEY_DEBUG_ADDR", fallback: "none",
+		accepted: "host:port on a loopback address; in development only",
+		meaning:  "Where the program's profiles are served, under /debug/pprof/.",
+		example:  "127.0.0.1:6060",
+		parse:    func(c *config, v string) error { return parseLoopback(&c.DebugAddr, v) },
+		show:     func(c config) any { return c.DebugAddr },
+	},
+	{
 		group: "Storage and replicas",
 		name:  "PARLEY_DATA_DIR", value: "./data",
 		accepted: "a path; made when missing",
@@ -87,6 +95,14 @@ var variables = []variable{
 			return parseSecretURL(&c.DatabaseURL, v, "postgres", "postgresql")
 		},
 		show: func(c config) any { return c.DatabaseURL },
+	},
+	{
+		name: "PARLEY_DB_CONNECTIONS", fallback: "`20` to Postgres, `8` readers of SQLite",
+		accepted: "a whole number from 4 to 1000",
+		meaning:  "How many connections to the database may be open. SQLite has one writer beside.",
+		example:  "50",
+		parse:    func(c *config, v string) error { return parseInt(&c.DBConns, v, 4, 1000) },
+		show:     func(c config) any { return c.DBConns },
 	},
 	{
 		name: "PARLEY_NATS_URL", secret: true,
@@ -317,6 +333,23 @@ var variables = []variable{
 		example:  "200000",
 		parse:    func(c *config, v string) error { return parseInt(&c.TokensPerDay, v, 0, math.MaxInt64) },
 		show:     func(c config) any { return c.TokensPerDay },
+	},
+	{
+		name: "PARLEY_SOCKETS_PER_USER", value: "20",
+		accepted: "a whole number from 1 to 1000000",
+		meaning:  "How many sockets and streams one user may have open at a replica.",
+		example:  "50",
+		parse:    func(c *config, v string) error { return parseInt(&c.SocketsPerUser, v, 1, 1_000_000) },
+		show:     func(c config) any { return c.SocketsPerUser },
+	},
+	{
+		name: "PARLEY_SOCKETS_PER_ADDRESS", value: "200",
+		accepted: "a whole number from 1 to 1000000",
+		meaning: "How many sockets and streams one address, or one /64 of IPv6, may have open at a replica while nobody has " +
+			"signed in on them.",
+		example: "1000",
+		parse:   func(c *config, v string) error { return parseInt(&c.SocketsPerAddr, v, 1, 1_000_000) },
+		show:    func(c config) any { return c.SocketsPerAddr },
 	},
 }
 

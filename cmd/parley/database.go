@@ -42,7 +42,7 @@ func openDatabase(
 
 // storeConfig says which database the configuration means.
 func storeConfig(cfg config) store.Config {
-	return store.Config{DatabaseURL: cfg.DatabaseURL.Reveal(), DataDir: cfg.DataDir}
+	return store.Config{DatabaseURL: cfg.DatabaseURL.Reveal(), DataDir: cfg.DataDir, MaxConns: cfg.DBConns}
 }
 
 // migrate brings the database's schema up to date. It is the first to notice that

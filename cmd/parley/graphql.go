@@ -24,12 +24,15 @@ func (s *server) newGraphQL(documents *transport.Documents) *transport.Server {
 		Recover:        graph.Recover(s.log),
 		Operations:     resolver.WithBatches,
 		Authenticate:   s.authenticate,
-		ClientAddr:     func(r *http.Request) string { return auth.ClientAddr(r.Context()).String() },
+		ClientAddr:     func(r *http.Request) string { return auth.CountedAddr(auth.ClientAddr(r.Context())) },
 		AllowedOrigin:  s.cfg.allowsOrigin,
 		AllowedHost:    s.cfg.hostCheck(),
 		Development:    s.cfg.Mode == development,
 		Limits: transport.Limits{
 			Once: []string{"signUp", "signIn", "refreshSession", "changePassword", "sendMessage"},
+
+			SocketsPerUser: s.cfg.SocketsPerUser,
+			SocketsPerAddr: s.cfg.SocketsPerAddr,
 		},
 		Documents: documents,
 		Log:       s.log,

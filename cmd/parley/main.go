@@ -13,6 +13,7 @@
 //	start.go, shutdown.go   the order of a start and of an end
 //	database.go, bus.go, accounts.go, models.go, graphql.go   how each room is made
 //	routes.go               what is answered under which path
+//	debug.go                the program's profiles, on a listener of their own
 //	housekeeping.go         what runs by itself
 //	greeting.go             what a person at the terminal reads
 //	backup.go, user.go      the commands for operators

@@ -42,6 +42,11 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) 
 	if err != nil {
 		return err
 	}
+	closeDebug, err := serveDebug(base, cfg, log)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	defer closeDebug()
 	ready := newReadiness()
 	graphql := newEntrance(cfg, log)
 	web := newWebServer(base, routes(cfg, ready, graphql), log)

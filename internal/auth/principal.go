@@ -45,10 +45,10 @@ func ClientAddr(ctx context.Context) netip.Addr {
 	return addr
 }
 
-// countedAddr is what is counted for an address: an IPv4 address itself, and the
+// CountedAddr is what is counted for an address: an IPv4 address itself, and the
 // /64 of an IPv6 address, since one household or machine has all of it. It is ""
 // when the address is not known.
-func countedAddr(addr netip.Addr) string {
+func CountedAddr(addr netip.Addr) string {
 	addr = addr.Unmap().WithZone("")
 	if !addr.IsValid() {
 		return ""

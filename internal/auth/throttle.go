@@ -231,7 +231,7 @@ func writeTally(ctx context.Context, tx *ent.Tx, id string, row *ent.AuthThrottl
 // addressBucket limits one address, unless the address is unknown or the limit is
 // off.
 func addressBucket(kind string, addr netip.Addr, capacity int, perSecond float64) []rule {
-	key := countedAddr(addr)
+	key := CountedAddr(addr)
 	if key == "" || capacity == NoLimit {
 		return nil
 	}
@@ -272,7 +272,7 @@ func (t *throttle) password(
 ) (attempt, time.Duration, string, error) {
 	a := attempt{throttle: t}
 	counted := account
-	addr := countedAddr(ClientAddr(ctx))
+	addr := CountedAddr(ClientAddr(ctx))
 	if addr != "" {
 		counted = account + "\x00" + addr
 		a.knownID = throttleID(knownPrefix, counted)
