@@ -112,7 +112,7 @@ func (w *Watcher) resume(row *ent.Message, after Cursor) error {
 	// published.
 	here := w.engine.attempts.of(w.id)
 	behind := !IsFinal(row.Status) && (here == nil || here.row.Attempt < row.Attempt)
-	for c, text := range textsOf(row) {
+	for c, text := range TextsOf(row) {
 		if at := after.At[c]; !onBoundary(text, at) && !(behind && at > len(text)) {
 			return ErrBadCursor
 		}
@@ -228,7 +228,7 @@ func (w *Watcher) fromFinal(row *ent.Message) Update {
 	if !w.started || w.cursor.Attempt != row.Attempt {
 		return w.snapshot(row)
 	}
-	texts := textsOf(row)
+	texts := TextsOf(row)
 	for c, text := range texts {
 		if !onBoundary(text, w.cursor.At[c]) {
 			// Continuity cannot be proved: the final text is not behind what was shown.
@@ -255,7 +255,7 @@ func (w *Watcher) fromFinal(row *ent.Message) Update {
 
 func (w *Watcher) snapshot(m *ent.Message) Update {
 	w.started = true
-	w.cursor = Cursor{MessageID: w.id, Attempt: m.Attempt, At: textsOf(m).end()}
+	w.cursor = Cursor{MessageID: w.id, Attempt: m.Attempt, At: TextsOf(m).end()}
 	return Update{Kind: Snapshot, Message: m, Cursor: w.cursor}
 }
 
@@ -263,7 +263,7 @@ func (w *Watcher) snapshot(m *ent.Message) Update {
 // row says, but not final yet.
 func asRunning(row *ent.Message, at Position) *ent.Message {
 	m := *row
-	textsOf(row).at(at).put(&m)
+	TextsOf(row).at(at).put(&m)
 	if IsFinal(m.Status) {
 		m.Status = message.StatusSTREAMING
 		m.FinishedAt, m.FinishReason, m.ErrorCode = nil, nil, nil

@@ -41,8 +41,8 @@ func (c Channel) column(m *ent.Message) (name string, text *string) {
 	panic("a channel without a column")
 }
 
-// textsOf returns what a row holds.
-func textsOf(m *ent.Message) Texts {
+// TextsOf returns what a row holds.
+func TextsOf(m *ent.Message) Texts {
 	var t Texts
 	for c := range t {
 		_, text := Channel(c).column(m)

@@ -21,7 +21,7 @@ func TestEveryChannelHasAColumn(t *testing.T) {
 	}
 	var row ent.Message
 	want.put(&row)
-	if got := textsOf(&row); got != want {
+	if got := TextsOf(&row); got != want {
 		t.Errorf("put into a row and read again: %q, want %q", got, want)
 	}
 	u := ent.NewClient().Message.Update()

@@ -11,18 +11,20 @@ import (
 	"parley/internal/fact"
 	"parley/internal/failpoint"
 	"parley/internal/pid"
+	"parley/internal/usage"
 )
 
-// finalWriteLimit is how long the last write of a reply is tried again while the
-// database does not answer. Afterwards the row is left to a takeover.
+// finalWriteLimit bounds one try of the last write of a reply.
 const finalWriteLimit = 30 * time.Second
 
 // finish writes the final state, again and again while the database does not
-// answer, starts the reply that waited for this one, and then tells everyone.
+// answer, starts the reply that waited for this one, and then tells everyone. It gives up
+// only when this replica shuts down, or is told that the reply is another's by now: the
+// model has been paid for this text.
 func (a *Attempt) finish(final *ent.Message) {
 	failpoint.Hit("reply.before-final")
 	// The reply's own context may have ended; that is what made it final.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.ctx), finalWriteLimit)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(a.ctx))
 	defer cancel()
 	// A shutdown does not wait that long: the row is taken up at the next start.
 	hurry := context.AfterFunc(a.engine.life.ctx, func() { time.AfterFunc(releaseLimit, cancel) })
@@ -30,7 +32,9 @@ func (a *Attempt) finish(final *ent.Message) {
 	wait := 50 * time.Millisecond
 	trouble := complaint.About("writing the end of a reply")
 	for {
-		next, err := a.writeFinal(ctx, final)
+		limited, done := context.WithTimeout(ctx, finalWriteLimit)
+		next, err := a.writeFinal(limited, final)
+		done()
 		switch {
 		case err == nil:
 			defer a.engine.queue.start(next) // Also after a panic: nobody else would.
@@ -60,33 +64,24 @@ func (a *Attempt) finish(final *ent.Message) {
 // errNoRow ends the transaction of a final write whose fence matched nothing.
 var errNoRow = errors.New("no row behind the fence")
 
-// writeFinal stores text, status, finish reason, error and usage in one fenced
-// statement, counts the usage, and starts the next queued reply in the same
-// transaction. It returns errFenced or errDeleted when the row is no longer ours.
+// writeFinal stores text, status, finish reason, error and usage, fenced, counts the
+// usage, and starts the next queued reply in the same transaction. It returns errFenced or
+// errDeleted when the row is no longer ours.
 func (a *Attempt) writeFinal(ctx context.Context, final *ent.Message) (*successor, error) {
-	next, err := a.engine.queue.end(ctx, final, func(tx *ent.Tx, now time.Time) error {
-		final.FinishedAt = &now
-		n, err := textsOf(final).set(fence(tx.Message.Update(), a.row, a.engine.id)).
-			SetStatus(final.Status).
-			SetNillableFinishReason(final.FinishReason).
-			SetNillableErrorCode(final.ErrorCode).
-			SetNillablePromptTokens(final.PromptTokens).
-			SetNillableCompletionTokens(final.CompletionTokens).
-			SetNillableCachedTokens(final.CachedTokens).
-			SetNillableReasoningTokens(final.ReasoningTokens).
-			SetUsageEstimated(final.UsageEstimated).
-			SetNillableSystemPromptHash(final.SystemPromptHash).
-			SetAttempt(final.Attempt).
-			SetSalvage("").
-			SetFinishedAt(now).
-			Save(ctx)
+	end := End{Final: final, Owner: a.engine.id, Attempt: a.row.Attempt}
+	if call, ok := usage.OfReply(final); ok {
+		end.Used = &call
+	}
+	next, err := a.engine.queue.end(ctx, final, func(tx *ent.Tx) (Ended, error) {
+		ended, err := a.engine.store.End(ctx, tx, end)
 		switch {
 		case err != nil:
-			return err
-		case n == 0:
-			return errNoRow
+			return ended, err
+		case ended.At.IsZero():
+			return ended, errNoRow
 		}
-		return a.engine.queue.count(ctx, tx, final)
+		final.FinishedAt = &ended.At
+		return ended, nil
 	})
 	if !errors.Is(err, errNoRow) {
 		return next, err
@@ -97,7 +92,7 @@ func (a *Attempt) writeFinal(ctx context.Context, final *ent.Message) (*successo
 		return nil, errDeleted
 	case err != nil:
 		return nil, err
-	case row.Status == final.Status && row.Attempt == final.Attempt && textsOf(row) == textsOf(final):
+	case row.Status == final.Status && row.Attempt == final.Attempt && TextsOf(row) == TextsOf(final):
 		// An earlier try was committed though its answer was lost. The reply it started
 		// is found as a stray.
 		final.FinishedAt = row.FinishedAt

@@ -79,7 +79,7 @@ func (l *live) begin(row *ent.Message) {
 	l.row = row
 	// New buffers: watchers hold parts of the old ones.
 	l.texts = liveTexts{}
-	l.texts.append(textsOf(row))
+	l.texts.append(TextsOf(row))
 	l.wake()
 }
 
@@ -102,7 +102,7 @@ func (l *live) adopt(row *ent.Message) (ended bool) {
 func (l *live) correct(row *ent.Message) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if row.Attempt == l.row.Attempt && !agree(l.texts.all(), textsOf(row)) {
+	if row.Attempt == l.row.Attempt && !agree(l.texts.all(), TextsOf(row)) {
 		l.version++
 		l.begin(row)
 	}

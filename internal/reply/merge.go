@@ -63,6 +63,6 @@ func extend(t *text, offset int, piece string) bool {
 
 // pieceOf makes a piece of all a row holds.
 func pieceOf(m *ent.Message) Piece {
-	texts := textsOf(m)
+	texts := TextsOf(m)
 	return Piece{MessageID: m.ID, Attempt: m.Attempt, Texts: texts, End: texts.end()}
 }

@@ -239,7 +239,7 @@ func (s *screen) apply(u Update) {
 	}
 	switch u.Kind {
 	case Snapshot:
-		s.held = textsOf(u.Message)
+		s.held = TextsOf(u.Message)
 	case Delta:
 		held := s.held[u.Channel]
 		if at := u.Cursor.At[u.Channel] - len(u.Text); at != len(held) || u.Units != utf16Len(held) {
@@ -249,8 +249,8 @@ func (s *screen) apply(u Update) {
 	case Finished:
 		s.finished = true
 	}
-	if textsOf(u.Message) != s.held {
-		fail("kind %d says %q, held is %q", u.Kind, textsOf(u.Message), s.held)
+	if TextsOf(u.Message) != s.held {
+		fail("kind %d says %q, held is %q", u.Kind, TextsOf(u.Message), s.held)
 	}
 	if IsFinal(u.Message.Status) != (u.Kind == Finished) && u.Kind != Snapshot {
 		fail("kind %d with status %s", u.Kind, u.Message.Status)
@@ -281,9 +281,9 @@ func (w *world) run(steps int) {
 			}
 			w.read(s)
 		}
-		if !s.finished || s.held != textsOf(w.row) || s.attempt != w.row.Attempt {
+		if !s.finished || s.held != TextsOf(w.row) || s.attempt != w.row.Attempt {
 			panic(fmt.Sprintf("viewer %d ends with %q of attempt %d, stored is %q of %d", i, s.held, s.attempt,
-				textsOf(w.row), w.row.Attempt))
+				TextsOf(w.row), w.row.Attempt))
 		}
 	}
 }

@@ -3,13 +3,11 @@ package reply
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"parley/ent"
 	"parley/ent/message"
 	"parley/internal/fact"
 	"parley/internal/failpoint"
-	"parley/internal/pid"
 )
 
 // queue is the replies that wait for the one before them in their conversation. The rows
@@ -19,12 +17,12 @@ type queue struct {
 	prepare func(row *ent.Message) (*Attempt, error)
 }
 
-// end runs the write that makes a reply final and, in the same transaction and under
-// the conversation's lock, starts the queued reply behind it: whoever sees the end of the
-// one sees the start of the other, and no crash falls between. The caller calls start
-// afterwards.
+// end runs the write that makes a reply final and, in the same transaction, starts the
+// queued reply behind it: whoever sees the end of the one sees the start of the other, and
+// no crash falls between. The write takes the conversation's lock and looks for what waits.
+// The caller calls start afterwards.
 func (q *queue) end(
-	ctx context.Context, m *ent.Message, write func(tx *ent.Tx, now time.Time) error,
+	ctx context.Context, m *ent.Message, write func(tx *ent.Tx) (Ended, error),
 ) (*successor, error) {
 	var next *successor
 	committed := false
@@ -34,17 +32,11 @@ func (q *queue) end(
 		}
 	}()
 	err := q.store.InTx(ctx, func(tx *ent.Tx) error {
-		if err := q.store.Lock(ctx, tx, string(m.ConversationID)); err != nil {
-			return err
-		}
-		now, err := q.store.NowTx(ctx, tx)
+		ended, err := write(tx)
 		if err != nil {
 			return err
 		}
-		if err := write(tx, now); err != nil {
-			return err
-		}
-		next, err = q.next(ctx, tx, m.UserID, m.ConversationID, now)
+		next, err = q.next(ctx, tx, m, ended)
 		failpoint.Hit("reply.final-uncommitted")
 		return err
 	})
@@ -55,41 +47,65 @@ func (q *queue) end(
 	return next, nil
 }
 
+// locked is a write for end that is not on the path of every reply.
+func (q *queue) locked(
+	ctx context.Context, m *ent.Message, write func(tx *ent.Tx) error,
+) func(tx *ent.Tx) (Ended, error) {
+	return func(tx *ent.Tx) (ended Ended, err error) {
+		if err := q.store.Lock(ctx, tx, string(m.ConversationID)); err != nil {
+			return ended, err
+		}
+		if ended.At, err = q.store.NowTx(ctx, tx); err != nil {
+			return ended, err
+		}
+		if err := write(tx); err != nil {
+			return ended, err
+		}
+		w, err := tx.Message.Query().
+			Where(message.ConversationID(m.ConversationID), message.UserID(m.UserID), Queued()).
+			Order(message.ByIndex()).
+			First(ctx)
+		switch {
+		case ent.IsNotFound(err):
+			return ended, nil
+		case err != nil:
+			return ended, fmt.Errorf("look for a queued reply: %w", err)
+		}
+		ended.Next = &Waiting{ID: w.ID, ParentID: w.ParentID, Index: w.Index, Active: w.Active, Model: w.Model,
+			Parameters: w.Parameters, CreatedAt: w.CreatedAt}
+		return ended, nil
+	}
+}
+
 // successor is a queued reply whose turn has come. A nil one is none.
 type successor struct {
 	row     *ent.Message
 	attempt *Attempt // nil: another replica is to run it
 }
 
-// next makes the first queued reply of a conversation STREAMING, this
-// replica's own or, when this one takes no more, nobody's for another to claim. It
-// returns nil when none waits. The caller holds the conversation's lock and calls
-// start after the commit, or discard.
-func (q *queue) next(
-	ctx context.Context, tx *ent.Tx, userID, conversationID pid.ID, now time.Time,
-) (*successor, error) {
-	queued, err := tx.Message.Query().
-		Where(message.ConversationID(conversationID), message.UserID(userID), Queued()).
-		Order(message.ByIndex()).
-		First(ctx)
-	switch {
-	case ent.IsNotFound(err):
+// next makes the queued reply that waits behind m STREAMING, this replica's own or, when
+// this one takes no more, nobody's for another to claim. It returns nil when none waits.
+// The caller calls start after the commit, or discard.
+func (q *queue) next(ctx context.Context, tx *ent.Tx, m *ent.Message, ended Ended) (*successor, error) {
+	w := ended.Next
+	if w == nil {
 		return nil, nil
-	case err != nil:
-		return nil, fmt.Errorf("look for a queued reply: %w", err)
 	}
-	row := *queued.Unwrap()
-	row.Status, row.Owner, row.Attempt, row.StartedAt = message.StatusSTREAMING, &q.id, 1, &now
-	next := &successor{row: &row}
-	if next.attempt, err = q.prepare(&row); err != nil {
+	row := &ent.Message{ID: w.ID, ConversationID: m.ConversationID, UserID: m.UserID, ParentID: w.ParentID,
+		Index: w.Index, Active: w.Active, Role: message.RoleASSISTANT, Status: message.StatusSTREAMING,
+		Model: w.Model, Parameters: w.Parameters, Owner: &q.id, Attempt: 1, StartedAt: &ended.At,
+		CreatedAt: w.CreatedAt}
+	next := &successor{row: row}
+	var err error
+	if next.attempt, err = q.prepare(row); err != nil {
 		row.Owner, row.Attempt = nil, 0
 	}
 	err = tx.Message.Update().
-		Where(message.ID(row.ID), message.UserID(userID), Queued()).
+		Where(message.ID(row.ID), message.UserID(m.UserID), Queued()).
 		SetStatus(row.Status).
 		SetNillableOwner(row.Owner).
 		SetAttempt(row.Attempt).
-		SetStartedAt(now).
+		SetStartedAt(ended.At).
 		Exec(ctx)
 	if err != nil {
 		next.discard()

@@ -127,7 +127,7 @@ func setUsage(m *ent.Message, out generated) {
 		}
 		u = &Usage{
 			PromptTokens:     out.promptTokens,
-			CompletionTokens: prompt.Tokens(textsOf(m).size()),
+			CompletionTokens: prompt.Tokens(TextsOf(m).size()),
 			Estimated:        true,
 		}
 	}

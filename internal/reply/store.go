@@ -25,6 +25,9 @@ type Store interface {
 	// Line returns the visible line before an index, in index order. Rows of other users
 	// are not read.
 	Line(ctx context.Context, userID, conversationID pid.ID, before int) ([]prompt.Row, error)
+	// End makes a reply final in tx, under its conversation's lock: its row, if the fence
+	// holds, and only then what it has used. It looks for the reply that waits behind it.
+	End(ctx context.Context, tx *ent.Tx, end End) (Ended, error)
 	// AddUsage adds a call of a model to the usage of its day.
 	AddUsage(ctx context.Context, tx *ent.Tx, call usage.Call) error
 	// Checkpoint stores the text of running replies of one owner in one
@@ -39,4 +42,34 @@ type Checkpoint struct {
 	UserID    pid.ID
 	Attempt   int
 	Texts     Texts
+}
+
+// End is the last write of a reply by its owner.
+type End struct {
+	// Final is the row as it is stored, but for FinishedAt, which is the database's.
+	Final *ent.Message
+	// Owner and Attempt are the fence: they must be those of the running reply.
+	Owner   pid.ID
+	Attempt int
+	// Used is what is counted; nil: nothing.
+	Used *usage.Call
+}
+
+// Ended is what came of an End.
+type Ended struct {
+	// At is when the reply ended; zero: the fence did not hold, and nothing was written.
+	At time.Time
+	// Next is the first queued reply of the conversation; nil when none waits.
+	Next *Waiting
+}
+
+// Waiting is what makes a queued reply differ from any other one.
+type Waiting struct {
+	ID         pid.ID
+	ParentID   *pid.ID
+	Index      int
+	Active     bool
+	Model      *string
+	Parameters string
+	CreatedAt  time.Time
 }

@@ -129,7 +129,7 @@ func (s *sweeper) startForgotten(ctx context.Context) error {
 		return fmt.Errorf("find forgotten replies: %w", err)
 	}
 	for _, row := range rows {
-		next, err := s.queue.end(ctx, row, func(tx *ent.Tx, _ time.Time) error {
+		next, err := s.queue.end(ctx, row, s.queue.locked(ctx, row, func(tx *ent.Tx) error {
 			busy, err := tx.Message.Query().
 				Where(message.ConversationID(row.ConversationID), message.UserID(row.UserID), Streaming()).
 				Exist(ctx)
@@ -137,7 +137,7 @@ func (s *sweeper) startForgotten(ctx context.Context) error {
 				err = errNoRow
 			}
 			return err
-		})
+		}))
 		switch {
 		case errors.Is(err, errNoRow):
 		case err != nil:

@@ -48,7 +48,7 @@ func (s *sweeper) claim(ctx context.Context, row *ent.Message, released bool) er
 	if err := s.estimateLeft(ctx, row, &next); err != nil {
 		return err
 	}
-	after, err := s.queue.end(ctx, row, func(tx *ent.Tx, _ time.Time) error {
+	after, err := s.queue.end(ctx, row, s.queue.locked(ctx, row, func(tx *ent.Tx) error {
 		n, err := s.takeOver(tx.Message.Update(), row, &next, now).Save(ctx)
 		switch {
 		case err != nil:
@@ -57,7 +57,7 @@ func (s *sweeper) claim(ctx context.Context, row *ent.Message, released bool) er
 			return errNoRow
 		}
 		return s.queue.count(ctx, tx, &next)
-	})
+	}))
 	switch {
 	case errors.Is(err, errNoRow):
 		return nil // Another replica was quicker.
@@ -101,7 +101,7 @@ func (s *sweeper) takeOver(u *ent.MessageUpdate, row, next *ent.Message, now tim
 			owner = message.And(owner, hasNoLease(*row.Owner, now))
 		}
 	}
-	return textsOf(next).set(u).
+	return TextsOf(next).set(u).
 		Where(message.ID(row.ID), message.UserID(row.UserID), owner, message.Attempt(row.Attempt), Streaming()).
 		SetNillableOwner(next.Owner).
 		SetAttempt(next.Attempt).

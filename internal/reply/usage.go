@@ -53,7 +53,7 @@ func (s *sweeper) estimateLeft(ctx context.Context, row, next *ent.Message) erro
 	if len(left.Salvage) > len(left.Content) {
 		left.Content = left.Salvage
 	}
-	if textsOf(&left) == (Texts{}) {
+	if TextsOf(&left) == (Texts{}) {
 		return nil
 	}
 	line, err := s.store.Line(ctx, row.UserID, row.ConversationID, row.Index)
@@ -66,8 +66,8 @@ func (s *sweeper) estimateLeft(ctx context.Context, row, next *ent.Message) erro
 	return nil
 }
 
-// count adds what a reply has used to its day, in the transaction that makes the reply
-// final. The fence of that write has held, so it counts once.
+// count adds what a reply has used to its day, in the transaction of a takeover that makes
+// the reply final. The fence of that write has held, so it counts once.
 func (q *queue) count(ctx context.Context, tx *ent.Tx, final *ent.Message) error {
 	call, ok := usage.OfReply(final)
 	if !ok {

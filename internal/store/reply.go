@@ -176,17 +176,22 @@ func (s *Store) checkpointAtOnce(ctx context.Context, owner pid.ID, due []reply.
 
 // statements are those written by hand in the words of the dialect, made once.
 type statements struct {
-	line, checkpoint, checkpoints, usage string
+	line, checkpoint, checkpoints, usage, end string
 	// goOn and begin write a send into a conversation that exists, and into a new one.
 	goOn, begin []string
 }
 
 func statementsFor(name string) statements {
+	end := endStatement
+	if name == dialect.Postgres {
+		end = endAtOnce
+	}
 	return statements{
 		line:        bind(name, lineQuery),
 		checkpoint:  bind(name, checkpointStatement()),
 		checkpoints: checkpointMany(), // On Postgres only.
 		usage:       bind(name, usageStatement),
+		end:         bind(name, end()),
 		goOn:        storing(name, moveConversation, valuesOfPair),
 		begin:       storing(name, makeConversation, valuesOfRoot+valuesOfPair),
 	}
