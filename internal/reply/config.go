@@ -22,8 +22,9 @@ type Config struct {
 	// InterruptOnCrash ends replies of a dead replica as INTERRUPTED instead of
 	// generating them again.
 	InterruptOnCrash bool
-	// SoleReplica says that no other process can be using the database, so that
-	// every running reply found at start has lost its owner.
+	// SoleReplica says that no other process can be using the database, so that every
+	// running reply found at start has lost its owner, and none that runs here can be taken
+	// away, however late the lease is renewed.
 	SoleReplica bool
 }
 

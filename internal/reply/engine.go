@@ -116,7 +116,7 @@ func (e *Engine) RequestStop(ctx context.Context, userID, id pid.ID) error {
 	if err != nil {
 		return err
 	}
-	n, err := FlagStop(e.store.Client().Message.Update(), userID, id, now).Save(ctx)
+	n, err := FlagStop(e.store.Client().Message.Update(), userID, id, now).Save(e.store.Urgent(ctx))
 	if err != nil {
 		return fmt.Errorf("request stop: %w", err)
 	}

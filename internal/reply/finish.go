@@ -138,7 +138,7 @@ func (a *Attempt) release() {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.ctx), releaseLimit)
 	defer cancel()
 	mine := fence(a.engine.store.Client().Message.Update(), a.row, a.engine.id)
-	n, err := a.live.flush().set(mine).ClearOwner().Save(ctx)
+	n, err := a.live.flush().set(mine).ClearOwner().Save(a.engine.store.Urgent(ctx))
 	if err != nil {
 		a.engine.log.WarnContext(ctx, "reply not released; its lease has to run out",
 			"message_id", string(a.row.ID), "err", err)

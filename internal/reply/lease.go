@@ -11,7 +11,8 @@ import (
 
 // lease is this replica's right to its replies. It is renewed every third of its length.
 // After two thirds without a renewal this replica stops its replies by itself, before
-// anyone may claim them, and takes no new ones.
+// anyone may claim them, and takes no new ones. Where it is the only one that can exist,
+// nobody may claim them: a late renewal is a warning there, and nothing else.
 type lease struct {
 	replicaRow
 	length time.Duration
@@ -75,6 +76,11 @@ func (l *lease) renewInTime(ctx context.Context) error {
 
 // doubted stops all replies: others may claim them soon.
 func (l *lease) doubted(ctx context.Context) {
+	if l.cfg.SoleReplica {
+		l.log.WarnContext(ctx, "the lease is renewed late: the database is slow; replies go on, as nobody else can "+
+			"take them")
+		return
+	}
 	before := l.doubt.Swap(true)
 	running := l.lost()
 	if !before {

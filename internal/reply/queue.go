@@ -31,6 +31,7 @@ func (q *queue) end(
 			next.discard()
 		}
 	}()
+	ctx = q.store.Urgent(ctx) // It makes room for others.
 	err := q.store.InTx(ctx, func(tx *ent.Tx) error {
 		ended, err := write(tx)
 		if err != nil {

@@ -158,17 +158,17 @@ func TestViewerOfAQueuedReply(t *testing.T) {
 	})
 }
 
-// brokenClock is a database that does not renew leases for a while.
-type brokenClock struct {
+// brokenLease is a database that does not renew leases for a while.
+type brokenLease struct {
 	*store.Store
 	broken atomic.Bool
 }
 
-func (s *brokenClock) Now(ctx context.Context) (time.Time, error) {
+func (s *brokenLease) KeepLease(ctx context.Context, replica pid.ID, address string, length time.Duration) error {
 	if s.broken.Load() {
-		return time.Time{}, errBroken
+		return errBroken
 	}
-	return s.Store.Now(ctx)
+	return s.Store.KeepLease(ctx, replica, address, length)
 }
 
 // A replica that cannot renew its lease stops its replies before anybody may claim
@@ -178,8 +178,8 @@ func TestLeaseInDoubt(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		ended := make(chan error, 10)
 		b := newBundle(t, s, reply.Config{}, say("unused"))
-		clock := &brokenClock{Store: s}
-		b.useStore(clock, reply.Config{Lease: 3 * time.Second},
+		lease := &brokenLease{Store: s}
+		b.useStore(lease, reply.Config{Lease: 3 * time.Second},
 			script(func(ctx context.Context, _ reply.Request, out reply.Output) (reply.Result, error) {
 				_ = out.Append(reply.Content, "so far")
 				<-ctx.Done()
@@ -189,7 +189,7 @@ func TestLeaseInDoubt(t *testing.T) {
 		row := b.start("hi")
 		w := b.watch(row.ID, nil)
 		until(t, "text arrives", func() bool { return rebuild(t, "", w.seen()) == "so far" })
-		clock.broken.Store(true)
+		lease.broken.Store(true)
 		select {
 		case <-ended:
 		case <-time.After(deadline):
@@ -201,7 +201,7 @@ func TestLeaseInDoubt(t *testing.T) {
 		if m := b.row(row.ID); m.Status != message.StatusSTREAMING || m.Attempt != 1 {
 			t.Errorf("the row is %v, want it left for whoever claims it", m)
 		}
-		clock.broken.Store(false)
+		lease.broken.Store(false)
 		until(t, "it is taken up again", func() bool { return b.row(row.ID).Attempt >= 2 })
 		stopNow(b.engine)
 	})

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"parley/ent"
-	"parley/ent/replica"
 	"parley/internal/viewer"
 )
 
@@ -24,37 +23,13 @@ func (r replicaRow) take(ctx context.Context) error {
 			return fmt.Errorf("clear leases: %w", err)
 		}
 	}
-	return r.enter(ctx)
-}
-
-func (r replicaRow) enter(ctx context.Context) error {
-	now, err := r.store.Now(ctx)
-	if err != nil {
-		return err
-	}
-	return r.store.Client().Replica.Create().
-		SetID(r.id).
-		SetAddress(r.cfg.Address).
-		SetLeaseExpiresAt(now.Add(r.cfg.Lease)).
-		Exec(ctx)
+	return r.renew(ctx)
 }
 
 // renew puts off the end of the lease. Where somebody took this replica for dead, its
 // replies may be claimed, which their fences decide; it goes on with a new row.
 func (r replicaRow) renew(ctx context.Context) error {
-	ctx = viewer.AsSweep(ctx)
-	now, err := r.store.Now(ctx)
-	if err != nil {
-		return err
-	}
-	n, err := r.store.Client().Replica.Update().
-		Where(replica.ID(r.id)).
-		SetLeaseExpiresAt(now.Add(r.cfg.Lease)).
-		Save(ctx)
-	if err != nil || n > 0 {
-		return err
-	}
-	return r.enter(ctx)
+	return r.store.KeepLease(ctx, r.id, r.cfg.Address, r.cfg.Lease)
 }
 
 // giveBack removes the row, so that nobody waits for the lease to end.

@@ -16,6 +16,8 @@ type Store interface {
 	Client() *ent.Client
 	// InTx runs fn in one transaction.
 	InTx(ctx context.Context, fn func(tx *ent.Tx) error) error
+	// Urgent returns a context in which writes go before those of others.
+	Urgent(ctx context.Context) context.Context
 	// Lock makes transactions that lock the same key run one after the other.
 	Lock(ctx context.Context, tx *ent.Tx, key string) error
 	// Now returns the database's clock.
@@ -30,6 +32,10 @@ type Store interface {
 	End(ctx context.Context, tx *ent.Tx, end End) (Ended, error)
 	// AddUsage adds a call of a model to the usage of its day.
 	AddUsage(ctx context.Context, tx *ent.Tx, call usage.Call) error
+	// KeepLease has the lease of a replica end so long after now, by the database's clock,
+	// and enters the replica where it has no row. It waits for no connection that other
+	// statements use, as far as the database has others.
+	KeepLease(ctx context.Context, replica pid.ID, address string, length time.Duration) error
 	// Checkpoint stores the text of running replies of one owner in one
 	// transaction, each fenced by its attempt, and returns those that are no longer
 	// the owner's.

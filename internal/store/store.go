@@ -16,7 +16,7 @@
 //	link.go, watch.go   no wait for a Postgres that hangs
 //	outage.go     what an error of the database means to a caller
 //	migrate.go    the schema
-//	send.go, reply.go, final.go, usage.go   statements written by hand
+//	send.go, reply.go, final.go, usage.go, lease.go   statements written by hand
 //	record.go     what tests see of the statements
 //	backup.go, lock.go   the data folder
 package store

@@ -34,7 +34,9 @@ const (
 // watch's own last got an answer. Later ones may lead elsewhere, to the server to
 // which an address has moved, while what runs on the earlier ones waits in vain.
 type watch struct {
-	own    *sql.DB
+	own *sql.DB
+	// lease is one more connection beside the pool: see KeepLease. No epoch ends it.
+	lease  *sql.DB
 	log    *slog.Logger
 	cancel context.CancelFunc
 	done   sync.WaitGroup
@@ -49,7 +51,8 @@ type watch struct {
 // newWatch returns a watch that has not looked yet. Its epochs have the values of ctx,
 // not its end.
 func newWatch(ctx context.Context, settings pq.Config, log *slog.Logger) *watch {
-	w := &watch{own: sql.OpenDB(&connector{settings: settings, silence: watchLimit}), log: log}
+	own := sql.OpenDB(&connector{settings: settings, silence: watchLimit})
+	w := &watch{own: own, lease: openLease(settings), log: log}
 	w.own.SetMaxOpenConns(1)
 	w.own.SetConnMaxLifetime(30 * time.Minute)
 	w.epoch, w.end = context.WithCancelCause(context.WithoutCancel(ctx))
@@ -60,7 +63,8 @@ func newWatch(ctx context.Context, settings pq.Config, log *slog.Logger) *watch 
 // goroutine that goes on; the caller calls stop.
 func (w *watch) start(ctx context.Context, pool *sql.DB) error {
 	if err := w.look(ctx, pool); err != nil {
-		_ = w.own.Close() // Never used.
+		_ = w.own.Close()   // Never used.
+		_ = w.lease.Close() // Never opened.
 		w.end(err)
 		return err
 	}
@@ -73,7 +77,8 @@ func (w *watch) stop() {
 	w.cancel()
 	w.done.Wait()
 	w.end(sql.ErrConnDone)
-	_ = w.own.Close() // Only read from.
+	_ = w.own.Close()   // Only read from.
+	_ = w.lease.Close() // Nothing waits for it any more.
 }
 
 func (w *watch) run(ctx context.Context, pool *sql.DB) {
