@@ -33,8 +33,8 @@ type Part struct {
 	Text string
 }
 
-// joint stands between the texts of a message.
-const joint = "\n\n"
+// Joint stands between the texts of a message.
+const Joint = "\n\n"
 
 // Say returns a message of one text.
 func Say(role Role, text string) Message {
@@ -50,7 +50,7 @@ func (m Message) Text() string {
 	b.Grow(m.size())
 	for i, p := range m.Parts {
 		if i > 0 {
-			b.WriteString(joint)
+			b.WriteString(Joint)
 		}
 		b.WriteString(p.Text)
 	}
@@ -62,7 +62,7 @@ func (m Message) size() int {
 	n := 0
 	for i, p := range m.Parts {
 		if i > 0 {
-			n += len(joint)
+			n += len(Joint)
 		}
 		n += len(p.Text)
 	}

@@ -1,9 +1,7 @@
 package store
 
 import (
-	"bytes"
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"strings"
@@ -22,10 +20,9 @@ import (
 // owner, since privacy policies do not see them.
 
 // lineQuery reads the visible line before an index. What is sent of it is decided in
-// package prompt. Role and status come as one column, since each column costs two
-// allocations a row.
+// package prompt. A row comes as one column, since each costs two allocations a row.
 const lineQuery = `
-SELECT role || '/' || status, content FROM messages
+SELECT role || '/' || status || '/' || content FROM messages
 WHERE conversation_id = $1 AND user_id = $2 AND active AND "index" < $3
 ORDER BY "index"`
 
@@ -41,16 +38,17 @@ func (s *Store) Line(ctx context.Context, userID, conversationID pid.ID, before 
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	line := make([]prompt.Row, 0, min(max(before, 0), firstRows))
-	var kind, content sql.RawBytes
+	var row string // What the driver hands out is kept: the content is a part of it.
 	for rows.Next() {
-		if err := rows.Scan(&kind, &content); err != nil {
+		if err := rows.Scan(&row); err != nil {
 			return nil, fmt.Errorf("read line: %w", err)
 		}
-		role, status, _ := bytes.Cut(kind, []byte{'/'})
+		role, rest, _ := strings.Cut(row, "/")
+		status, content, _ := strings.Cut(rest, "/")
 		line = append(line, prompt.Row{
-			Role:    prompt.StoredRole(string(role)),
-			Status:  prompt.StoredStatus(string(status)),
-			Content: string(content),
+			Role:    prompt.StoredRole(role),
+			Status:  prompt.StoredStatus(status),
+			Content: content,
 		})
 	}
 	if err := rows.Err(); err != nil {

@@ -99,6 +99,29 @@ func TestPrompt(t *testing.T) {
 	})
 }
 
+// A line costs two allocations a row, those of the driver.
+func TestLineAllocations(t *testing.T) {
+	for name, open := range map[string]func(testing.TB) *store.Store{
+		"sqlite": storetest.SQLite, "postgres": storetest.Postgres,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t)
+			u := makeUser(t, s, "a@example.com")
+			l := makeLine(t, s, u)
+			const rows = 2000
+			l.fill(rows)
+			allocations := testing.AllocsPerRun(5, func() {
+				if line, err := s.Line(u.ctx, u.id, l.id, rows); err != nil || len(line) != rows {
+					t.Fatalf("got %d rows, %v, want %d", len(line), err, rows)
+				}
+			})
+			if allocations > 2*rows+200 {
+				t.Errorf("%v allocations for %d rows, want two for each", allocations, rows)
+			}
+		})
+	}
+}
+
 func TestLineOrder(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
