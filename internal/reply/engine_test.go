@@ -469,6 +469,46 @@ func TestStopEndsWaits(t *testing.T) {
 	}
 }
 
+// Whoever waits gets the text also when it is stored and let go of just after the row was
+// read.
+func TestStopEndsWaitsWithTheText(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, storetest.SQLite(t), reply.Config{}, hang("so far"))
+	row := b.start("hi")
+	until(t, "the text is there", func() bool {
+		now := *row
+		b.engine.Overlay(&now)
+		return now.Content == "so far"
+	})
+	stopped := make(chan struct{})
+	var armed atomic.Bool
+	b.store.Client().Message.Intercept(ent.InterceptFunc(func(next ent.Querier) ent.Querier {
+		return ent.QuerierFunc(func(ctx context.Context, q ent.Query) (ent.Value, error) {
+			v, err := next.Query(ctx, q)
+			who, _ := viewer.From(ctx)
+			if _, isUser := who.User(); isUser && armed.Load() {
+				<-stopped // The row is read, and only then stored.
+			}
+			return v, err
+		})
+	}))
+	armed.Store(true)
+	got := make(chan *ent.Message, 1)
+	go func() {
+		m, err := b.engine.Wait(b.ctx, b.user, row.ID, time.Hour)
+		if err != nil {
+			t.Errorf("wait: %v", err)
+		}
+		got <- m
+	}()
+	stopNow(b.engine)
+	armed.Store(false)
+	close(stopped)
+	if m := <-got; m == nil || m.Content != "so far" {
+		t.Errorf("got %v, want the text so far", m)
+	}
+}
+
 func TestFinishedIsPublishedAfterItIsStored(t *testing.T) {
 	t.Parallel()
 	b := newBundle(t, storetest.SQLite(t), reply.Config{}, say("x"))

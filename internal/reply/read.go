@@ -23,14 +23,20 @@ func (e *Engine) Overlay(messages ...*ent.Message) {
 			continue
 		}
 		if l := e.find(m.ID); l != nil {
-			// A copy may be behind its row.
-			if now, ok := l.state(); ok && now.Attempt >= m.Attempt &&
-				(now.Attempt > m.Attempt || len(now.Content) >= len(m.Content)) {
-				edges := m.Edges
-				*m = *now
-				m.Edges = edges
+			if now, ok := l.state(); ok {
+				overlay(m, now)
 			}
 		}
+	}
+}
+
+// overlay replaces a message by its live state, unless that is of a copy which is behind
+// the row.
+func overlay(m, now *ent.Message) {
+	if now.Attempt > m.Attempt || now.Attempt == m.Attempt && len(now.Content) >= len(m.Content) {
+		edges := m.Edges
+		*m = *now
+		m.Edges = edges
 	}
 }
 

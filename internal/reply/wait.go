@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"parley/ent"
+	"parley/ent/message"
 	"parley/internal/pid"
 )
 
@@ -48,9 +49,12 @@ func (e *Engine) waitAt(
 	case <-ctx.Done():
 		return nil, false, context.Cause(ctx)
 	}
-	m, err := e.row(ctx, userID, id) // As it stands.
-	if err == nil {
-		e.Overlay(m)
+	// As it stands. The text is taken before the row is read: a shutdown may store it and
+	// let go of it meanwhile, and then neither of the two would have it.
+	now, held := l.state()
+	m, err := e.row(ctx, userID, id)
+	if err == nil && held && m.Status == message.StatusSTREAMING {
+		overlay(m, now)
 	}
 	return m, true, err
 }
