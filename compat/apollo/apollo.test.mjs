@@ -11,7 +11,17 @@ import { OperationTypeNode } from 'graphql'
 import { createClient } from 'graphql-ws'
 import { from, mergeMap } from 'rxjs'
 import WebSocket from 'ws'
-import { data, finalMessage, Parley, readMessage, refreshDocument, sendDocument, serverURL, signUp, Watch } from '../lib/parley.mjs'
+import {
+  data,
+  finalMessage,
+  Parley,
+  readMessage,
+  refreshDocument,
+  sendDocument,
+  serverURL,
+  signUp,
+  Watch,
+} from '../lib/parley.mjs'
 
 // Browsers have one, Node 20 does not. GraphQLWsLink reads it when a socket breaks.
 globalThis.WebSocket ??= WebSocket
@@ -39,7 +49,9 @@ class Session {
   // refresh trades the refresh token; those who ask at the same time share it.
   refresh() {
     this.#refreshing ??= (async () => {
-      const { refreshSession: next } = await data(this.base, refreshDocument, { input: { refreshToken: this.refreshToken } })
+      const { refreshSession: next } = await data(this.base, refreshDocument, {
+        input: { refreshToken: this.refreshToken },
+      })
       Object.assign(this, { token: next.accessToken, refreshToken: next.refreshToken, expiresAt: next.expiresAt })
       this.refreshes++
       this.#refreshing = null
@@ -57,7 +69,9 @@ class Session {
 // httpLinks is Apollo's documented chain for tokens: SetContextLink sets the header,
 // ErrorLink gets a fresh token and tries once more.
 function httpLinks(session) {
-  const auth = new SetContextLink(({ headers }) => ({ headers: { ...headers, authorization: `Bearer ${session.token}` } }))
+  const auth = new SetContextLink(({ headers }) => ({
+    headers: { ...headers, authorization: `Bearer ${session.token}` },
+  }))
   const retry = new ErrorLink(({ error, operation, forward }) => {
     if (CombinedGraphQLErrors.is(error) && error.errors.some((e) => e.extensions?.code === 'UNAUTHENTICATED')) {
       return from(session.refresh()).pipe(mergeMap(() => forward(operation)))
@@ -105,9 +119,36 @@ const follower = (client) => ({
   },
 })
 
-const viewer = gql`query { viewer { id email } }`
-const message = gql`query ($id: ID!) { node(id: $id) { ... on Message { id status content } } }`
-const stop = gql`mutation ($input: StopReplyInput!) { stopReply(input: $input) { message { id status content } } }`
+const viewer = gql`
+  query {
+    viewer {
+      id
+      email
+    }
+  }
+`
+const message = gql`
+  query ($id: ID!) {
+    node(id: $id) {
+      ... on Message {
+        id
+        status
+        content
+      }
+    }
+  }
+`
+const stop = gql`
+  mutation ($input: StopReplyInput!) {
+    stopReply(input: $input) {
+      message {
+        id
+        status
+        content
+      }
+    }
+  }
+`
 
 const deferred = () => {
   const d = {}
@@ -166,9 +207,20 @@ for (const [name, connect] of Object.entries(setups)) {
       const { client, session } = await setup(t)
       const id = session.user.user.id // No message.
 
-      await assert.rejects(client.mutate({ mutation: stop, variables: { input: { messageId: id } } }), (error) => codeOf(error) === 'NOT_FOUND')
+      await assert.rejects(
+        client.mutate({ mutation: stop, variables: { input: { messageId: id } } }),
+        (error) => codeOf(error) === 'NOT_FOUND',
+      )
       await assert.rejects(new Watch(follower(client), id).done, (error) => codeOf(error) === 'NOT_FOUND')
-      const invalid = client.subscribe({ query: gql`subscription { messageEvents(messageId: "x") { nothing } }` })
+      const invalid = client.subscribe({
+        query: gql`
+          subscription {
+            messageEvents(messageId: "x") {
+              nothing
+            }
+          }
+        `,
+      })
       const result = await new Promise((resolve, reject) => invalid.subscribe({ next: resolve, error: reject }))
       assert.equal(codeOf(result.error), 'GRAPHQL_VALIDATION_FAILED')
     })
@@ -206,25 +258,42 @@ for (const [name, connect] of Object.entries(setups)) {
       const { client, session } = await setup(t)
       const reply = await send(client, long)
       const shown = []
-      client.watchQuery({ query: message, variables: { id: reply.id } }).subscribe(({ data }) => data?.node && shown.push(data.node.content))
+      client
+        .watchQuery({ query: message, variables: { id: reply.id } })
+        .subscribe(({ data }) => data?.node && shown.push(data.node.content))
 
       const events = client.subscribe({
-        query: gql`subscription ($id: ID!) { messageEvents(messageId: $id) { message { id status content } } }`,
+        query: gql`
+          subscription ($id: ID!) {
+            messageEvents(messageId: $id) {
+              message {
+                id
+                status
+                content
+              }
+            }
+          }
+        `,
         variables: { id: reply.id },
       })
       let count = 0
       const queries = []
-      await new Promise((resolve, reject) => events.subscribe({
-        next: ({ error }) => {
-          if (error) return reject(error)
-          if (++count % 4 === 0) queries.push(client.query({ query: message, variables: { id: reply.id }, fetchPolicy: 'network-only' }))
-        },
-        error: reject,
-        complete: resolve,
-      }))
+      await new Promise((resolve, reject) =>
+        events.subscribe({
+          next: ({ error }) => {
+            if (error) return reject(error)
+            if (++count % 4 === 0)
+              queries.push(client.query({ query: message, variables: { id: reply.id }, fetchPolicy: 'network-only' }))
+          },
+          error: reject,
+          complete: resolve,
+        }),
+      )
       await Promise.all(queries)
 
-      const { node } = await client.query({ query: message, variables: { id: reply.id }, fetchPolicy: 'cache-only' }).then((r) => r.data)
+      const { node } = await client
+        .query({ query: message, variables: { id: reply.id }, fetchPolicy: 'cache-only' })
+        .then((r) => r.data)
       const stored = await readMessage(url, session.token, reply.id)
       assert.deepEqual([node.status, node.content], ['COMPLETED', stored.content])
       assert.equal(shown.at(-1), stored.content)
@@ -235,7 +304,10 @@ for (const [name, connect] of Object.entries(setups)) {
     test('deltas go into the cache, and a query in between does it no harm', async (t) => {
       const { client, session } = await setup(t)
       const reply = await send(client, long)
-      const read = () => client.query({ query: message, variables: { id: reply.id }, fetchPolicy: 'cache-only' }).then((r) => r.data.node)
+      const read = () =>
+        client
+          .query({ query: message, variables: { id: reply.id }, fetchPolicy: 'cache-only' })
+          .then((r) => r.data.node)
       const id = client.cache.identify({ __typename: 'Message', id: reply.id })
       await client.query({ query: message, variables: { id: reply.id } })
       const shown = []
@@ -252,7 +324,8 @@ for (const [name, connect] of Object.entries(setups)) {
               content: (text) => (text.length < event.offset ? text : text.slice(0, event.offset) + event.text),
             },
           })
-          if (w.count('MessageDelta') % 4 === 0) queries.push(client.query({ query: message, variables: { id: reply.id }, fetchPolicy: 'network-only' }))
+          if (w.count('MessageDelta') % 4 === 0)
+            queries.push(client.query({ query: message, variables: { id: reply.id }, fetchPolicy: 'network-only' }))
           shown.push(client.cache.extract()[id].content)
         }
         return event?.__typename === 'MessageFinished'

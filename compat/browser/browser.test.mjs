@@ -48,7 +48,8 @@ async function open(t, host = 'localhost') {
   return page
 }
 
-const follow = (page, how, base, token, id) => page.evaluate(([how, ...args]) => globalThis[how](...args), [how, `${base}/graphql`, token, id])
+const follow = (page, how, base, token, id) =>
+  page.evaluate(([how, ...args]) => globalThis[how](...args), [how, `${base}/graphql`, token, id])
 
 async function assertWhole(seen, base, token, id) {
   const stored = await readMessage(base, token, id)
@@ -68,30 +69,45 @@ describe('Chromium', { concurrency: true }, () => {
       const seen = await follow(page, how, url, token, reply.id)
 
       await assertWhole(seen, url, token, reply.id)
-      assert.ok(seen.types.filter((type) => type === 'MessageDelta').length >= 10, `want many deltas, got ${seen.types}`)
+      assert.ok(
+        seen.types.filter((type) => type === 'MessageDelta').length >= 10,
+        `want many deltas, got ${seen.types}`,
+      )
     })
   }
 
   test('an error in a stream has a code', async (t) => {
     const page = await open(t)
     const user = await join(url)
-    const [answer] = await page.evaluate(async ([url, token, id]) => {
-      const response = await post(url, token, watch, { id }, { Accept: 'text/event-stream' })
-      return (await response.text()).match(/(?<=data: ).*/)
-    }, [`${url}/graphql`, user.token, user.user.id]) // No message.
+    const [answer] = await page.evaluate(
+      async ([url, token, id]) => {
+        const response = await post(url, token, watch, { id }, { Accept: 'text/event-stream' })
+        return (await response.text()).match(/(?<=data: ).*/)
+      },
+      [`${url}/graphql`, user.token, user.user.id],
+    ) // No message.
     assert.equal(JSON.parse(answer).errors[0].extensions.code, 'NOT_FOUND')
   })
 
   test('queries and mutations by fetch, and what the page may read of the answer', async (t) => {
     const page = await open(t)
     const { token, user } = await join(url)
-    const answers = await page.evaluate(async ([url, token]) => {
-      const byPost = await (await post(url, token, '{ viewer { id } }')).json()
-      const byGet = await (await fetch(`${url}?query={viewer{id}}`, { headers: { 'GraphQL-Require-Preflight': '1', Authorization: `Bearer ${token}` } })).json()
-      const simple = (await fetch(`${url}?query={models{name}}`)).status
-      const mutation = await (await post(url, token, 'mutation { createConversation(input: {name: "Mine"}) { conversation { name } } }')).json()
-      return { byPost, byGet, simple, mutation }
-    }, [`${url}/graphql`, token])
+    const answers = await page.evaluate(
+      async ([url, token]) => {
+        const byPost = await (await post(url, token, '{ viewer { id } }')).json()
+        const byGet = await (
+          await fetch(`${url}?query={viewer{id}}`, {
+            headers: { 'GraphQL-Require-Preflight': '1', Authorization: `Bearer ${token}` },
+          })
+        ).json()
+        const simple = (await fetch(`${url}?query={models{name}}`)).status
+        const mutation = await (
+          await post(url, token, 'mutation { createConversation(input: {name: "Mine"}) { conversation { name } } }')
+        ).json()
+        return { byPost, byGet, simple, mutation }
+      },
+      [`${url}/graphql`, token],
+    )
 
     assert.equal(answers.byPost.data.viewer.id, user.id)
     assert.equal(answers.byGet.data.viewer.id, user.id)
@@ -106,7 +122,11 @@ describe('Chromium', { concurrency: true }, () => {
     const following = follow(page, 'byEventSource', url, token, reply.id)
     await page.waitForFunction(() => globalThis.deltas >= 3)
 
-    await page.evaluate(([url, token, id]) => post(url, token, 'mutation ($id: ID!) { stopReply(input: {messageId: $id}) { message { id } } }', { id }), [`${url}/graphql`, token, reply.id])
+    await page.evaluate(
+      ([url, token, id]) =>
+        post(url, token, 'mutation ($id: ID!) { stopReply(input: {messageId: $id}) { message { id } } }', { id }),
+      [`${url}/graphql`, token, reply.id],
+    )
     const seen = await following
 
     const stored = await readMessage(url, token, reply.id)
@@ -117,15 +137,18 @@ describe('Chromium', { concurrency: true }, () => {
     const page = await open(t)
     const { token } = await join(url)
     const { reply } = await send(url, token, { content: long })
-    const parts = await page.evaluate(async ([url, token, id]) => {
-      const first = await openStream(url, token, id)
-      while (first.reply.types.length < 5) await first.read()
-      await first.cancel()
-      const held = first.reply.content
-      const second = await openStream(url, token, id, first.reply)
-      while (!second.done) await second.read()
-      return { held, types: second.reply.types, ...second.reply.plain() }
-    }, [`${url}/graphql`, token, reply.id])
+    const parts = await page.evaluate(
+      async ([url, token, id]) => {
+        const first = await openStream(url, token, id)
+        while (first.reply.types.length < 5) await first.read()
+        await first.cancel()
+        const held = first.reply.content
+        const second = await openStream(url, token, id, first.reply)
+        while (!second.done) await second.read()
+        return { held, types: second.reply.types, ...second.reply.plain() }
+      },
+      [`${url}/graphql`, token, reply.id],
+    )
 
     assert.ok(!parts.types.includes('MessageSnapshot'), `${parts.types}`)
     await assertWhole(parts, url, token, reply.id)
@@ -190,13 +213,21 @@ describe('Chromium', { concurrency: true }, () => {
       return results
     }
 
-    assert.deepEqual(await attempts(await open(t, 'app.example.com')), { byEventSource: true, byFetch: true, byWebSocket: true })
+    assert.deepEqual(await attempts(await open(t, 'app.example.com')), {
+      byEventSource: true,
+      byFetch: true,
+      byWebSocket: true,
+    })
     for (const host of ['127.0.0.1', 'evil.example.com']) {
-      assert.deepEqual(await attempts(await open(t, host)), {
-        byEventSource: 'EventSource has given up',
-        byFetch: 'Failed to fetch',
-        byWebSocket: 'closed with 1006',
-      }, host)
+      assert.deepEqual(
+        await attempts(await open(t, host)),
+        {
+          byEventSource: 'EventSource has given up',
+          byFetch: 'Failed to fetch',
+          byWebSocket: 'closed with 1006',
+        },
+        host,
+      )
     }
   })
 })

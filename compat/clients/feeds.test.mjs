@@ -22,11 +22,14 @@ function follow(t, token, query, variables) {
   })
   t.after(() => client.dispose())
   const feed = { events: [], completed: false, error: null, types: () => feed.events.map((e) => e.__typename) }
-  client.subscribe({ query, variables }, {
-    next: ({ data, errors }) => (errors ? (feed.error = errors) : feed.events.push(Object.values(data)[0])),
-    error: (error) => (feed.error = error),
-    complete: () => (feed.completed = true),
-  })
+  client.subscribe(
+    { query, variables },
+    {
+      next: ({ data, errors }) => (errors ? (feed.error = errors) : feed.events.push(Object.values(data)[0])),
+      error: (error) => (feed.error = error),
+      complete: () => (feed.completed = true),
+    },
+  )
   feed.when = (what, check) =>
     until(what, 15_000, () => {
       assert.equal(feed.error, null, `error of the feed: ${JSON.stringify(feed.error)}`)
@@ -66,10 +69,13 @@ test('conversationEvents: a whole exchange, then the end of the conversation', a
   await feed.when('the reply has finished', (f) => f.types().includes('MessageFinished'))
 
   const added = feed.events.filter((e) => e.__typename === 'MessageAdded').map((e) => e.message)
-  assert.deepEqual(added.map((m) => [m.id, m.role, m.index]), [
-    [sent.userMessage.id, 'USER', 1],
-    [sent.reply.id, 'ASSISTANT', 2],
-  ])
+  assert.deepEqual(
+    added.map((m) => [m.id, m.role, m.index]),
+    [
+      [sent.userMessage.id, 'USER', 1],
+      [sent.reply.id, 'ASSISTANT', 2],
+    ],
+  )
   let content = ''
   for (const event of feed.events) {
     if (event.message?.id !== sent.reply.id) continue
@@ -79,20 +85,31 @@ test('conversationEvents: a whole exchange, then the end of the conversation', a
   const stored = await finalMessage(url, user.token, sent.reply.id)
   assert.equal(content, stored.content)
   assert.deepEqual(feed.events.find((e) => e.__typename === 'MessageFinished').message, {
-    id: sent.reply.id, status: 'COMPLETED', content: stored.content,
+    id: sent.reply.id,
+    status: 'COMPLETED',
+    content: stored.content,
   })
   await feed.when('the new head', (f) =>
-    f.events.some((e) => e.__typename === 'ConversationUpdated' && e.conversation.headId === sent.reply.id))
+    f.events.some((e) => e.__typename === 'ConversationUpdated' && e.conversation.headId === sent.reply.id),
+  )
 
   // Somebody who comes in the middle is told what runs.
-  const second = await send(url, user.token, { conversationId: conversation.id, content: 'If I could sleep well again, I would.' })
+  const second = await send(url, user.token, {
+    conversationId: conversation.id,
+    content: 'If I could sleep well again, I would.',
+  })
   const late = follow(t, user.token, conversationFeed, { id: conversation.id })
   await late.when('the second reply has finished', (f) => f.types().includes('MessageFinished'))
   assert.equal(late.events[0].__typename, 'ConversationSnapshot')
   assert.equal(late.events[0].runningReply?.id, second.reply.id)
   assert.ok(late.types().includes('MessageSnapshot'), `want the running reply's snapshot in ${late.types()}`)
 
-  await data(url, 'mutation ($id: ID!) { deleteConversation(input: { conversationId: $id }) { conversationId } }', { id: conversation.id }, user.token)
+  await data(
+    url,
+    'mutation ($id: ID!) { deleteConversation(input: { conversationId: $id }) { conversationId } }',
+    { id: conversation.id },
+    user.token,
+  )
   for (const f of [feed, late]) {
     await f.when('the feed completes', () => f.completed)
     assert.deepEqual(f.events.at(-1), { __typename: 'ConversationDeleted', conversationId: conversation.id })
@@ -105,15 +122,28 @@ test('viewerEvents: the list of conversations on another device', async (t) => {
   assert.deepEqual(feed.events[0], { __typename: 'ViewerReady', viewer: { id: user.user.id } })
 
   const { conversation, reply } = await send(url, user.token, { content: 'My garden is large' })
-  const of = (type) => feed.events.filter((e) => e.__typename === type && (e.conversation?.id ?? e.conversationId) === conversation.id)
+  const of = (type) =>
+    feed.events.filter((e) => e.__typename === type && (e.conversation?.id ?? e.conversationId) === conversation.id)
   await feed.when('ConversationCreated', () => of('ConversationCreated').length === 1)
   assert.equal(of('ConversationCreated')[0].conversation.name, 'My garden is large')
 
-  await data(url, 'mutation ($id: ID!) { updateConversation(input: { conversationId: $id, pinned: true, name: "Garden" }) { conversation { id } } }', { id: conversation.id }, user.token)
-  await feed.when('ConversationUpdated', () => of('ConversationUpdated').some((e) => e.conversation.pinned && e.conversation.name === 'Garden'))
+  await data(
+    url,
+    'mutation ($id: ID!) { updateConversation(input: { conversationId: $id, pinned: true, name: "Garden" }) { conversation { id } } }',
+    { id: conversation.id },
+    user.token,
+  )
+  await feed.when('ConversationUpdated', () =>
+    of('ConversationUpdated').some((e) => e.conversation.pinned && e.conversation.name === 'Garden'),
+  )
 
   await finalMessage(url, user.token, reply.id)
-  await data(url, 'mutation ($id: ID!) { deleteConversation(input: { conversationId: $id }) { conversationId } }', { id: conversation.id }, user.token)
+  await data(
+    url,
+    'mutation ($id: ID!) { deleteConversation(input: { conversationId: $id }) { conversationId } }',
+    { id: conversation.id },
+    user.token,
+  )
   await feed.when('ConversationDeleted', () => of('ConversationDeleted').length === 1)
   assert.equal(feed.completed, false)
 })

@@ -3,8 +3,20 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { before, test } from 'node:test'
 import {
-  call, data, finalMessage, password, readMessage, refreshDocument, refused, send, sendDocument, serverURL, signInDocument, signUp,
-  signUpDocument, until,
+  call,
+  data,
+  finalMessage,
+  password,
+  readMessage,
+  refreshDocument,
+  refused,
+  send,
+  sendDocument,
+  serverURL,
+  signInDocument,
+  signUp,
+  signUpDocument,
+  until,
 } from '../lib/parley.mjs'
 
 const url = serverURL()
@@ -21,14 +33,19 @@ test('signUp answers with tokens that work', async () => {
   assert.equal(ada.user.email, ada.email)
   assert.equal(ada.user.name, 'Ada')
   assert.ok(Date.parse(ada.expiresAt) > Date.now())
-  assert.deepEqual(await data(url, '{ viewer { id email } }', {}, ada.token), { viewer: { id: ada.user.id, email: ada.email } })
+  assert.deepEqual(await data(url, '{ viewer { id email } }', {}, ada.token), {
+    viewer: { id: ada.user.id, email: ada.email },
+  })
 })
 
 test('signUp names every wrong field, and an address that is taken', async () => {
   const error = await refused(url, signUpDocument, { input: { email: 'nobody', password: 'short' } })
   assert.equal(error.extensions.code, 'BAD_USER_INPUT')
   assert.deepEqual(Object.keys(error.extensions.fields).sort(), ['email', 'password'])
-  assert.equal((await refused(url, signUpDocument, { input: { email: ada.email.toUpperCase(), password } })).extensions.code, 'BAD_USER_INPUT')
+  assert.equal(
+    (await refused(url, signUpDocument, { input: { email: ada.email.toUpperCase(), password } })).extensions.code,
+    'BAD_USER_INPUT',
+  )
 })
 
 test('signIn takes the right password only, and does not tell what was wrong', async () => {
@@ -57,10 +74,16 @@ test('refreshSession trades a refresh token once', async () => {
 
 test('signOut ends the session and its access token', async () => {
   const { signIn } = await data(url, signInDocument, { input: { email: ada.email, password } })
-  assert.deepEqual(await data(url, 'mutation { signOut { signedOut } }', {}, signIn.accessToken), { signOut: { signedOut: true } })
+  assert.deepEqual(await data(url, 'mutation { signOut { signedOut } }', {}, signIn.accessToken), {
+    signOut: { signedOut: true },
+  })
   const refresh = await refused(url, refreshDocument, { input: { refreshToken: signIn.refreshToken } })
   assert.equal(refresh.extensions.code, 'UNAUTHENTICATED')
-  await until('the access token ends', 10_000, async () => (await call(url, '{ viewer { id } }', {}, signIn.accessToken)).data?.viewer == null)
+  await until(
+    'the access token ends',
+    10_000,
+    async () => (await call(url, '{ viewer { id } }', {}, signIn.accessToken)).data?.viewer == null,
+  )
 })
 
 test('sendMessage with wait is one call for question and answer', async () => {
@@ -77,19 +100,31 @@ test('sendMessage with wait is one call for question and answer', async () => {
 })
 
 test('stopReply in mid-stream keeps what was written', async () => {
-  const { reply } = await send(url, ada.token, { content: 'If I stopped you before the end of this rather long sentence, what then?' })
+  const { reply } = await send(url, ada.token, {
+    content: 'If I stopped you before the end of this rather long sentence, what then?',
+  })
   const partial = await until('some words are there', 10_000, async () => {
     const { content } = await readMessage(url, ada.token, reply.id)
     return content.split(' ').length > 3 && content
   })
-  const { stopReply } = await data(url, 'mutation ($id: ID!) { stopReply(input: { messageId: $id }) { message { id } } }', { id: reply.id }, ada.token)
+  const { stopReply } = await data(
+    url,
+    'mutation ($id: ID!) { stopReply(input: { messageId: $id }) { message { id } } }',
+    { id: reply.id },
+    ada.token,
+  )
   assert.equal(stopReply.message.id, reply.id)
   const final = await finalMessage(url, ada.token, reply.id)
   assert.equal(final.status, 'STOPPED')
   assert.equal(final.finishReason, null)
   assert.ok(final.content.startsWith(partial), `${final.content} begins with ${partial}`)
   // Twice is no error, and changes nothing.
-  await data(url, 'mutation ($id: ID!) { stopReply(input: { messageId: $id }) { message { id } } }', { id: reply.id }, ada.token)
+  await data(
+    url,
+    'mutation ($id: ID!) { stopReply(input: { messageId: $id }) { message { id } } }',
+    { id: reply.id },
+    ada.token,
+  )
   assert.deepEqual(await readMessage(url, ada.token, reply.id), final)
 })
 
@@ -109,18 +144,41 @@ test('the same clientKey gives the same pair, however often and at once', async 
 test('expectedHeadId of an older state is STALE_HEAD and writes nothing', async () => {
   const first = await send(url, ada.token, { content: 'Yes', wait: true })
   const conversationId = first.conversation.id
-  const second = await send(url, ada.token, { conversationId, content: 'No', expectedHeadId: first.reply.id, wait: true })
-  const stale = await refused(url, sendDocument, { input: { conversationId, content: 'Hm', expectedHeadId: first.reply.id } }, ada.token)
+  const second = await send(url, ada.token, {
+    conversationId,
+    content: 'No',
+    expectedHeadId: first.reply.id,
+    wait: true,
+  })
+  const stale = await refused(
+    url,
+    sendDocument,
+    { input: { conversationId, content: 'Hm', expectedHeadId: first.reply.id } },
+    ada.token,
+  )
   assert.equal(stale.extensions.code, 'STALE_HEAD')
   assert.equal(stale.extensions.headId, second.reply.id)
   const query = 'query ($id: ID!) { conversation(id: $id) { messages(first: 100) { nodes { index role } } } }'
   const { nodes } = (await data(url, query, { id: conversationId }, ada.token)).conversation.messages
-  assert.deepEqual(nodes.map((n) => [n.index, n.role]), [[1, 'USER'], [2, 'ASSISTANT'], [3, 'USER'], [4, 'ASSISTANT']])
+  assert.deepEqual(
+    nodes.map((n) => [n.index, n.role]),
+    [
+      [1, 'USER'],
+      [2, 'ASSISTANT'],
+      [3, 'USER'],
+      [4, 'ASSISTANT'],
+    ],
+  )
 })
 
 test('a second send into a busy conversation is CONVERSATION_BUSY and names the reply', async () => {
   const { conversation, reply } = await send(url, ada.token, { content: 'If you are busy then I can wait for you' })
-  const busy = await refused(url, sendDocument, { input: { conversationId: conversation.id, content: 'Now!' } }, ada.token)
+  const busy = await refused(
+    url,
+    sendDocument,
+    { input: { conversationId: conversation.id, content: 'Now!' } },
+    ada.token,
+  )
   assert.equal(busy.extensions.code, 'CONVERSATION_BUSY')
   assert.equal(busy.extensions.messageId, reply.id)
   await finalMessage(url, ada.token, reply.id)
@@ -148,19 +206,36 @@ test('a second user sees nothing of the first', async () => {
     eve.token,
   )
   assert.deepEqual(reads, {
-    conversation: null, c: null, m: null, u: null, nodes: [null, null, null], conversations: { totalCount: 0, nodes: [] },
+    conversation: null,
+    c: null,
+    m: null,
+    u: null,
+    nodes: [null, null, null],
+    conversations: { totalCount: 0, nodes: [] },
   })
   const unknown = sent.conversation.id.slice(0, -3) + 'AAA'
   for (const [query, variables] of [
     [sendDocument, (id) => ({ input: { conversationId: id, content: 'Hi' } })],
-    ['mutation ($id: ID!) { updateConversation(input: { conversationId: $id, name: "x" }) { conversation { id } } }', (id) => ({ id })],
+    [
+      'mutation ($id: ID!) { updateConversation(input: { conversationId: $id, name: "x" }) { conversation { id } } }',
+      (id) => ({ id }),
+    ],
     ['mutation ($id: ID!) { deleteConversation(input: { conversationId: $id }) { conversationId } }', (id) => ({ id })],
   ]) {
     const foreign = await refused(url, query, variables(sent.conversation.id), eve.token)
     assert.equal(foreign.extensions.code, 'NOT_FOUND')
-    assert.deepEqual(foreign, await refused(url, query, variables(unknown), eve.token), 'like an id that does not exist')
+    assert.deepEqual(
+      foreign,
+      await refused(url, query, variables(unknown), eve.token),
+      'like an id that does not exist',
+    )
   }
-  const stop = await refused(url, 'mutation ($id: ID!) { stopReply(input: { messageId: $id }) { message { id } } }', { id: sent.reply.id }, eve.token)
+  const stop = await refused(
+    url,
+    'mutation ($id: ID!) { stopReply(input: { messageId: $id }) { message { id } } }',
+    { id: sent.reply.id },
+    eve.token,
+  )
   assert.equal(stop.extensions.code, 'NOT_FOUND')
   // The same key of another user is another key.
   const clientKey = randomUUID()
@@ -179,7 +254,12 @@ test('shapes of errors', async (t) => {
     ['too large', () => post(JSON.stringify({ query: `# ${'x'.repeat(1 << 20)}` })), 413, 'BAD_REQUEST'],
     ['a GET that any page could cause', () => fetch(`${url}/graphql?query={viewer{id}}`), 400, 'BAD_REQUEST'],
     ['a mutation by GET', () => fetch(`${url}/graphql?query=mutation{signOut{signedOut}}`), 405, 'BAD_REQUEST'],
-    ['a page of elsewhere', () => post('{"query":"{ viewer { id } }"}', { Origin: 'https://evil.example' }), 403, 'FORBIDDEN'],
+    [
+      'a page of elsewhere',
+      () => post('{"query":"{ viewer { id } }"}', { Origin: 'https://evil.example' }),
+      403,
+      'FORBIDDEN',
+    ],
     ['a syntax error', () => post('{"query":"{ viewer"}'), null, 'GRAPHQL_PARSE_FAILED'],
     ['an unknown field', () => post('{"query":"{ nothing }"}'), null, 'GRAPHQL_VALIDATION_FAILED'],
   ]) {
@@ -194,7 +274,11 @@ test('shapes of errors', async (t) => {
     })
   }
   await t.test('bad input', async () => {
-    for (const input of [{ content: '' }, { content: 'x'.repeat((32 << 10) + 1) }, { content: 'x', clientKey: 'short' }]) {
+    for (const input of [
+      { content: '' },
+      { content: 'x'.repeat((32 << 10) + 1) },
+      { content: 'x', clientKey: 'short' },
+    ]) {
       const error = await refused(url, sendDocument, { input }, ada.token)
       assert.equal(error.extensions.code, 'BAD_USER_INPUT', JSON.stringify(error))
       assert.deepEqual(error.path, ['sendMessage'])

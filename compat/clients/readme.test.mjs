@@ -23,9 +23,15 @@ function block(language, text) {
 }
 
 test('the commands of "With curl"', { timeout: 60_000 }, async () => {
-  const { stdout } = await promisify(execFile)('bash', ['-c', `set -e\n${block('sh', 'curl')}`], { env: cleanEnvironment() })
+  const { stdout } = await promisify(execFile)('bash', ['-c', `set -e\n${block('sh', 'curl')}`], {
+    env: cleanEnvironment(),
+  })
 
-  assert.match(stdout, /"reply":\{"id":"msg_\w+","content":"[^"]+","status":"COMPLETED"\}/, 'the whole answer of one call')
+  assert.match(
+    stdout,
+    /"reply":\{"id":"msg_\w+","content":"[^"]+","status":"COMPLETED"\}/,
+    'the whole answer of one call',
+  )
   assert.match(stdout, /"__typename":"MessageDelta","offset":\d+,"text":"/, 'a reply that grows')
   assert.match(stdout, /"__typename":"MessageFinished","message":\{"status":"COMPLETED","content":"[^"]+"\}/, 'its end')
 })
@@ -42,10 +48,12 @@ test('the code of "From a frontend"', { timeout: 60_000 }, async (t) => {
 
   const { reply } = await send('I need a chat backend')
   const shown = []
-  await new Promise((resolve) => follow(reply.id, (content, status) => {
-    shown.push(content)
-    if (status === 'COMPLETED') resolve()
-  }))
+  await new Promise((resolve) =>
+    follow(reply.id, (content, status) => {
+      shown.push(content)
+      if (status === 'COMPLETED') resolve()
+    }),
+  )
 
   const { content } = await readMessage(url, user.token, reply.id)
   assert.equal(shown.at(-1), content)

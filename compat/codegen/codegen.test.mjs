@@ -39,9 +39,18 @@ function setup(t, files) {
     'package.json': '{"type":"module"}',
     'tsconfig.json': JSON.stringify({
       compilerOptions: {
-        strict: true, noEmit: true, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true, skipLibCheck: true,
-        target: 'es2023', module: 'esnext', moduleResolution: 'bundler', types: [],
-        plugins: [{ name: 'gql.tada/ts-plugin', schema: './schema.graphql', tadaOutputLocation: './src/graphql-env.d.ts' }],
+        strict: true,
+        noEmit: true,
+        exactOptionalPropertyTypes: true,
+        noUncheckedIndexedAccess: true,
+        skipLibCheck: true,
+        target: 'es2023',
+        module: 'esnext',
+        moduleResolution: 'bundler',
+        types: [],
+        plugins: [
+          { name: 'gql.tada/ts-plugin', schema: './schema.graphql', tadaOutputLocation: './src/graphql-env.d.ts' },
+        ],
       },
       include: ['src'],
     }),
@@ -65,7 +74,11 @@ function assertCompiles(folder) {
   const program = readFileSync(path, 'utf8')
   for (const [from, to, complaint] of [
     ["    case 'MessageReasoningDelta':\n      return content\n", '', /is not assignable to parameter of type/],
-    ["    case 'MessageDelta':\n", "    case 'MessageDelta':\n      void event.message\n", /Property 'message' does not exist/],
+    [
+      "    case 'MessageDelta':\n",
+      "    case 'MessageDelta':\n      void event.message\n",
+      /Property 'message' does not exist/,
+    ],
     ["clientKey: 'a-key-of-mine'", "key: 'a-key-of-mine'", /'key' does not exist/],
   ]) {
     assert.ok(program.includes(from))
@@ -82,7 +95,9 @@ describe('types from the printed schema', { concurrency: true }, () => {
       'codegen.json': JSON.stringify({
         schema: 'schema.graphql',
         documents: ['src/operations.ts'],
-        generates: { './src/gql/': { preset: 'client', config: { scalars: { DateTime: 'string' }, useTypeImports: true } } },
+        generates: {
+          './src/gql/': { preset: 'client', config: { scalars: { DateTime: 'string' }, useTypeImports: true } },
+        },
       }),
       'src/operations.ts': `import { graphql } from './gql'
 export const watch = graphql(\`${watch}\`)
@@ -122,7 +137,11 @@ export type SendInput = VariablesOf<typeof send>['input']
   test('relay-compiler', (t) => {
     const folder = setup(t, (watch, send) => ({
       'relay.config.json': JSON.stringify({
-        src: './src', schema: './schema.graphql', language: 'typescript', eagerEsModules: true, customScalarTypes: { DateTime: 'string' },
+        src: './src',
+        schema: './schema.graphql',
+        language: 'typescript',
+        eagerEsModules: true,
+        customScalarTypes: { DateTime: 'string' },
       }),
       'src/documents.ts': `declare function graphql(text: TemplateStringsArray): unknown
 export const watch = graphql\`${watch}\`

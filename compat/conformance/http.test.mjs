@@ -6,7 +6,8 @@ import { serverURL } from '../lib/parley.mjs'
 
 // The audit sends its GETs as any page of another origin could, which executes
 // nothing here: the header says that it is none.
-const fetchFn = (url, init = {}) => fetch(url, { ...init, headers: { ...init.headers, 'GraphQL-Require-Preflight': '1' } })
+const fetchFn = (url, init = {}) =>
+  fetch(url, { ...init, headers: { ...init.headers, 'GraphQL-Require-Preflight': '1' } })
 
 const audits = serverAudits({ url: `${serverURL()}/graphql`, fetchFn })
 

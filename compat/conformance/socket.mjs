@@ -9,7 +9,9 @@ export class Socket {
   #frames = []
   #waiting = []
   #setClosed
-  closed = new Promise((resolve) => { this.#setClosed = resolve })
+  closed = new Promise((resolve) => {
+    this.#setClosed = resolve
+  })
 
   static async open(url, { protocol = 'graphql-transport-ws', headers } = {}) {
     const socket = new Socket()
@@ -46,9 +48,13 @@ export class Socket {
     return timed('a frame', new Promise((resolve) => this.#waiting.push(resolve)))
   }
 
-  send(frame) { this.ws.send(typeof frame === 'string' ? frame : JSON.stringify(frame)) }
+  send(frame) {
+    this.ws.send(typeof frame === 'string' ? frame : JSON.stringify(frame))
+  }
 
-  subscribe(id, query, variables) { this.send({ id, type: 'subscribe', payload: { query, variables } }) }
+  subscribe(id, query, variables) {
+    this.send({ id, type: 'subscribe', payload: { query, variables } })
+  }
 
   async closesWith(code) {
     const end = await timed(`close ${code}`, this.closed)
@@ -62,11 +68,19 @@ export class Socket {
     assert.deepEqual(await this.next(), { type: 'pong' })
   }
 
-  end() { this.ws.terminate() }
+  end() {
+    this.ws.terminate()
+  }
 }
 
 async function timed(what, promise) {
   let timer
-  const late = new Promise((_, reject) => { timer = setTimeout(() => reject(new Error(`not within ${patience} ms: ${what}`)), patience) })
-  try { return await Promise.race([promise, late]) } finally { clearTimeout(timer) }
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`not within ${patience} ms: ${what}`)), patience)
+  })
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    clearTimeout(timer)
+  }
 }

@@ -18,16 +18,26 @@ const targets = [reference(), parley()]
 for (const target of targets) {
   describe(`graphql-transport-ws: ${target.name}`, () => {
     let t
-    before(async () => { t = await target.start() })
+    before(async () => {
+      t = await target.start()
+    })
     after(() => t.stop())
 
     const ready = () => Socket.ready(t.url, t.init)
     // check is a test whose socket is ended, whatever happens.
-    const check = (name, body) => test(name, async () => {
-      const sockets = []
-      const keep = async (socket) => { sockets.push(await socket); return sockets.at(-1) }
-      try { await body({ ready: () => keep(ready()), open: (o) => keep(Socket.open(t.url, o)) }) } finally { sockets.forEach((s) => s.end()) }
-    })
+    const check = (name, body) =>
+      test(name, async () => {
+        const sockets = []
+        const keep = async (socket) => {
+          sockets.push(await socket)
+          return sockets.at(-1)
+        }
+        try {
+          await body({ ready: () => keep(ready()), open: (o) => keep(Socket.open(t.url, o)) })
+        } finally {
+          sockets.forEach((s) => s.end())
+        }
+      })
 
     check('the subprotocol is chosen', async ({ open }) => {
       assert.equal((await open()).ws.protocol, 'graphql-transport-ws')
@@ -65,7 +75,11 @@ for (const target of targets) {
       await (await open()).closesWith(4408)
     })
     for (const [name, frame] of Object.entries({
-      'what is no JSON': '{', 'an array': '[]', 'a number': '1', 'no type': '{"id":"1"}', 'an unknown type': '{"type":"nonsense"}',
+      'what is no JSON': '{',
+      'an array': '[]',
+      'a number': '1',
+      'no type': '{"id":"1"}',
+      'an unknown type': '{"type":"nonsense"}',
       'a type of the older protocol': '{"type":"start","id":"1","payload":{"query":"{ a }"}}',
       'subscribe without id': '{"type":"subscribe","payload":{"query":"{ a }"}}',
       'subscribe with an empty id': '{"type":"subscribe","id":"","payload":{"query":"{ a }"}}',
@@ -184,7 +198,11 @@ for (const target of targets) {
       const s = await open()
       s.send({ type: 'connection_init', payload: t.init ?? null })
       assert.equal((await s.next()).type, 'connection_ack')
-      s.send({ id: '1', type: 'subscribe', payload: { query: t.single, variables: null, operationName: null, extensions: null } })
+      s.send({
+        id: '1',
+        type: 'subscribe',
+        payload: { query: t.single, variables: null, operationName: null, extensions: null },
+      })
       assert.equal((await s.next()).type, 'next')
     })
   })
@@ -198,9 +216,19 @@ function reference() {
       const roots = {
         query: { a: 1 },
         subscription: {
-          count: async function* () { for (let count = 1; count <= 3; count++) yield { count } },
-          never: () => ({ [Symbol.asyncIterator]() { return this }, next: () => new Promise(() => {}), return: async () => ({ done: true }) }),
-          fail: () => { throw new Error('no') },
+          count: async function* () {
+            for (let count = 1; count <= 3; count++) yield { count }
+          },
+          never: () => ({
+            [Symbol.asyncIterator]() {
+              return this
+            },
+            next: () => new Promise(() => {}),
+            return: async () => ({ done: true }),
+          }),
+          fail: () => {
+            throw new Error('no')
+          },
         },
       }
       const web = http.createServer()
@@ -216,7 +244,10 @@ function reference() {
         endless: 'subscription { never }',
         endlessBegins: false,
         failing: 'subscription { fail }',
-        stop() { sockets.clients.forEach((c) => c.terminate()); web.close() },
+        stop() {
+          sockets.clients.forEach((c) => c.terminate())
+          web.close()
+        },
       }
     },
   }
@@ -234,7 +265,10 @@ function parley() {
         single: '{ viewer { id } }',
         async several() {
           const { reply } = await send(url, user.token, { content: 'I feel fine' })
-          return { query: 'subscription ($id: ID!) { messageEvents(messageId: $id) { __typename message { id content } } }', variables: { id: reply.id } }
+          return {
+            query: 'subscription ($id: ID!) { messageEvents(messageId: $id) { __typename message { id content } } }',
+            variables: { id: reply.id },
+          }
         },
         endless: 'subscription { viewerEvents { __typename } }',
         endlessBegins: true,

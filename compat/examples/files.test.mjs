@@ -9,7 +9,9 @@ import { fileURLToPath } from 'node:url'
 import { cleanEnvironment } from '../lib/parley.mjs'
 
 const folder = join(dirname(fileURLToPath(import.meta.url)), '../../examples')
-const programs = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map(({ name }) => name)
+const programs = readdirSync(folder, { withFileTypes: true })
+  .filter((entry) => entry.isDirectory())
+  .map(({ name }) => name)
 const noGo = spawnSync('go', ['version']).status !== 0 && 'go is not installed'
 
 test('each program has a README of at most 25 lines, and the index names it', () => {
@@ -23,11 +25,17 @@ test('each program has a README of at most 25 lines, and the index names it', ()
 
 test('versions are exact, and lock files name no registry', () => {
   for (const name of programs.filter((name) => existsSync(join(folder, name, 'package.json')))) {
-    const { dependencies = {}, devDependencies = {} } = JSON.parse(readFileSync(join(folder, name, 'package.json'), 'utf8'))
+    const { dependencies = {}, devDependencies = {} } = JSON.parse(
+      readFileSync(join(folder, name, 'package.json'), 'utf8'),
+    )
     for (const [of, version] of Object.entries({ ...dependencies, ...devDependencies })) {
       assert.match(version, /^\d+\.\d+\.\d+$/, `${name}: ${of}`)
     }
-    assert.doesNotMatch(readFileSync(join(folder, name, 'package-lock.json'), 'utf8'), /"resolved"/, `${name}/package-lock.json`)
+    assert.doesNotMatch(
+      readFileSync(join(folder, name, 'package-lock.json'), 'utf8'),
+      /"resolved"/,
+      `${name}/package-lock.json`,
+    )
   }
 })
 
@@ -48,8 +56,16 @@ test('go/generated.go is what genqlient makes of the schema', { skip: noGo, time
 })
 
 test('the Go program is formatted and vetted', { skip: noGo, timeout: 170_000 }, () => {
-  for (const command of [['gofmt', '-l', '.'], ['go', 'vet', '.'], ['go', 'mod', 'tidy', '-diff']]) {
-    const run = spawnSync(command[0], command.slice(1), { cwd: join(folder, 'go'), env: cleanEnvironment(), encoding: 'utf8' })
+  for (const command of [
+    ['gofmt', '-l', '.'],
+    ['go', 'vet', '.'],
+    ['go', 'mod', 'tidy', '-diff'],
+  ]) {
+    const run = spawnSync(command[0], command.slice(1), {
+      cwd: join(folder, 'go'),
+      env: cleanEnvironment(),
+      encoding: 'utf8',
+    })
     assert.equal(run.status === 0 && run.stdout, '', `${command.join(' ')}\n${run.stdout}${run.stderr}`)
   }
 })

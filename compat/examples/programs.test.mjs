@@ -9,10 +9,24 @@ import { dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { call, cleanEnvironment, data, Parley, password, signInDocument, signUp, startProxy, until } from '../lib/parley.mjs'
+import {
+  call,
+  cleanEnvironment,
+  data,
+  Parley,
+  password,
+  signInDocument,
+  signUp,
+  startProxy,
+  until,
+} from '../lib/parley.mjs'
 
 const folder = join(dirname(fileURLToPath(import.meta.url)), '../../examples')
-const npm = { install: ['npm', 'ci'], start: ['npm', 'start', '--'], restart: ['npm', 'start', '--ignore-scripts', '--'] }
+const npm = {
+  install: ['npm', 'ci'],
+  start: ['npm', 'start', '--'],
+  restart: ['npm', 'start', '--ignore-scripts', '--'],
+}
 const go = { start: ['go', 'run', '.'] }
 
 const programs = [
@@ -57,8 +71,11 @@ async function startModel(t) {
     const question = JSON.parse(body).messages.at(-1).content
     const closed = once(response, 'close')
     response.writeHead(200, { 'Content-Type': 'text/event-stream' })
-    const frame = (delta, reason = null) =>
-      response.write(`data: ${JSON.stringify({ id: 'c', object: 'chat.completion.chunk', created: 1, model: 'paced', choices: [{ index: 0, delta, finish_reason: reason }] })}\n\n`)
+    const frame = (delta, reason = null) => {
+      const choices = [{ index: 0, delta, finish_reason: reason }]
+      const said = { id: 'c', object: 'chat.completion.chunk', created: 1, model: 'paced', choices }
+      response.write(`data: ${JSON.stringify(said)}\n\n`)
+    }
     frame({ content: beginning })
     await Promise.race([gates.get(question), closed])
     for (const word of words.slice(5)) frame({ content: ` ${word}` })
@@ -151,7 +168,11 @@ async function account(url) {
       })
       assert.equal(conversations.nodes.length, 1, 'one conversation')
       const messages = conversations.nodes[0].messages.nodes
-      assert.deepEqual(messages.map(({ role }) => role), ['USER', 'ASSISTANT'], 'one question and one reply')
+      assert.deepEqual(
+        messages.map(({ role }) => role),
+        ['USER', 'ASSISTANT'],
+        'one question and one reply',
+      )
       assert.equal(messages[1].status, 'COMPLETED')
       return messages[1]
     },
@@ -176,7 +197,8 @@ test('a new account, and a reply that is printed while it grows', { timeout: 170
     return { program, run, grown: run.printed(beginning).then(open) }
   })
 
-  for (const program of programs.filter(({ skip }) => skip)) await t.test(program.name, { skip: program.skip }, () => {})
+  for (const program of programs.filter(({ skip }) => skip))
+    await t.test(program.name, { skip: program.skip }, () => {})
   for (const { program, run, grown } of runs) {
     await t.test(program.name, async () => {
       await grown
@@ -197,7 +219,10 @@ test('a token that ends in the middle of a reply', { timeout: 170_000 }, async (
     const open = model.hold(program.name)
     const run = start(program, [...(program.restart ?? program.start), program.name], user.settings)
     // What it prints after this cannot have come with its first token.
-    const ended = run.printed(beginning).then(() => pause(lifetime)).then(open)
+    const ended = run
+      .printed(beginning)
+      .then(() => pause(lifetime))
+      .then(open)
     runs.push({ program, run, ended, stored: user.storedAfter(run) })
   }
 

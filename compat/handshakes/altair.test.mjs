@@ -5,7 +5,17 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { SubscriptionClient } from 'subscriptions-transport-ws'
 import WebSocket from 'ws'
-import { data, finalMessage, Parley, readMessage, refreshDocument, send, sendDocument, serverURL, Watch } from '../lib/parley.mjs'
+import {
+  data,
+  finalMessage,
+  Parley,
+  readMessage,
+  refreshDocument,
+  send,
+  sendDocument,
+  serverURL,
+  Watch,
+} from '../lib/parley.mjs'
 import { long } from './scenarios.mjs'
 import { join } from './wire.mjs'
 
@@ -13,13 +23,18 @@ const url = serverURL()
 const longer = `I need ${Array.from({ length: 32 }, (_, i) => `thing${i}`).join(' ')}`
 
 function connect(base, connectionParams, t) {
-  const client = new SubscriptionClient(`${base.replace('http', 'ws')}/graphql`, { reconnect: true, connectionParams }, WebSocket)
+  const client = new SubscriptionClient(
+    `${base.replace('http', 'ws')}/graphql`,
+    { reconnect: true, connectionParams },
+    WebSocket,
+  )
   t.after(() => client.close())
   return {
     close: () => client.close(),
     subscribe: (request, sink) =>
       client.request(request).subscribe({ next: sink.next, error: sink.error, complete: sink.complete }).unsubscribe,
-    once: (query, variables) => new Promise((next, error) => client.request({ query, variables }).subscribe({ next, error })),
+    once: (query, variables) =>
+      new Promise((next, error) => client.request({ query, variables }).subscribe({ next, error })),
   }
 }
 
@@ -57,16 +72,23 @@ describe('subscriptions-transport-ws', { concurrency: true }, () => {
     const query = 'subscription ($id: ID!) { messageEvents(messageId: $id) { __typename } }'
     const result = await altair.once(query, { id: user.id }) // No message.
     assert.equal(result.errors[0].extensions.code, 'NOT_FOUND')
-    const invalid = await altair.once('{ nothing }').then((r) => r.errors[0], (error) => error)
+    const invalid = await altair.once('{ nothing }').then(
+      (r) => r.errors[0],
+      (error) => error,
+    )
     assert.match(invalid.message, /nothing/)
   })
 
   test('a bad token is told', async (t) => {
     const told = new Promise((resolve) => {
-      const client = new SubscriptionClient(`${url.replace('http', 'ws')}/graphql`, {
-        connectionParams: { Authorization: 'Bearer nonsense' },
-        connectionCallback: (error) => error && resolve(error),
-      }, WebSocket)
+      const client = new SubscriptionClient(
+        `${url.replace('http', 'ws')}/graphql`,
+        {
+          connectionParams: { Authorization: 'Bearer nonsense' },
+          connectionCallback: (error) => error && resolve(error),
+        },
+        WebSocket,
+      )
       t.after(() => client.close())
     })
     assert.deepEqual(await told, { message: 'Forbidden' })

@@ -10,11 +10,13 @@ import { join, multipart, Socket } from './wire.mjs'
 
 const url = serverURL()
 const bearer = (token) => ({ Authorization: `Bearer ${token}` })
-const opens = (protocol, headers = {}) => async (base, token, t) => {
-  const socket = await Socket.open(base, protocol, headers)
-  t.after(() => socket.close(1001)) // What it closes idle sockets with.
-  return socket.init(bearer(token))
-}
+const opens =
+  (protocol, headers = {}) =>
+  async (base, token, t) => {
+    const socket = await Socket.open(base, protocol, headers)
+    t.after(() => socket.close(1001)) // What it closes idle sockets with.
+    return socket.init(bearer(token))
+  }
 
 describe('Apollo Kotlin', { concurrency: true }, () => {
   describe('GraphQLWsProtocol, the default of 5', { concurrency: true }, () => {
@@ -27,7 +29,9 @@ describe('Apollo Kotlin', { concurrency: true }, () => {
       assert.equal((await socket.once('{ viewer { id } }')).data.viewer.id, user.id)
       socket.say({ type: 'ping' })
       assert.deepEqual(await socket.hear('pong'), { type: 'pong' })
-      const sent = await Promise.all(['Hello', 'Good day'].map((content) => socket.once(sendDocument, { input: { content } })))
+      const sent = await Promise.all(
+        ['Hello', 'Good day'].map((content) => socket.once(sendDocument, { input: { content } })),
+      )
       const watches = await Promise.all(sent.map(({ data }) => new Watch(socket, data.sendMessage.reply.id).done))
       for (const [i, { data }] of sent.entries()) {
         assert.equal(watches[i].partial, (await finalMessage(url, token, data.sendMessage.reply.id)).content)
@@ -37,9 +41,15 @@ describe('Apollo Kotlin', { concurrency: true }, () => {
     test('an invalid document gives an error message with a list, and nothing behind it', async (t) => {
       const { token } = await join(url)
       const socket = await connect(url, token, t)
-      await assert.rejects(socket.once('{ nothing }'), (errors) => errors[0].extensions.code === 'GRAPHQL_VALIDATION_FAILED')
+      await assert.rejects(
+        socket.once('{ nothing }'),
+        (errors) => errors[0].extensions.code === 'GRAPHQL_VALIDATION_FAILED',
+      )
       assert.equal((await socket.once('{ viewer { id } }')).errors, undefined)
-      assert.deepEqual(socket.messages.map((m) => m.type), ['connection_ack', 'error', 'next', 'complete'])
+      assert.deepEqual(
+        socket.messages.map((m) => m.type),
+        ['connection_ack', 'error', 'next', 'complete'],
+      )
     })
 
     test('a bad token closes the socket with 4403', async () => {
@@ -65,7 +75,13 @@ describe('Apollo Kotlin', { concurrency: true }, () => {
     3: 'multipart/mixed; boundary="graphql"; subscriptionSpec=1.0, application/json',
   })) {
     describe(`HttpNetworkTransport of ${version}, multipart`, { concurrency: true }, () => {
-      const connect = (base, token) => multipart(base, { Accept: accept, 'Apollo-Require-Preflight': 'true', 'X-APOLLO-OPERATION-NAME': 'Watch', ...bearer(token) })
+      const connect = (base, token) =>
+        multipart(base, {
+          Accept: accept,
+          'Apollo-Require-Preflight': 'true',
+          'X-APOLLO-OPERATION-NAME': 'Watch',
+          ...bearer(token),
+        })
       scenarios(connect)
 
       test('a quiet stream has heartbeats', async () => {
@@ -73,7 +89,10 @@ describe('Apollo Kotlin', { concurrency: true }, () => {
         const client = connect(url, token)
         const beat = new Promise((resolve) => (client.beat = resolve))
         const results = []
-        const stop = client.subscribe({ query: 'subscription { viewerEvents { __typename } }' }, { next: (r) => results.push(r), error: () => {} })
+        const stop = client.subscribe(
+          { query: 'subscription { viewerEvents { __typename } }' },
+          { next: (r) => results.push(r), error: () => {} },
+        )
         await beat
         stop()
         assert.deepEqual(results, [{ data: { viewerEvents: { __typename: 'ViewerReady' } } }])

@@ -10,7 +10,8 @@ import { scenarios } from './scenarios.mjs'
 import { join, Socket } from './wire.mjs'
 
 const url = serverURL()
-const open = (base, token) => Socket.open(base, 'graphql-transport-ws', { Authorization: `Bearer ${token}`, 'User-Agent': 'PostmanRuntime/7.43.0' })
+const open = (base, token) =>
+  Socket.open(base, 'graphql-transport-ws', { Authorization: `Bearer ${token}`, 'User-Agent': 'PostmanRuntime/7.43.0' })
 
 describe('Postman', { concurrency: true }, () => {
   scenarios(async (base, token, t) => {
@@ -25,7 +26,10 @@ describe('Postman', { concurrency: true }, () => {
     t.after(() => socket.close())
     await socket.init()
     await socket.once('{ viewer { id } }')
-    assert.deepEqual(socket.messages.map((m) => m.type), ['connection_ack', 'next', 'complete'])
+    assert.deepEqual(
+      socket.messages.map((m) => m.type),
+      ['connection_ack', 'next', 'complete'],
+    )
   })
 
   test('a bad token in the header closes the socket with 4403', async () => {

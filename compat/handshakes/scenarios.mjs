@@ -38,7 +38,10 @@ export function scenarios(connect) {
     const results = []
     await new Promise((resolve, reject) => {
       const query = 'subscription ($id: ID!) { messageEvents(messageId: $id) { __typename } }'
-      client.subscribe({ query, variables: { id: user.id } }, { next: (r) => results.push(r), error: reject, complete: resolve }) // No message.
+      client.subscribe(
+        { query, variables: { id: user.id } },
+        { next: (r) => results.push(r), error: reject, complete: resolve },
+      ) // No message.
     })
     assert.equal(results.length, 1)
     assert.equal(results[0].errors[0].extensions.code, 'NOT_FOUND')
@@ -78,9 +81,14 @@ export function scenarios(connect) {
     // it any more on a slow machine. Fresh ones go on.
     await assert.rejects(async () => new Watch(await connect(parley.url, token, t), reply.id).done)
     for (let again = 0; ; again++) {
-      ;({ accessToken: token, refreshToken } = (await data(parley.url, refreshDocument, { input: { refreshToken } })).refreshSession)
+      ;({ accessToken: token, refreshToken } = (
+        await data(parley.url, refreshDocument, { input: { refreshToken } })
+      ).refreshSession)
       const watch = new Watch(await connect(parley.url, token, t), reply.id)
-      const whole = await watch.done.then(() => true, (error) => !cutOff(error) || again > 3)
+      const whole = await watch.done.then(
+        () => true,
+        (error) => !cutOff(error) || again > 3,
+      )
       if (!whole) continue
       await watch.done
       assert.ok((await assertWhole(watch, parley.url, token, reply.id)).attempt >= 2)

@@ -28,7 +28,9 @@ export class Socket {
     socket.dialect = dialects[protocol]
     socket.ws = new WebSocket(`${url.replace('http', 'ws')}/graphql`, [protocol], { headers })
     socket.ws.on('error', () => {}) // The close event follows.
-    socket.closed = new Promise((resolve) => socket.ws.on('close', (code, reason) => resolve({ code, reason: reason.toString() })))
+    socket.closed = new Promise((resolve) =>
+      socket.ws.on('close', (code, reason) => resolve({ code, reason: reason.toString() })),
+    )
     socket.closed.then(() => socket.#sinks.forEach((sink) => sink.error(new Error('closed'))))
     socket.ws.on('message', (bytes, binary) => {
       assert.ok(!binary)
@@ -67,7 +69,9 @@ export class Socket {
       }
       if (!look()) this.#waiting.push(look)
     })
-    const closed = this.closed.then(({ code }) => assert.fail(`closed with ${code}, want ${type}; heard ${JSON.stringify(this.messages.slice(-3))}`))
+    const closed = this.closed.then(({ code }) =>
+      assert.fail(`closed with ${code}, want ${type}; heard ${JSON.stringify(this.messages.slice(-3))}`),
+    )
     return Promise.race([heard, closed])
   }
 
@@ -91,7 +95,10 @@ export class Socket {
   once(query, variables) {
     return new Promise((resolve, reject) => {
       let result
-      this.subscribe({ query, variables }, { next: (r) => (result = r), error: reject, complete: () => resolve(result) })
+      this.subscribe(
+        { query, variables },
+        { next: (r) => (result = r), error: reject, complete: () => resolve(result) },
+      )
     })
   }
 
@@ -111,7 +118,10 @@ const delimiter = '\r\n--graphql'
 export const multipart = (url, headers) => ({
   heartbeats: 0,
   subscribe({ query, operationName, variables }, sink) {
-    const request = http.request(`${url}/graphql`, { method: 'POST', headers: { 'Content-Type': 'application/json', ...headers } })
+    const request = http.request(`${url}/graphql`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', ...headers },
+    })
     request.on('error', () => sink.error(new Cut('request')))
     request.on('response', (response) => {
       try {
@@ -149,7 +159,8 @@ export const multipart = (url, headers) => ({
     return () => request.destroy()
   },
   take(part, sink) {
-    const [, body] = part.match(/^\r\nContent-Type: application\/json\r\n\r\n(.*)$/s) ?? assert.fail(`a part: ${JSON.stringify(part)}`)
+    const [, body] =
+      part.match(/^\r\nContent-Type: application\/json\r\n\r\n(.*)$/s) ?? assert.fail(`a part: ${JSON.stringify(part)}`)
     const message = JSON.parse(body)
     if (Object.keys(message).length === 0) {
       this.heartbeats++

@@ -54,8 +54,13 @@ export const refreshDocument = `mutation ($input: RefreshSessionInput!) { refres
 // on Linux, where all of 127.0.0.0/8 is this machine, each comes from another one.
 export async function signUp(url) {
   const email = `${randomUUID()}@example.com`
-  const localAddress = process.platform === 'linux' ? `127.${randomInt(1, 255)}.${randomInt(255)}.${randomInt(1, 255)}` : undefined
-  const request = http.request(`${url}/graphql`, { method: 'POST', localAddress, headers: { 'Content-Type': 'application/json' } })
+  const localAddress =
+    process.platform === 'linux' ? `127.${randomInt(1, 255)}.${randomInt(255)}.${randomInt(1, 255)}` : undefined
+  const request = http.request(`${url}/graphql`, {
+    method: 'POST',
+    localAddress,
+    headers: { 'Content-Type': 'application/json' },
+  })
   request.end(JSON.stringify({ query: signUpDocument, variables: { input: { email, password, name: 'Ada' } } }))
   const [response] = await once(request, 'response')
   let body = ''
@@ -166,7 +171,10 @@ export class Watch {
         break
       case 'MessageDelta':
         assert.notEqual(event.text, '', 'a delta is never empty')
-        assert.ok(this.content.length >= event.offset, `a hole: ${this.content.length} units held, offset ${event.offset}`)
+        assert.ok(
+          this.content.length >= event.offset,
+          `a hole: ${this.content.length} units held, offset ${event.offset}`,
+        )
         this.content = this.content.slice(0, event.offset) + event.text
         assert.ok(this.content.isWellFormed?.() ?? true, 'half a character')
         break
@@ -208,7 +216,10 @@ export async function startProxy(target) {
   const sockets = new Set()
   const server = createServer((socket) => {
     const upstream = createConnection({ host: hostname, port: Number(port) })
-    for (const [a, b] of [[socket, upstream], [upstream, socket]]) {
+    for (const [a, b] of [
+      [socket, upstream],
+      [upstream, socket],
+    ]) {
       sockets.add(a)
       a.on('error', () => {})
       a.on('close', () => {
@@ -259,7 +270,12 @@ export class Parley {
     const parley = new Parley()
     const port = await freePort()
     parley.url = `http://127.0.0.1:${port}`
-    parley.#settings = { PARLEY_ADDR: `127.0.0.1:${port}`, PARLEY_DATA_DIR: parley.#data, ...databaseSettings(), ...settings }
+    parley.#settings = {
+      PARLEY_ADDR: `127.0.0.1:${port}`,
+      PARLEY_DATA_DIR: parley.#data,
+      ...databaseSettings(),
+      ...settings,
+    }
     await parley.start()
     return parley
   }
@@ -268,7 +284,10 @@ export class Parley {
   async start(settings = {}) {
     assert.ok(process.env.PARLEY_BINARY, 'set PARLEY_BINARY to the built binary, see compat/README.md')
     Object.assign(this.#settings, settings)
-    const child = spawn(process.env.PARLEY_BINARY, [], { env: cleanEnvironment(this.#settings), stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(process.env.PARLEY_BINARY, [], {
+      env: cleanEnvironment(this.#settings),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
     this.#process = child
     this.#ended = once(child, 'exit')
     child.stdout.on('data', (text) => (this.log += text))
@@ -311,7 +330,9 @@ function databaseSettings() {
   if (process.env.PARLEY_DATABASE !== 'postgres' || noPostgres) return {}
   const url = new URL(process.env.PARLEY_TEST_POSTGRES_URL)
   const name = `compat_${randomUUID().replaceAll('-', '')}`
-  const made = spawnSync('psql', ['--no-psqlrc', '--command', `CREATE DATABASE ${name}`, url.href], { encoding: 'utf8' })
+  const made = spawnSync('psql', ['--no-psqlrc', '--command', `CREATE DATABASE ${name}`, url.href], {
+    encoding: 'utf8',
+  })
   assert.equal(made.status, 0, `psql: ${made.error ?? made.stderr}`)
   url.pathname = `/${name}`
   return { PARLEY_DATABASE_URL: url.href }

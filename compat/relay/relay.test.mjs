@@ -11,9 +11,29 @@ import { fileURLToPath } from 'node:url'
 import { createClient } from 'graphql-ws'
 import relay from 'relay-runtime'
 import WebSocket from 'ws'
-import { cleanEnvironment, data, finalMessage, Parley, readMessage, refreshDocument, serverURL, signUp, Watch } from '../lib/parley.mjs'
+import {
+  cleanEnvironment,
+  data,
+  finalMessage,
+  Parley,
+  readMessage,
+  refreshDocument,
+  serverURL,
+  signUp,
+  Watch,
+} from '../lib/parley.mjs'
 
-const { commitMutation, createOperationDescriptor, Environment, fetchQuery, Network, Observable, RecordSource, requestSubscription, Store } = relay
+const {
+  commitMutation,
+  createOperationDescriptor,
+  Environment,
+  fetchQuery,
+  Network,
+  Observable,
+  RecordSource,
+  requestSubscription,
+  Store,
+} = relay
 const url = serverURL()
 
 // The built-in model repeats most of this: a reply of about 25 words, 5 seconds.
@@ -31,16 +51,30 @@ before(async () => {
   const schema = run(process.env.PARLEY_BINARY, ['schema'])
   writeFileSync(join(folder, 'schema.graphql'), schema)
   writeFileSync(join(folder, 'package.json'), '{"type":"module"}')
-  writeFileSync(join(folder, 'relay.config.json'), JSON.stringify({
-    src: './src',
-    schema: './schema.graphql',
-    language: 'javascript',
-    eagerEsModules: true,
-    customScalarTypes: { DateTime: 'string' },
-  }))
+  writeFileSync(
+    join(folder, 'relay.config.json'),
+    JSON.stringify({
+      src: './src',
+      schema: './schema.graphql',
+      language: 'javascript',
+      eagerEsModules: true,
+      customScalarTypes: { DateTime: 'string' },
+    }),
+  )
   cpSync(fileURLToPath(new URL('src', import.meta.url)), join(folder, 'src'), { recursive: true })
-  run(process.execPath, [fileURLToPath(new URL('node_modules/relay-compiler/cli.js', import.meta.url)), '--noWatchman'], folder)
-  for (const name of ['ViewerQuery', 'MessageQuery', 'SendMutation', 'StopMutation', 'WatchSubscription', 'SimpleSubscription']) {
+  run(
+    process.execPath,
+    [fileURLToPath(new URL('node_modules/relay-compiler/cli.js', import.meta.url)), '--noWatchman'],
+    folder,
+  )
+  for (const name of [
+    'ViewerQuery',
+    'MessageQuery',
+    'SendMutation',
+    'StopMutation',
+    'WatchSubscription',
+    'SimpleSubscription',
+  ]) {
     documents[name] = (await import(join(folder, 'src/__generated__', `documents${name}.graphql.js`))).default
   }
 })
@@ -66,7 +100,9 @@ class Session {
   // good is the token, a fresh one where the last has ended.
   async good() {
     if (Date.parse(this.expiresAt) - Date.now() < 500) {
-      const { refreshSession: next } = await data(this.base, refreshDocument, { input: { refreshToken: this.refreshToken } })
+      const { refreshSession: next } = await data(this.base, refreshDocument, {
+        input: { refreshToken: this.refreshToken },
+      })
       Object.assign(this, { token: next.accessToken, refreshToken: next.refreshToken, expiresAt: next.expiresAt })
       this.refreshes++
     }
@@ -92,7 +128,9 @@ function connect(session, t) {
     return response.json()
   }
   const subscribe = (operation, variables) =>
-    Observable.create((sink) => socket.subscribe({ operationName: operation.name, query: operation.text, variables }, sink))
+    Observable.create((sink) =>
+      socket.subscribe({ operationName: operation.name, query: operation.text, variables }, sink),
+    )
   return new Environment({ network: Network.create(fetchFunction, subscribe), store: new Store(new RecordSource()) })
 }
 
@@ -109,8 +147,11 @@ const follower = (environment) => ({
 })
 
 const commit = (environment, mutation, input) =>
-  new Promise((onCompleted, onError) => commitMutation(environment, { mutation, variables: { input }, onCompleted, onError }))
-const send = async (environment, content) => (await commit(environment, documents.SendMutation, { content })).sendMessage.reply
+  new Promise((onCompleted, onError) =>
+    commitMutation(environment, { mutation, variables: { input }, onCompleted, onError }),
+  )
+const send = async (environment, content) =>
+  (await commit(environment, documents.SendMutation, { content })).sendMessage.reply
 const query = (environment, document, variables) => fetchQuery(environment, document, variables).toPromise()
 
 // Relay gives the errors of an answer in source, and those of a request as they came.
@@ -155,7 +196,10 @@ describe('Relay with graphql-ws', { concurrency: true }, () => {
     const { environment, session } = await setup(t)
     const id = session.user.user.id // No message.
 
-    await assert.rejects(commit(environment, documents.StopMutation, { messageId: id }), (error) => codeOf(error) === 'NOT_FOUND')
+    await assert.rejects(
+      commit(environment, documents.StopMutation, { messageId: id }),
+      (error) => codeOf(error) === 'NOT_FOUND',
+    )
     await assert.rejects(new Watch(follower(environment), id).done, (error) => codeOf(error) === 'NOT_FOUND')
   })
 
@@ -188,7 +232,10 @@ describe('Relay with graphql-ws', { concurrency: true }, () => {
     assert.equal(second.partial, (await readMessage(url, session.token, reply.id)).content)
   })
 
-  for (const [what, name] of [['follows by itself', 'SimpleSubscription'], ['takes deltas by an updater', 'WatchSubscription']]) {
+  for (const [what, name] of [
+    ['follows by itself', 'SimpleSubscription'],
+    ['takes deltas by an updater', 'WatchSubscription'],
+  ]) {
     test(`the store ${what}, and a query in between does it no harm`, async (t) => {
       const { environment, session } = await setup(t)
       const reply = await send(environment, long)
@@ -196,22 +243,24 @@ describe('Relay with graphql-ws', { concurrency: true }, () => {
       const shown = show(environment, reply.id, t)
       let count = 0
       const queries = []
-      await new Promise((onCompleted, onError) => requestSubscription(environment, {
-        subscription: documents[name],
-        variables: { id: reply.id },
-        updater: (store) => {
-          const event = store.getRootField('messageEvents')
-          if (name !== 'WatchSubscription' || event.getType() !== 'MessageDelta') return
-          const message = store.get(reply.id)
-          const [text, offset] = [message.getValue('content'), event.getValue('offset')]
-          // An answer that events have overtaken leaves a shorter text, and a hole: the
-          // rule asks for a new subscription then. Here MessageFinished mends it.
-          if (text.length >= offset) message.setValue(text.slice(0, offset) + event.getValue('text'), 'content')
-        },
-        onNext: () => ++count % 4 === 0 && queries.push(query(environment, documents.MessageQuery, { id: reply.id })),
-        onCompleted,
-        onError,
-      }))
+      await new Promise((onCompleted, onError) =>
+        requestSubscription(environment, {
+          subscription: documents[name],
+          variables: { id: reply.id },
+          updater: (store) => {
+            const event = store.getRootField('messageEvents')
+            if (name !== 'WatchSubscription' || event.getType() !== 'MessageDelta') return
+            const message = store.get(reply.id)
+            const [text, offset] = [message.getValue('content'), event.getValue('offset')]
+            // An answer that events have overtaken leaves a shorter text, and a hole: the
+            // rule asks for a new subscription then. Here MessageFinished mends it.
+            if (text.length >= offset) message.setValue(text.slice(0, offset) + event.getValue('text'), 'content')
+          },
+          onNext: () => ++count % 4 === 0 && queries.push(query(environment, documents.MessageQuery, { id: reply.id })),
+          onCompleted,
+          onError,
+        }),
+      )
       await Promise.all(queries)
 
       const stored = await readMessage(url, session.token, reply.id)

@@ -9,7 +9,10 @@ const { configs, parser } = graphql
 // schemaFiles are the files of a folder that are one schema: all but the one of the
 // last release.
 export const schemaFiles = (folder) =>
-  readdirSync(folder).filter((name) => name.endsWith('.graphql') && name !== 'released.graphql').sort().map((name) => join(folder, name))
+  readdirSync(folder)
+    .filter((name) => name.endsWith('.graphql') && name !== 'released.graphql')
+    .sort()
+    .map((name) => join(folder, name))
 
 // rulesFor is the configuration for a folder of schemaFiles.
 export const rulesFor = (folder) => [
@@ -42,20 +45,34 @@ export const rulesFor = (folder) => [
 
       // Connections have nodes beside edges, as GitHub's: a client that does not page
       // needs no cursors. Lists that cannot grow long, as models, are plain lists.
-      '@graphql-eslint/relay-edge-types': ['error', { withEdgeSuffix: true, shouldImplementNode: true, listTypeCanWrapOnlyEdgeType: false }],
+      '@graphql-eslint/relay-edge-types': [
+        'error',
+        { withEdgeSuffix: true, shouldImplementNode: true, listTypeCanWrapOnlyEdgeType: false },
+      ],
 
       '@graphql-eslint/strict-id-in-types': [
         'error',
         {
           exceptions: {
             suffixes: [
-              'Payload', 'Connection', 'Edge', // the frame of what has an id
-              'Snapshot', 'Delta', 'Added', 'Created', 'Updated', 'Deleted', 'Finished', 'Ready', // events: they happen and are gone
+              'Payload',
+              'Connection',
+              'Edge', // the frame of what has an id
+              'Snapshot',
+              'Delta',
+              'Added',
+              'Created',
+              'Updated',
+              'Deleted',
+              'Finished',
+              'Ready', // events: they happen and are gone
             ],
             types: [
               'PageInfo', // the Relay specification gives it none
-              'Parameters', 'ResponseFormat', // values of a conversation
-              'MessageError', 'Usage', // values of a message
+              'Parameters',
+              'ResponseFormat', // values of a conversation
+              'MessageError',
+              'Usage', // values of a message
               'Model', // has the name that the model server uses
             ],
           },

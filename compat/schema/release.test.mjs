@@ -10,7 +10,8 @@ const released = 'graph/schema/released.graphql'
 // changes lists what is different, the breaking and the dangerous apart.
 async function changes(before, now) {
   const all = await diff(buildSchema(before), buildSchema(now))
-  const of = (level) => all.filter(({ criticality }) => criticality.level === level).map(({ path, message }) => `${path}: ${message}`)
+  const of = (level) =>
+    all.filter(({ criticality }) => criticality.level === level).map(({ path, message }) => `${path}: ${message}`)
   return { breaking: of('BREAKING'), dangerous: of('DANGEROUS') }
 }
 
@@ -30,7 +31,10 @@ test('the binary has the schema that is written', () => {
 })
 
 test('examples/schema.graphql is what the binary prints', () => {
-  assert.ok(read('examples/schema.graphql') === printed(), 'it is not: run "bin/parley schema >examples/schema.graphql", and go generate in examples/go')
+  assert.ok(
+    read('examples/schema.graphql') === printed(),
+    'it is not: run "bin/parley schema >examples/schema.graphql", and go generate in examples/go',
+  )
 })
 
 test('nothing breaks clients of the last release', async (t) => {
@@ -41,7 +45,11 @@ const planted = {
   'a field is gone': [/\n  """\n  Who speaks\.\n  """\n  role: MessageRole!/, '', /Message\.role/],
   'a field may be null': [/content: String!/, 'content: String', /Message\.content/],
   'an enum value is gone': [/\n  """\n  Somebody stopped it[^"]*"""\n  STOPPED/, '', /MessageStatus\.STOPPED/],
-  'an argument is required': [/after: String\n  \): MessageEvent!/, 'after: String!\n  ): MessageEvent!', /messageEvents\.after/],
+  'an argument is required': [
+    /after: String\n  \): MessageEvent!/,
+    'after: String!\n  ): MessageEvent!',
+    /messageEvents\.after/,
+  ],
   'an input field is required': [/clientKey: String/, 'clientKey: String!', /SendMessageInput\.clientKey/],
 }
 for (const [name, [from, to, want]] of Object.entries(planted)) {
@@ -50,7 +58,10 @@ for (const [name, [from, to, want]] of Object.entries(planted)) {
     const now = before.replace(from, to)
     assert.notEqual(now, before, 'nothing was planted: released.graphql has changed, and this test has to follow')
 
-    await assert.rejects(checkCompatible(t, now), (error) => want.test(error.message) && error.message.includes('CHANGELOG.md needs an entry'))
+    await assert.rejects(
+      checkCompatible(t, now),
+      (error) => want.test(error.message) && error.message.includes('CHANGELOG.md needs an entry'),
+    )
   })
 }
 

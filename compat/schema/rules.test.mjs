@@ -15,7 +15,9 @@ async function lint(folder, cwd) {
   const eslint = new ESLint({ cwd, overrideConfigFile: true, overrideConfig: rulesFor(folder) })
   const results = await eslint.lintFiles(schemaFiles(folder))
   return results.flatMap(({ filePath, messages }) =>
-    messages.map(({ line, ruleId, message }) => `${filePath}:${line} ${ruleId?.replace('@graphql-eslint/', '')}: ${message}`),
+    messages.map(
+      ({ line, ruleId, message }) => `${filePath}:${line} ${ruleId?.replace('@graphql-eslint/', '')}: ${message}`,
+    ),
   )
 }
 
@@ -32,7 +34,8 @@ const mistakes = {
   'no-scalar-result-type-on-mutation': 'extend type Mutation { """A""" plant: Boolean! }',
   'strict-id-in-types': 'extend type Query { """A""" planted: Planted } """A""" type Planted { """A""" text: String! }',
   'relay-arguments': 'extend type Query { """A""" planted("""A""" first: Int): MessageConnection! }',
-  'relay-connection-types': 'extend type Query { """A""" planted: PlantedConnection } """A""" type PlantedConnection { """A""" nodes: [Message!]! }',
+  'relay-connection-types':
+    'extend type Query { """A""" planted: PlantedConnection } """A""" type PlantedConnection { """A""" nodes: [Message!]! }',
   'require-deprecation-date': 'extend type Message { """A""" planted: String @deprecated(reason: "Use content.") }',
   'no-unreachable-types': '"""A""" type PlantedPayload { """A""" message: Message! }',
 }
@@ -45,7 +48,10 @@ for (const [rule, sdl] of Object.entries(mistakes)) {
 
     const problems = await lint(folder, folder)
 
-    assert.ok(problems.some((problem) => problem.includes(`planted.graphql`) && problem.includes(` ${rule}: `)), problems.join('\n'))
+    assert.ok(
+      problems.some((problem) => problem.includes(`planted.graphql`) && problem.includes(` ${rule}: `)),
+      problems.join('\n'),
+    )
   })
 }
 
@@ -56,20 +62,23 @@ function shape(sdl) {
   for (const field of Object.values(schema.getQueryType().getFields())) {
     // What is looked up may not be there, or may fail alone. Lists and connections are always there.
     const many = isListType(getNullableType(field.type)) || /Connection!?$/.test(String(field.type))
-    if (isNonNullType(field.type) !== many) problems.push(`Query.${field.name}: ${field.type} should be ${many ? 'non-null' : 'nullable'}`)
+    if (isNonNullType(field.type) !== many)
+      problems.push(`Query.${field.name}: ${field.type} should be ${many ? 'non-null' : 'nullable'}`)
   }
   for (const field of Object.values(schema.getMutationType().getFields())) {
     const name = field.name[0].toUpperCase() + field.name.slice(1)
     // The three that sign in give the same thing.
     const payload = ['signUp', 'signIn', 'refreshSession'].includes(field.name) ? 'AuthPayload' : `${name}Payload`
-    if (String(field.type) !== `${payload}!`) problems.push(`Mutation.${field.name}: ${field.type} should be ${payload}!`)
+    if (String(field.type) !== `${payload}!`)
+      problems.push(`Mutation.${field.name}: ${field.type} should be ${payload}!`)
     // signOut is about the session that asks: there is nothing to say.
     const want = field.name === 'signOut' ? '' : `input: ${name}Input!`
     const got = field.args.map((argument) => `${argument.name}: ${argument.type}`).join(', ')
     if (got !== want) problems.push(`Mutation.${field.name}(${got}) should have (${want})`)
   }
   for (const field of Object.values(schema.getSubscriptionType().getFields())) {
-    if (!/Event!$/.test(String(field.type))) problems.push(`Subscription.${field.name}: ${field.type} should be a non-null …Event`)
+    if (!/Event!$/.test(String(field.type)))
+      problems.push(`Subscription.${field.name}: ${field.type} should be a non-null …Event`)
   }
   for (const type of Object.values(schema.getTypeMap())) {
     // Clients send variables, and nothing checks @oneOf in those (gqlparser 2.5).

@@ -27,8 +27,11 @@ async function startModel(t, script) {
     const call = ++model.calls
     const closed = once(response, 'close')
     response.writeHead(200, { 'Content-Type': 'text/event-stream' })
-    const frame = (delta, reason = null) =>
-      response.write(`data: ${JSON.stringify({ id: 'c', object: 'chat.completion.chunk', created: 1, model: 'paced', choices: [{ index: 0, delta, finish_reason: reason }] })}\n\n`)
+    const frame = (delta, reason = null) => {
+      const choices = [{ index: 0, delta, finish_reason: reason }]
+      const said = { id: 'c', object: 'chat.completion.chunk', created: 1, model: 'paced', choices }
+      response.write(`data: ${JSON.stringify(said)}\n\n`)
+    }
     for (const [i, word] of words.entries()) {
       await Promise.race([script(call, i), closed])
       if (response.destroyed) return
@@ -79,7 +82,10 @@ const options = { skip: noPostgres, timeout: 120_000 }
 
 test('kill -9 in mid-stream: the reply is written again and reaches its viewers', options, async (t) => {
   // The first call stops in the middle for good.
-  const { model, parley, token, sent, watch, watchSSE } = await setup(t, (call, i) => call === 1 && i === 20 && forever())
+  const { model, parley, token, sent, watch, watchSSE } = await setup(
+    t,
+    (call, i) => call === 1 && i === 20 && forever(),
+  )
   await Promise.all([watch, watchSSE].map((one) => one.when((w) => w.content.includes('word19'))))
 
   await parley.kill()
@@ -112,7 +118,9 @@ test('kill -9 in mid-stream: the reply is written again and reaches its viewers'
 })
 
 test('kill -9 with PARLEY_ON_CRASH=interrupt: the text so far stays', options, async (t) => {
-  const { model, parley, token, sent, watch } = await setup(t, (call) => call === 1 && pause(100), { PARLEY_ON_CRASH: 'interrupt' })
+  const { model, parley, token, sent, watch } = await setup(t, (call) => call === 1 && pause(100), {
+    PARLEY_ON_CRASH: 'interrupt',
+  })
   // Text is stored every second or so: after 2.5 seconds there is some.
   await watch.when((w) => w.content.includes('word25'))
 
@@ -161,7 +169,10 @@ test('SIGTERM in mid-stream: the reply is finished, the socket is told to come b
 })
 
 test('SIGTERM with a model that does not come to an end: the next one starts again', options, async (t) => {
-  const { model, parley, token, sent, watch, watchSSE, codes } = await setup(t, (call, i) => call === 1 && i === 20 && forever())
+  const { model, parley, token, sent, watch, watchSSE, codes } = await setup(
+    t,
+    (call, i) => call === 1 && i === 20 && forever(),
+  )
   await watch.when((w) => w.content.includes('word19'))
   watch.stop()
   watchSSE.stop()
@@ -183,7 +194,12 @@ test('SIGTERM with a model that does not come to an end: the next one starts aga
 test('stopReply ends the call to the model', options, async (t) => {
   const { parley, token, sent, watch } = await setup(t, (_, i) => i === 20 && forever())
   await watch.when((w) => w.content.includes('word19'))
-  await data(parley.url, 'mutation ($id: ID!) { stopReply(input: { messageId: $id }) { message { id } } }', { id: sent.reply.id }, token)
+  await data(
+    parley.url,
+    'mutation ($id: ID!) { stopReply(input: { messageId: $id }) { message { id } } }',
+    { id: sent.reply.id },
+    token,
+  )
   await watch.done
   assert.equal(watch.events.at(-1).message.status, 'STOPPED')
   assert.equal(watch.content, words.slice(0, 20).join(''))

@@ -10,20 +10,42 @@ import { after, before, test } from 'node:test'
 import { createClient } from 'graphql-ws'
 import WebSocket from 'ws'
 import {
-  cleanEnvironment, data, freePort, Parley, readMessage, refused, send, sendDocument, signUp, until, Watch,
+  cleanEnvironment,
+  data,
+  freePort,
+  Parley,
+  readMessage,
+  refused,
+  send,
+  sendDocument,
+  signUp,
+  until,
+  Watch,
 } from '../lib/parley.mjs'
 
 const echo = '{{jmes request body.messages[-1].content}}'
 const completion = (content) =>
   JSON.stringify({
-    id: 'chatcmpl-1', object: 'chat.completion', created: 1, model: '{{jmes request body.model}}',
+    id: 'chatcmpl-1',
+    object: 'chat.completion',
+    created: 1,
+    model: '{{jmes request body.model}}',
     choices: [{ index: 0, message: { role: 'assistant', content }, finish_reason: 'stop' }],
   })
-const chat = (match, content, status = 200) => ({ path: '/v1/chat/completions', method: 'POST', match, response: { status, content } })
+const chat = (match, content, status = 200) => ({
+  path: '/v1/chat/completions',
+  method: 'POST',
+  match,
+  response: { status, content },
+})
 const says = (text) => `contains(body.messages[-1].content, '${text}')`
 const models = (...ids) => ({
-  path: '/v1/models', method: 'GET',
-  response: { status: 200, content: JSON.stringify({ object: 'list', data: ids.map((id) => ({ id, object: 'model', owned_by: 'mock' })) }) },
+  path: '/v1/models',
+  method: 'GET',
+  response: {
+    status: 200,
+    content: JSON.stringify({ object: 'list', data: ids.map((id) => ({ id, object: 'model', owned_by: 'mock' })) }),
+  },
 })
 const failure = (status, error) => chat(says(`error-${status}`), JSON.stringify({ error }), status)
 
@@ -34,9 +56,19 @@ const rules = [
   chat(says('which key'), completion("key={{jmes request headers.authorization || 'none'}}")),
   chat(says('which model'), completion('model={{jmes request body.model}}')),
   chat(says('party'), completion('🎉 Grüße, 世界! 👩‍👩‍👧 '.repeat(6))),
-  failure(401, { message: 'Incorrect API key provided: sk-canary.', type: 'invalid_request_error', param: null, code: 'invalid_api_key' }),
+  failure(401, {
+    message: 'Incorrect API key provided: sk-canary.',
+    type: 'invalid_request_error',
+    param: null,
+    code: 'invalid_api_key',
+  }),
   failure(429, { message: 'Slow down.', type: 'requests', param: null, code: 'rate_limit_exceeded' }),
-  failure(400, { message: "This model's maximum context length is 10 tokens.", type: 'invalid_request_error', param: 'messages', code: 'context_length_exceeded' }),
+  failure(400, {
+    message: "This model's maximum context length is 10 tokens.",
+    type: 'invalid_request_error',
+    param: 'messages',
+    code: 'context_length_exceeded',
+  }),
 ]
 
 let mock
@@ -47,7 +79,9 @@ async function startMock() {
   const dir = mkdtempSync(join(tmpdir(), 'mock-llm-')) // Where there is no mock-llm.yaml.
   const main = createRequire(import.meta.url).resolve('@dwmkerr/mock-llm')
   const child = spawn(process.execPath, [main], {
-    cwd: dir, env: cleanEnvironment({ PORT: String(port), HOST: '127.0.0.1' }), stdio: ['ignore', 'ignore', 'inherit'],
+    cwd: dir,
+    env: cleanEnvironment({ PORT: String(port), HOST: '127.0.0.1' }),
+    stdio: ['ignore', 'ignore', 'inherit'],
   })
   const ended = once(child, 'exit')
   const url = `http://127.0.0.1:${port}`
@@ -56,7 +90,8 @@ async function startMock() {
     url,
     async configure(...ids) {
       const response = await fetch(`${url}/config`, {
-        method: 'POST', headers: { 'Content-Type': 'application/json' },
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json' },
         body: JSON.stringify({ streaming: { chunkSize: 5, chunkIntervalMs: 30 }, rules: [...rules, models(...ids)] }),
       })
       assert.equal(response.status, 200)
@@ -87,7 +122,9 @@ test('a model server without a key', async (t) => {
   const { token } = await signUp(url)
 
   await t.test('its models are listed, and the only one is the default', async () => {
-    assert.deepEqual(await data(url, '{ models { name isDefault } }', {}, token), { models: [{ name: 'mock-small', isDefault: true }] })
+    assert.deepEqual(await data(url, '{ models { name isDefault } }', {}, token), {
+      models: [{ name: 'mock-small', isDefault: true }],
+    })
   })
 
   await t.test('a streamed reply is what the model server sent', async (t) => {
@@ -123,7 +160,11 @@ test('a model server without a key', async (t) => {
     assert.equal(second.reply.index, 4)
   })
 
-  for (const [status, code, retryable] of [[401, 'UPSTREAM_UNAUTHORIZED', false], [429, 'UPSTREAM_RATE_LIMITED', true], [400, 'CONTEXT_TOO_LONG', false]]) {
+  for (const [status, code, retryable] of [
+    [401, 'UPSTREAM_UNAUTHORIZED', false],
+    [429, 'UPSTREAM_RATE_LIMITED', true],
+    [400, 'CONTEXT_TOO_LONG', false],
+  ]) {
     await t.test(`an error ${status} is a FAILED reply with ${code}`, async () => {
       const { userMessage, reply } = await send(url, token, { content: `error-${status}`, wait: true })
       const stored = await readMessage(url, token, reply.id)
@@ -162,7 +203,11 @@ test('several models and no default', async (t) => {
     const error = await refused(url, sendDocument, { input: { content: 'which model' } }, token)
     assert.equal(error.extensions.code, 'MODEL_REQUIRED')
     assert.deepEqual(error.extensions.models.toSorted(), ['mock-large', 'mock-small'])
-    assert.equal((await data(url, '{ conversations { totalCount } }', {}, token)).conversations.totalCount, 0, 'a refusal writes nothing')
+    assert.equal(
+      (await data(url, '{ conversations { totalCount } }', {}, token)).conversations.totalCount,
+      0,
+      'a refusal writes nothing',
+    )
     const { reply } = await send(url, token, { content: 'which model', model: 'mock-large', wait: true })
     assert.equal(reply.content, 'model=mock-large')
     assert.equal(reply.model, 'mock-large')
@@ -188,7 +233,10 @@ test('several models and no default', async (t) => {
 })
 
 test('a model server that is not there', async (t) => {
-  const { url } = await parleyBefore(t, { OPENAI_BASE_URL: `http://127.0.0.1:${await freePort()}/v1`, PARLEY_MODEL: 'mock-small' })
+  const { url } = await parleyBefore(t, {
+    OPENAI_BASE_URL: `http://127.0.0.1:${await freePort()}/v1`,
+    PARLEY_MODEL: 'mock-small',
+  })
   const { token } = await signUp(url)
   const error = await refused(url, '{ models { name } }', {}, token)
   assert.equal(error.extensions.code, 'MODEL_UNAVAILABLE')

@@ -11,7 +11,17 @@ import { getIntrospectionQuery } from 'graphql'
 import { createClient as createSocket } from 'graphql-ws'
 import { onEnd, pipe, subscribe } from 'wonka'
 import WebSocket from 'ws'
-import { data, finalMessage, Parley, readMessage, refreshDocument, sendDocument, serverURL, signUp, Watch } from '../lib/parley.mjs'
+import {
+  data,
+  finalMessage,
+  Parley,
+  readMessage,
+  refreshDocument,
+  sendDocument,
+  serverURL,
+  signUp,
+  Watch,
+} from '../lib/parley.mjs'
 
 const url = serverURL()
 
@@ -38,7 +48,11 @@ class Session {
   }
 
   keep(payload) {
-    Object.assign(this, { token: payload.accessToken, refreshToken: payload.refreshToken, expiresAt: payload.expiresAt })
+    Object.assign(this, {
+      token: payload.accessToken,
+      refreshToken: payload.refreshToken,
+      expiresAt: payload.expiresAt,
+    })
     this.refreshes++
   }
 
@@ -61,13 +75,21 @@ const auth = (session) =>
     },
   }))
 
-const content = gql`fragment Content on Message { id status content }`
+const content = gql`
+  fragment Content on Message {
+    id
+    status
+    content
+  }
+`
 
 // graphcache keeps messages by id; events have none, and put their text into them.
 const graphcache = () =>
   cacheExchange({
     schema,
-    keys: Object.fromEntries(['MessageSnapshot', 'MessageDelta', 'MessageReasoningDelta', 'MessageFinished'].map((name) => [name, () => null])),
+    keys: Object.fromEntries(
+      ['MessageSnapshot', 'MessageDelta', 'MessageReasoningDelta', 'MessageFinished'].map((name) => [name, () => null]),
+    ),
     updates: {
       Subscription: {
         messageEvents({ messageEvents: event }, { messageId: id }, cache) {
@@ -77,7 +99,15 @@ const graphcache = () =>
           // An answer that events have overtaken leaves a shorter text, and a hole: the
           // rule asks for a new subscription then. Here MessageFinished mends it.
           if (text.length < event.offset) return
-          cache.writeFragment(gql`fragment Text on Message { id content }`, { id, content: text.slice(0, event.offset) + event.text })
+          cache.writeFragment(
+            gql`
+              fragment Text on Message {
+                id
+                content
+              }
+            `,
+            { id, content: text.slice(0, event.offset) + event.text },
+          )
         },
       },
     },
@@ -107,8 +137,12 @@ const setups = {
       ],
     })
   },
-  'fetchSubscriptions': (session, t, first = []) =>
-    createClient({ url: `${session.base}/graphql`, fetchSubscriptions: true, exchanges: [...first, auth(session), fetchExchange] }),
+  fetchSubscriptions: (session, t, first = []) =>
+    createClient({
+      url: `${session.base}/graphql`,
+      fetchSubscriptions: true,
+      exchanges: [...first, auth(session), fetchExchange],
+    }),
 }
 
 // follower makes client.subscription look as Watch wants it. urql reports errors in
@@ -122,15 +156,42 @@ const follower = (client) => ({
       last = JSON.stringify(data)
       sink.next({ data })
     }
-    return pipe(client.subscription(gql(request.query), request.variables), onEnd(sink.complete), subscribe(take)).unsubscribe
+    return pipe(client.subscription(gql(request.query), request.variables), onEnd(sink.complete), subscribe(take))
+      .unsubscribe
   },
 })
 
-const viewer = gql`query { viewer { id email } }`
-const message = gql`query ($id: ID!) { node(id: $id) { id ...Content } } ${content}`
-const stop = gql`mutation ($input: StopReplyInput!) { stopReply(input: $input) { message { id status content } } }`
+const viewer = gql`
+  query {
+    viewer {
+      id
+      email
+    }
+  }
+`
+const message = gql`
+  query ($id: ID!) {
+    node(id: $id) {
+      id
+      ...Content
+    }
+  }
+  ${content}
+`
+const stop = gql`
+  mutation ($input: StopReplyInput!) {
+    stopReply(input: $input) {
+      message {
+        id
+        status
+        content
+      }
+    }
+  }
+`
 
-const codeOf = (error) => error.graphQLErrors?.[0]?.extensions.code ?? assert.fail(`want errors of GraphQL, got ${error}`)
+const codeOf = (error) =>
+  error.graphQLErrors?.[0]?.extensions.code ?? assert.fail(`want errors of GraphQL, got ${error}`)
 
 async function ok(result) {
   const { data, error } = await result
@@ -138,7 +199,8 @@ async function ok(result) {
   return data
 }
 
-const send = async (client, text) => (await ok(client.mutation(gql(sendDocument), { input: { content: text } }))).sendMessage.reply
+const send = async (client, text) =>
+  (await ok(client.mutation(gql(sendDocument), { input: { content: text } }))).sendMessage.reply
 
 const deferred = () => {
   const d = {}
@@ -189,7 +251,13 @@ for (const [name, connect] of Object.entries(setups)) {
 
       assert.equal(codeOf((await client.mutation(stop, { input: { messageId: id } })).error), 'NOT_FOUND')
       await assert.rejects(new Watch(follower(client), id).done, (error) => codeOf(error) === 'NOT_FOUND')
-      const invalid = new Watch({ subscribe: (request, sink) => follower(client).subscribe({ ...request, query: 'subscription { nothing }', variables: {} }, sink) }, id)
+      const invalid = new Watch(
+        {
+          subscribe: (request, sink) =>
+            follower(client).subscribe({ ...request, query: 'subscription { nothing }', variables: {} }, sink),
+        },
+        id,
+      )
       await assert.rejects(invalid.done, (error) => codeOf(error) === 'GRAPHQL_VALIDATION_FAILED')
     })
 
@@ -231,16 +299,29 @@ for (const [name, connect] of Object.entries(setups)) {
         const { client, session } = await setup(t, { cache: [graphcache()] })
         const reply = await send(client, long)
         const shown = []
-        const { unsubscribe } = pipe(client.query(message, { id: reply.id }), subscribe(({ data }) => data && shown.push(data.node.content)))
+        const { unsubscribe } = pipe(
+          client.query(message, { id: reply.id }),
+          subscribe(({ data }) => data && shown.push(data.node.content)),
+        )
         t.after(unsubscribe)
 
-        const events = client.subscription(gql(`subscription ($id: ID!) { messageEvents(messageId: $id) ${selection} }`), { id: reply.id })
+        const events = client.subscription(
+          gql(`subscription ($id: ID!) { messageEvents(messageId: $id) ${selection} }`),
+          { id: reply.id },
+        )
         let count = 0
         const queries = []
-        await new Promise((resolve, reject) => pipe(events, onEnd(resolve), subscribe(({ error }) => {
-          if (error) return reject(error)
-          if (++count % 4 === 0) queries.push(ok(client.query(message, { id: reply.id }, { requestPolicy: 'network-only' })))
-        })))
+        await new Promise((resolve, reject) =>
+          pipe(
+            events,
+            onEnd(resolve),
+            subscribe(({ error }) => {
+              if (error) return reject(error)
+              if (++count % 4 === 0)
+                queries.push(ok(client.query(message, { id: reply.id }, { requestPolicy: 'network-only' })))
+            }),
+          ),
+        )
         await Promise.all(queries)
 
         const stored = await readMessage(url, session.token, reply.id)

@@ -23,11 +23,12 @@ body() { # QUERY, the variables on standard input
 operation() { # QUERY VARIABLES
 	local failures=0 answer code
 	while :; do
-		if answer=$(body "$1" <<<"$2" | fetch application/json) && code=$(jq -r '.errors[0].extensions.code // empty' <<<"$answer"); then
+		if answer=$(body "$1" <<<"$2" | fetch application/json) &&
+			code=$(jq -r '.errors[0].extensions.code // empty' <<<"$answer"); then
 			case $code in
 			'') data=$(jq --compact-output .data <<<"$answer") && return ;;
 			UNAUTHENTICATED) [ -n "$access" ] || refused "$answer"; refresh; continue ;;
-			UNAVAILABLE) ;;
+			UNAVAILABLE | OVERLOADED) ;;
 			*) refused "$answer" ;;
 			esac
 		fi

@@ -76,7 +76,7 @@ func (c *client) send(ctx context.Context, input SendMessageInput) (answer *send
 		case code(err) == "UNAUTHENTICATED" && token != "" && stale == "":
 			stale = token
 			continue
-		case code(err) != "" && code(err) != "UNAVAILABLE":
+		case code(err) != "" && code(err) != "UNAVAILABLE" && code(err) != "OVERLOADED":
 			return nil, err
 		}
 		if err := backOff(ctx, failures); err != nil {

@@ -171,6 +171,9 @@ func TestRulesFindViolations(t *testing.T) {
 		{"lines stay narrow", "a/a.go", "package a; const a = `\n" + strings.Repeat("x", 130) + "`", ""},
 		{"lines stay narrow", "a/a.go", "package a\n\n\t// " + strings.Repeat("x", 114), "a/a.go:3: 121 columns"},
 		{"lines stay narrow", "a/a_test.go", `package a; const a = "b"` + strings.Repeat(` + "c"`, 20), "columns"},
+		{"lines stay narrow", "compat/a.mjs", "call('" + strings.Repeat("x", 120) + "')", ""},
+		{"lines stay narrow", "web/dist/a.js", strings.Repeat("x", 121), ""},
+		{"lines stay narrow", "compat/a.mjs", strings.Repeat("call();", 20), "a.mjs:1: 140 columns"},
 		{"lines stay narrow", "graph/schema/a.graphql", "# " + strings.Repeat("x", 119), "121 columns"},
 
 		{"exported names have a comment", "a/a.go", "package a\n// A is.\ntype A[T any] int\nfunc (a *A[T]) B() {}",

@@ -31,13 +31,14 @@ type house struct {
 	fset    *token.FileSet
 	sources []*source
 	graphql map[string]string // Text by path.
+	scripts map[string]string // Likewise: JavaScript, TypeScript and shell.
 }
 
 // load parses all our Go and GraphQL files. It leaves out what is no part of the
 // house: hidden folders, testdata, packages installed by npm, and modules of their
 // own.
 func load(fsys fs.FS) (*house, error) {
-	h := &house{fset: token.NewFileSet(), graphql: make(map[string]string)}
+	h := &house{fset: token.NewFileSet(), graphql: make(map[string]string), scripts: make(map[string]string)}
 	err := fs.WalkDir(fsys, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -53,12 +54,17 @@ func load(fsys fs.FS) (*house, error) {
 			return nil
 		}
 		ext := path.Ext(name)
-		if ext != ".go" && ext != ".graphql" {
+		script := slices.Contains([]string{".js", ".mjs", ".ts", ".tsx", ".sh"}, ext) && !under(name, "web/dist")
+		if ext != ".go" && ext != ".graphql" && !script {
 			return nil
 		}
 		text, err := fs.ReadFile(fsys, name)
 		if err != nil {
 			return err
+		}
+		if script {
+			h.scripts[name] = string(text)
+			return nil
 		}
 		if ext == ".graphql" {
 			h.graphql[name] = string(text)

@@ -104,7 +104,7 @@ const (
 	longText   = 60
 )
 
-// checkWidth finds lines of Go and of the schema that are too wide to be read beside
+// checkWidth finds lines of Go, of scripts and of the schema that are too wide to be read beside
 // another window. A long text may make its line longer, and so may an address in a
 // comment; what is generated keeps the form of its generator.
 func checkWidth(h *house) []string {
@@ -142,6 +142,10 @@ func checkWidth(h *house) []string {
 		}
 		report(s.path, s.text, func(line int) bool { return excused[line] })
 	}
+	for name, text := range h.scripts {
+		lines := strings.Split(text, "\n")
+		report(name, text, func(line int) bool { return longQuote.MatchString(lines[line-1]) })
+	}
 	for name, text := range h.graphql {
 		if under(name, "graph/schema") && path.Base(name) != "released.graphql" {
 			report(name, text, func(int) bool { return false })
@@ -149,6 +153,9 @@ func checkWidth(h *house) []string {
 	}
 	return bad
 }
+
+// longQuote is a text in quotation marks, or the rest of one, and an address.
+var longQuote = regexp.MustCompile(`'[^']{58,}'|"[^"]{58,}"|` + "`[^`]{59,}" + `|://`)
 
 func columns(line string) int { return utf8.RuneCountInString(line) + 3*strings.Count(line, "\t") }
 

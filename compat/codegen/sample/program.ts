@@ -17,7 +17,9 @@ export function apply(content: string, event: Event): string {
 }
 
 export function failure(event: Event): string | undefined {
-  return event.__typename === 'MessageFinished' && event.message.status === 'FAILED' ? event.message.error?.code : undefined
+  return event.__typename === 'MessageFinished' && event.message.status === 'FAILED'
+    ? event.message.error?.code
+    : undefined
 }
 
 // Clients ignore types they do not know; the compiler proves that there are none.

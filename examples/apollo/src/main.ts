@@ -36,10 +36,14 @@ const sendDocument = graphql(`
 
 if (PARLEY_EMAIL && PARLEY_PASSWORD) {
   const input = { email: PARLEY_EMAIL, password: PARLEY_PASSWORD }
-  setSession((await client.mutate({ mutation: signInDocument, variables: { input }, fetchPolicy: 'no-cache' })).data!.signIn)
+  setSession(
+    (await client.mutate({ mutation: signInDocument, variables: { input }, fetchPolicy: 'no-cache' })).data!.signIn,
+  )
 } else {
   const input = { email: `${crypto.randomUUID()}@example.com`, password: crypto.randomUUID(), name: 'Ada' }
-  setSession((await client.mutate({ mutation: signUpDocument, variables: { input }, fetchPolicy: 'no-cache' })).data!.signUp)
+  setSession(
+    (await client.mutate({ mutation: signUpDocument, variables: { input }, fetchPolicy: 'no-cache' })).data!.signUp,
+  )
 }
 
 // RetryLink sends this again with the same key: however often it arrives, there is one reply.

@@ -26,7 +26,10 @@ interface Answer<T> {
 
 /** A refusal. Its code is in docs/protocol.md. */
 export class Refused extends Error {
-  constructor(message: string, readonly code: string | undefined) {
+  constructor(
+    message: string,
+    readonly code: string | undefined,
+  ) {
     super(message)
   }
 }
@@ -129,7 +132,9 @@ export class Parley {
   async #refresh(refreshToken: string) {
     const document = `mutation ($input: RefreshSessionInput!) { refreshSession(input: $input) { accessToken refreshToken } }`
     // Refused means that the session is over: show the form to sign in.
-    this.#session = (await this.#operation<{ refreshSession: Session }>(document, { input: { refreshToken } }, null)).refreshSession
+    this.#session = (
+      await this.#operation<{ refreshSession: Session }>(document, { input: { refreshToken } }, null)
+    ).refreshSession
   }
 
   /** Posts a query or mutation, again after a back-off when the connection is lost. */
@@ -158,7 +163,12 @@ export class Parley {
     const abort = new AbortController()
     let watchdog = setTimeout(() => abort.abort(), silence)
     try {
-      const response = await this.#post({ query, variables: { messageId, after } }, token, 'text/event-stream', abort.signal)
+      const response = await this.#post(
+        { query, variables: { messageId, after } },
+        token,
+        'text/event-stream',
+        abort.signal,
+      )
       if (!response.body || !response.headers.get('Content-Type')?.startsWith('text/event-stream')) {
         dataOf((await response.json().catch(lost)) as Answer<object>)
         throw new Error(`not a stream: ${response.status}`)
@@ -185,14 +195,24 @@ export class Parley {
     }
   }
 
-  async #post(body: object, token: string | null, accept: string, signal: AbortSignal | null = null): Promise<Response> {
+  async #post(
+    body: object,
+    token: string | null,
+    accept: string,
+    signal: AbortSignal | null = null,
+  ): Promise<Response> {
     const response = await fetch(`${this.url}/graphql`, {
       method: 'POST',
-      headers: { 'Content-Type': 'application/json', Accept: accept, ...(token && { Authorization: `Bearer ${token}` }) },
+      headers: {
+        'Content-Type': 'application/json',
+        Accept: accept,
+        ...(token && { Authorization: `Bearer ${token}` }),
+      },
       body: JSON.stringify(body),
       signal,
     }).catch(lost)
-    if (response.status >= 500) throw new Lost(`status ${response.status}`) // also a proxy in front of a server that restarts
+    // A proxy in front of a server that restarts answers so, too.
+    if (response.status >= 500) throw new Lost(`status ${response.status}`)
     return response
   }
 }
@@ -203,8 +223,9 @@ function lost(error: unknown): never {
 
 function dataOf<T>({ data, errors }: Answer<T>): T {
   const [error] = errors ?? []
-  if (error?.extensions?.code === 'UNAVAILABLE') throw new Lost(error.message)
-  if (error) throw new Refused(error.message, error.extensions?.code)
+  const code = error?.extensions?.code
+  if (error && (code === 'UNAVAILABLE' || code === 'OVERLOADED')) throw new Lost(error.message)
+  if (error) throw new Refused(error.message, code)
   return data!
 }
 

@@ -93,7 +93,8 @@ function subscribeOperation({ text, name }: RequestParameters, variables: Variab
       { operationName: name, query: text!, variables },
       {
         next: (result) => sink.next(result as GraphQLResponse),
-        error: (error) => sink.error(error instanceof Error ? error : new Error('the socket was closed', { cause: error })),
+        error: (error) =>
+          sink.error(error instanceof Error ? error : new Error('the socket was closed', { cause: error })),
         complete: () => sink.complete(),
       },
     ),

@@ -38,7 +38,10 @@ const send = graphql`
 `
 
 /** commitMutation as a promise. */
-function mutate<T extends MutationParameters>(mutation: GraphQLTaggedNode, input: T['variables']['input']): Promise<T['response']> {
+function mutate<T extends MutationParameters>(
+  mutation: GraphQLTaggedNode,
+  input: T['variables']['input'],
+): Promise<T['response']> {
   return new Promise((resolve, reject) =>
     commitMutation<T>(environment, {
       mutation,

@@ -64,7 +64,9 @@ export function Assistant({ found }: { found: Found | undefined }) {
     const has = (title: string) => tabs.some((tab) => tab.title === title);
     if (accessToken) {
       const next = has(sendOperation) ? ` Next: tab ${sendOperation}.` : '';
-      setNotice(`Signed in${userName ? ` as ${userName}` : ''}. The access token is now in the headers of all tabs.${next}`);
+      setNotice(
+        `Signed in${userName ? ` as ${userName}` : ''}. The access token is now in the headers of all tabs.${next}`,
+      );
     } else if (has(watchOperation)) {
       setNotice(`The id of the reply is now in the variables of tab ${watchOperation}. Open it and press play.`);
     }

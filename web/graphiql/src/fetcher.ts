@@ -66,7 +66,9 @@ function subscribe(client: Client, { query, variables, operationName }: FetcherP
   };
 }
 
-/** readable turns what a WebSocket fails with into what GraphiQL prints well: of an Error it would print the stack too. */
+/**
+ * readable turns what a WebSocket fails with into what GraphiQL prints well: of an Error it would print the stack too.
+ */
 function readable(error: unknown): unknown {
   const code = closeCode(error);
   if (code === 4403) {
@@ -89,7 +91,8 @@ function headersFor(operation: OperationDefinitionNode | undefined, headers: Hea
   );
   return Object.fromEntries(
     Object.entries(headers).filter(
-      ([name, value]) => name.toLowerCase() !== 'authorization' || !(isPublic || /^\s*(Bearer\s*)?$/i.test(String(value))),
+      ([name, value]) =>
+        name.toLowerCase() !== 'authorization' || !(isPublic || /^\s*(Bearer\s*)?$/i.test(String(value))),
     ),
   );
 }

@@ -21,8 +21,13 @@ before(async () => {
   browser = await chromium.launch({
     executablePath,
     args: [
-      '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-      '--disable-background-networking', '--disable-component-update', '--disable-sync',
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
     ],
   });
 });
@@ -67,7 +72,10 @@ test('a newcomer signs up, sends a message and sees the reply grow', { timeout: 
 
   await openTab(page, 'SendMessage');
   await page.getByRole('button', { name: 'Headers' }).click();
-  await editor(page, '.graphiql-editor-tool').getByText(/"Bearer\s\S+"/).first().waitFor();
+  await editor(page, '.graphiql-editor-tool')
+    .getByText(/"Bearer\s\S+"/)
+    .first()
+    .waitFor();
   await page.getByRole('button', { name: 'Variables' }).click();
   await run(page);
   await notice.getByText('The id of the reply is now in the variables').waitFor();
@@ -79,7 +87,11 @@ test('a newcomer signs up, sends a message and sees the reply grow', { timeout: 
   await page.waitForFunction(() => window.replyIsFinished, undefined, { timeout });
   const lengths = await page.evaluate(() => [...window.replyLengths]);
   assert.ok(lengths.length >= 3, `saw the reply with lengths ${lengths}, want it to grow in at least 3 steps`);
-  assert.deepEqual(lengths, lengths.toSorted((a, b) => a - b), 'the reply only grows');
+  assert.deepEqual(
+    lengths,
+    lengths.toSorted((a, b) => a - b),
+    'the reply only grows',
+  );
   await picture(page, '3-reply-finished');
 
   assert.equal(sockets.length, 1, 'one WebSocket for one subscription');
@@ -90,14 +102,21 @@ test('a newcomer signs up, sends a message and sees the reply grow', { timeout: 
   const titlesBefore = await titles();
   await page.waitForFunction(() => localStorage.getItem('graphiql:tabState')?.match(/Bearer [^\\"]+/g)?.length >= 6);
   await page.reload();
-  await editor(page, '.graphiql-query-editor').getByText('mutation').or(page.getByText('subscription')).first().waitFor();
+  await editor(page, '.graphiql-query-editor')
+    .getByText('mutation')
+    .or(page.getByText('subscription'))
+    .first()
+    .waitFor();
   assert.deepEqual(await titles(), titlesBefore);
   await openTab(page, 'MyConversations');
   await run(page);
   await response.getByText('"nodes"').waitFor();
   await page.getByRole('button', { name: /New tab/ }).click();
   await page.getByRole('button', { name: 'Headers' }).click();
-  await editor(page, '.graphiql-editor-tool').getByText(/"Bearer\s\S+"/).first().waitFor();
+  await editor(page, '.graphiql-editor-tool')
+    .getByText(/"Bearer\s\S+"/)
+    .first()
+    .waitFor();
   await picture(page, '4-another-visit');
 
   assert.deepEqual(faults, []);
@@ -118,7 +137,10 @@ function watchForFaults(context, page) {
     const url = new URL(request.url());
     if (url.protocol !== 'data:' && url.host !== host) faults.push(`request to ${url}`);
   });
-  context.on('response', (response) => response.status() >= 400 && faults.push(`${response.status()} for ${response.url()}`));
+  context.on(
+    'response',
+    (response) => response.status() >= 400 && faults.push(`${response.status()} for ${response.url()}`),
+  );
   return faults;
 }
 
@@ -145,8 +167,13 @@ async function recordReply(page) {
     window.replyIsFinished = false;
     const look = () => {
       // Monaco positions its lines freely: their order on the screen is not the order of the elements.
-      const lines = [...pane.querySelectorAll('.view-line')].sort((a, b) => parseInt(a.style.top) - parseInt(b.style.top));
-      const text = lines.map((line) => line.textContent).join('').replaceAll('\u00a0', ' ');
+      const lines = [...pane.querySelectorAll('.view-line')].sort(
+        (a, b) => parseInt(a.style.top) - parseInt(b.style.top),
+      );
+      const text = lines
+        .map((line) => line.textContent)
+        .join('')
+        .replaceAll('\u00a0', ' ');
       if (!text.includes('"messageEvents"')) return;
       const content = /"content": "(.*)"/.exec(text)?.[1];
       if (content !== undefined) window.replyLengths.add(content.length);
