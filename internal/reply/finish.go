@@ -137,9 +137,14 @@ func (a *Attempt) release() {
 	failpoint.Hit("reply.before-release")
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.ctx), releaseLimit)
 	defer cancel()
-	mine := fence(a.engine.store.Client().Message.Update(), a.row, a.engine.id)
-	n, err := a.live.flush().set(mine).ClearOwner().Save(a.engine.store.Urgent(ctx))
+	n := 0
+	// In a transaction, so that many of them share a commit.
+	err := a.engine.store.InTx(a.engine.store.Urgent(ctx), func(tx *ent.Tx) (err error) {
+		n, err = a.live.flush().set(fence(tx.Message.Update(), a.row, a.engine.id)).ClearOwner().Save(ctx)
+		return err
+	})
 	if err != nil {
+		n = 0 // Whoever finds the row released takes it up.
 		a.engine.log.WarnContext(ctx, "reply not released; its lease has to run out",
 			"message_id", string(a.row.ID), "err", err)
 	}

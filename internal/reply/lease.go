@@ -3,6 +3,7 @@ package reply
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -24,6 +25,10 @@ type lease struct {
 	lost  func() (running int)
 	back  func()
 	doubt atomic.Bool
+
+	mu sync.Mutex // guards sure, and that it and doubt change together
+	// sure is until when the last renewal leaves no doubt.
+	sure time.Time
 }
 
 func newLease(h *host, cfg Config) *lease {
@@ -60,11 +65,19 @@ func (l *lease) keep(ctx context.Context) {
 			continue
 		}
 		pause = l.length / 3
-		alarm.Reset(l.length*2/3 - time.Since(began))
-		if l.doubt.Swap(false) {
+		if l.renewed(began) {
 			l.back()
 		}
+		alarm.Reset(l.length*2/3 - time.Since(began))
 	}
+}
+
+// renewed notes a renewal and reports whether the lease was in doubt before.
+func (l *lease) renewed(began time.Time) (doubted bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sure = began.Add(l.length * 2 / 3)
+	return l.doubt.Swap(false)
 }
 
 // renewInTime leaves room for another try.
@@ -74,8 +87,14 @@ func (l *lease) renewInTime(ctx context.Context) error {
 	return l.renew(ctx)
 }
 
-// doubted stops all replies: others may claim them soon.
+// doubted stops all replies: others may claim them soon. A renewal may have come in the
+// moment in which the alarm went off.
 func (l *lease) doubted(ctx context.Context) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if time.Now().Before(l.sure) {
+		return
+	}
 	if l.cfg.SoleReplica {
 		l.log.WarnContext(ctx, "the lease is renewed late: the database is slow; replies go on, as nobody else can "+
 			"take them")

@@ -104,3 +104,26 @@ func TestLeaseDoesNotWaitForOneRenewal(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+// An alarm that goes off in the moment of a renewal stops nothing.
+func TestLeaseIsNotDoubtedWhenJustRenewed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := &lease{length: 30 * time.Second, log: slog.New(slog.DiscardHandler)}
+		l.lost = func() int { t.Error("replies are stopped under a fresh lease"); return 1 }
+		if l.renewed(time.Now()) {
+			t.Error("the lease was in doubt before")
+		}
+		l.doubted(t.Context())
+		if err := l.check(); err != nil {
+			t.Errorf("got %v, want a lease", err)
+		}
+		time.Sleep(20 * time.Second) // Of the bubble.
+		lost := 0
+		l.lost = func() int { lost++; return 1 }
+		l.doubted(t.Context())
+		if l.check() == nil || lost != 1 {
+			t.Errorf("after two thirds of its length: stopped %d times, want once", lost)
+		}
+	})
+}

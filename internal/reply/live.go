@@ -91,10 +91,15 @@ func (l *live) adopt(row *ent.Message) (ended bool) {
 		l.finish(row)
 		return true
 	}
+	l.catchUp(row)
+	return false
+}
+
+// catchUp adds to a copy what a row has beyond it.
+func (l *live) catchUp(row *ent.Message) {
 	if l.merge(pieceOf(row)) == newer {
 		l.advance(row)
 	}
-	return false
 }
 
 // correct begins a copy anew that is not what its row says: somebody has sent a piece

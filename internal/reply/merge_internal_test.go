@@ -180,7 +180,7 @@ func (w *world) attach(s *screen) {
 	e := &Engine{attempts: newAttempts()}
 	v := &Watcher{engine: e, id: w.row.ID, wake: make(chan struct{}, 1), seen: w.row,
 		cursor: Cursor{MessageID: w.row.ID}}
-	w.copy.advance(w.row) // As join does.
+	w.copy.catchUp(w.row) // As join does.
 	v.live, v.leave = w.copy, func() {}
 	if w.owner != nil && w.IntN(2) == 0 {
 		v.live = w.owner
@@ -208,7 +208,7 @@ func (w *world) read(s *screen) {
 	}
 	u, ok, lost := s.v.fromLive(s.v.live)
 	if lost {
-		w.copy.advance(w.row)
+		w.copy.catchUp(w.row)
 		s.v.live = w.copy
 		return
 	}

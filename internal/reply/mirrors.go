@@ -57,7 +57,7 @@ func (s *mirrors) join(row *ent.Message) (l *live, leave func()) {
 		s.byReply[row.ID] = m
 	}
 	// What others watch here may be older than the row that lets this viewer in.
-	m.live.advance(row)
+	m.live.catchUp(row)
 	m.watchers++
 	return m.live, func() { s.leave(row.ID, m) }
 }

@@ -33,7 +33,11 @@ func (e *Engine) Overlay(messages ...*ent.Message) {
 // overlay replaces a message by its live state, unless that is of a copy which is behind
 // the row.
 func overlay(m, now *ent.Message) {
-	if now.Attempt > m.Attempt || now.Attempt == m.Attempt && len(now.Content) >= len(m.Content) {
+	behind := now.Attempt < m.Attempt
+	for c, text := range TextsOf(now) {
+		behind = behind || now.Attempt == m.Attempt && len(text) < len(TextsOf(m)[c])
+	}
+	if !behind {
 		edges := m.Edges
 		*m = *now
 		m.Edges = edges

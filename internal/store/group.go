@@ -54,11 +54,6 @@ func (s *Store) inGroup(ctx context.Context, fn func(tx *ent.Tx) error) error {
 
 // runGroup runs jobs in one transaction and answers them.
 func (s *Store) runGroup(jobs []*job) {
-	defer func() {
-		for _, j := range jobs {
-			close(j.done)
-		}
-	}()
 	fail := func(err error) {
 		for _, j := range jobs {
 			if j.err == nil && j.panicked == nil {
@@ -66,29 +61,53 @@ func (s *Store) runGroup(jobs []*job) {
 			}
 		}
 	}
+	err := errGroupBrokeOff // What holds when this function does not come to its end.
+	defer func() {
+		if err != nil {
+			fail(err)
+		}
+		for _, j := range jobs {
+			close(j.done)
+		}
+	}()
+	err = s.commitGroup(jobs)
+}
+
+// errGroupBrokeOff is the answer to all jobs of a group whose goroutine did not come to its
+// end: the driver panicked.
+var errGroupBrokeOff = errors.New("the transaction broke off")
+
+// commitGroup runs jobs in one transaction. An error is that of all jobs which have none of
+// their own: nothing of them is stored.
+func (s *Store) commitGroup(jobs []*job) (err error) {
 	// Not the context of the first job, whose end would roll back all of them.
 	ctx := context.WithoutCancel(jobs[0].ctx)
 	tx, err := s.write.BeginTx(ctx, nil)
 	if err != nil {
-		fail(fmt.Errorf("begin: %w", err))
-		return
+		return fmt.Errorf("begin: %w", err)
 	}
+	ended := false
+	defer func() {
+		if !ended { // Also on a panic. There may be nothing left to roll back.
+			_ = tx.Rollback()
+		}
+	}()
 	for _, j := range jobs {
 		if err := s.runJob(ctx, tx, j, len(jobs) > 1); err != nil {
-			fail(err)
-			_ = tx.Rollback() // There may be nothing left to roll back.
-			return
+			return err
 		}
 	}
+	ended = true
 	if len(jobs) == 1 && (jobs[0].err != nil || jobs[0].panicked != nil) {
 		if err := tx.Rollback(); err != nil && jobs[0].err != nil && !errors.Is(err, sql.ErrTxDone) {
 			jobs[0].err = errors.Join(jobs[0].err, fmt.Errorf("roll back: %w", err))
 		}
-		return
+		return nil
 	}
 	if err := tx.Commit(); err != nil {
-		fail(fmt.Errorf("commit: %w", err))
+		return fmt.Errorf("commit: %w", err)
 	}
+	return nil
 }
 
 // runJob runs one job of a group, in a savepoint where there are others. An error is that
@@ -108,6 +127,9 @@ func (s *Store) runJob(ctx context.Context, tx *sql.Tx, j *job, shared bool) err
 	s.callJob(tx, j)
 	if j.err != nil || j.panicked != nil {
 		if _, err := tx.ExecContext(ctx, "ROLLBACK TO job"); err != nil {
+			if IsUnavailable(j.err) { // A full disk has rolled everything back: that is what to say.
+				return fmt.Errorf("roll back: %w", j.err)
+			}
 			return fmt.Errorf("roll back: %w", err)
 		}
 	}

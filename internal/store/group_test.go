@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -167,5 +168,39 @@ func TestUrgentWritesGoFirst(t *testing.T) {
 	}
 	if s.Backlog() != 0 {
 		t.Error("something waits still")
+	}
+}
+
+// When whoever runs a group does not come to its end, nobody in it is told that its own is
+// stored, and the writer is free again.
+func TestGroupBreaksOff(t *testing.T) {
+	t.Parallel()
+	s := storetest.SQLite(t)
+	ctx := viewer.AsAdmin(t.Context())
+	entered, release := make(chan struct{}), make(chan struct{})
+	var all sync.WaitGroup
+	all.Go(func() {
+		_ = s.InTx(ctx, func(*ent.Tx) error { close(entered); <-release; return nil })
+	})
+	<-entered
+	all.Go(func() {
+		_ = s.InTx(ctx, func(*ent.Tx) error { runtime.Goexit(); return nil })
+	})
+	s.AwaitWaiting(t.Context(), 1)
+	all.Go(func() {
+		err := s.InTx(ctx, func(tx *ent.Tx) error { return tx.User.Create().SetEmail("a@example.com").Exec(ctx) })
+		if err == nil {
+			t.Error("a transaction in a group that broke off went well, want an error")
+		}
+	})
+	s.AwaitWaiting(t.Context(), 2)
+	close(release)
+	all.Wait()
+	if n := s.Client().User.Query().CountX(ctx); n != 0 {
+		t.Errorf("got %d users, want none", n)
+	}
+	err := s.InTx(ctx, func(tx *ent.Tx) error { return tx.User.Create().SetEmail("a@example.com").Exec(ctx) })
+	if err != nil {
+		t.Errorf("afterwards: %v", err)
 	}
 }

@@ -68,13 +68,18 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
 		s.turnAway(w, r, why)
 		return
 	}
+	handedOver := false
+	defer func() {
+		if !handedOver {
+			s.admission.leaveAddr(addr)
+		}
+	}()
 	conn, err := websocket.Accept(smallBuffers{w}, r, &websocket.AcceptOptions{
 		Subprotocols:       []string{transportWS{}.name(), legacyWS{}.name()},
 		InsecureSkipVerify: true, // allowOrigin has checked it, by the operator's list.
 		CompressionMode:    websocket.CompressionDisabled,
 	})
 	if err != nil {
-		s.admission.leaveAddr(addr)
 		return // Accept has answered.
 	}
 	c := &socket{
@@ -92,6 +97,7 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
 	// It does not read: no close frame would reach it.
 	c.stalled = time.AfterFunc(time.Hour, func() { _ = conn.CloseNow() })
 	c.stalled.Stop()
+	handedOver = true
 	go c.live()
 }
 
