@@ -1,6 +1,7 @@
 package reply
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -28,7 +29,8 @@ type live struct {
 	// the row.
 	lost    bool
 	endedAt time.Time
-	waiting map[chan struct{}]struct{}
+	// waiting are the wake-ups of watchers: a list, since every delta goes through it.
+	waiting []chan struct{}
 	// ended is closed when final or lost is set.
 	ended chan struct{}
 	// saved is how much of the texts the last checkpoint held.
@@ -39,7 +41,6 @@ func newLive(row *ent.Message, maxBytes int) *live {
 	return &live{
 		maxBytes: maxBytes,
 		row:      row,
-		waiting:  make(map[chan struct{}]struct{}),
 		ended:    make(chan struct{}),
 	}
 }
@@ -189,7 +190,7 @@ func (l *live) end(set func()) {
 
 // wake is called with mu held.
 func (l *live) wake() {
-	for c := range l.waiting {
+	for _, c := range l.waiting {
 		select {
 		case c <- struct{}{}:
 		default: // It has a wake-up waiting, and reads everything when it takes it.
@@ -202,14 +203,16 @@ func (l *live) wake() {
 func (l *live) join(wake chan struct{}) (version int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.waiting[wake] = struct{}{}
+	l.waiting = append(l.waiting, wake)
 	return l.version
 }
 
 func (l *live) leave(wake chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.waiting, wake)
+	if i := slices.Index(l.waiting, wake); i >= 0 {
+		l.waiting = slices.Delete(l.waiting, i, i+1)
+	}
 }
 
 // state returns the reply as it is now, or false when this replica has lost it.
