@@ -135,7 +135,7 @@ func FlagStop(u *ent.MessageUpdate, userID, id pid.ID, now time.Time) *ent.Messa
 }
 
 // Running returns how many replies run here.
-func (e *Engine) Running() int { return len(e.attempts.all()) }
+func (e *Engine) Running() int { return e.attempts.running() }
 
 // Peers returns how many other replicas were alive at the last sweep.
 func (e *Engine) Peers() int { return int(e.sweeper.peers.Load()) }

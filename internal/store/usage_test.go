@@ -16,6 +16,7 @@ import (
 	"parley/ent"
 	"parley/ent/message"
 	"parley/ent/usageday"
+	"parley/internal/chat"
 	"parley/internal/pid"
 	"parley/internal/store"
 	"parley/internal/store/storetest"
@@ -102,7 +103,8 @@ func TestAddUsage(t *testing.T) {
 		used := func(u person, day string) (n int) {
 			t.Helper()
 			err := s.InTx(u.ctx, func(tx *ent.Tx) (err error) {
-				n, err = usage.TokensOn(u.ctx, tx, u.id, day)
+				state, err := s.BeforeSend(u.ctx, tx, chat.SendQuery{UserID: u.id, Day: day})
+				n = state.Tokens
 				return err
 			})
 			if err != nil {

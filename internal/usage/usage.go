@@ -1,14 +1,12 @@
 // Package usage says what a call of a model counts for: on which day, for which
-// purpose, and what of it is held against a user's tokens of the day. It does not
-// write: package store adds a Call to its row.
+// purpose. It neither reads nor writes: package store adds a Call to its row, and sums
+// the rows of a day where a limit asks.
 //
 // Its one invariant: a call counts once, in the transaction that makes its outcome
 // final or deletes it before that, and counts for good, whatever is deleted later.
 package usage
 
 import (
-	"context"
-	"fmt"
 	"time"
 
 	"parley/ent"
@@ -68,21 +66,4 @@ func Day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 func LeftOfDay(t time.Time) time.Duration {
 	const day = 24 * time.Hour
 	return day - t.UTC().Sub(t.UTC().Truncate(day))
-}
-
-// TokensOn returns what a user's calls of a day have used, asked and answered, with
-// all models and for all purposes.
-func TokensOn(ctx context.Context, tx *ent.Tx, userID pid.ID, day string) (int, error) {
-	rows, err := tx.UsageDay.Query().
-		Where(usageday.UserID(userID), usageday.Day(day)).
-		Select(usageday.FieldPromptTokens, usageday.FieldCompletionTokens).
-		All(ctx)
-	if err != nil {
-		return 0, fmt.Errorf("read usage of a day: %w", err)
-	}
-	total := 0
-	for _, r := range rows {
-		total += r.PromptTokens + r.CompletionTokens
-	}
-	return total, nil
 }
