@@ -252,7 +252,9 @@ func (b *bench) drive(ctx context.Context, what string, t *target, n int, l load
 	}
 	defer closeAll(chats)
 	l.pid = t.process.pid()
+	wait := b.profile(ctx, what, t)
 	o, err := drive(ctx, chats, l)
+	wait()
 	if err != nil {
 		return nil, err
 	}

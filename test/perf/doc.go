@@ -33,7 +33,7 @@
 //   - stream.go, socket.go, frame.go: clients of the model and the relay, and of the server.
 //   - server.go, version.go, process.go, issuer.go: servers, binaries, what /proc says, and
 //     users.
-//   - table.go: the rows with their goals.
+//   - table.go, profile.go: the rows with their goals, and profiles of the servers.
 //
 // It owns no rule of the product. Its one invariant: it knows the server by its protocol
 // and by /proc alone, so that any version can be measured with it.

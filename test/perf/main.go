@@ -48,6 +48,7 @@ type options struct {
 	streams   int
 	overload  time.Duration
 	environ   []string
+	profiles  string
 	verbose   bool
 }
 
@@ -66,6 +67,8 @@ func parseOptions(args []string, output io.Writer) (options, error) {
 		o.environ = append(o.environ, v)
 		return nil
 	})
+	flags.StringVar(&o.profiles, "profile", "",
+		"a folder for processor profiles of the servers, which then run in development mode and cost more")
 	flags.BoolVar(&o.verbose, "v", false, "also print every round")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
@@ -83,6 +86,11 @@ func parseOptions(args []string, output io.Writer) (options, error) {
 	for _, name := range o.only {
 		if !slices.Contains(modeNames(), name) {
 			return options{}, fmt.Errorf("-only: there is no mode %q, but %s", name, strings.Join(modeNames(), ", "))
+		}
+	}
+	if o.profiles != "" {
+		if err := os.MkdirAll(o.profiles, 0o700); err != nil {
+			return options{}, err
 		}
 	}
 	o.databases = strings.Split(*databases, ",")

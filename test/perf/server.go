@@ -89,6 +89,7 @@ type server struct {
 	storage *storage
 	addr    string
 	log     string
+	debug   string // Where it serves profiles; empty when nobody asked.
 }
 
 // launch starts a binary on a storage, with those of the variables of -env that it knows:
@@ -123,6 +124,13 @@ func (b *bench) launch(v *version, s *storage) (*server, error) {
 	}, v.known(b.options.environ)...)
 	if s.url != "" {
 		cmd.Env = append(cmd.Env, "PARLEY_DATABASE_URL="+s.url)
+	}
+	if b.options.profiles != "" {
+		debug := fmt.Sprintf("127.0.0.1:%d", 15000+mathrand.IntN(15000))
+		if known := v.known([]string{"PARLEY_DEBUG_ADDR=" + debug}); len(known) > 0 {
+			cmd.Env = append(cmd.Env, known[0], "PARLEY_MODE=development")
+			r.debug = debug
+		}
 	}
 	cmd.Dir = s.dir
 	cmd.Stdout, cmd.Stderr = out, out
