@@ -55,7 +55,13 @@ const (
 // standby.
 var errReadOnly = errors.New("the database is read-only: it is a standby, or default_transaction_read_only is on")
 
-const tooManyConnections = pqerror.Code("53300")
+// The codes that are more to us than a remedy.
+const (
+	tooManyConnections = pqerror.Code("53300")
+	// A prepared statement is not in the session, or is there already.
+	noSuchStatement  = pqerror.Code("26000")
+	statementIsThere = pqerror.Code("42P05")
+)
 
 // The tables of remedies. What is in none of them stays.
 var (
@@ -96,9 +102,11 @@ var (
 		prefix string
 		remedy
 	}{
-		{"08", wait},     // The connection breaks.
-		{"25006", wait},  // A write to a server that has become a standby.
-		{"40", again},    // Deadlocks, and transactions that cannot be put in a row.
+		{"08", wait},    // The connection breaks.
+		{"25006", wait}, // A write to a server that has become a standby.
+		{string(noSuchStatement), again},
+		{"40", again}, // Deadlocks, and transactions that cannot be put in a row.
+		{string(statementIsThere), again},
 		{"53", wait},     // Too few resources, too many connections.
 		{"55P03", again}, // A lock that was not had in time.
 		{"57P", wait},    // Shutting down, crashed, starting.
@@ -156,8 +164,24 @@ func remedyOf(err error) remedy {
 	return none
 }
 
+// isLostStatement reports whether a prepared statement has to be made anew, on another
+// connection.
+func isLostStatement(err error) bool {
+	refused, ok := errors.AsType[*pq.Error](err)
+	return ok && (refused.Code == noSuchStatement || refused.Code == statementIsThere || isStalePlan(refused))
+}
+
+// isStalePlan reports whether a table has changed under a prepared statement, by the
+// migration of a newer version. The code alone says only that something is not supported.
+func isStalePlan(refused *pq.Error) bool {
+	return refused.Code == "0A000" && refused.Routine == "RevalidateCachedQuery"
+}
+
 func remedyOfState(refused *pq.Error) remedy {
 	code := string(refused.Code)
+	if isStalePlan(refused) {
+		return again
+	}
 	if code == "08P01" && strings.HasPrefix(refused.Message, "unsupported startup parameter") {
 		return again // pgbouncer's, whose configuration has to name it.
 	}

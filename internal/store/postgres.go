@@ -33,13 +33,17 @@ func openPostgres(ctx context.Context, cfg Config, log *slog.Logger) (*Store, er
 		return nil, err
 	}
 	w := newWatch(ctx, settings, log)
-	db := sql.OpenDB(&connector{settings: settings, silence: silenceOf(settings), epoch: w.current, heard: w.hear})
+	db := sql.OpenDB(preparing{
+		&connector{settings: settings, silence: silenceOf(settings), epoch: w.current, heard: w.hear}})
 	conns := cfg.MaxConns
 	if conns == 0 {
 		conns = 20
 	}
 	db.SetMaxOpenConns(conns)
-	db.SetMaxIdleConns(max(conns/4, 2))
+	// What a burst has opened stays for a while: a new connection costs the server a process
+	// and both sides a handshake, and the statements that it had prepared.
+	db.SetMaxIdleConns(conns)
+	db.SetConnMaxIdleTime(time.Minute)
 	db.SetConnMaxLifetime(30 * time.Minute)
 	if err := w.start(ctx, db); err != nil {
 		_ = db.Close() // Never used.

@@ -5,14 +5,23 @@ import (
 	"context"
 	"database/sql/driver"
 	"fmt"
+	"net/netip"
 )
 
-// maxPrepared bounds the statements that one connection keeps prepared. The server has
-// fewer; lists of ids of different lengths make more.
+// maxPrepared bounds the statements that one connection remembers. The server has fewer;
+// lists of ids of different lengths make more.
 const maxPrepared = 128
 
-// preparing is a connector whose connections keep what they have prepared: both drivers
-// parse a statement anew each time otherwise, which was a sixth of the work of a send.
+// A connection prepares a statement when it is asked for it so many times. On Postgres that
+// is a round trip of its own, which pays for itself later.
+const (
+	prepareAtSQLite   = 1
+	prepareAtPostgres = 3
+)
+
+// preparing is a connector whose connections keep what they have prepared. Both drivers have
+// a statement parsed and planned anew each time otherwise: a sixth of the work of a send on
+// SQLite, and most of the time of one on Postgres.
 type preparing struct{ driver.Connector }
 
 // Connect implements driver.Connector.
@@ -21,11 +30,55 @@ func (p preparing) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c, ok := opened.(*connection); ok {
+		direct, err := c.isDirect(ctx)
+		if err != nil {
+			_ = c.Close() // Never used.
+			return nil, err
+		}
+		if !direct {
+			return c, nil
+		}
+		kept := preparedConn{preparable: c, kept: make(map[string]*list.Element), from: prepareAtPostgres}
+		return &preparedPostgres{preparedConn: kept, NamedValueChecker: c}, nil
+	}
 	inner, ok := opened.(preparable)
 	if !ok {
 		return nil, fmt.Errorf("a connection of type %T cannot keep statements", opened)
 	}
-	return &preparedConn{preparable: inner, kept: make(map[string]*list.Element)}, nil
+	return &preparedConn{preparable: inner, kept: make(map[string]*list.Element), from: prepareAtSQLite}, nil
+}
+
+// isDirect reports whether the server at the other end is Postgres itself: it sees the
+// address that this end has. A pooler between them may put every transaction on another
+// session, where what was prepared is not, or is something else. Through an address
+// translation, or a socket without an address, one cannot know.
+func (c *connection) isDirect(ctx context.Context) (bool, error) {
+	here, err := netip.ParseAddrPort(c.link.LocalAddr().String())
+	if err != nil {
+		return false, nil // A socket of the file system.
+	}
+	rows, err := c.QueryContext(ctx, "SELECT coalesce(host(inet_client_addr()), ''), coalesce(inet_client_port(), 0)", nil)
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = rows.Close() }() // One row, which was read or not.
+	row := make([]driver.Value, 2)
+	if err := rows.Next(row); err != nil {
+		return false, err
+	}
+	seen, err := netip.ParseAddr(fmt.Sprint(row[0]))
+	if err != nil {
+		return false, nil
+	}
+	port, _ := row[1].(int64)
+	return seen.Unmap() == here.Addr().Unmap().WithZone("") && port == int64(here.Port()), nil
+}
+
+// preparedPostgres is a preparedConn of lib/pq, which has arguments of its own.
+type preparedPostgres struct {
+	preparedConn
+	driver.NamedValueChecker
 }
 
 // preparable is what the connections of both drivers can do.
@@ -47,34 +100,47 @@ type preparedConn struct {
 	preparable
 	kept  map[string]*list.Element // of *prepared
 	order list.List                // the one used last in front
+	from  int                      // how often a statement is asked for before it is prepared
+	// lost is set when the server does not have what was prepared, or will not run it any
+	// more, since a table has changed under it: the connection is not used again.
+	lost bool
 }
 
-// prepared is a kept statement.
+// prepared is a statement that was asked for.
 type prepared struct {
 	query string
-	stmt  driver.Stmt
+	asked int
+	stmt  driver.Stmt // Nil while it was asked for too seldom.
 	// busy is set while rows of it are open: it serves one query at a time.
 	busy bool
 }
 
-// statement returns the kept statement for a query, which it prepares when there is
-// none. It returns nil when the one there is is in use: the driver has to do without.
+// statement returns the kept statement for a query, which it prepares when it is time. It
+// returns nil when it is not, or the one there is is in use: the driver has to do without.
 func (c *preparedConn) statement(ctx context.Context, query string) (*prepared, error) {
-	if e, ok := c.kept[query]; ok {
-		p := e.Value.(*prepared)
-		if p.busy {
+	e, ok := c.kept[query]
+	if !ok {
+		c.makeRoom()
+		e = c.order.PushFront(&prepared{query: query})
+		c.kept[query] = e
+	}
+	c.order.MoveToFront(e)
+	p := e.Value.(*prepared)
+	if p.stmt == nil {
+		if p.asked++; p.asked < c.from {
 			return nil, nil
 		}
-		c.order.MoveToFront(e)
-		return p, nil
+		stmt, err := c.PrepareContext(ctx, query)
+		if err != nil {
+			c.order.Remove(e)
+			delete(c.kept, query)
+			return nil, err
+		}
+		p.stmt = stmt
 	}
-	stmt, err := c.PrepareContext(ctx, query)
-	if err != nil {
-		return nil, err
+	if p.busy {
+		return nil, nil
 	}
-	c.makeRoom()
-	p := &prepared{query: query, stmt: stmt}
-	c.kept[query] = c.order.PushFront(p)
 	return p, nil
 }
 
@@ -85,7 +151,9 @@ func (c *preparedConn) makeRoom() {
 		if !p.busy {
 			c.order.Remove(e)
 			delete(c.kept, p.query)
-			_ = p.stmt.Close() // Nothing of it is needed any more.
+			if p.stmt != nil {
+				_ = p.stmt.Close() // Nothing of it is needed any more.
+			}
 		}
 		e = before
 	}
@@ -102,7 +170,7 @@ func (c *preparedConn) QueryContext(ctx context.Context, query string, args []dr
 	}
 	rows, err := p.stmt.(driver.StmtQueryContext).QueryContext(ctx, args)
 	if err != nil {
-		return nil, err
+		return nil, c.judge(err)
 	}
 	p.busy = true
 	return &preparedRows{Rows: rows, of: p}, nil
@@ -117,13 +185,27 @@ func (c *preparedConn) ExecContext(ctx context.Context, query string, args []dri
 	if p == nil {
 		return c.preparable.ExecContext(ctx, query, args)
 	}
-	return p.stmt.(driver.StmtExecContext).ExecContext(ctx, args)
+	result, err := p.stmt.(driver.StmtExecContext).ExecContext(ctx, args)
+	return result, c.judge(err)
 }
+
+// judge notes whether an error says that the server has lost what was prepared.
+func (c *preparedConn) judge(err error) error {
+	if isLostStatement(err) {
+		c.lost = true
+	}
+	return err
+}
+
+// IsValid implements driver.Validator.
+func (c *preparedConn) IsValid() bool { return !c.lost && c.preparable.IsValid() }
 
 // Close implements driver.Conn.
 func (c *preparedConn) Close() error {
 	for e := c.order.Front(); e != nil; e = e.Next() {
-		_ = e.Value.(*prepared).stmt.Close() // The connection ends with them.
+		if stmt := e.Value.(*prepared).stmt; stmt != nil && c.from == prepareAtSQLite {
+			_ = stmt.Close() // The connection ends with them; on Postgres the server sees to it.
+		}
 	}
 	return c.preparable.Close()
 }
