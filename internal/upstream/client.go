@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -266,7 +267,7 @@ func (c *Client) receive(
 	for {
 		// RecvRaw, because Recv decodes with reflection and loses characters that
 		// are split over two frames.
-		data, err := stream.RecvRaw()
+		line, err := stream.RecvRaw()
 		if err != nil {
 			done := errors.Is(err, io.EOF) // Only the end marker; cleanBody never ends in io.EOF.
 			if result.FinishReason == "" && !done {
@@ -280,41 +281,56 @@ func (c *Client) receive(
 			}
 			return result, s.flush()
 		}
-		if err := f.parse(data); err != nil {
-			c.doer.errors.log(ctx, c.logger, http.StatusOK, data)
-			return result, &reply.Error{Code: reply.CodeProtocol, Status: http.StatusOK, Err: err}
+		var failure error
+		for more := true; more && failure == nil; {
+			var data []byte
+			data, line, more = bytes.Cut(line, []byte{frameSeparator})
+			failure = c.take(ctx, &f, data, stream.Header(), &result)
+			s.gather(f.reasoning, f.text)
 		}
-		if f.failed {
-			c.doer.errors.log(ctx, c.logger, http.StatusOK, data)
-			return result, c.doer.errors.frame(data, stream.Header())
-		}
-		if len(f.text)+len(f.reasoning) > 0 {
+		if s.gathered() {
 			call.contentAt = time.Now()
-			if err := s.write(reply.Reasoning, f.reasoning); err != nil {
-				return result, err
-			}
-			if err := s.write(reply.Content, f.text); err != nil {
+			if err := s.pass(); err != nil {
 				return result, err
 			}
 		}
-		if len(f.model) > 0 && result.Model == "" {
-			result.Model = cleanName(f.model)
-		}
-		if f.usage.PromptTokens+f.usage.CompletionTokens > 0 {
-			usage := f.usage
-			result.Usage = &usage
-		}
-		if f.finish != "" {
-			reason, ok := finishReason(f.finish)
-			if !ok {
-				return result, &reply.Error{Code: reply.CodeUpstream, Status: http.StatusOK, Err: errReported}
-			}
-			result.FinishReason = reason
+		if failure != nil {
+			return result, failure
 		}
 		if result.FinishReason != "" {
 			call.watch.touch(min(finishWait, c.cfg.IdleTimeout))
 		}
 	}
+}
+
+// take reads a frame into f, and what it says beside text into result. An error is why the
+// reply fails; the text of the frame counts all the same.
+func (c *Client) take(ctx context.Context, f *frame, data []byte, header http.Header, result *reply.Result) error {
+	if err := f.parse(data); err != nil {
+		f.text, f.reasoning = nil, nil
+		c.doer.errors.log(ctx, c.logger, http.StatusOK, data)
+		return &reply.Error{Code: reply.CodeProtocol, Status: http.StatusOK, Err: err}
+	}
+	if f.failed {
+		f.text, f.reasoning = nil, nil
+		c.doer.errors.log(ctx, c.logger, http.StatusOK, data)
+		return c.doer.errors.frame(data, header)
+	}
+	if len(f.model) > 0 && result.Model == "" {
+		result.Model = cleanName(f.model)
+	}
+	if f.usage.PromptTokens+f.usage.CompletionTokens > 0 {
+		usage := f.usage
+		result.Usage = &usage
+	}
+	if f.finish != "" {
+		reason, ok := finishReason(f.finish)
+		if !ok {
+			return &reply.Error{Code: reply.CodeUpstream, Status: http.StatusOK, Err: errReported}
+		}
+		result.FinishReason = reason
+	}
+	return nil
 }
 
 // reported returns the error that the server itself reported after it had said

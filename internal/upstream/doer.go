@@ -132,9 +132,11 @@ const (
 	drainBytes = 4 << 10
 )
 
-// cleanBody is the body of a stream as go-openai can read it: one line per frame,
-// nothing else, and an error that is never io.EOF at the end. What a frame means
-// is not looked at, except for the event field, which go-openai would lose.
+// cleanBody is the body of a stream as go-openai can read it: lines of frames and nothing
+// else, the end marker on a line of its own, and an error that is never io.EOF at the end.
+// Frames that have arrived together stand on one line, with frameSeparator between them:
+// go-openai runs three regular expressions over each line. What a frame means is not looked
+// at, except for the event field, which go-openai would lose.
 type cleanBody struct {
 	doer   *doer
 	call   *call
@@ -145,8 +147,15 @@ type cleanBody struct {
 	read   int64  // bytes of body
 	out    []byte // clean bytes not yet returned: out[pos:]
 	pos    int
-	done   bool // the end marker was returned
+	done   bool  // the end marker was returned
+	failed error // what comes behind out
 }
+
+// frameSeparator is no part of JSON.
+const frameSeparator = '\x1e'
+
+// lineBytes is about how long a line of several frames may become.
+const lineBytes = 16 << 10
 
 // rawBody reads the original bytes and keeps the call's watchdog at bay.
 type rawBody cleanBody
@@ -177,28 +186,61 @@ var (
 // Read implements io.Reader.
 func (b *cleanBody) Read(p []byte) (int, error) {
 	if b.pos == len(b.out) {
-		frame, err := b.events.next()
-		if err != nil {
-			return 0, b.ending(err)
+		if b.fill(); len(b.out) == 0 {
+			return 0, b.failed
 		}
-		if frame.failed {
-			b.doer.errors.log(b.req.Context(), b.doer.logger, http.StatusOK, frame.data)
-			return 0, b.doer.errors.frame(frame.data, b.header)
-		}
-		b.done = bytes.Equal(frame.data, endMarker)
-		b.out = append(b.out[:0], "data: "...)
-		if bytes.HasPrefix(frame.data, []byte(`{"error":`)) {
-			// go-openai swallows frames that begin so, even for an error of null.
-			// A space hides it.
-			b.out = append(b.out, "{ "...)
-			frame.data = frame.data[1:]
-		}
-		b.out = append(append(b.out, frame.data...), '\n')
-		b.pos = 0
 	}
 	n := copy(p, b.out[b.pos:])
 	b.pos += n
 	return n, nil
+}
+
+// fill waits for a frame and takes along what has come with it.
+func (b *cleanBody) fill() {
+	b.out, b.pos = b.out[:0], 0
+	if b.failed != nil {
+		return
+	}
+	frame, err := b.events.next()
+	for err == nil && b.take(frame) {
+		frame, err = b.events.more()
+	}
+	if err != nil && !errors.Is(err, errNotYet) {
+		b.failed = b.ending(err)
+	}
+	if len(b.out) > 0 && b.out[len(b.out)-1] != '\n' {
+		b.out = append(b.out, '\n')
+	}
+}
+
+// take adds a frame to out, and returns whether another one may be added.
+func (b *cleanBody) take(frame event) bool {
+	if frame.failed {
+		b.doer.errors.log(b.req.Context(), b.doer.logger, http.StatusOK, frame.data)
+		b.failed = b.doer.errors.frame(frame.data, b.header)
+		return false
+	}
+	if bytes.Equal(frame.data, endMarker) {
+		b.done = true
+		if len(b.out) > 0 {
+			b.out = append(b.out, '\n')
+		}
+		b.out = append(append(append(b.out, "data: "...), endMarker...), '\n')
+		return false
+	}
+	if len(b.out) > 0 {
+		b.out = append(b.out, frameSeparator)
+	} else {
+		b.out = append(b.out, "data: "...)
+		if bytes.HasPrefix(frame.data, []byte(`{"error":`)) {
+			// go-openai swallows lines that begin so, even for an error of null.
+			// A space hides it.
+			b.out = append(b.out, "{ "...)
+			frame.data = frame.data[1:]
+		}
+	}
+	b.out = append(b.out, frame.data...)
+	return len(b.out) < lineBytes
 }
 
 // Close implements io.Closer. After the end marker it first reads what little

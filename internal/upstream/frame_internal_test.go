@@ -32,11 +32,17 @@ func FuzzEventReader(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
 		const limit = 64
-		read := func(src io.Reader) string {
+		read := func(src io.Reader, eager bool) string {
 			r := newEventReader(src, limit)
 			var seen strings.Builder
 			for range len(in) + 2 {
-				e, err := r.next()
+				e, err := event{}, errNotYet
+				if eager {
+					e, err = r.more()
+				}
+				if errors.Is(err, errNotYet) {
+					e, err = r.next()
+				}
 				if err != nil {
 					if errors.Is(err, io.EOF) {
 						t.Fatalf("got io.EOF, want an error of its own")
@@ -55,9 +61,12 @@ func FuzzEventReader(f *testing.F) {
 			t.Fatalf("more frames than bytes: %s", seen.String())
 			return ""
 		}
-		whole := read(bytes.NewReader(in))
-		if dripped := read(iotest.OneByteReader(bytes.NewReader(in))); dripped != whole {
+		whole := read(bytes.NewReader(in), true)
+		if dripped := read(iotest.OneByteReader(bytes.NewReader(in)), true); dripped != whole {
 			t.Errorf("at once:\n%s\nbyte by byte:\n%s", whole, dripped)
+		}
+		if waiting := read(bytes.NewReader(in), false); waiting != whole {
+			t.Errorf("as it arrives:\n%s\nframe by frame:\n%s", whole, waiting)
 		}
 	})
 }

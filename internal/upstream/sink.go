@@ -17,6 +17,8 @@ type sink struct {
 	out     reply.Output
 	limit   int
 	streams [len(reply.Texts{})]stream
+	// reasoning and content were gathered, to be passed on in one piece each.
+	reasoning, content []byte
 	// wrote is set once anything has been passed on; from then on the call must
 	// not be repeated.
 	wrote bool
@@ -57,6 +59,26 @@ func (s *sink) flush() error {
 		}
 	}
 	return nil
+}
+
+// gather takes what a frame adds to the texts. Frames that have arrived together are passed
+// on together: each piece wakes all who watch the reply.
+func (s *sink) gather(reasoning, content []byte) {
+	s.reasoning = append(s.reasoning, reasoning...)
+	s.content = append(s.content, content...)
+}
+
+// gathered reports whether there is something to pass on.
+func (s *sink) gathered() bool { return len(s.reasoning)+len(s.content) > 0 }
+
+// pass passes on what was gathered.
+func (s *sink) pass() error {
+	reasoning, content := s.reasoning, s.content
+	s.reasoning, s.content = s.reasoning[:0], s.content[:0]
+	if err := s.write(reply.Reasoning, reasoning); err != nil {
+		return err
+	}
+	return s.write(reply.Content, content)
 }
 
 // write adds to the text of one channel.

@@ -19,6 +19,8 @@ var (
 	errDocument = errors.New("the answer is a document, not an event stream")
 	// errTooLong: a line or a frame is over the limit.
 	errTooLong = errors.New("a line of the stream is too long")
+	// errNotYet: there is no further frame in what has been read.
+	errNotYet = errors.New("the next frame has not arrived")
 )
 
 // endMarker is the payload that ends a stream.
@@ -59,9 +61,12 @@ type eventReader struct {
 	started bool   // a line that is not empty was seen
 	whole   bool   // the answer began as a JSON document
 	frames  int    // returned so far
+	waits   bool   // the source may be read
+	within  bool   // data holds the begin of a frame whose rest has not been read
 }
 
-const readSize = 16 << 10
+// readSize is that of the buffer below, of net/http: more is not there at once, mostly.
+const readSize = 4 << 10
 
 func newEventReader(src io.Reader, limit int) *eventReader {
 	return &eventReader{src: src, limit: limit, buf: make([]byte, readSize)}
@@ -70,10 +75,29 @@ func newEventReader(src io.Reader, limit int) *eventReader {
 // next returns the next frame that has a payload. Its error is never io.EOF: it
 // is one of the errors above or that of the source.
 func (r *eventReader) next() (event, error) {
-	r.data, r.lines, r.failed = r.data[:0], 0, false
+	r.waits = true
+	return r.frame()
+}
+
+// more returns a frame that has been read already, behind the last one: it does not wait for
+// the source, and returns errNotYet when there is none. Otherwise it is next.
+func (r *eventReader) more() (event, error) {
+	r.waits = false
+	return r.frame()
+}
+
+func (r *eventReader) frame() (event, error) {
+	if !r.within {
+		r.data, r.lines, r.failed = r.data[:0], 0, false
+	}
+	r.within = false
 	for {
 		line, err := r.line()
 		if err != nil {
+			if errors.Is(err, errNotYet) {
+				r.within = true
+				return event{}, err
+			}
 			if (r.failed || r.lines > 0) && errors.Is(err, io.EOF) {
 				// The rest is there, only the empty line is not.
 				return r.dispatch(), nil
@@ -234,6 +258,9 @@ func (r *eventReader) line() ([]byte, error) {
 			}
 			r.long = append(r.long, rest[:i]...)
 			return r.long, nil
+		}
+		if !r.waits && r.err == nil {
+			return nil, errNotYet // Nothing of the line has been taken.
 		}
 		if len(r.long)+len(rest) > r.limit {
 			return nil, errTooLong
