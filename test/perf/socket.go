@@ -303,7 +303,7 @@ func (c *socketChat) expect(ctx context.Context, r *reply) (<-chan struct{}, err
 		}
 		c.reply, c.ended = r, make(chan struct{})
 	}
-	if r.begun.IsZero() {
+	if r.first == 0 { // A question that was refused before begins anew: its waiting is the client's.
 		r.begun = time.Now()
 	}
 	if c.stray {
