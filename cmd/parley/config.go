@@ -44,6 +44,7 @@ type config struct {
 	ReplyLimit     time.Duration
 	MaxRunning     int
 	MaxReplies     int
+	QueueAge       time.Duration
 	SendsPerMinute int   // 0: no limit.
 	TokensPerDay   int64 // 0: no limit.
 	SocketsPerUser int

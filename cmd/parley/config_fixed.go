@@ -17,9 +17,6 @@ const (
 	refreshGrace = 10 * time.Second
 	// maxReplyBytes bounds all texts of a reply together.
 	maxReplyBytes = 1 << 20
-	// maxBacklog is how long what users ask for may wait to be written. People notice twice
-	// that, and what waits longer is not caught up with by waiting.
-	maxBacklog = 500 * time.Millisecond
 	// repliesPerCore is what one processor core can feed with room to spare: 1,000 streams
 	// at 30 tokens a second keep it two thirds busy on a machine of 2024.
 	repliesPerCore = 1000

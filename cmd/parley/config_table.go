@@ -319,6 +319,17 @@ var variables = []variable{
 		show:     func(c config) any { return c.MaxReplies },
 	},
 	{
+		name: "PARLEY_QUEUE_AGE", value: "500ms",
+		accepted: "a duration from 50ms to 1m",
+		meaning: "How long new messages may wait to be written, or running replies for the process, before more are " +
+			"refused as OVERLOADED.",
+		example: "2s",
+		parse: func(c *config, v string) error {
+			return parseDuration(&c.QueueAge, v, 50*time.Millisecond, time.Minute)
+		},
+		show: func(c config) any { return c.QueueAge },
+	},
+	{
 		name: "PARLEY_SENDS_PER_MINUTE", value: "20",
 		accepted: "a whole number from 0 to 100000; 0 means no limit",
 		meaning:  "How many messages one user may send in a minute.",

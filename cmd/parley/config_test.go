@@ -61,8 +61,8 @@ func TestConfigDefaults(t *testing.T) {
 		AccessTTL: 15 * time.Minute, DocumentsOnly: off, Lease: 15 * time.Second, OnCrash: crashRetry,
 		WaitLimit: 50 * time.Second, ReplyLimit: 10 * time.Minute,
 		SocketsPerUser: 20, SocketsPerAddr: 200,
-		MaxRunning: 3, MaxReplies: 1000 * runtime.GOMAXPROCS(0), SendsPerMinute: 20, Eliza: auto, LogFormat: logText,
-		LogLevel: slog.LevelInfo,
+		MaxRunning: 3, MaxReplies: 1000 * runtime.GOMAXPROCS(0), QueueAge: 500 * time.Millisecond, SendsPerMinute: 20,
+		Eliza: auto, LogFormat: logText, LogLevel: slog.LevelInfo,
 	}
 	if diff := cmp.Diff(got, want, cmp.Comparer(sameSecret)); diff != "" {
 		t.Errorf("configuration of an empty environment (-got +want):\n%s", diff)
@@ -83,7 +83,7 @@ func TestConfigEverySetting(t *testing.T) {
 		"PARLEY_ALLOWED_ORIGINS=HTTPS://App.example.com:443, http://localhost:3000,https://app.example.com",
 		"PARLEY_TRUSTED_PROXIES=10.1.2.3/8", "PARLEY_SIGNUP=open", "PARLEY_LEASE=1m", "PARLEY_ON_CRASH=interrupt",
 		"PARLEY_WAIT_LIMIT=5s", "PARLEY_DRAIN=0s", "PARLEY_REPLY_LIMIT=1m", "PARLEY_MAX_RUNNING=1",
-		"PARLEY_MAX_REPLIES=77",
+		"PARLEY_MAX_REPLIES=77", "PARLEY_QUEUE_AGE=2s",
 		"PARLEY_SENDS_PER_MINUTE=0",
 		"PARLEY_SOCKETS_PER_USER=50", "PARLEY_SOCKETS_PER_ADDRESS=1000", "PARLEY_DB_CONNECTIONS=30",
 		"PARLEY_DEBUG_ADDR=localhost:6060",
@@ -99,7 +99,8 @@ func TestConfigEverySetting(t *testing.T) {
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
 		SignUpOpen:     true, Lease: time.Minute, OnCrash: crashInterrupt, WaitLimit: 5 * time.Second,
 		ReplyLimit: time.Minute, SocketsPerUser: 50, SocketsPerAddr: 1000, DBConns: 30, DebugAddr: "localhost:6060",
-		MaxRunning: 1, MaxReplies: 77, TokensPerDay: 5_000_000_000, Models: []string{"a", "b"}, Model: "b", Eliza: off,
+		MaxRunning: 1, MaxReplies: 77, QueueAge: 2 * time.Second, TokensPerDay: 5_000_000_000,
+		Models: []string{"a", "b"}, Model: "b", Eliza: off,
 		LogFormat: logJSON, LogLevel: slog.LevelDebug, OpenAIKey: secret.New("sk-1"), OpenAIBaseURL: "http://h/v1",
 		OIDC: []oidcIssuer{{"i1", "a1", "https://h/1"}, {"i2", "a2", "http://[::1]:9/2"}},
 	}
@@ -198,6 +199,7 @@ func TestConfigRefusals(t *testing.T) {
 		{"PARLEY_WAIT_LIMIT=5m PARLEY_REPLY_LIMIT=1m", "PARLEY_WAIT_LIMIT", "longer than a reply may take"},
 		{"PARLEY_MAX_RUNNING=0", "PARLEY_MAX_RUNNING", "too small"},
 		{"PARLEY_MAX_REPLIES=0", "PARLEY_MAX_REPLIES", "too small"},
+		{"PARLEY_QUEUE_AGE=1ms", "PARLEY_QUEUE_AGE", "too short"},
 		{"PARLEY_SOCKETS_PER_USER=0", "PARLEY_SOCKETS_PER_USER", "too small"},
 		{"PARLEY_SOCKETS_PER_ADDRESS=0", "PARLEY_SOCKETS_PER_ADDRESS", "too small"},
 		{"PARLEY_DB_CONNECTIONS=3", "PARLEY_DB_CONNECTIONS", "too small"},

@@ -138,7 +138,7 @@ func open(ctx context.Context, cfg config, log *slog.Logger) (_ *server, closeAl
 		SendsPerMinute: cfg.SendsPerMinute,
 		TokensPerDay:   int(cfg.TokensPerDay),
 		MaxReplies:     cfg.MaxReplies,
-		MaxBacklog:     maxBacklog,
+		MaxBacklog:     cfg.QueueAge,
 	}, db, s.replies, models, s.bus, log)
 	if err != nil {
 		return nil, nil, err
@@ -154,6 +154,7 @@ func repliesConfig(cfg config) reply.Config {
 		ReplyLimit:       cfg.ReplyLimit,
 		MaxReplyBytes:    maxReplyBytes,
 		Checkpoint:       checkpointEvery,
+		MaxLag:           cfg.QueueAge,
 		InterruptOnCrash: cfg.OnCrash == crashInterrupt,
 		SoleReplica:      cfg.DatabaseURL.IsZero(),
 	}

@@ -84,7 +84,8 @@ type asking struct {
 
 	model   string // "": not resolved yet.
 	now     time.Time
-	known   *ent.Send // set when another request with this key was quicker
+	known   *ent.Send    // set when another request with this key was quicker
+	place   *reply.Place // Until it is the attempt's.
 	attempt *reply.Attempt
 	stored  SendResult
 	facts   []fact.Fact
@@ -106,24 +107,22 @@ type placing func(ctx context.Context, tx *ent.Tx, s SendState) (spot, error)
 // run stores a reply at the spot that place finds, and has the reply written. A known client
 // key gives what was stored then, also while this process takes no more replies.
 func (a *asking) run(ctx context.Context, place placing) (SendResult, error) {
-	if overloaded := a.checkLoad(); overloaded != nil {
-		known, ok, err := a.once.find(ctx, a.store.Client().Send)
-		switch {
-		case err != nil:
-			return SendResult{}, err
-		case ok:
-			return a.repeat(ctx, a.once, known)
-		}
-		return SendResult{}, overloaded
+	var err error
+	if a.place, err = a.admit(); err != nil {
+		return a.refuseUnlessKnown(ctx, err)
 	}
+	defer func() { a.place.Leave() }()
 	defer func() { a.attempt.Discard() }()
-	err := a.store.InTx(ctx, func(tx *ent.Tx) error { return a.write(ctx, tx, place) })
+	err = a.inTurn(ctx, place)
 	var undecided *undecidedError
 	if errors.As(err, &undecided) {
 		if a.model, err = a.resolveModel(ctx, &undecided.name); err != nil {
 			return SendResult{}, err
 		}
-		err = a.store.InTx(ctx, func(tx *ent.Tx) error { return a.write(ctx, tx, place) })
+		err = a.inTurn(ctx, place)
+	}
+	if errors.Is(err, ErrBusy) {
+		return SendResult{}, overloaded(a.cfg.MaxBacklog)
 	}
 	if err != nil {
 		return SendResult{}, a.publish(err, a.facts...)
@@ -138,6 +137,13 @@ func (a *asking) run(ctx context.Context, place placing) (SendResult, error) {
 	_ = a.publish(nil, a.facts...) // There was no error.
 	failpoint.Hit("chat.after-send-told")
 	return a.stored, nil
+}
+
+// inTurn runs the transaction, unless its turn comes too late.
+func (a *asking) inTurn(ctx context.Context, place placing) error {
+	return a.store.InTx(a.store.Within(ctx, a.cfg.MaxBacklog), func(tx *ent.Tx) error {
+		return a.write(ctx, tx, place)
+	})
 }
 
 func (a *asking) write(ctx context.Context, tx *ent.Tx, place placing) (err error) {
@@ -167,7 +173,7 @@ func (a *asking) write(ctx context.Context, tx *ent.Tx, place placing) (err erro
 	// The engine gets a row of its own: it reads it from its goroutine while the
 	// caller changes the one it was given.
 	row := *a.stored.Reply
-	if a.attempt, err = a.replies.Prepare(&row); err != nil {
+	if a.attempt, err = a.replies.PrepareIn(a.place, &row); err != nil {
 		return refusal.Unavailable(err)
 	}
 	return nil

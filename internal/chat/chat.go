@@ -28,9 +28,13 @@ type Store interface {
 	Now(ctx context.Context) (time.Time, error)
 	// NowTx is Now within a transaction, without a second connection beside tx.
 	NowTx(ctx context.Context, tx *ent.Tx) (time.Time, error)
-	// Backlog returns how long the first of those waits that want to write what a user
-	// asked for.
+	// Within returns a context in which InTx gives up, with ErrBusy, when fn could not begin
+	// after so long.
+	Within(ctx context.Context, patience time.Duration) context.Context
+	// Backlog returns how long it takes until the database comes to what a user asks for now.
 	Backlog() time.Duration
+	// Idle reports whether a read would not have to wait for a connection.
+	Idle() bool
 	// AddUsage adds a call of a model to the usage of its day.
 	AddUsage(ctx context.Context, tx *ent.Tx, call usage.Call) error
 	Sends

@@ -63,10 +63,10 @@ func (in SendInput) payloadHash() string {
 // reply is final, or as they stand when the wait is over. The end of ctx ends the
 // wait, never the reply.
 //
-// A known client key gives the same pair again, before any limit. Errors:
+// A known client key gives the same pair again, before any limit but OVERLOADED. Errors:
 // BAD_USER_INPUT, NOT_FOUND, IDEMPOTENCY_CONFLICT, STALE_HEAD {headId},
 // CONVERSATION_BUSY {messageId, startedAt}, QUEUE_FULL, RATE_LIMITED {retryAfter},
-// MODEL_REQUIRED {models}, MODEL_UNAVAILABLE, UNAVAILABLE. After an error nothing
+// MODEL_REQUIRED {models}, MODEL_UNAVAILABLE, OVERLOADED {retryAfter}, UNAVAILABLE. After an error nothing
 // has been stored, except that UNAVAILABLE may hide a commit: repeat the send with
 // its client key.
 func (s *Service) SendMessage(ctx context.Context, userID pid.ID, in SendInput) (SendResult, error) {

@@ -15,6 +15,7 @@ type Attempt struct {
 	engine *Engine
 	row    *ent.Message
 	live   *live
+	place  *Place // Left when the reply has ended.
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	// limit is how long this attempt may take: what earlier ones have left of the
@@ -49,14 +50,18 @@ var (
 // is neither taken for a stray nor for another replica's. The row is STREAMING and
 // owned by this replica. Call Go after the commit, and defer Discard. Errors: ErrStopping,
 // also before Start, and ErrNoLease.
-func (e *Engine) Prepare(row *ent.Message) (*Attempt, error) {
+func (e *Engine) Prepare(row *ent.Message) (*Attempt, error) { return e.prepare(e.places.enter(), row) }
+
+func (e *Engine) prepare(place *Place, row *ent.Message) (*Attempt, error) {
 	if err := e.life.admit(); err != nil {
+		place.Leave()
 		return nil, err
 	}
-	a := &Attempt{engine: e, row: row, live: newLive(row, e.cfg.MaxReplyBytes), limit: e.cfg.ReplyLimit}
+	a := &Attempt{engine: e, place: place, row: row, live: newLive(row, e.cfg.MaxReplyBytes), limit: e.cfg.ReplyLimit}
 	a.ctx, a.cancel = context.WithCancelCause(viewer.AsUser(e.life.ctx, row.UserID))
 	if err := e.attempts.add(a, e.lease.check); err != nil {
 		a.cancel(err)
+		place.Leave()
 		e.life.replies.Done()
 		return nil, err
 	}
@@ -74,6 +79,7 @@ func (a *Attempt) Discard() {
 	a.engine.attempts.discard(a, time.Now())
 	a.live.abandon()
 	a.cancel(context.Canceled)
+	a.place.Leave()
 	a.engine.life.replies.Done()
 }
 
@@ -84,6 +90,7 @@ func (a *Attempt) Go() {
 	a.engine.mirrors.drop(a.row.ID) // Its watchers turn to the text here.
 	go func() {
 		defer a.engine.life.replies.Done()
+		defer a.place.Leave()
 		defer a.cancel(context.Canceled)
 		if !a.engine.guard(a.ctx, a.run) {
 			a.abandon() // The row is a stray now, which is taken up.

@@ -120,18 +120,6 @@ func (s *attempts) all() []*Attempt {
 	return list
 }
 
-// running counts what all lists. Each send asks, so it makes no list.
-func (s *attempts) running() (n int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, a := range s.byReply {
-		if !a.live.hasEnded() {
-			n++
-		}
-	}
-	return n
-}
-
 // cancel ends the attempt of a reply, if there is one.
 func (s *attempts) cancel(id pid.ID, cause error) {
 	s.mu.Lock()

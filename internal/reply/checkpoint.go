@@ -24,6 +24,7 @@ type saver struct {
 	*host
 	every    time.Duration
 	attempts *attempts
+	lag      *lag
 	// lost is told which replies were not this replica's any more.
 	lost func(ctx context.Context, ids []pid.ID)
 }
@@ -69,7 +70,9 @@ func (s *saver) save(ctx context.Context) error {
 		batch := due[:min(checkpointBatch, len(due))]
 		due = due[len(batch):]
 		failpoint.Hit("reply.before-checkpoint")
+		s.lag.begin(time.Now())
 		lost, err := s.store.Checkpoint(ctx, s.id, batch)
+		s.lag.end()
 		failpoint.Hit("reply.after-checkpoint")
 		if err != nil {
 			return err

@@ -19,6 +19,8 @@ type Config struct {
 	MaxReplyBytes int
 	// Checkpoint is how often running text is stored.
 	Checkpoint time.Duration
+	// MaxLag is how far this process may be behind with its replies before Admit takes fewer.
+	MaxLag time.Duration
 	// InterruptOnCrash ends replies of a dead replica as INTERRUPTED instead of
 	// generating them again.
 	InterruptOnCrash bool
@@ -40,6 +42,7 @@ func (c Config) Validate() error {
 	positive("ReplyLimit", c.ReplyLimit > 0, c.ReplyLimit)
 	positive("MaxReplyBytes", c.MaxReplyBytes > 0, c.MaxReplyBytes)
 	positive("Checkpoint", c.Checkpoint > 0, c.Checkpoint)
+	positive("MaxLag", c.MaxLag > 0, c.MaxLag)
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("replies: %w", err)
 	}

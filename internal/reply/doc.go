@@ -25,6 +25,7 @@
 //
 //   - engine.go, config.go, life.go, host.go: what is started and stopped, and what all
 //     parts share.
+//   - places.go, lag.go: how many replies this replica takes on, and how far it is behind.
 //   - attempts.go: the attempts of this replica, by reply.
 //   - lease.go, replica.go: this replica's right to its replies, and its row.
 //   - checkpoint.go: stores running text.
@@ -49,6 +50,6 @@
 //
 //	mirrors.mu, then attempts.mu or life.mu, then live.mu
 //
-// publisher.mu is held alone. None of them is held while the database, the bus, the wire or
+// publisher.mu and places.mu are held alone. None of them is held while the database, the bus, the wire or
 // the model is called.
 package reply

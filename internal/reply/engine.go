@@ -27,6 +27,7 @@ type Engine struct {
 	wire     Wire // nil: what runs on other replicas is followed in the database
 
 	life     *life
+	places   *places
 	attempts *attempts
 	mirrors  *mirrors
 	queue    *queue
@@ -47,12 +48,14 @@ func New(cfg Config, store Store, upstream Upstream, bus fact.Bus, wire Wire, lo
 	h := &host{id: id, store: store, bus: bus, log: log.With("replica_id", string(id))}
 	e := &Engine{host: h, cfg: cfg, upstream: upstream, wire: wire}
 	e.life = &life{host: h}
+	lag := newLag(cfg.MaxLag)
+	e.places = newPlaces(lag.behind)
 	e.attempts = newAttempts()
 	e.mirrors = newMirrors(h, wire, e.life, e.attempts)
 	e.queue = &queue{host: h, prepare: e.Prepare}
 	e.sweeper = newSweeper(h, cfg, e.queue, wire == nil)
 	e.watch = newOwnRows(h, e.attempts, e.sweeper.claim)
-	e.saver = &saver{host: h, every: cfg.Checkpoint, attempts: e.attempts, lost: e.watch.reconsider}
+	e.saver = &saver{host: h, lag: lag, every: cfg.Checkpoint, attempts: e.attempts, lost: e.watch.reconsider}
 	e.lease = newLease(h, cfg)
 	e.lease.lost = func() (running int) { return e.attempts.cancelAll(errFenced) }
 	e.lease.back = e.sweeper.hurry
@@ -134,8 +137,8 @@ func FlagStop(u *ent.MessageUpdate, userID, id pid.ID, now time.Time) *ent.Messa
 		SetStopRequestedAt(now)
 }
 
-// Running returns how many replies run here.
-func (e *Engine) Running() int { return e.attempts.running() }
+// Running returns how many replies run here, those included that are about to.
+func (e *Engine) Running() int { return e.places.count() }
 
 // Peers returns how many other replicas were alive at the last sweep.
 func (e *Engine) Peers() int { return int(e.sweeper.peers.Load()) }

@@ -39,6 +39,7 @@ func (a *Attempt) finish(final *ent.Message) {
 		case err == nil:
 			defer a.engine.queue.start(next) // Also after a panic: nobody else would.
 			failpoint.Hit("reply.after-final")
+			a.place.Leave() // Whoever sees the end may ask for the next one.
 			a.live.finish(final)
 			a.engine.tell(fact.ReplyFinished, final)
 			return

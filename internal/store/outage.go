@@ -14,6 +14,8 @@ import (
 
 	"github.com/lib/pq"
 	"github.com/lib/pq/pqerror"
+
+	"parley/internal/chat"
 )
 
 // OutageError says that the database is known not to answer, and why.
@@ -85,6 +87,7 @@ var (
 		{syscall.EHOSTUNREACH, wait},
 		{syscall.ENETUNREACH, wait},
 		{syscall.ENETDOWN, wait},
+		{chat.ErrBusy, again},
 		{sql.ErrConnDone, again}, // Only we close pools and connections.
 	}
 	// texts end, or are, messages of errors that have no type of their own.

@@ -51,13 +51,18 @@ func openPostgres(ctx context.Context, cfg Config, log *slog.Logger) (*Store, er
 	}
 	return &Store{
 		write: db, read: db, dialect: dialect.Postgres, watch: w,
-		turns: newTurns(max(conns-reservedConns, 1)),
+		turns:   newTurns(max(conns-reservedConns, 1), urgentConns),
+		prompts: newTurns(max(conns/4, 1), 0), pool: new(waits),
 	}, nil
 }
 
 // reservedConns is how many connections of the pool are left to reads and to what is
-// urgent, however many transactions want to write.
-const reservedConns = 6
+// urgent, however many transactions want to write, and urgentConns how many of these what
+// is urgent may take: a read that waits for it is one that a viewer waits for.
+const (
+	reservedConns = 6
+	urgentConns   = 3
+)
 
 // ErrDatabaseURL is returned by Open for a database URL it cannot use. It does not
 // repeat the URL, which may hold a password.

@@ -30,8 +30,14 @@ ORDER BY "index"`
 // many as its next index says.
 const firstRows = 1 << 13
 
-// Line implements reply.Store.
+// Line implements reply.Store. Only so many prompts are read at a time, in the order in which
+// they are asked for: a pool gives its connections to anybody who waits, and a few would
+// wait for very long.
 func (s *Store) Line(ctx context.Context, userID, conversationID pid.ID, before int) (_ []prompt.Row, err error) {
+	if _, err := s.prompts.enter(ctx, ordinary, nil); err != nil {
+		return nil, fmt.Errorf("read line: %w", err)
+	}
+	defer s.prompts.leave()
 	rows, err := s.read.QueryContext(ctx, s.statements.line, string(conversationID), string(userID), before)
 	if err != nil {
 		return nil, fmt.Errorf("read line: %w", err)

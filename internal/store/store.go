@@ -10,6 +10,7 @@
 //	store.go      Store: opening, transactions, locks, the clock; SQLite
 //	postgres.go   Postgres
 //	turns.go      who may write next
+//	waits.go      how long connections are waited for
 //	group.go      transactions that share a commit, on SQLite
 //	prepared.go   statements that are kept
 //	driver.go     reads to one pool, writes to another
@@ -57,6 +58,8 @@ type Store struct {
 	dialect string
 	watch   *watch // Nil on SQLite, which cannot be away.
 	turns   *turns // Who may write, and in which order.
+	prompts *turns // Who may read a prompt.
+	pool    *waits // For connections.
 
 	statements statements
 }
@@ -126,19 +129,25 @@ func (s *Store) InTx(ctx context.Context, fn func(tx *ent.Tx) error) error {
 	if s.dialect == dialect.SQLite {
 		return s.inGroup(ctx, fn)
 	}
-	// What is urgent does not wait for others: the pool has connections that these leave.
-	if c := classOf(ctx); c != urgent {
-		if _, err := s.turns.enter(ctx, c, nil); err != nil {
-			return fmt.Errorf("begin: %w", err)
-		}
-		defer s.turns.leave()
+	if _, err := s.turns.enter(ctx, classOf(ctx), nil); err != nil {
+		return fmt.Errorf("begin: %w", err)
 	}
+	defer s.turns.leave()
 	return s.inTx(ctx, fn)
 }
 
-// Backlog returns how long the first of those has waited that want to write what a user
-// asked for. It says how far behind this process is.
-func (s *Store) Backlog() time.Duration { return s.turns.oldest(ordinary, time.Now()) }
+// Backlog returns how long it takes until this process comes to what a user asks for now, as
+// far as is known: until it may write, or until a reply that was taken has its prompt read.
+func (s *Store) Backlog() time.Duration {
+	now := time.Now()
+	return max(s.turns.backlog(now), s.prompts.backlog(now), s.pool.mean(s.read.Stats(), now))
+}
+
+// Idle reports whether a read would not have to wait for a connection.
+func (s *Store) Idle() bool {
+	pool := s.read.Stats()
+	return pool.InUse < pool.MaxOpenConnections
+}
 
 func (s *Store) inTx(ctx context.Context, fn func(tx *ent.Tx) error) (err error) {
 	tx, err := s.client.Tx(ctx)
@@ -249,7 +258,8 @@ func openSQLite(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	read.SetMaxOpenConns(readers)
 	read.SetMaxIdleConns(readers)
-	s := &Store{write: write, read: read, dialect: dialect.SQLite, turns: newTurns(1)}
+	s := &Store{write: write, read: read, dialect: dialect.SQLite,
+		turns: newTurns(1, 0), prompts: newTurns(max(readers/2, 1), 0), pool: new(waits)}
 	for _, db := range []*sql.DB{write, read} {
 		if err := checkPragmas(ctx, db); err != nil {
 			_ = s.Close() // The first error is the one that helps.

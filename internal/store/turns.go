@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"parley/internal/chat"
 )
 
 // class says who goes first when several want to write.
@@ -37,51 +39,93 @@ func classOf(ctx context.Context) class {
 	return ordinary
 }
 
+type patienceKey struct{}
+
+// Within returns a context in which a write gives up, with chat.ErrBusy, when its turn has not
+// come after so long. One whose turn has come is not disturbed.
+func (s *Store) Within(ctx context.Context, patience time.Duration) context.Context {
+	return context.WithValue(ctx, patienceKey{}, patience)
+}
+
+// maxWaiting bounds how many of the class ordinary wait. More than that are refused at once:
+// what they hold while they wait is memory.
+const maxWaiting = 4096
+
 // turns lets writers in, so many at a time, class by class and first come, first served
 // within one. It is safe for concurrent use.
 type turns struct {
+	// atOnce is how many go at once, and most how many when the others are urgent.
+	atOnce, most int
+
 	mu sync.Mutex
-	// free and waiting are guarded by mu.
-	free    int
+	// The fields below are guarded by mu.
+	busy    int
 	waiting [classes][]*turn
+	// pace is how long an ordinary one waits for each that is before it, smoothed.
+	pace time.Duration
 }
 
 // turn is one that waits.
 type turn struct {
 	since time.Time
+	// ahead is how many of its class were waiting before it.
+	ahead int
 	// given is closed when it may go on.
 	given chan struct{}
 	// job is what whoever goes first may do for it; nil: it does that itself.
 	job *job
 }
 
-func newTurns(atOnce int) *turns { return &turns{free: atOnce} }
+// newTurns lets so many in at once, and spare more that are urgent.
+func newTurns(atOnce, spare int) *turns { return &turns{atOnce: atOnce, most: atOnce + spare} }
 
-// enter waits for a turn. The caller calls leave after it, unless there is an error, which
-// is the cause of ctx's end. It returns false when somebody else has done the job.
+// room returns how many of a class may be in at once.
+func (t *turns) room(c class) int {
+	if c == urgent {
+		return t.most
+	}
+	return t.atOnce
+}
+
+// enter waits for a turn. The caller calls leave after it, unless there is an error: the
+// cause of ctx's end, or chat.ErrBusy. It returns false when somebody else has done the job.
 func (t *turns) enter(ctx context.Context, c class, j *job) (mine bool, err error) {
 	if ctx.Err() != nil {
 		return false, context.Cause(ctx)
 	}
 	t.mu.Lock()
-	if t.free > 0 {
-		t.free--
+	if t.busy < t.room(c) {
+		t.busy++
 		t.mu.Unlock()
 		return true, nil
 	}
-	w := &turn{since: time.Now(), given: make(chan struct{}), job: j}
+	if c == ordinary && len(t.waiting[c]) >= maxWaiting {
+		t.mu.Unlock()
+		return false, chat.ErrBusy
+	}
+	w := &turn{since: time.Now(), ahead: len(t.waiting[c]), given: make(chan struct{}), job: j}
 	t.waiting[c] = append(t.waiting[c], w)
 	t.mu.Unlock()
 	var done <-chan struct{}
 	if j != nil {
 		done = j.done
 	}
+	var over <-chan time.Time
+	if patience, ok := ctx.Value(patienceKey{}).(time.Duration); ok {
+		timer := time.NewTimer(patience)
+		defer timer.Stop()
+		over = timer.C
+	}
+	var why error
 	select {
 	case <-w.given:
 		return true, nil
 	case <-done:
 		return false, nil
+	case <-over:
+		why = chat.ErrBusy
 	case <-ctx.Done():
+		why = context.Cause(ctx)
 	}
 	t.mu.Lock()
 	at := slices.Index(t.waiting[c], w)
@@ -91,7 +135,7 @@ func (t *turns) enter(ctx context.Context, c class, j *job) (mine bool, err erro
 	t.mu.Unlock()
 	switch {
 	case at >= 0:
-		return false, context.Cause(ctx)
+		return false, why
 	case j == nil: // The turn was given a moment ago.
 		return true, nil
 	}
@@ -108,14 +152,31 @@ func (t *turns) leave() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for c := range t.waiting {
-		if len(t.waiting[c]) > 0 {
-			close(t.waiting[c][0].given)
-			t.waiting[c] = slices.Delete(t.waiting[c], 0, 1)
+		// What is left is how many stay in when this one has gone.
+		if len(t.waiting[c]) > 0 && t.busy-1 < t.room(class(c)) {
+			close(t.take(class(c)).given)
 			return
 		}
 	}
-	t.free++
+	t.busy--
 }
+
+// take removes the first one of a class that waits, whose turn has come.
+func (t *turns) take(c class) *turn {
+	w := t.waiting[c][0]
+	t.waiting[c][0] = nil
+	if t.waiting[c] = t.waiting[c][1:]; len(t.waiting[c]) == 0 {
+		t.waiting[c] = nil // The room that a burst has made goes with it.
+	}
+	if c == ordinary {
+		// A burst that shares a commit counts like one or two that do not.
+		t.pace += (time.Since(w.since)/time.Duration(w.ahead+1) - t.pace) / paceOver
+	}
+	return w
+}
+
+// paceOver is over how many turns the pace is smoothed.
+const paceOver = 32
 
 // share takes up to n jobs of those who wait, in their order, up to the first that nobody
 // can do for its owner.
@@ -125,23 +186,31 @@ func (t *turns) share(n int) []*job {
 	var jobs []*job
 	for c := range t.waiting {
 		for len(t.waiting[c]) > 0 && len(jobs) < n {
-			w := t.waiting[c][0]
-			if w.job == nil {
+			if t.waiting[c][0].job == nil {
 				return jobs
 			}
-			jobs = append(jobs, w.job)
-			t.waiting[c] = slices.Delete(t.waiting[c], 0, 1)
+			jobs = append(jobs, t.take(class(c)).job)
 		}
 	}
 	return jobs
 }
 
-// oldest returns how long the first of a class has waited.
-func (t *turns) oldest(c class, now time.Time) time.Duration {
+// fewWaiting is how many may always wait: the pace of an hour ago says little about them.
+const fewWaiting = 8
+
+// backlog returns how long one of the class ordinary waits for its turn: as long as the
+// first of those has waited by now, or as long as one that comes now will, at the pace of
+// those before it, whichever is more. So of a burst only as many are taken as go in time.
+func (t *turns) backlog(now time.Time) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.waiting[c]) == 0 {
+	n := len(t.waiting[ordinary])
+	if n == 0 {
 		return 0
 	}
-	return now.Sub(t.waiting[c][0].since)
+	wait := now.Sub(t.waiting[ordinary][0].since)
+	if n > fewWaiting {
+		wait = max(wait, t.pace*time.Duration(n))
+	}
+	return wait
 }

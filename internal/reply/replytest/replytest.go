@@ -16,5 +16,6 @@ func Config(c reply.Config) reply.Config {
 	c.ReplyLimit = cmp.Or(c.ReplyLimit, 10*time.Minute)
 	c.MaxReplyBytes = cmp.Or(c.MaxReplyBytes, 1<<20)
 	c.Checkpoint = cmp.Or(c.Checkpoint, time.Second)
+	c.MaxLag = cmp.Or(c.MaxLag, time.Hour)
 	return c
 }
