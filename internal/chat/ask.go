@@ -122,7 +122,7 @@ func (a *asking) run(ctx context.Context, place placing) (SendResult, error) {
 		err = a.inTurn(ctx, place)
 	}
 	if errors.Is(err, ErrBusy) {
-		return SendResult{}, overloaded(a.cfg.MaxBacklog)
+		return SendResult{}, a.overloaded()
 	}
 	if err != nil {
 		return SendResult{}, a.publish(err, a.facts...)
@@ -131,6 +131,7 @@ func (a *asking) run(ctx context.Context, place placing) (SendResult, error) {
 		return a.repeat(ctx, a.once, a.known)
 	}
 	failpoint.Hit("chat.after-send-commit")
+	a.crowd.admitted(time.Now())
 	if a.attempt != nil {
 		a.attempt.Go()
 	}
@@ -141,7 +142,7 @@ func (a *asking) run(ctx context.Context, place placing) (SendResult, error) {
 
 // inTurn runs the transaction, unless its turn comes too late.
 func (a *asking) inTurn(ctx context.Context, place placing) error {
-	return a.store.InTx(a.store.Within(ctx, a.cfg.MaxBacklog), func(tx *ent.Tx) error {
+	return a.store.InTx(a.within(ctx), func(tx *ent.Tx) error {
 		return a.write(ctx, tx, place)
 	})
 }

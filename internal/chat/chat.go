@@ -88,6 +88,7 @@ type Service struct {
 	catalog *catalog.Catalog
 	bus     fact.Bus
 	log     *slog.Logger
+	crowd   crowd
 }
 
 // New returns the service, or what is wrong with the configuration.

@@ -61,15 +61,15 @@ type turns struct {
 	// The fields below are guarded by mu.
 	busy    int
 	waiting [classes][]*turn
-	// pace is how long an ordinary one waits for each that is before it, smoothed.
+	// pace is the time between two ordinary ones that go on, while others wait, smoothed.
 	pace time.Duration
+	// went is when the last one went on, or since when the first one waits.
+	went time.Time
 }
 
 // turn is one that waits.
 type turn struct {
 	since time.Time
-	// ahead is how many of its class were waiting before it.
-	ahead int
 	// given is closed when it may go on.
 	given chan struct{}
 	// job is what whoever goes first may do for it; nil: it does that itself.
@@ -103,7 +103,10 @@ func (t *turns) enter(ctx context.Context, c class, j *job) (mine bool, err erro
 		t.mu.Unlock()
 		return false, chat.ErrBusy
 	}
-	w := &turn{since: time.Now(), ahead: len(t.waiting[c]), given: make(chan struct{}), job: j}
+	w := &turn{since: time.Now(), given: make(chan struct{}), job: j}
+	if c == ordinary && len(t.waiting[c]) == 0 {
+		t.went = w.since
+	}
 	t.waiting[c] = append(t.waiting[c], w)
 	t.mu.Unlock()
 	var done <-chan struct{}
@@ -169,14 +172,16 @@ func (t *turns) take(c class) *turn {
 		t.waiting[c] = nil // The room that a burst has made goes with it.
 	}
 	if c == ordinary {
-		// A burst that shares a commit counts like one or two that do not.
-		t.pace += (time.Since(w.since)/time.Duration(w.ahead+1) - t.pace) / paceOver
+		now := time.Now()
+		t.pace += (now.Sub(t.went) - t.pace) / paceOver
+		t.went = now
 	}
 	return w
 }
 
-// paceOver is over how many turns the pace is smoothed.
-const paceOver = 32
+// paceOver is over how many turns the pace is smoothed: as many as share a commit, which go on
+// together.
+const paceOver = maxGroup
 
 // share takes up to n jobs of those who wait, in their order, up to the first that nobody
 // can do for its owner.

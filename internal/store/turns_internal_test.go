@@ -217,7 +217,7 @@ func TestTurnsBacklog(t *testing.T) {
 			turns.leave()
 			synctest.Wait()
 		}
-		if got := turns.backlog(time.Now()); got < 100*time.Millisecond || got > 500*time.Millisecond {
+		if got := turns.backlog(time.Now()); got < 50*time.Millisecond || got > 500*time.Millisecond {
 			t.Errorf("got %v for 50 that have come just now, want their number times the pace", got)
 		}
 		wait(maxWaiting - 50)
