@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -18,6 +19,7 @@ func (s *server) start(ctx context.Context) (stop func(), err error) {
 	housekeeping, endHousekeeping := context.WithCancel(ctx)
 	var loops sync.WaitGroup
 	loops.Go(func() { s.keepHouse(housekeeping) })
+	loops.Go(func() { giveBackMemory(housekeeping, tideEvery, debug.FreeOSMemory) })
 	if s.local != nil && !s.cfg.DatabaseURL.IsZero() {
 		loops.Go(func() { s.doubtPeers(housekeeping) })
 	}

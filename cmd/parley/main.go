@@ -15,6 +15,7 @@
 //	routes.go               what is answered under which path
 //	debug.go                the program's profiles, on a listener of their own
 //	housekeeping.go         what runs by itself
+//	memory.go               memory is given back after a burst
 //	greeting.go             what a person at the terminal reads
 //	backup.go, user.go      the commands for operators
 //	failpoints.go, failpoints_off.go   what only tests arm

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"runtime"
+	"runtime/debug"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A flood of allocations is over once, when it is, and not again soon.
+func TestTide(t *testing.T) {
+	t.Parallel()
+	var flow tide
+	var allocated uint64
+	look := func(mebibytes uint64) bool {
+		allocated += mebibytes << 20
+		return flow.over(allocated)
+	}
+	for i, step := range []struct {
+		allocated uint64
+		over      bool
+	}{
+		{1, false}, {2, false}, {0, false}, // Too little to care.
+		{40, false}, {100, false}, {13, false}, {12, true}, // An eighth of the most.
+		{1, false}, {0, false}, // It is over already.
+	} {
+		if got := look(step.allocated); got != step.over {
+			t.Errorf("step %d, %d MB: got %v, want %v", i, step.allocated, got, step.over)
+		}
+	}
+	look(100)
+	times := 0
+	for range tideRest {
+		if look(0) {
+			times++
+		}
+	}
+	if times != 1 {
+		t.Errorf("the next one was over %d times, want once, after a rest", times)
+	}
+}
+
+// What a burst leaves goes back to the system: as counted by the runtime, nothing is kept
+// beside what is in use.
+func TestMemoryIsGivenBack(t *testing.T) { // Not parallel: others allocate.
+	var kept [][]byte
+	for range 256 {
+		kept = append(kept, make([]byte, 1<<20))
+	}
+	runtime.KeepAlive(kept)
+	kept = nil
+	before := idle()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		times := 0
+		go giveBackMemory(ctx, time.Second, func() { times++; debug.FreeOSMemory() })
+		time.Sleep(5 * time.Second) // Of the bubble.
+		synctest.Wait()
+		cancel()
+		synctest.Wait()
+		if times != 1 {
+			t.Errorf("memory was given back %d times, want once", times)
+		}
+	})
+	if after := idle(); after > 32<<20 {
+		t.Errorf("%d MB are free and kept, before it were %d MB, want next to none", after>>20, before>>20)
+	}
+}
+
+// idle is how much is free and not given back.
+func idle() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapIdle - m.HeapReleased
+}
