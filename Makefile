@@ -56,6 +56,10 @@ perf: ## Measure the server beside a bare relay; ARGS='-only paced -binary OLD',
 perf-short: ## The part of perf that takes a minute, for changes of the way of a send; ARGS likewise
 	$(WITH_POSTGRES) go run ./test/perf -short $(ARGS)
 
+.PHONY: soak
+soak: ## Half load for ten minutes on each database: nothing may grow; ARGS='-soak 2m -database sqlite'
+	$(WITH_POSTGRES) go run ./test/perf -only soak $(ARGS)
+
 .PHONY: generate
 generate: ## Regenerate ent, the GraphQL server, the table of configuration, the examples' schema
 	go generate .

@@ -28,10 +28,18 @@ type bench struct {
 	direct   *target
 	progress io.Writer
 
+	mu      sync.Mutex // guards notes and broken while several goroutines look
 	figures figures
 	notes   []string
 	wrong   int
+	broken  int // Rules that did not hold.
 	users   int // Handed out so far.
+}
+
+// violate notes that a rule did not hold, which makes the run a failed one.
+func (b *bench) violate(format string, args ...any) {
+	b.broken++
+	b.note("VIOLATED: "+format, args...)
 }
 
 // target is something that replies: the model itself, the relay before it, or a server.
@@ -149,15 +157,30 @@ func (b *bench) startServers(ctx context.Context) (targets []*target, stop func(
 }
 
 // start starts one server on an empty database and returns when it is ready.
-func (b *bench) start(ctx context.Context, database string, v *version) (*target, error) {
+func (b *bench) start(ctx context.Context, database string, v *version, more ...string) (*target, error) {
 	s, err := newStorage(ctx, database, b.admin)
 	if err != nil {
 		return nil, err
 	}
-	r, err := b.launch(v, s)
+	r, err := b.launch(v, s, more...)
 	if err != nil {
 		return nil, errors.Join(err, s.remove(ctx))
 	}
+	return b.readied(ctx, r, database, v)
+}
+
+// startBeside starts one more server on the database of another one, which is stopped later.
+func (b *bench) startBeside(ctx context.Context, first *target, more ...string) (*target, error) {
+	r, err := b.launch(first.version, first.server.storage, more...)
+	if err != nil {
+		return nil, err
+	}
+	r.guest = true
+	return b.readied(ctx, r, first.database, first.version)
+}
+
+// readied waits until a server is ready, and stops one that does not become it.
+func (b *bench) readied(ctx context.Context, r *server, database string, v *version) (*target, error) {
 	t := &target{name: b.columnOf(database, v), database: database, version: v, addr: r.addr, process: r.process,
 		server: r}
 	if err := r.listening(ctx); err != nil {

@@ -18,23 +18,25 @@
 // # What it says
 //
 // Every reply is checked whole: each token once and in order, and the end. A figure
-// with a wrong reply beside it is worth nothing, and perf ends with status 1 then. Times
-// are never judged. All targets take turns within a mode, round by round, and a figure is
-// the median of its rounds: on a machine that others use, only ratios to the relay of the
-// same run mean something. With -binary an older server takes part in every round.
+// with a wrong reply beside it is worth nothing, and perf ends with status 1 then. So it does
+// when an overload or a soak breaks a rule, as that no reply is begun twice and that nothing
+// grows. Times are never judged, but for one ratio within an overload: how long a refusal
+// takes beside what is taken. All targets take turns within a mode, round by round, and a
+// figure is the median of its rounds: on a machine that others use, only ratios to the relay
+// of the same run mean something. With -binary an older server takes part in every round.
 //
 // # Where things are
 //
-//   - main.go, modes.go, state.go, overload.go: the command, and its modes: of tokens on
-//     their way, of processes as they stand, and of what is too much.
+//   - main.go, modes.go, state.go, overload.go, soak.go: the command, and its modes: of tokens
+//     on their way, of processes as they stand, of what is too much, and of what grows.
 //   - bench.go, load.go: who takes turns, and what the chats of a turn do.
 //   - script.go, model.go, relay.go: what the model writes, and the two helpers.
 //   - reply.go, quantile.go: the check of a reply, and percentiles.
 //   - stream.go, socket.go, frame.go: clients of the model and the relay, and of the server.
-//   - server.go, version.go, process.go, issuer.go: servers, binaries, what /proc says, and
-//     users.
+//   - server.go, version.go, process.go, inside.go, broker.go, issuer.go: servers, binaries,
+//     what /proc and profiles say, what connects replicas, and users.
 //   - table.go, profile.go: the rows with their goals, and profiles of the servers.
 //
-// It owns no rule of the product. Its one invariant: it knows the server by its protocol
-// and by /proc alone, so that any version can be measured with it.
+// It owns no rule of the product. Its one invariant: it knows the server by its protocol,
+// by /proc and by Go's profiles alone, so that any version can be measured with it.
 package main

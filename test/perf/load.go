@@ -29,6 +29,9 @@ type load struct {
 	warm time.Duration
 	// pause stands between the end of a reply and the next question.
 	pause time.Duration
+	// every is how long each chat takes for a question with its reply, if it can; 0: no longer
+	// than that takes.
+	every time.Duration
 	// perConversation is how many questions go into one conversation.
 	perConversation int
 	// insist repeats a question that was refused, with its key, when the server says so.
@@ -159,6 +162,7 @@ func (t *turn) now() (state, error) {
 
 // talk is one chat from its first question to its last reply.
 func (t *turn) talk(ctx context.Context, c chat) {
+	begin := time.Now()
 	for asked := 0; t.goesOn(asked) && ctx.Err() == nil; asked++ {
 		if n := t.load.perConversation; n > 0 && asked > 0 && asked%n == 0 {
 			if err := c.renew(ctx); err != nil {
@@ -170,6 +174,9 @@ func (t *turn) talk(ctx context.Context, c chat) {
 		r.progress = &t.tokens
 		t.exchange(ctx, c, r)
 		if t.load.pause > 0 && until(ctx, time.Now().Add(t.load.pause)) != nil {
+			return
+		}
+		if next := begin.Add(time.Duration(asked+1) * t.load.every); time.Until(next) > 0 && until(ctx, next) != nil {
 			return
 		}
 	}

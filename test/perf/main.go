@@ -47,6 +47,7 @@ type options struct {
 	binary    string
 	streams   int
 	overload  time.Duration
+	soak      time.Duration
 	environ   []string
 	profiles  string
 	verbose   bool
@@ -63,6 +64,7 @@ func parseOptions(args []string, output io.Writer) (options, error) {
 	flags.StringVar(&o.binary, "binary", "", "the binary of another version, which takes turns with this one")
 	flags.IntVar(&o.streams, "streams", 2000, "the most streams that are begun at once")
 	flags.DurationVar(&o.overload, "overload", time.Minute, "how long an overload lasts")
+	flags.DurationVar(&o.soak, "soak", 10*time.Minute, "how long a soak lasts")
 	flags.Func("env", "a variable `NAME=VALUE` for the versions that know it; may be repeated", func(v string) error {
 		o.environ = append(o.environ, v)
 		return nil
@@ -81,7 +83,11 @@ func parseOptions(args []string, output io.Writer) (options, error) {
 	} else if o.short {
 		o.only = shortModes
 	} else {
-		o.only = modeNames()
+		for _, m := range modes {
+			if !m.alone {
+				o.only = append(o.only, m.name)
+			}
+		}
 	}
 	for _, name := range o.only {
 		if !slices.Contains(modeNames(), name) {
@@ -136,6 +142,9 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	}
 	if b.wrong > 0 {
 		failed = append(failed, fmt.Errorf("%d replies did not arrive as they were written", b.wrong))
+	}
+	if b.broken > 0 {
+		failed = append(failed, fmt.Errorf("%d rules did not hold", b.broken))
 	}
 	return errors.Join(b.write(out), errors.Join(failed...))
 }

@@ -10,19 +10,22 @@ import (
 type mode struct {
 	name string
 	run  func(ctx context.Context, b *bench) error
+	// alone says that it runs only when it is named: it takes long.
+	alone bool
 }
 
 // modes lists all, in the order of the table.
 var modes = []mode{
-	{"first", measureFirst},
-	{"saturation", measureSaturation},
-	{"paced", measurePaced},
-	{"burst", measureBurst},
-	{"memory", measureMemory},
-	{"history", measureHistory},
-	{"start", measureStart},
-	{"idle", measureIdle},
-	{"overload", measureOverload},
+	{name: "first", run: measureFirst},
+	{name: "saturation", run: measureSaturation},
+	{name: "paced", run: measurePaced},
+	{name: "burst", run: measureBurst},
+	{name: "memory", run: measureMemory},
+	{name: "history", run: measureHistory},
+	{name: "start", run: measureStart},
+	{name: "idle", run: measureIdle},
+	{name: "overload", run: measureOverload},
+	{name: "soak", run: measureSoak, alone: true},
 }
 
 // shortModes are those of the short form.

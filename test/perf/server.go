@@ -15,6 +15,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	_ "github.com/lib/pq" // The driver of Postgres.
@@ -87,19 +89,29 @@ func (s *storage) remove(ctx context.Context) error {
 type server struct {
 	process *process
 	storage *storage
+	guest   bool // The storage is another one's too, who removes it.
 	addr    string
+	debug   string // Where its profiles are; empty where it serves none.
 	log     string
-	debug   string // Where it serves profiles; empty when nobody asked.
 }
 
-// launch starts a binary on a storage, with those of the variables of -env that it knows:
-// an older one refuses what it does not. It returns at once; see ready.
-func (b *bench) launch(v *version, s *storage) (*server, error) {
-	r := &server{
-		storage: s,
-		// Outside the range from which the system gives ports to others.
-		addr: fmt.Sprintf("127.0.0.1:%d", 15000+mathrand.IntN(15000)),
-		log:  filepath.Join(s.dir, "server.log"),
+// localAddr is an address outside the range from which the system gives ports to others.
+func localAddr() string { return fmt.Sprintf("127.0.0.1:%d", 15000+mathrand.IntN(15000)) }
+
+// launch starts a binary on a storage, with more variables and those of -env, as far as it
+// knows them: an older one refuses what it does not. It returns at once; see ready.
+func (b *bench) launch(v *version, s *storage, more ...string) (*server, error) {
+	addr := localAddr()
+	r := &server{storage: s, addr: addr, log: filepath.Join(s.dir, "server"+addr[len("127.0.0.1:"):]+".log")}
+	more = slices.Concat(b.options.environ, more)
+	if b.options.profiles != "" {
+		more = append(more, debugging()...)
+	}
+	more = v.known(more)
+	for _, w := range more {
+		if where, ok := strings.CutPrefix(w, debugVariable+"="); ok {
+			r.debug = where
+		}
 	}
 	out, err := os.Create(r.log)
 	if err != nil {
@@ -109,7 +121,7 @@ func (b *bench) launch(v *version, s *storage) (*server, error) {
 	cmd := exec.Command(v.path)
 	cmd.Env = append([]string{
 		"PARLEY_ADDR=" + r.addr,
-		"PARLEY_DATA_DIR=" + filepath.Join(s.dir, "data"),
+		"PARLEY_DATA_DIR=" + filepath.Join(s.dir, "data"+addr[len("127.0.0.1:"):]),
 		"OPENAI_BASE_URL=http://" + b.model + "/v1",
 		"PARLEY_MODELS=" + modelName,
 		"PARLEY_MODE=production",
@@ -121,16 +133,9 @@ func (b *bench) launch(v *version, s *storage) (*server, error) {
 		"PARLEY_OIDC_JWKS_URL=" + b.issuer.url,
 		// Each user comes from an address of its own, in a header.
 		"PARLEY_TRUSTED_PROXIES=127.0.0.0/8",
-	}, v.known(b.options.environ)...)
+	}, more...)
 	if s.url != "" {
 		cmd.Env = append(cmd.Env, "PARLEY_DATABASE_URL="+s.url)
-	}
-	if b.options.profiles != "" {
-		debug := fmt.Sprintf("127.0.0.1:%d", 15000+mathrand.IntN(15000))
-		if known := v.known([]string{"PARLEY_DEBUG_ADDR=" + debug}); len(known) > 0 {
-			cmd.Env = append(cmd.Env, known[0], "PARLEY_MODE=development")
-			r.debug = debug
-		}
 	}
 	cmd.Dir = s.dir
 	cmd.Stdout, cmd.Stderr = out, out
@@ -158,24 +163,30 @@ func (r *server) listening(ctx context.Context) error {
 }
 
 // ready reports whether the server calls itself ready.
-func (r *server) ready(ctx context.Context) bool {
+func (r *server) ready(ctx context.Context) bool { return r.readiness(ctx) == http.StatusOK }
+
+// readiness is the status of /readyz, 0 when there is none in time.
+func (r *server) readiness(ctx context.Context) int {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.addr+"/readyz", nil)
 	if err != nil {
-		return false
+		return 0
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return false
+		return 0
 	}
 	_ = response.Body.Close() // Only the status counts.
-	return response.StatusCode == http.StatusOK
+	return response.StatusCode
 }
 
-// stop ends the server and removes its database and log.
+// stop ends the server and removes its database and log, unless others have them too.
 func (r *server) stop(ctx context.Context) error {
 	r.process.stop()
+	if r.guest {
+		return nil
+	}
 	return r.storage.remove(ctx)
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -39,42 +40,48 @@ const relayName = "relay"
 
 // The rows of the table.
 const (
-	rowDirect       = "first token of the model itself, 1 chat, p50"
-	rowFirst        = "first token over direct, 1 chat, p50"
-	rowFirstAmong   = "first token over direct, 50 chats at 30 tokens/s, p99"
-	rowReplies      = "replies a second, 50 chats, 200 tokens, no gap"
-	rowReplyCPU     = "server CPU a 200-token reply there"
-	rowSaturatedLag = "lag of a token there, p99"
-	rowPieces       = "tokens that come in one piece there"
-	rowShare        = "CPU the server uses there"
-	rowClientShare  = "CPU the client uses there"
-	rowSmallCPU     = "server CPU a 10-token reply at 30 tokens/s, 1 chat"
-	rowLong         = "replies of 100 KB, 10 chats, no gap: text a second"
-	rowTokenCPU     = "server CPU a paced token, 100 streams at 30 tokens/s"
-	rowPacedLag     = "lag of a token there, p99, all begun within 2 s"
-	rowStreams      = "streams at 30 tokens/s with lag p99 < 100 ms, all begun within 2 s"
-	rowBurst        = "500 streams begun within 2 s: first token p99"
-	rowBurstLag     = "lag of a token there, p99, 500 streams"
-	rowMemory       = "resident memory, idle"
-	rowMemory500    = "resident memory, 500 streams"
-	rowMemory2000   = "resident memory, 2,000 streams"
-	rowHistory      = "first token in a conversation of 5,000 messages, all sent, p50"
-	rowHistoryCPU   = "server CPU of such a send"
-	rowFill         = "turns a second while it is filled, one by one"
-	rowStart        = "start to the first complete reply of a new account"
-	rowIdle         = "resident memory, 10,000 idle feeds"
-	rowIdleCPU      = "CPU the server uses for them"
-	rowOverReplies  = "overload: replies a second that came whole"
-	rowOverRepeated = "overload: replies for which the model was called twice"
-	rowOverFailed   = "overload: sends and replies that failed, refusals apart"
-	rowOverOpen     = "overload: replies taken that have no end two minutes later"
-	rowOverRefused  = "overload: sends refused a second"
-	rowOverAdmitted = "overload: answer to a send that is taken, p99"
-	rowOverRefusal  = "overload: answer to a send that is refused, p99"
-	rowOverFirst    = "overload: first token of what is taken, p99"
-	rowOverLag      = "overload: lag of a token of what is taken, p99"
-	rowOverRecovery = "overload: time until a send is as quick as before"
-	rowOverMemory   = "overload: memory ten seconds later, of that before"
+	rowDirect          = "first token of the model itself, 1 chat, p50"
+	rowFirst           = "first token over direct, 1 chat, p50"
+	rowFirstAmong      = "first token over direct, 50 chats at 30 tokens/s, p99"
+	rowReplies         = "replies a second, 50 chats, 200 tokens, no gap"
+	rowReplyCPU        = "server CPU a 200-token reply there"
+	rowSaturatedLag    = "lag of a token there, p99"
+	rowPieces          = "tokens that come in one piece there"
+	rowShare           = "CPU the server uses there"
+	rowClientShare     = "CPU the client uses there"
+	rowSmallCPU        = "server CPU a 10-token reply at 30 tokens/s, 1 chat"
+	rowLong            = "replies of 100 KB, 10 chats, no gap: text a second"
+	rowTokenCPU        = "server CPU a paced token, 100 streams at 30 tokens/s"
+	rowPacedLag        = "lag of a token there, p99, all begun within 2 s"
+	rowStreams         = "streams at 30 tokens/s with lag p99 < 100 ms, all begun within 2 s"
+	rowBurst           = "500 streams begun within 2 s: first token p99"
+	rowBurstLag        = "lag of a token there, p99, 500 streams"
+	rowMemory          = "resident memory, idle"
+	rowMemory500       = "resident memory, 500 streams"
+	rowMemory2000      = "resident memory, 2,000 streams"
+	rowHistory         = "first token in a conversation of 5,000 messages, all sent, p50"
+	rowHistoryCPU      = "server CPU of such a send"
+	rowFill            = "turns a second while it is filled, one by one"
+	rowStart           = "start to the first complete reply of a new account"
+	rowIdle            = "resident memory, 10,000 idle feeds"
+	rowIdleCPU         = "CPU the server uses for them"
+	rowOverReplies     = "overload: replies a second that came whole"
+	rowOverRepeated    = "overload: replies for which the model was called twice"
+	rowOverFailed      = "overload: sends and replies that failed, refusals apart"
+	rowOverOpen        = "overload: replies taken that have no end two minutes later"
+	rowOverRefused     = "overload: sends refused a second"
+	rowOverAdmitted    = "overload: answer to a send that is taken, p99"
+	rowOverRefusal     = "overload: answer to a send that is refused, p99"
+	rowOverFirst       = "overload: first token of what is taken, p99"
+	rowOverLag         = "overload: lag of a token of what is taken, p99"
+	rowOverRecovery    = "overload: time until a send is as quick as before"
+	rowOverMemory      = "overload: memory afterwards, of that before"
+	rowSoakReplies     = "soak: replies"
+	rowSoakGoroutines  = "soak: goroutines of the last third, of the second"
+	rowSoakDescriptors = "soak: descriptors, likewise"
+	rowSoakHeap        = "soak: what the heap holds, likewise"
+	rowSoakResident    = "soak: resident memory, likewise"
+	rowOverHeap        = "overload: what the heap holds then, of that before"
 )
 
 // row is how a line of the table is shown. The goals are those of the design of the way
@@ -118,12 +125,32 @@ var rows = []row{
 	{rowOverLag, "ms", ""},
 	{rowOverRecovery, "s", "by itself"},
 	{rowOverMemory, "x", "about 1x"},
+	{rowOverHeap, "x", "about 1x"},
+	{rowSoakReplies, "", ""},
+	{rowSoakGoroutines, "x", "≤ 1.1x"},
+	{rowSoakDescriptors, "x", "≤ 1.1x"},
+	{rowSoakHeap, "x", "≤ 1.1x"},
+	{rowSoakResident, "x", "≤ 1.15x"},
+}
+
+// threeReplicas is before the names of the rows about three replicas instead of one.
+const threeReplicas = "three replicas, "
+
+// overRows are the rows of an overload again, for three replicas.
+func overRows() []row {
+	var list []row
+	for _, r := range rows {
+		if strings.HasPrefix(r.name, "overload: ") {
+			list = append(list, row{threeReplicas + r.name, r.unit, r.goal})
+		}
+	}
+	return list
 }
 
 // write writes the table, the machine, and what there is to know about the figures.
 func (b *bench) write(out io.Writer) error {
 	grid := [][]string{b.head()}
-	for _, r := range rows {
+	for _, r := range append(slices.Clone(rows), overRows()...) {
 		if _, ok := b.figures[r.name]; ok {
 			grid = append(grid, b.line(r))
 		}
