@@ -172,7 +172,9 @@ func (t *turn) talk(ctx context.Context, c chat) {
 		}
 		r := newReply(script{key: nextKey(), tokens: t.load.tokens, gap: t.load.gap, size: t.load.size})
 		r.progress = &t.tokens
-		t.exchange(ctx, c, r)
+		if !t.exchange(ctx, c, r) {
+			return
+		}
 		if t.load.pause > 0 && until(ctx, time.Now().Add(t.load.pause)) != nil {
 			return
 		}
@@ -192,16 +194,17 @@ func (t *turn) goesOn(asked int) bool {
 // patience is how long a client waits that is told to come back, and not when.
 const patience = time.Second
 
-// exchange asks for one reply, until it has it when the load insists.
-func (t *turn) exchange(ctx context.Context, c chat, r *reply) {
+// exchange asks for one reply, until it has it when the load insists. It returns false when
+// the chat is over: it is told to come back after the end of the time.
+func (t *turn) exchange(ctx context.Context, c chat, r *reply) bool {
 	for {
 		err := c.ask(ctx, r)
 		if err == nil {
 			t.take(r)
-			return
+			return true
 		}
 		if ctx.Err() != nil {
-			return
+			return false
 		}
 		wait := patience
 		refused, ok := errors.AsType[*refusal](err)
@@ -214,8 +217,11 @@ func (t *turn) exchange(ctx context.Context, c chat, r *reply) {
 			t.mu.Unlock()
 		}
 		t.note(err)
-		if !t.load.insist || time.Now().Add(wait).After(t.end) || until(ctx, time.Now().Add(wait)) != nil {
-			return
+		if !t.load.insist {
+			return true
+		}
+		if time.Now().Add(wait).After(t.end) || until(ctx, time.Now().Add(wait)) != nil {
+			return false
 		}
 	}
 }
