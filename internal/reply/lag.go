@@ -22,11 +22,12 @@ type lag struct {
 }
 
 const (
-	// lagHops is how many goroutines a token passes one after the other, from the model's
-	// connection to a viewer's, with some room.
-	lagHops = 10
-	// lagQuantile of all waits for a processor have to be short enough.
-	lagQuantile = 0.99
+	// lagHops is into how many waits for a processor the limit is divided. A send and a token
+	// pass several goroutines each, one after the other.
+	lagHops = 20
+	// lagQuantile of all these waits have to be short enough. Of the others many are the
+	// machine's, which has stopped a thread of ours: fewer replies would not make them fewer.
+	lagQuantile = 0.9
 	// lagFew is how many waits have to be seen before they mean anything. The runtime counts
 	// every eighth.
 	lagFew = 100
