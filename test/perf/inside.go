@@ -25,19 +25,26 @@ type inside struct {
 	descriptors float64
 	objects     float64 // Of its heap, after a collection.
 	heap        float64 // Their bytes.
+	kept        float64 // The bytes of the heap that are free and not given back.
+	stacks      float64
 	resident    float64 // The bytes that the system says it has.
 }
 
 // String implements fmt.Stringer.
 func (in inside) String() string {
-	return fmt.Sprintf("heap %.1f MB in %.0f objects, %.0f goroutines, %.0f descriptors, resident %.0f MB",
-		in.heap/mebibyte, in.objects, in.goroutines, in.descriptors, in.resident/mebibyte)
+	return fmt.Sprintf("heap %.1f MB in %.0f objects, %.1f MB kept free, %.0f goroutines with %.1f MB, "+
+		"%.0f descriptors, resident %.0f MB",
+		in.heap/mebibyte, in.objects, in.kept/mebibyte, in.goroutines, in.stacks/mebibyte, in.descriptors,
+		in.resident/mebibyte)
 }
 
 var (
 	totalOfProfile = regexp.MustCompile(`^goroutine profile: total (\d+)`)
 	heapObjects    = regexp.MustCompile(`(?m)^# HeapObjects = (\d+)`)
 	heapAlloc      = regexp.MustCompile(`(?m)^# HeapAlloc = (\d+)`)
+	heapIdle       = regexp.MustCompile(`(?m)^# HeapIdle = (\d+)`)
+	heapReleased   = regexp.MustCompile(`(?m)^# HeapReleased = (\d+)`)
+	stackInUse     = regexp.MustCompile(`(?m)^# Stack = (\d+)`)
 )
 
 // look looks into a server, which collects its garbage for it.
@@ -61,11 +68,15 @@ func (t *target) look(ctx context.Context) (inside, error) {
 	if err != nil {
 		return in, err
 	}
+	var idle, released float64
 	for _, f := range []struct {
 		to   *float64
 		text []byte
 		in   *regexp.Regexp
-	}{{&in.goroutines, goroutines, totalOfProfile}, {&in.objects, heap, heapObjects}, {&in.heap, heap, heapAlloc}} {
+	}{
+		{&in.goroutines, goroutines, totalOfProfile}, {&in.objects, heap, heapObjects}, {&in.heap, heap, heapAlloc},
+		{&idle, heap, heapIdle}, {&released, heap, heapReleased}, {&in.stacks, heap, stackInUse},
+	} {
 		m := f.in.FindSubmatch(f.text)
 		if m == nil {
 			return in, fmt.Errorf("a profile of %s says nothing of %v", t.name, f.in)
@@ -74,6 +85,7 @@ func (t *target) look(ctx context.Context) (inside, error) {
 			return in, err
 		}
 	}
+	in.kept = idle - released
 	return in, nil
 }
 
