@@ -142,7 +142,7 @@ func (a *asking) run(ctx context.Context, place placing) (SendResult, error) {
 
 // inTurn runs the transaction, unless its turn comes too late.
 func (a *asking) inTurn(ctx context.Context, place placing) error {
-	return a.store.InTx(a.store.Within(ctx, a.cfg.MaxBacklog), func(tx *ent.Tx) error {
+	return a.store.InTx(a.within(ctx), func(tx *ent.Tx) error {
 		return a.write(ctx, tx, place)
 	})
 }

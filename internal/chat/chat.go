@@ -55,8 +55,8 @@ type Config struct {
 	// MaxReplies is how many replies may run in this process, those of all users together,
 	// before it takes no more. It is required.
 	MaxReplies int
-	// MaxBacklog is how long what users asked for may wait to be written. When that is half
-	// used no more is taken. It is required.
+	// MaxBacklog is how long what users asked for may wait to be written before no more is
+	// taken. It is required.
 	MaxBacklog time.Duration
 }
 

@@ -25,15 +25,18 @@ const patience = time.Second
 // as many replies run, or are about to, as it can feed. Whoever was admitted keeps its speed.
 // The caller leaves the place. Error: OVERLOADED {retryAfter}.
 func (s *Service) admit() (*reply.Place, error) {
-	// What may be waited for is used by half at the most. The other half is for what comes
-	// between: a checkpoint, say. To be refused late is worst.
-	if 2*s.store.Backlog() < s.cfg.MaxBacklog {
+	if s.store.Backlog() < s.cfg.MaxBacklog {
 		if place, ok := s.replies.Admit(s.cfg.MaxReplies); ok {
 			return place, nil
 		}
 	}
 	return nil, s.overloaded()
 }
+
+// within is how long a send waits for its turn. It was let in since the wait seemed short
+// enough. When something comes between, such as a checkpoint, it has as much time again: to be
+// refused late is worst.
+func (s *Service) within(ctx context.Context) context.Context { return s.store.Within(ctx, 2*s.cfg.MaxBacklog) }
 
 // overloaded is the refusal, with a time to come back that follows from how many others are
 // refused.

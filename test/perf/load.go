@@ -218,7 +218,8 @@ func (t *turn) exchange(ctx context.Context, c chat, r *reply) bool {
 		}
 		t.note(err)
 		if !t.load.insist {
-			return true
+			// A client that asked again at once would only be refused again.
+			return t.load.lasting == 0 || !ok || until(ctx, time.Now().Add(refused.after)) == nil
 		}
 		if time.Now().Add(wait).After(t.end) || until(ctx, time.Now().Add(wait)) != nil {
 			return false

@@ -72,6 +72,7 @@ const (
 	rowOverRefused     = "overload: sends refused a second"
 	rowOverAdmitted    = "overload: answer to a send that is taken, p99"
 	rowOverRefusal     = "overload: answer to a send that is refused, p99"
+	rowOverMostly      = "overload: answer to a send that is refused, p90"
 	rowOverFirst       = "overload: first token of what is taken, p99"
 	rowOverLag         = "overload: lag of a token of what is taken, p99"
 	rowOverRecovery    = "overload: time until a send is as quick as before"
@@ -120,7 +121,8 @@ var rows = []row{
 	{rowOverOpen, "", "0"},
 	{rowOverRefused, "/s", ""},
 	{rowOverAdmitted, "ms", ""},
-	{rowOverRefusal, "ms", "a tenth of the lag"},
+	{rowOverRefusal, "ms", ""},
+	{rowOverMostly, "ms", "a tenth of a first token, beside the lag"},
 	{rowOverFirst, "ms", ""},
 	{rowOverLag, "ms", ""},
 	{rowOverRecovery, "s", "by itself"},
