@@ -9,23 +9,33 @@ import (
 	"parley/internal/pid"
 )
 
+// waitRetry is how often a wait asks a database again that does not answer.
+const waitRetry = 250 * time.Millisecond
+
 // Wait blocks until the reply is final, ctx ends, limit has passed or the engine has
-// given up its replies, and returns it as it then is, wherever it runs. The reply must
-// be this user's, as for Attach.
+// given up its replies, and returns it as it then is, wherever it runs. A database that
+// does not answer meanwhile is no end of the wait; its error is returned when there is
+// still no answer in the end. The reply must be this user's, as for Attach.
 func (e *Engine) Wait(ctx context.Context, userID, id pid.ID, limit time.Duration) (*ent.Message, error) {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	for {
-		var l *live
-		leave := func() {}
-		if a := e.attempts.of(id); a != nil && a.row.UserID == userID {
-			l = a.live
-		} else {
-			row, err := e.row(ctx, userID, id)
-			if err != nil || IsFinal(row.Status) {
-				return row, err
+		l, leave, final, err := e.unfinished(ctx, userID, id)
+		switch {
+		case final != nil:
+			return final, nil
+		case ent.IsNotFound(err):
+			return nil, err
+		case err != nil:
+			select {
+			case <-time.After(waitRetry):
+				continue
+			case <-timer.C:
+			case <-e.life.ctx.Done():
+			case <-ctx.Done():
+				err = context.Cause(ctx)
 			}
-			l, leave = e.mirrors.join(row)
+			return nil, err
 		}
 		m, done, err := e.waitAt(ctx, userID, id, l, timer.C)
 		leave()
@@ -33,6 +43,25 @@ func (e *Engine) Wait(ctx context.Context, userID, id pid.ID, limit time.Duratio
 			return m, err
 		}
 	}
+}
+
+// unfinished finds the text of a reply that is not final, or the row of one that is. The
+// caller calls leave when done with the text.
+func (e *Engine) unfinished(
+	ctx context.Context, userID, id pid.ID,
+) (l *live, leave func(), final *ent.Message, err error) {
+	if a := e.attempts.of(id); a != nil && a.row.UserID == userID {
+		return a.live, func() {}, nil, nil
+	}
+	row, err := e.row(ctx, userID, id)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if IsFinal(row.Status) {
+		return nil, nil, row, nil
+	}
+	l, leave = e.mirrors.join(row)
+	return l, leave, nil, nil
 }
 
 // waitAt waits at one text. It returns false when that was lost.
