@@ -28,6 +28,7 @@ func (s *server) shutdown(ctx context.Context, ready *readiness, web *http.Serve
 	hurry, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	ready.set(shuttingDown)
+	s.replies.Drain()
 	s.log.InfoContext(ctx, "shutting down", "running_replies", s.replies.Running(),
 		"drain", s.cfg.Drain, "at_most", s.cfg.Drain+finishReplies+finishRequests)
 	drained := time.NewTimer(s.cfg.Drain)

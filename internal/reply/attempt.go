@@ -68,6 +68,15 @@ func (e *Engine) prepare(place *Place, row *ent.Message) (*Attempt, error) {
 	return a, nil
 }
 
+// prepareNext is Prepare for a reply that nobody waits for at this replica: one that is
+// queued or abandoned.
+func (e *Engine) prepareNext(row *ent.Message) (*Attempt, error) {
+	if e.sweeper.draining.Load() && e.Peers() > 0 {
+		return nil, ErrStopping
+	}
+	return e.Prepare(row)
+}
+
 // Discard forgets a prepared reply whose row was not committed. When that is not
 // certain, because the answer to the commit was lost, the row is found within
 // seconds and the reply starts then. After Go, and of no reply, it does nothing: defer

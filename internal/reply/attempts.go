@@ -43,6 +43,7 @@ func (s *attempts) add(a *Attempt, refuse func() error) error {
 		earlier.cancel(errFenced)
 	}
 	s.byReply[a.row.ID] = a
+	delete(s.uncertain, a.row.ID)
 	return nil
 }
 
@@ -63,13 +64,12 @@ func (s *attempts) discard(a *Attempt, now time.Time) {
 	s.remove(a)
 }
 
-// neverRan reports, once, whether the reply was discarded: then it is not as if an owner
-// had died over it.
+// neverRan reports whether the last attempt of a reply was discarded: then it is not as if
+// an owner had died over it.
 func (s *attempts) neverRan(id pid.ID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_, ok := s.uncertain[id]
-	delete(s.uncertain, id)
 	return ok
 }
 
@@ -127,19 +127,6 @@ func (s *attempts) cancel(id pid.ID, cause error) {
 	if a := s.byReply[id]; a != nil {
 		a.cancel(cause)
 	}
-}
-
-// cancelAll ends all attempts and returns how many had not ended.
-func (s *attempts) cancelAll(cause error) (running int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, a := range s.byReply {
-		if !a.live.hasEnded() {
-			running++
-		}
-		a.cancel(cause)
-	}
-	return running
 }
 
 // concerns reports whether a fact is about a reply that runs here.

@@ -30,7 +30,8 @@
 //   - lease.go, replica.go: this replica's right to its replies, and its row.
 //   - checkpoint.go: stores running text.
 //   - watch.go: looks for own rows that are to be stopped, are gone, or that nothing runs.
-//   - sweeper.go, takeover.go: takes over the replies of the dead.
+//   - sweeper.go, takeover.go: takes over the replies of the dead and those that were
+//     released; vigil.go says who is dead, heir.go who takes what was released.
 //   - mirrors.go, mirror.go, merge.go: copies of what other replicas write, and the one rule
 //     by which pieces are joined.
 //   - publish.go, wire.go: gives the own text to other replicas.

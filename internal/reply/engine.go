@@ -52,13 +52,16 @@ func New(cfg Config, store Store, upstream Upstream, bus fact.Bus, wire Wire, lo
 	e.places = newPlaces(lag.behind)
 	e.attempts = newAttempts()
 	e.mirrors = newMirrors(h, wire, e.life, e.attempts)
-	e.queue = &queue{host: h, prepare: e.Prepare}
+	e.queue = &queue{host: h, prepare: e.prepareNext}
 	e.sweeper = newSweeper(h, cfg, e.queue, wire == nil)
 	e.watch = newOwnRows(h, e.attempts, e.sweeper.claim)
 	e.saver = &saver{host: h, lag: lag, every: cfg.Checkpoint, attempts: e.attempts, lost: e.watch.reconsider}
 	e.lease = newLease(h, cfg)
-	e.lease.lost = func() (running int) { return e.attempts.cancelAll(errFenced) }
-	e.lease.back = e.sweeper.hurry
+	e.lease.running = e.Running
+	e.lease.back = func() {
+		e.watch.hurry() // Some may be others' by now.
+		e.sweeper.hurry()
+	}
 	return e
 }
 
@@ -91,6 +94,11 @@ func (e *Engine) Start(ctx context.Context) error {
 	})
 	return nil
 }
+
+// Drain says that this replica is about to be stopped. It takes over no replies any more,
+// and leaves those that wait for their turn to other replicas, as far as there are any. What
+// users ask for here still runs here.
+func (e *Engine) Drain() { e.sweeper.draining.Store(true) }
 
 // Stop ends the engine. Running replies get until ctx ends to finish; the others
 // are released, text included, for the next process to take up at once. It

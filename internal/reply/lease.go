@@ -11,18 +11,19 @@ import (
 )
 
 // lease is this replica's right to its replies. It is renewed every third of its length.
-// After two thirds without a renewal this replica stops its replies by itself, before
-// anyone may claim them, and takes no new ones. Where it is the only one that can exist,
-// nobody may claim them: a late renewal is a warning there, and nothing else.
+// After two thirds without a renewal it is in doubt: this replica takes no new replies. Those
+// that run go on, since in most cases the database is away from everybody, and nobody can
+// take them. Whether somebody has, their fences say when it is back. Where this replica is
+// the only one that can exist, a late renewal is a warning, and nothing else.
 type lease struct {
 	replicaRow
 	length time.Duration
 	log    *slog.Logger
 	// renew is that of the row, by itself so that time can be tried out without one.
 	renew func(ctx context.Context) error
-	// lost stops all replies here, and says how many ran. It is called when the lease is in
-	// doubt, and back when it is not any more.
-	lost  func() (running int)
+	// running says how many replies run here.
+	running func() int
+	// back is called when the lease was in doubt and is not any more.
 	back  func()
 	doubt atomic.Bool
 
@@ -87,8 +88,8 @@ func (l *lease) renewInTime(ctx context.Context) error {
 	return l.renew(ctx)
 }
 
-// doubted stops all replies: others may claim them soon. A renewal may have come in the
-// moment in which the alarm went off.
+// doubted notes that others may claim the replies of this replica soon. A renewal may have
+// come in the moment in which the alarm went off.
 func (l *lease) doubted(ctx context.Context) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -100,9 +101,8 @@ func (l *lease) doubted(ctx context.Context) {
 			"take them")
 		return
 	}
-	before := l.doubt.Swap(true)
-	running := l.lost()
-	if !before {
-		l.log.WarnContext(ctx, "lease in doubt: replies are stopped here", "running_replies", running)
+	if !l.doubt.Swap(true) {
+		l.log.WarnContext(ctx, "lease in doubt: replies that run here go on, new ones are not taken",
+			"running_replies", l.running())
 	}
 }

@@ -49,7 +49,7 @@ func TestLeaseInTime(t *testing.T) {
 			now.note("renewed")
 			return nil
 		}
-		l.lost = func() int { now.note("lost"); return 1 }
+		l.running = func() int { now.note("doubted"); return 1 }
 		l.back = func() { now.note("back") }
 		ctx, cancel := context.WithCancel(t.Context())
 		go l.keep(ctx)
@@ -75,7 +75,7 @@ func TestLeaseInTime(t *testing.T) {
 		cancel()
 		synctest.Wait()
 		time.Sleep(time.Minute)
-		want := []string{"renewed", "renewed", "lost", "renewed", "back", "renewed"}
+		want := []string{"renewed", "renewed", "doubted", "renewed", "back", "renewed"}
 		at := []time.Duration{10, 20, 40, 42, 42, 52}
 		for i := range at {
 			at[i] *= time.Second
@@ -93,7 +93,7 @@ func TestLeaseDoesNotWaitForOneRenewal(t *testing.T) {
 		var tries atomic.Int64
 		l := &lease{length: 30 * time.Second, log: slog.New(slog.DiscardHandler)}
 		l.renew = func(ctx context.Context) error { tries.Add(1); <-ctx.Done(); return ctx.Err() }
-		l.lost = func() int { return 0 }
+		l.running = func() int { return 0 }
 		ctx, cancel := context.WithCancel(t.Context())
 		go l.keep(ctx)
 		time.Sleep(20 * time.Second)
@@ -105,12 +105,12 @@ func TestLeaseDoesNotWaitForOneRenewal(t *testing.T) {
 	})
 }
 
-// An alarm that goes off in the moment of a renewal stops nothing.
+// An alarm that goes off in the moment of a renewal means nothing.
 func TestLeaseIsNotDoubtedWhenJustRenewed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := &lease{length: 30 * time.Second, log: slog.New(slog.DiscardHandler)}
-		l.lost = func() int { t.Error("replies are stopped under a fresh lease"); return 1 }
+		l.running = func() int { t.Error("a fresh lease is doubted"); return 1 }
 		if l.renewed(time.Now()) {
 			t.Error("the lease was in doubt before")
 		}
@@ -119,11 +119,12 @@ func TestLeaseIsNotDoubtedWhenJustRenewed(t *testing.T) {
 			t.Errorf("got %v, want a lease", err)
 		}
 		time.Sleep(20 * time.Second) // Of the bubble.
-		lost := 0
-		l.lost = func() int { lost++; return 1 }
+		doubted := 0
+		l.running = func() int { doubted++; return 1 }
 		l.doubted(t.Context())
-		if l.check() == nil || lost != 1 {
-			t.Errorf("after two thirds of its length: stopped %d times, want once", lost)
+		l.doubted(t.Context())
+		if l.check() == nil || doubted != 1 {
+			t.Errorf("after two thirds of its length: doubted %d times, want once", doubted)
 		}
 	})
 }

@@ -171,13 +171,13 @@ func (s *brokenLease) KeepLease(ctx context.Context, replica pid.ID, address str
 	return s.Store.KeepLease(ctx, replica, address, length)
 }
 
-// A replica that cannot renew its lease stops its replies before anybody may claim
-// them, and takes no new ones; it goes on when it can.
+// A replica that cannot renew its lease takes no new replies. Those that run go on until
+// somebody claims them, which is when the lease is over.
 func TestLeaseInDoubt(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		ended := make(chan error, 10)
-		b := newBundle(t, s, reply.Config{}, say("unused"))
+		b := newBundle(t, s, reply.Config{Lease: 3 * time.Second}, say("the other"))
 		lease := &brokenLease{Store: s}
 		b.useStore(lease, reply.Config{Lease: 3 * time.Second},
 			script(func(ctx context.Context, _ reply.Request, out reply.Output) (reply.Result, error) {
@@ -190,20 +190,33 @@ func TestLeaseInDoubt(t *testing.T) {
 		w := b.watch(row.ID, nil)
 		until(t, "text arrives", func() bool { return rebuild(t, "", w.seen()) == "so far" })
 		lease.broken.Store(true)
+		probe := &ent.Message{ID: "another", UserID: b.user}
+		until(t, "it is in doubt", func() bool {
+			a, err := b.engine.Prepare(probe)
+			a.Discard()
+			return errors.Is(err, reply.ErrNoLease)
+		})
+		select {
+		case err := <-ended:
+			if m := b.row(row.ID); m.Attempt == 1 {
+				t.Errorf("ended with %v before anybody has claimed it: %v", err, m)
+			}
+		default:
+		}
+		if m := b.wants(row.ID, message.StatusCOMPLETED, "the other", ""); m.Attempt != 2 {
+			t.Errorf("attempt %d, want that of the other replica", m.Attempt)
+		}
 		select {
 		case <-ended:
 		case <-time.After(deadline):
-			t.Fatal("the reply goes on without a lease")
-		}
-		if _, err := b.engine.Prepare(row); !errors.Is(err, reply.ErrNoLease) {
-			t.Errorf("Prepare gives %v, want ErrNoLease", err)
-		}
-		if m := b.row(row.ID); m.Status != message.StatusSTREAMING || m.Attempt != 1 {
-			t.Errorf("the row is %v, want it left for whoever claims it", m)
+			t.Fatal("the first owner goes on without a lease")
 		}
 		lease.broken.Store(false)
-		until(t, "it is taken up again", func() bool { return b.row(row.ID).Attempt >= 2 })
-		stopNow(b.engine)
+		until(t, "it takes replies again", func() bool {
+			a, err := b.engine.Prepare(probe)
+			a.Discard()
+			return err == nil
+		})
 	})
 }
 
@@ -220,8 +233,8 @@ func TestUncertainCommit(t *testing.T) {
 			t.Fatal(err)
 		}
 		run.Discard()
-		if m := b.wants(row.ID, message.StatusCOMPLETED, "there", ""); m.Crashes != 0 {
-			t.Errorf("%d crashes, want none", m.Crashes)
+		if m := b.wants(row.ID, message.StatusCOMPLETED, "there", ""); m.Crashes != 0 || m.Attempt != 1 {
+			t.Errorf("attempt %d after %d crashes, want the one that never ran", m.Attempt, m.Crashes)
 		}
 	})
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -34,16 +33,26 @@ type sweeper struct {
 	queue *queue
 	// alone says that nothing connects this replica with others.
 	alone bool
-	// look is sweep, by itself so that time can be tried out without a database.
-	look func(ctx context.Context) error
+	// turn is sweep, by itself so that time can be tried out without a database.
+	turn func(ctx context.Context) error
 	now  chan struct{}
-	// peers is how many other replicas had a lease at the last sweep.
+	// peers is how many other replicas were alive at the last sweep.
 	peers atomic.Int64
+	// draining says that this replica is about to be stopped.
+	draining atomic.Bool
+
+	// The fields below are used by run alone.
+	vigil vigil
+	heirs heirs
+	// again is how soon the next sweep is wanted; 0: in its time.
+	again time.Duration
 }
 
 func newSweeper(h *host, cfg Config, queue *queue, alone bool) *sweeper {
 	s := &sweeper{host: h, cfg: cfg, queue: queue, alone: alone, now: make(chan struct{}, 1)}
-	s.look = s.sweep
+	s.vigil.length = cfg.Lease
+	s.heirs.moment = min(cfg.Lease/3, longestMoment)
+	s.turn = s.sweep
 	return s
 }
 
@@ -57,63 +66,121 @@ func (s *sweeper) run(ctx context.Context) {
 	warned := false
 	trouble := complaint.About("looking for abandoned replies")
 	for {
-		trouble.Report(ctx, s.log, s.look(ctx))
+		trouble.Report(ctx, s.log, s.turn(ctx))
 		if peers := s.peers.Load(); s.alone && peers > 0 && !warned {
 			warned = true
 			s.log.WarnContext(ctx, "other replicas work on this database, but there is no bus between them: "+
 				"viewers see their replies a second late; set PARLEY_NATS_URL", "replicas", peers+1)
 		}
+		pause := every*3/4 + rand.N(every/2)
+		if s.again > 0 {
+			pause = min(pause, s.again)
+		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(every*3/4 + rand.N(every/2)):
+		case <-time.After(pause):
 		case <-s.now:
 		}
 	}
 }
 
-// sweep claims replies whose owner has no valid lease.
+// sweep claims replies that were released, and those whose owner is dead. While this replica
+// is about to be stopped it only looks.
 func (s *sweeper) sweep(ctx context.Context) error {
 	ctx = viewer.AsSweep(ctx)
-	now, err := s.store.Now(ctx)
+	s.again = 0
+	now, err := s.look(ctx)
 	if err != nil {
+		s.vigil.interrupt()
 		return err
 	}
-	alive, err := s.store.Client().Replica.Query().
-		Where(replica.LeaseExpiresAtGT(now)).
-		IDs(ctx)
-	if err != nil {
-		return fmt.Errorf("read leases: %w", err)
-	}
-	s.peers.Store(int64(len(alive) - 1))
-	if !slices.Contains(alive, s.id) {
-		s.peers.Store(int64(len(alive)))
+	if s.draining.Load() {
+		return nil
 	}
 	abandoned, err := s.store.Client().Message.Query().
 		Where(
 			Streaming(),
-			// Its own are watchRows' business, also while its lease is in doubt.
-			message.Or(message.OwnerIsNil(), message.OwnerNotIn(append(alive, s.id)...)),
+			// Its own are ownRows' business, also while its lease is in doubt. An owner without
+			// a row has given its lease back, or somebody has seen it dead.
+			message.Or(message.OwnerIsNil(), message.OwnerNotIn(append(s.vigil.living(), s.id)...)),
 		).
 		Order(message.ByStartedAt(sql.OrderAsc())).
 		Limit(sweepBatch).
 		All(ctx)
 	if err != nil {
+		s.vigil.interrupt()
 		return fmt.Errorf("find abandoned replies: %w", err)
 	}
-	var errs []error // One reply that resists does not hold up the others.
-	for _, row := range abandoned {
-		errs = append(errs, s.claim(ctx, row, row.Owner == nil))
-	}
+	errs := s.claimAll(ctx, abandoned)
 	errs = append(errs, s.startForgotten(ctx))
 	// The rows of the dead are of no use once their replies are claimed.
-	if len(abandoned) < sweepBatch {
+	if dead := s.vigil.dead(); len(dead) > 0 && len(abandoned) < sweepBatch {
 		_, err = s.store.Client().Replica.Delete().
-			Where(replica.LeaseExpiresAtLT(now.Add(-s.cfg.Lease))).
+			Where(replica.IDIn(dead...), replica.LeaseExpiresAtLT(now.Add(-s.cfg.Lease))).
 			Exec(ctx)
 		errs = append(errs, err)
 	}
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	s.vigil.goOn(time.Now())
+	return nil
+}
+
+// look reads the leases, and the database's clock before them.
+func (s *sweeper) look(ctx context.Context) (now time.Time, err error) {
+	began := time.Now()
+	if now, err = s.store.Now(ctx); err != nil {
+		return now, err
+	}
+	all, err := s.store.Client().Replica.Query().All(ctx)
+	if err != nil {
+		return now, fmt.Errorf("read leases: %w", err)
+	}
+	ended := time.Now()
+	s.vigil.look(began, ended, now, all)
+	var self *ent.Replica
+	var living []*ent.Replica
+	for _, r := range all {
+		switch {
+		case r.ID == s.id:
+			self = r
+			living = append(living, r)
+		case !s.vigil.seen[r.ID].dead:
+			living = append(living, r)
+		}
+	}
+	s.heirs.look(ended, self, all, living)
+	s.peers.Store(int64(len(living)))
+	if self != nil {
+		s.peers.Add(-1)
+	}
+	return now, nil
+}
+
+// claimAll claims what it may. One reply that resists does not hold up the others.
+func (s *sweeper) claimAll(ctx context.Context, abandoned []*ent.Message) (errs []error) {
+	at := time.Now()
+	waits := false
+	for _, row := range abandoned {
+		released := row.Owner == nil
+		if released {
+			if wait := s.heirs.wait(row, at); wait > 0 {
+				waits = true
+				if s.again == 0 || wait < s.again {
+					s.again = wait
+				}
+				continue
+			}
+			waits = waits || row.Attempt > 0
+		}
+		errs = append(errs, s.claim(ctx, row, released))
+	}
+	if !waits {
+		s.heirs.since = time.Time{}
+	}
+	return errs
 }
 
 // startForgotten starts queued replies that nothing runs before. The end of a reply

@@ -21,7 +21,7 @@ func TestSweeperInTime(t *testing.T) {
 		var text bytes.Buffer
 		s := newSweeper(&host{log: slog.New(slog.NewTextHandler(&text, nil))}, Config{Lease: time.Minute}, nil, true)
 		looks := &timeline{began: time.Now()}
-		s.look = func(context.Context) error {
+		s.turn = func(context.Context) error {
 			looks.note("look")
 			s.peers.Store(2)
 			return errors.New("no database")

@@ -22,11 +22,17 @@ const maxCrashes = 3
 
 // claim takes an abandoned reply over: it is generated anew, or ended when it must
 // not be. The longer text so far is kept as salvage. Of several replicas that try,
-// one succeeds. A released reply's owner gave it up by itself, which is no crash.
+// one succeeds. A released reply's owner gave it up by itself, which is no crash. One that
+// this replica owns and has released never ran: its attempt is still to be made.
 func (s *sweeper) claim(ctx context.Context, row *ent.Message, released bool) error {
+	if s.draining.Load() {
+		return nil // Somebody else takes it.
+	}
 	next := *row
 	next.Owner = &s.id
-	next.Attempt++
+	if !released || row.Owner == nil {
+		next.Attempt++
+	}
 	if !released {
 		next.Crashes++
 	}
@@ -92,13 +98,14 @@ func (s *sweeper) claimToRun(ctx context.Context, row, next *ent.Message, releas
 }
 
 // takeOver writes a claim, if the row is still as it was read and its owner, who may
-// have come back since, has no lease. A replica may claim what it owns itself.
+// have come back since, has no other lease than the one that was seen to be over. A replica
+// may claim what it owns itself.
 func (s *sweeper) takeOver(u *ent.MessageUpdate, row, next *ent.Message, now time.Time) *ent.MessageUpdate {
 	owner := message.OwnerIsNil()
 	if row.Owner != nil {
 		owner = message.Owner(*row.Owner)
 		if *row.Owner != s.id {
-			owner = message.And(owner, hasNoLease(*row.Owner, now))
+			owner = message.And(owner, s.hasNoLease(*row.Owner, now))
 		}
 	}
 	return TextsOf(next).set(u).
@@ -115,16 +122,21 @@ func (s *sweeper) takeOver(u *ent.MessageUpdate, row, next *ent.Message, now tim
 		SetNillableFinishedAt(next.FinishedAt)
 }
 
-// hasNoLease matches while a replica has none.
-func hasNoLease(id pid.ID, now time.Time) predicate.Message {
+// hasNoLease matches while a replica has none but the one that was seen, which is over.
+func (s *sweeper) hasNoLease(id pid.ID, now time.Time) predicate.Message {
+	seen, known := s.vigil.seen[id]
 	return func(rows *sql.Selector) {
 		t := sql.Table(replica.Table)
 		t.SetDialect(rows.Dialect())
-		rows.Where(sql.NotExists(sql.Dialect(rows.Dialect()).
+		lease := sql.Dialect(rows.Dialect()).
 			Select(t.C(replica.FieldID)).
 			From(t).
-			Where(sql.EQ(t.C(replica.FieldID), id)).
-			Where(sql.GT(t.C(replica.FieldLeaseExpiresAt), now))))
+			Where(sql.EQ(t.C(replica.FieldID), id))
+		if known {
+			ends := t.C(replica.FieldLeaseExpiresAt)
+			lease.Where(sql.Or(sql.GT(ends, now), sql.NEQ(ends, seen.expires)))
+		}
+		rows.Where(sql.NotExists(lease))
 	}
 }
 
