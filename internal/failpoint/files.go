@@ -11,7 +11,7 @@ import (
 // FromFiles arms points of this process from a folder, while it runs: a file with
 // the name of a point says what the next goroutine that reaches the point does.
 // The file is renamed to name.hit first, so that it happens once, and so that the
-// test sees that it did. A file holds one word:
+// test sees that it did; this process adds its id to it. A file holds one word:
 //
 //	kill   the process ends as a crash ends it
 //	stop   the process stands still until it gets SIGCONT
@@ -30,6 +30,7 @@ func FromFiles(dir string) {
 		if err != nil {
 			panic(fmt.Sprintf("failpoint %s: %v", name, err))
 		}
+		_ = os.WriteFile(hit, fmt.Appendf(nil, "%s %d", action, os.Getpid()), 0o600) // The test misses it at worst.
 		switch strings.TrimSpace(string(action)) {
 		case "kill":
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL) // Cannot fail for oneself.

@@ -24,6 +24,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -152,7 +153,8 @@ func (c *Cluster) migrate(ctx context.Context, data string) error {
 }
 
 func (c *Cluster) newReplica(name string, common []string) (*Replica, error) {
-	r := &Replica{Name: name, dir: c.Dir, binary: c.cfg.Binary}
+	r := &Replica{Name: name, dir: c.Dir, binary: c.cfg.Binary, history: c.History,
+		frozen: frozen{since: make(map[int]time.Duration)}}
 	var err error
 	if r.client, err = newProxy(""); err != nil {
 		return nil, err
@@ -248,12 +250,13 @@ func (c *Cluster) Remove() { _ = os.RemoveAll(c.Dir) } // Left-overs in the temp
 // Arm makes the next goroutine of any replica that reaches the point do what the
 // word says: kill, stop or panic.
 func (c *Cluster) Arm(point, word string) error {
+	c.noteHit(point) // Of an earlier time, perhaps.
 	// Renamed into place, so that no replica finds half of it.
 	half := filepath.Join(c.Dir, "half-"+point)
 	if err := os.WriteFile(half, []byte(word), 0o600); err != nil {
 		return err
 	}
-	_ = os.Remove(filepath.Join(c.armed, point+".hit")) // Of an earlier time, perhaps.
+	_ = os.Remove(filepath.Join(c.armed, point+".hit"))
 	return os.Rename(half, filepath.Join(c.armed, point))
 }
 
@@ -274,7 +277,44 @@ func (c *Cluster) Revive(ctx context.Context) error {
 	for _, r := range c.Replicas {
 		r.Signal(syscall.SIGCONT)
 	}
+	c.noteHits()
 	return c.StartAll(ctx)
+}
+
+// noteHits records what failpoints have done since, and to which processes.
+func (c *Cluster) noteHits() {
+	hits, _ := filepath.Glob(filepath.Join(c.armed, "*.hit")) // The pattern is a good one.
+	for _, hit := range hits {
+		c.noteHit(strings.TrimSuffix(filepath.Base(hit), ".hit"))
+	}
+}
+
+// noteHit records what one failpoint has done, once. The end of a process is recorded
+// anyhow.
+func (c *Cluster) noteHit(point string) {
+	hit := filepath.Join(c.armed, point+".hit")
+	text, err := os.ReadFile(hit)
+	if err != nil {
+		return // Nobody was there.
+	}
+	var word string
+	var process int
+	if n, _ := fmt.Sscan(string(text), &word, &process); n < 2 {
+		return // It is only half written: the next look sees it. Or it was noted.
+	}
+	info, err := os.Stat(hit)
+	if err != nil {
+		return
+	}
+	what, at := history.Panicked, info.ModTime().Sub(c.History.Began)
+	r := history.Record{Op: history.OpMishap, Process: process, From: at, At: at}
+	if word == "stop" {
+		what, r.At = history.Frozen, c.History.Now()
+	}
+	if r.Mishap = what; word != "kill" {
+		c.History.AddAt(r)
+	}
+	_ = os.WriteFile(hit, []byte("noted"), 0o600) // Twice harms nobody.
 }
 
 // Heal ends everything that may still be wrong and returns when all replicas are
@@ -289,6 +329,7 @@ func (c *Cluster) Heal(ctx context.Context) error {
 	if c.Broker != nil {
 		err = errors.Join(err, c.Broker.Start())
 	}
+	c.noteHits()
 	c.History.Add(history.Record{Op: history.OpHeal})
 	return err
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // Database is the harness's own way to the database of a cluster, past all
-// proxies. It logs every change of a reply by triggers, which no bug of the server
+// proxies. It logs every change of a reply, and of a lease, by triggers, which no bug of the server
 // can get around.
 type Database struct {
 	url   string // Empty for SQLite.
@@ -100,7 +100,17 @@ BEGIN
 	END IF;
 	RETURN NULL;
 END $$;
-CREATE TRIGGER fault_log AFTER INSERT OR UPDATE OR DELETE ON messages FOR EACH ROW EXECUTE FUNCTION fault_log();`
+CREATE TRIGGER fault_log AFTER INSERT OR UPDATE OR DELETE ON messages FOR EACH ROW EXECUTE FUNCTION fault_log();
+CREATE TABLE fault_leases (
+	seq bigserial PRIMARY KEY, at timestamptz NOT NULL DEFAULT clock_timestamp(), kind text, replica text, address text);
+CREATE FUNCTION fault_leases() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE r replicas;
+BEGIN
+	IF TG_OP = 'DELETE' THEN r := OLD; ELSE r := NEW; END IF;
+	INSERT INTO fault_leases (kind, replica, address) VALUES (TG_OP, r.id, r.address);
+	RETURN NULL;
+END $$;
+CREATE TRIGGER fault_leases AFTER INSERT OR UPDATE OR DELETE ON replicas FOR EACH ROW EXECUTE FUNCTION fault_leases();`
 
 const sqliteTable = `CREATE TABLE fault_log (
 	seq INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')), kind TEXT,
@@ -113,13 +123,22 @@ const sqliteTrigger = `CREATE TRIGGER fault_log_KIND AFTER KIND ON messages WHEN
 		ROW.stop_requested_at IS NOT NULL);
 END`
 
+const sqliteLeases = `CREATE TABLE fault_leases (
+	seq INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')), kind TEXT,
+		replica TEXT, address TEXT)`
+
+const sqliteLeaseTrigger = `CREATE TRIGGER fault_leases_KIND AFTER KIND ON replicas BEGIN
+	INSERT INTO fault_leases (kind, replica, address) VALUES ('KIND', ROW.id, ROW.address);
+END`
+
 // watch installs the triggers; the database is migrated.
 func (d *Database) watch(ctx context.Context) error {
 	statements := []string{postgresLog}
 	if d.url == "" {
-		statements = []string{sqliteTable}
+		statements = []string{sqliteTable, sqliteLeases}
 		for kind, row := range map[string]string{"INSERT": "NEW", "UPDATE": "NEW", "DELETE": "OLD"} {
-			statements = append(statements, strings.NewReplacer("KIND", kind, "ROW", row).Replace(sqliteTrigger))
+			names := strings.NewReplacer("KIND", kind, "ROW", row)
+			statements = append(statements, names.Replace(sqliteTrigger), names.Replace(sqliteLeaseTrigger))
 		}
 	}
 	for _, s := range statements {
@@ -139,7 +158,7 @@ func (d *Database) Unfinished(ctx context.Context) (int, error) {
 
 // Read writes all that is in the database into the history.
 func (d *Database) Read(ctx context.Context, h *history.History) error {
-	return errors.Join(d.readWrites(ctx, h), d.readRows(ctx, h), d.readSends(ctx, h))
+	return errors.Join(d.readWrites(ctx, h), d.readLeases(ctx, h), d.readRows(ctx, h), d.readSends(ctx, h))
 }
 
 func (d *Database) each(ctx context.Context, query string, scan func(*sql.Rows) error) (err error) {
@@ -166,6 +185,19 @@ func (d *Database) readWrites(ctx context.Context, h *history.History) error {
 		}
 		when, err := instant(at)
 		h.AddAt(history.Record{Op: history.OpWrite, At: when.Sub(h.Began), Write: &w})
+		return err
+	})
+}
+
+func (d *Database) readLeases(ctx context.Context, h *history.History) error {
+	return d.each(ctx, "SELECT at, kind, replica, address FROM fault_leases ORDER BY seq", func(rows *sql.Rows) error {
+		var l history.Lease
+		var at any
+		if err := rows.Scan(&at, &l.Kind, &l.Replica, &l.Address); err != nil {
+			return err
+		}
+		when, err := instant(at)
+		h.AddAt(history.Record{Op: history.OpLease, At: when.Sub(h.Began), Lease: &l})
 		return err
 	})
 }

@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"parley/test/faults/history"
 	"parley/test/faults/wait"
 )
 
@@ -36,11 +37,20 @@ type Replica struct {
 	upstream *Proxy
 	postgres *Proxy // nil with SQLite.
 	bus      *Proxy // nil without NATS.
+	history  *history.History
 
 	mu      sync.Mutex // guards the fields below
 	binary  string
 	process *process
 	starts  int
+
+	frozen frozen
+}
+
+// frozen is since when a process stands still.
+type frozen struct {
+	mu    sync.Mutex // guards the fields below
+	since map[int]time.Duration
 }
 
 // process is one running server.
@@ -119,11 +129,19 @@ func (r *Replica) launch() (*process, error) {
 		return nil, err
 	}
 	p.os = cmd.Process
+	r.history.Add(history.Record{Op: history.OpProcess, Replica: r.Name, Process: p.os.Pid, Address: p.addr})
 	go func() {
 		defer close(p.ended)
 		p.err = cmd.Wait()
+		now := r.history.Now()
+		r.befell(history.Ended, p.os.Pid, now)
 	}()
 	return p, nil
+}
+
+// befell records what befell a process from a time until now.
+func (r *Replica) befell(what history.Mishap, process int, from time.Duration) {
+	r.history.Add(history.Record{Op: history.OpMishap, Replica: r.Name, Process: process, Mishap: what, From: from})
 }
 
 func (p *process) hasEnded() bool {
@@ -174,7 +192,32 @@ func (r *Replica) running() *process {
 // Signal sends a signal to the process, if there is one.
 func (r *Replica) Signal(s syscall.Signal) {
 	if p := r.running(); p != nil {
-		_ = p.os.Signal(s) // It may just have ended.
+		r.signal(p, s)
+	}
+}
+
+// signal sends a signal, and records what that means for the process.
+func (r *Replica) signal(p *process, s syscall.Signal) {
+	pid := p.os.Pid
+	now := r.history.Now()
+	switch s {
+	case syscall.SIGTERM:
+		r.befell(history.Asked, pid, now)
+	case syscall.SIGSTOP:
+		r.frozen.mu.Lock()
+		r.frozen.since[pid] = now
+		r.frozen.mu.Unlock()
+	}
+	_ = p.os.Signal(s) // It may just have ended.
+	if s != syscall.SIGCONT {
+		return
+	}
+	r.frozen.mu.Lock()
+	since, was := r.frozen.since[pid]
+	delete(r.frozen.since, pid)
+	r.frozen.mu.Unlock()
+	if was {
+		r.befell(history.Frozen, pid, since)
 	}
 }
 
@@ -193,7 +236,7 @@ func (r *Replica) Terminate(ctx context.Context) error {
 	if p == nil {
 		return nil
 	}
-	_ = p.os.Signal(syscall.SIGTERM) // It may just have ended.
+	r.signal(p, syscall.SIGTERM)
 	timer := time.NewTimer(StopLimit)
 	defer timer.Stop()
 	select {

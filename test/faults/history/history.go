@@ -33,11 +33,14 @@ const (
 	OpFeed      Op = "feed"      // An event of a conversation or of the list arrived.
 	OpFeedEnd   Op = "feedEnd"   // The subscription to a conversation or to the list ended.
 	OpFault     Op = "fault"     // The nemesis did something.
+	OpProcess   Op = "process"   // A process began.
+	OpMishap    Op = "mishap"    // Something befell a process or its links, from From to At.
 	OpUpgrade   Op = "upgrade"   // The next process of a replica is of a newer version.
 	OpHeal      Op = "heal"      // All faults are over.
 	OpSettled   Op = "settled"   // All replies are final.
 	OpCall      Op = "call"      // A call of the model, from the model's own log.
 	OpWrite     Op = "write"     // A change of a reply's row, from the database's own log.
+	OpLease     Op = "lease"     // A change of a replica's row, from the same log.
 	OpRow       Op = "row"       // A message in the final read of the database.
 	OpSendRow   Op = "sendRow"   // The record of a send in the final read of the database.
 	OpRead      Op = "read"      // A message in a final read through the API.
@@ -53,6 +56,9 @@ const (
 	Refused Outcome = "refused"
 	Unknown Outcome = "unknown"
 )
+
+// Overloaded is the code of a server that has too much to do.
+const Overloaded = "OVERLOADED"
 
 // Record is one entry of a history. Only the fields its op needs are set.
 type Record struct {
@@ -75,6 +81,8 @@ type Record struct {
 	Message      string `json:"message,omitempty"` // The user's message of a send.
 	Reply        string `json:"reply,omitempty"`
 	Deduplicated bool   `json:"deduplicated,omitempty"`
+	// RetryAfter is when a client that was refused may come back.
+	RetryAfter time.Duration `json:"retryAfter,omitempty"`
 
 	// Sub numbers the subscriptions; Cursor is where one began.
 	Sub    int    `json:"sub,omitempty"`
@@ -85,8 +93,15 @@ type Record struct {
 	Event *Seen     `json:"event,omitempty"`
 	Call  *Call     `json:"call,omitempty"`
 	Write *Write    `json:"write,omitempty"`
+	Lease *Lease    `json:"lease,omitempty"`
 	Row   *Row      `json:"row,omitempty"`
 	Run   *Settings `json:"run,omitempty"`
+
+	// Process is the id that the system gave the process in question, Address where that
+	// listens; a mishap without a process is one of all that were in the replica's place.
+	Process int    `json:"process,omitempty"`
+	Address string `json:"address,omitempty"`
+	Mishap  Mishap `json:"mishap,omitempty"`
 
 	// Canaries are the users whose words were in what the client received.
 	Canaries []string `json:"canaries,omitempty"`
@@ -152,6 +167,26 @@ type Write struct {
 	Length  int    `json:"length"`
 	Stop    bool   `json:"stop"`
 }
+
+// Lease is a change of a replica's row: it began, was renewed, or is gone.
+type Lease struct {
+	Replica string `json:"replica"` // The id that the process gave itself.
+	Address string `json:"address"`
+	Kind    string `json:"kind"` // INSERT, UPDATE or DELETE.
+}
+
+// Mishap says what befell a process, so that another one may have had to take its replies.
+type Mishap string
+
+// The mishaps. Those without a length are over when they begin.
+const (
+	Ended    Mishap = "ended"    // The process is gone.
+	Asked    Mishap = "asked"    // It was asked to end.
+	Frozen   Mishap = "frozen"   // It stood still.
+	Panicked Mishap = "panicked" // A goroutine of it did, at a failpoint.
+	CutOff   Mishap = "cutOff"   // It alone had no database.
+	Upstream Mishap = "upstream" // Its way to the model was disturbed.
+)
 
 // Row is a message as the final read found it, in the database or through the API.
 type Row struct {

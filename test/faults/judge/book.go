@@ -26,8 +26,11 @@ type book struct {
 	alive          map[string]bool             // Conversations with rows.
 	sendRows       []history.Record
 	reads          []history.Record
-	feeds          map[int]*sub    // Subscriptions to conversations and to the list.
-	maybeDeleted   map[string]bool // Conversations that a client asked to delete.
+	processRecords []history.Record
+	befell         []history.Record // What befell processes and links.
+	leases         []history.Record // The database's log of replicas.
+	feeds          map[int]*sub     // Subscriptions to conversations and to the list.
+	maybeDeleted   map[string]bool  // Conversations that a client asked to delete.
 	keyOf, replyOf map[string]string
 	upgrades       map[string][]time.Duration // By replica, when it got a newer version.
 	oldest         map[string]int             // By cursor, the oldest version that gave it.
@@ -93,6 +96,12 @@ func (b *book) enter(r history.Record) {
 		b.run = *r.Run
 	case history.OpUpgrade:
 		b.upgrades[r.Replica] = append(b.upgrades[r.Replica], r.At)
+	case history.OpProcess:
+		b.processRecords = append(b.processRecords, r)
+	case history.OpMishap:
+		b.befell = append(b.befell, r)
+	case history.OpLease:
+		b.leases = append(b.leases, r)
 	case history.OpHeal:
 		b.healed = r.At
 	case history.OpSettled:

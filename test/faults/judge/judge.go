@@ -1,5 +1,5 @@
 // Package judge decides whether a run kept the promises of Parley: the invariants I1 to
-// I19, a function for each, whose doc comment is the promise in words.
+// I20, a function for each, whose doc comment is the promise in words.
 //
 // It owns the rules, and the figures that are reported beside them. It reads a history and
 // nothing else: it knows no cluster, no clock and no seed. Times are judged only against
@@ -7,7 +7,7 @@
 // function of the history, and for each rule a planted history shows that it can fail.
 //
 // What lives where: judge.go has the list of rules, book.go the history in the order that
-// the rules need, send.go, reply.go, stream.go and feed.go the rules, measure.go the figures.
+// the rules need, send.go, reply.go, cause.go, stream.go and feed.go the rules, measure.go the figures.
 package judge
 
 import (
@@ -53,6 +53,7 @@ var rules = []rule{
 	{"I17", boundedRunning},
 	{"I18", refusalsAreSilent},
 	{"I19", feedsMissNothing},
+	{"I20", noCallWithoutCause},
 }
 
 // Check returns every violation in a history.

@@ -70,6 +70,7 @@ var plants = []struct {
 			func(r *history.Record) { r.Write.Owner = "" })
 		st.edit(func(r history.Record) bool { return isWrite("a2", "STREAMING")(r) && r.Write.Attempt == 2 },
 			func(r *history.Record) { r.Write.Attempt, r.Write.Length = 1, 40 })
+		st.disturb("r0", 3*s, 6*s)
 	}},
 	{"I4", "two calls of the model beside each other for long", func(st *story) {
 		st.edit(func(r history.Record) bool { return r.Op == history.OpCall && r.Call.Key == first.Key },
@@ -228,12 +229,14 @@ var plants = []struct {
 	{"I14", "the model is called after a stop", func(st *story) {
 		st.add(history.Record{Op: history.OpCall, From: 40 * s, At: 41 * s,
 			Call: &history.Call{Key: second.Key, Take: 2, Canaries: []string{"ada"}}})
+		st.disturb("r1", 12*s, 40*s)
 	}},
 	{"I15", "the model is called too often", func(st *story) {
 		for take := range 3 {
 			st.add(history.Record{Op: history.OpCall, From: 13 * s, At: 13 * s,
 				Call: &history.Call{Key: other.Key, Take: 2 + take, Canaries: []string{"bob"}}})
 		}
+		st.disturb("r1", 13*s, 14*s)
 	}},
 	{"I16", "a hole in a conversation", func(st *story) {
 		st.edit(either(isRow("b1", "b2"), isRead("b1", "b2")), func(r *history.Record) { r.Row.Index++ })
@@ -261,6 +264,30 @@ var plants = []struct {
 	}},
 	{"I19", "the list's feed leaves out a conversation", func(st *story) {
 		st.drop(func(r history.Record) bool { return r.Op == history.OpFeed && r.Event.Kind == "ConversationCreated" })
+	}},
+	{"I20", "a reply is taken though nothing has befallen its owner", func(st *story) { st.drop(isMishap) }},
+	{"I20", "its owner died only afterwards", func(st *story) {
+		st.edit(isMishap, func(r *history.Record) { r.From, r.At = 8*s, 8*s })
+	}},
+	{"I20", "another process has died", func(st *story) {
+		st.edit(isMishap, func(r *history.Record) { r.Process, r.Replica = 101, "r1" })
+	}},
+	{"I20", "its owner was cut off for a moment", func(st *story) {
+		st.edit(isMishap, func(r *history.Record) {
+			r.Mishap, r.Process, r.From, r.At = history.CutOff, 0, 4*s, 4*s+s/2
+		})
+	}},
+	{"I20", "its owner was frozen, and has renewed its lease since", func(st *story) {
+		st.edit(isMishap, func(r *history.Record) { r.Mishap, r.From, r.At = history.Frozen, 0, s })
+	}},
+	{"I20", "its owner gave it back though nobody asked it to end", func(st *story) {
+		st.edit(isMishap, func(r *history.Record) { r.Mishap, r.From, r.At = history.Frozen, 3*s, 6*s })
+		st.edit(func(r history.Record) bool { return isWrite("a2", "STREAMING")(r) && r.Write.Length == 30 },
+			func(r *history.Record) { r.Write.Owner = "" })
+	}},
+	{"I20", "one attempt calls the model twice", func(st *story) {
+		st.add(history.Record{Op: history.OpCall, From: 13 * s, At: 14 * s,
+			Call: &history.Call{Key: other.Key, Take: 2, Canaries: []string{"bob"}}})
 	}},
 	{"I18", "a refused send has left a record", func(st *story) {
 		st.add(history.Record{Op: history.OpSendRow, Key: third.Key, Conversation: "gone", Message: "x1", Reply: "x2"})
@@ -293,6 +320,33 @@ func TestCheck(t *testing.T) {
 				Sub: 20, Cursor: "c3"},
 			history.Record{Op: history.OpEnd, At: 18 * s, Who: first.Key + "-v0", Replica: "r0", Reply: "a2", Sub: 20,
 				Code: "BAD_USER_INPUT", Note: history.EndCut})
+		for _, v := range Check(st.records) {
+			t.Error(v)
+		}
+	})
+	for name, excuse := range map[string]func(r *history.Record){
+		"asked to end": func(r *history.Record) { r.Mishap = history.Asked },
+		"panicked":     func(r *history.Record) { r.Mishap = history.Panicked },
+		"frozen":       func(r *history.Record) { r.Mishap, r.From, r.At = history.Frozen, 3*s, 7*s },
+		"cut off": func(r *history.Record) {
+			r.Mishap, r.Process, r.From, r.At = history.CutOff, 0, 3*s, 7*s
+		},
+	} {
+		t.Run("a reply may be taken from an owner that was "+name, func(t *testing.T) {
+			t.Parallel()
+			st := newStory(t)
+			st.edit(isMishap, excuse)
+			for _, v := range Check(st.records) {
+				t.Error(v)
+			}
+		})
+	}
+	t.Run("the model may be called again when the way to it was disturbed", func(t *testing.T) {
+		t.Parallel()
+		st := newStory(t)
+		st.add(history.Record{Op: history.OpCall, From: 13*s + s/2, At: 14 * s,
+			Call: &history.Call{Key: other.Key, Take: 2, Canaries: []string{"bob"}}})
+		st.disturb("r1", 13*s, 14*s)
 		for _, v := range Check(st.records) {
 			t.Error(v)
 		}

@@ -92,3 +92,14 @@ func LaterCursors(records []history.Record) int {
 	}
 	return n
 }
+
+// Overloads counts the sends that were refused since a server had too much to do.
+func Overloads(records []history.Record) int {
+	n := 0
+	for _, r := range records {
+		if r.Op == history.OpSend && r.Code == history.Overloaded {
+			n++
+		}
+	}
+	return n
+}

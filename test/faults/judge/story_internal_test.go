@@ -2,6 +2,7 @@ package judge
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -55,6 +56,13 @@ func goodHistory() []history.Record {
 	var t teller
 	t.at(0, history.Record{Op: history.OpRun, Run: &history.Settings{Seed: 1, Lease: 3 * s, MaxRunning: 1,
 		Settle: 90 * s, Fault: 5 * s, Feed: 10 * s}})
+	for n, place := range []string{"r0", "r1"} {
+		t.at(0, history.Record{Op: history.OpProcess, Replica: place, Process: 100 + n, Address: "here/" + place})
+		t.at(0, history.Record{Op: history.OpLease,
+			Lease: &history.Lease{Replica: fmt.Sprintf("rep_%d", n), Address: "here/" + place, Kind: "INSERT"}})
+	}
+	t.at(5*s/2, history.Record{Op: history.OpLease,
+		Lease: &history.Lease{Replica: "rep_0", Address: "here/r0", Kind: "UPDATE"}})
 	t.takenOver()
 	t.stopped()
 	t.others()
@@ -81,6 +89,7 @@ func (t *teller) takenOver() {
 		Offset: units(old), Text: more, Content: old + more, Cursor: "c2"})
 	t.wrote(2*s, "UPDATE", "a2", "usr_a", 1, "rep_0", "STREAMING", 30)
 	t.at(3*s, history.Record{Op: history.OpFault, Replica: "r0", Note: "kill"})
+	t.at(3*s, history.Record{Op: history.OpMishap, Replica: "r0", Process: 100, From: 3 * s, Mishap: history.Ended})
 	t.called(1*s, 3*s, first, 1, false)
 	t.end(3*s, 1, first, "a2", history.EndCut)
 	t.wrote(6*s, "UPDATE", "a2", "usr_a", 2, "rep_1", "STREAMING", 0)
@@ -268,6 +277,11 @@ func (st *story) upgradeAtStart(replicas ...string) {
 	}
 }
 
+// disturb has the way to the model of a replica disturbed for a while.
+func (st *story) disturb(replica string, from, to time.Duration) {
+	st.add(history.Record{Op: history.OpMishap, Replica: replica, From: from, At: to, Mishap: history.Upstream})
+}
+
 func isRow(ids ...string) func(history.Record) bool {
 	return func(r history.Record) bool { return r.Op == history.OpRow && slices.Contains(ids, r.Row.ID) }
 }
@@ -281,6 +295,9 @@ func isWrite(id, status string) func(history.Record) bool {
 		return r.Op == history.OpWrite && r.Write.Message == id && r.Write.Status == status
 	}
 }
+
+// isMishap matches what befell a process.
+func isMishap(r history.Record) bool { return r.Op == history.OpMishap }
 
 func isEvent(sub int, kind string) func(history.Record) bool {
 	return func(r history.Record) bool { return r.Op == history.OpEvent && r.Sub == sub && r.Event.Kind == kind }

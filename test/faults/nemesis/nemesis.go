@@ -82,14 +82,39 @@ var processFaults = []fault{
 	}},
 }
 
+// mishaps are what a link that is disturbed does to its replica.
+var mishaps = map[string]history.Mishap{"postgres": history.CutOff, "upstream": history.Upstream}
+
+// everywhere is the target of a fault that hits the database links of all replicas.
+const everywhere = "postgres of all"
+
+// outage takes the database away from everybody, and gives it back to all at once. So it
+// excuses nobody who takes another one's replies.
+func outage(name string, do func(p *cluster.Proxy)) fault {
+	inject := func(ctx context.Context, n *Nemesis, _ *cluster.Replica, last time.Duration) error {
+		for _, r := range n.cluster.Replicas {
+			do(r.Links()["postgres"])
+		}
+		wait.For(ctx, last)
+		for _, r := range n.cluster.Replicas {
+			r.Links()["postgres"].Heal()
+		}
+		return nil
+	}
+	return fault{name, 2, everywhere, inject}
+}
+
 // linkFaults hit one link of a replica, in every way on every link.
 func linkFaults(link string) []fault {
 	over := func(do func(p *cluster.Proxy)) func(context.Context, *Nemesis, *cluster.Replica, time.Duration) error {
 		return func(ctx context.Context, n *Nemesis, r *cluster.Replica, last time.Duration) error {
-			p := r.Links()[link]
+			p, began := r.Links()[link], n.history.Now()
 			do(p)
 			wait.For(ctx, last)
 			p.Heal()
+			if what := mishaps[link]; what != "" {
+				n.history.Add(history.Record{Op: history.OpMishap, Replica: r.Name, Mishap: what, From: began})
+			}
 			return nil
 		}
 	}
@@ -114,7 +139,9 @@ func (n *Nemesis) faults() []fault {
 		list = append(list, fault{"end-connections", 1, "database",
 			func(ctx context.Context, n *Nemesis, r *cluster.Replica, last time.Duration) error {
 				return n.cluster.Database.Terminate(ctx)
-			}})
+			}},
+			outage("outage-hang", (*cluster.Proxy).Hang),
+			outage("outage-refuse", func(p *cluster.Proxy) { p.Refuse(); p.Cut() }))
 	}
 	if n.cluster.Broker != nil {
 		list = append(list, fault{"stop-nats", 2, "broker",
@@ -194,13 +221,12 @@ func (n *Nemesis) Tally() map[string]int {
 
 // start injects one fault beside the others, unless its target is busy.
 func (n *Nemesis) start(ctx context.Context, f fault, r *cluster.Replica, last time.Duration) {
-	key := r.Name + "/" + f.target
-	if slices.Contains([]string{"failpoint", "database", "broker"}, f.target) {
-		key = f.target // There is one for all replicas.
-	}
+	keys := n.keys(f, r)
 	n.mu.Lock()
-	taken := n.busy[key]
-	n.busy[key] = true
+	taken := slices.ContainsFunc(keys, func(key string) bool { return n.busy[key] })
+	for _, key := range keys {
+		n.busy[key] = n.busy[key] || !taken
+	}
 	n.mu.Unlock()
 	if taken {
 		return
@@ -213,11 +239,28 @@ func (n *Nemesis) start(ctx context.Context, f fault, r *cluster.Replica, last t
 		wait.For(ctx, calm)
 		n.mu.Lock()
 		defer n.mu.Unlock()
-		n.busy[key] = false
+		for _, key := range keys {
+			n.busy[key] = false
+		}
 		if err != nil && ctx.Err() == nil {
 			n.errs = append(n.errs, fmt.Errorf("%s of %s: %w", f.name, r.Name, err))
 		}
 	})
+}
+
+// keys name what no other fault may touch meanwhile.
+func (n *Nemesis) keys(f fault, r *cluster.Replica) []string {
+	switch f.target {
+	case "failpoint", "database", "broker":
+		return []string{f.target} // There is one for all replicas.
+	case everywhere:
+		var keys []string
+		for _, r := range n.cluster.Replicas {
+			keys = append(keys, r.Name+"/postgres")
+		}
+		return keys
+	}
+	return []string{r.Name + "/" + f.target}
 }
 
 func (n *Nemesis) count(name string) {
