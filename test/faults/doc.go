@@ -1,6 +1,6 @@
 // Command faults proves by fault that Parley keeps its promises. It runs the real server
 // as real processes, disturbs them while clients use them, writes down what everybody
-// saw, and checks the record against the invariants I1 to I19:
+// saw, and checks the record against the invariants I1 to I20:
 //
 //	go run ./internal/tools/withpostgres go run ./test/faults -seeds 1-200 -parallel 4
 //
@@ -20,9 +20,10 @@
 //	script    what a client asks and the model answers
 //	wait      waits
 //
-// The command (main.go) puts them together: schedule.go has one run from an empty database to the
-// verdict, upgrade.go one from the version before to this one, conclude.go how every run
-// ends, run.go many of them, figures.go and measurement.go the times.
+// The command (main.go) puts them together: schedule.go has one run from an empty database
+// to the verdict, rolling.go one that only restarts replicas, upgrade.go one from the
+// version before to this one, conclude.go how every run ends, run.go many of them,
+// figures.go and measurement.go the times.
 //
 // # What runs
 //
@@ -39,7 +40,10 @@
 // stop replies, delete conversations and ask for what is another user's.
 //
 // A nemesis draws faults from a seed: processes are killed, frozen and asked to end,
-// links disturbed, the database's connections ended, NATS restarted, failpoints armed.
+// links disturbed, the database taken away from one and from all, its connections ended,
+// NATS restarted, failpoints armed. In some schedules the clients ask for much more than
+// the replicas take meanwhile; in some, replicas are restarted one after the other and
+// nothing else happens.
 // When they are over, everything is healed; all replies must become final; every
 // reply is followed once more, every conversation read through every replica, all
 // replicas end in order and start, and everything is read again.

@@ -190,11 +190,13 @@ func discard(t *testing.T, c *cluster.Cluster) {
 	t.Logf("logs: %s, history: %s", c.Dir, path)
 }
 
-// TestSchedules runs one seeded schedule on three replicas and one on SQLite, as
-// make faults runs hundreds.
+// TestSchedules runs one seeded schedule on three replicas, one on SQLite, one that
+// overloads three replicas, and one that restarts them, as make faults runs hundreds.
 func TestSchedules(t *testing.T) {
 	t.Parallel()
-	for name, seed := range map[string]uint64{"postgres": 8*seed(t) + 1, "sqlite": 8 * seed(t)} {
+	for name, seed := range map[string]uint64{
+		"postgres": 16*seed(t) + 1, "sqlite": 16 * seed(t), "overload": 16*seed(t) + 6, "rolling": 16*seed(t) + 4,
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			schedule(t, seed, plain)

@@ -47,16 +47,58 @@ func clusterOf(seed uint64, binary, admin string) cluster.Config {
 	case 5, 7:
 		cfg.Lossy = true
 	}
+	if overloads(seed) {
+		cfg.Environ = []string{
+			fmt.Sprintf("PARLEY_MAX_REPLIES=%d", overloadReplies), "PARLEY_DB_CONNECTIONS=8",
+		}
+	}
+	return cfg
+}
+
+// overloads reports whether the clients of a seed ask for much more than the replicas take:
+// in every eighth schedule, and in every other one on SQLite.
+func overloads(seed uint64) bool { return seed%8 == 6 || seed%16 == 8 }
+
+// rolls reports whether the replicas of a seed are restarted one after the other, which is
+// all that happens to them.
+func rolls(seed uint64) bool { return seed%16 == 4 }
+
+// overloadReplies is how many replies a replica takes in a schedule that overloads, and the
+// others are how many clients ask for more at once.
+const (
+	overloadReplies = 3
+	overloadUsers   = 6
+	overloadWriters = 5
+)
+
+// loadOf says what the clients of a seed do.
+func loadOf(seed uint64, random *rand.Rand) client.Config {
+	cfg := client.Config{
+		Seed: seed, Name: fmt.Sprintf("s%d", seed), Users: 2 + random.IntN(2), Writers: 2 + random.IntN(3),
+	}
+	if overloads(seed) {
+		cfg.Users, cfg.Writers = overloadUsers, overloadWriters
+	}
 	return cfg
 }
 
 // runSchedule runs the schedule of a seed from an empty database to the verdict.
 // Its error is one of the harness or of the cluster as a whole.
 func runSchedule(ctx context.Context, seed uint64, binary, admin string, points []string) (result, error) {
+	if rolls(seed) {
+		return runRolling(ctx, seed, binary, admin)
+	}
 	return play(ctx, "faults", seed, clusterOf(seed, binary, admin), func(ctx context.Context, s *scene) error {
 		n := nemesis.New(s.cluster, seed, points)
 		err := n.Disturb(ctx, longestFaults/2+time.Duration(s.random.Int64N(int64(longestFaults/2))))
 		s.counts = n.Tally()
+		if overloads(seed) {
+			refused := judge.Overloads(s.history.All())
+			s.notes = append(s.notes, fmt.Sprintf("%d sends were refused as OVERLOADED", refused))
+			if refused == 0 {
+				err = errors.Join(err, errors.New("the clients do not overload the replicas"))
+			}
+		}
 		return err
 	})
 }
@@ -94,9 +136,7 @@ func play(
 		err = errors.Join(err, s.history.Save(filepath.Join(c.Dir, "history.jsonl")))
 	}()
 	begin(c, seed)
-	s.load, err = client.Start(ctx, replicasOf(c), s.history, client.Config{
-		Seed: seed, Name: fmt.Sprintf("s%d", seed), Users: 2 + s.random.IntN(2), Writers: 2 + s.random.IntN(3),
-	})
+	s.load, err = client.Start(ctx, replicasOf(c), s.history, loadOf(seed, s.random))
 	if err != nil {
 		return res, err
 	}

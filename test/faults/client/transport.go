@@ -31,7 +31,10 @@ type answer struct {
 	Data   json.RawMessage
 	Errors []struct {
 		Message    string
-		Extensions struct{ Code string }
+		Extensions struct {
+			Code       string
+			RetryAfter int // Seconds.
+		}
 	}
 	canaries []string
 }

@@ -85,6 +85,7 @@ func (u *User) ask(ctx context.Context, on Replica, r *history.Record, query str
 		r.Note = err.Error()
 	case len(a.Errors) > 0:
 		r.Note = a.Errors[0].Message
+		r.RetryAfter = time.Duration(a.Errors[0].Extensions.RetryAfter) * time.Second
 	default:
 		if err := json.Unmarshal(a.Data, data); err != nil {
 			r.Outcome, r.Note = history.Unknown, err.Error()

@@ -97,7 +97,7 @@ func (w *writer) play(q script.Question, r history.Record, seen <-chan struct{})
 
 // deliver sends until it knows what became of the message, now and then twice at
 // once. It gives up when it is refused, sometimes at once and sometimes for as
-// long as the load runs.
+// long as the load runs. When the server is overloaded it comes back when that said.
 func (w *writer) deliver(s Sending) (history.Record, bool) {
 	for {
 		sends := 1
@@ -111,19 +111,23 @@ func (w *writer) deliver(s Sending) (history.Record, bool) {
 			all.Go(func() { results[n] = w.user.Send(w.load.life, w.who, on, s) })
 		}
 		all.Wait()
-		open := false
+		open, overloaded := false, false
+		pause := time.Duration(100+w.random.IntN(400)) * time.Millisecond
 		for _, r := range results {
 			if r.Outcome == history.OK {
 				return r, true
 			}
 			open = open || r.Outcome == history.Unknown
+			if r.Code == history.Overloaded {
+				overloaded, pause = true, max(pause, r.RetryAfter)
+			}
 		}
 		switch {
 		case w.load.life.Err() != nil:
 			return history.Record{}, false
-		case !open && (w.random.IntN(3) == 0 || w.load.sending.Err() != nil):
+		case !open && (!overloaded && w.random.IntN(3) == 0 || w.load.sending.Err() != nil):
 			return history.Record{}, false
-		case !wait.For(w.load.life, time.Duration(100+w.random.IntN(400))*time.Millisecond):
+		case !wait.For(w.load.life, pause):
 			return history.Record{}, false
 		}
 	}
