@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"syscall"
 	"time"
@@ -40,23 +41,28 @@ func runRolling(ctx context.Context, seed uint64, binary, admin string) (result,
 			}
 			long, replies = append(long, q), append(replies, sent.Reply)
 		}
-		for _, r := range s.cluster.Replicas {
-			if err := s.restart(ctx, r); err != nil {
-				return err
-			}
-			s.counts["restart"]++
-		}
+		err = s.restartAll(ctx)
 		for n, q := range long {
-			if err := s.paidOnceMore(ctx, q); err != nil {
-				return err
+			if err == nil {
+				err = s.paidOnceMore(ctx, q)
 			}
 			stop := asker.Stop(ctx, "asker", asSeen(s.cluster.Replicas[n]), replies[n])
 			if stop.Outcome != history.OK {
-				return fmt.Errorf("stop: %s %s", stop.Code, stop.Note)
+				err = errors.Join(err, fmt.Errorf("stop: %s %s", stop.Code, stop.Note))
 			}
 		}
-		return nil
+		return err
 	})
+}
+
+func (s *scene) restartAll(ctx context.Context) error {
+	for _, r := range s.cluster.Replicas {
+		if err := s.restart(ctx, r); err != nil {
+			return err
+		}
+		s.counts["restart"]++
+	}
+	return nil
 }
 
 // restart asks a replica to end, and again, so that it gives back at once what it runs, and
