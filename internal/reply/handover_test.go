@@ -16,6 +16,7 @@ import (
 	"parley/internal/reply/replytest"
 	"parley/internal/store"
 	"parley/internal/store/storetest"
+	"parley/internal/viewer"
 )
 
 // crew is several replicas on one database and one bus, whose model says what comes over a
@@ -229,5 +230,40 @@ func TestClockJumpTakesNoReply(t *testing.T) {
 		c.speak("two")
 		close(c.say)
 		c.goesOn(row, c.calls)
+	})
+}
+
+// An owner that renews its lease in the moment in which it is claimed from keeps its reply,
+// whatever the clock says.
+func TestClaimLooksOnceMore(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		const length = 2 * time.Second
+		c := newCrew(t, s, 0, reply.Config{})
+		sweep := viewer.AsSweep(t.Context())
+		other := *dead()
+		s.Client().Replica.Create().SetID(other).SetLeaseExpiresAt(time.Now()).ExecX(sweep)
+		row := c.ask("hi", &other)
+		var found atomic.Int32
+		s.Client().Message.Intercept(ent.InterceptFunc(func(next ent.Querier) ent.Querier {
+			return ent.QuerierFunc(func(ctx context.Context, q ent.Query) (ent.Value, error) {
+				v, err := next.Query(ctx, q)
+				who, _ := viewer.From(ctx)
+				if _, isUser := who.User(); isUser {
+					return v, err
+				}
+				rows, _ := v.([]*ent.Message)
+				if len(rows) == 1 && rows[0].ID == row.ID {
+					found.Add(1)
+					s.Client().Replica.UpdateOneID(other).SetLeaseExpiresAt(time.Now().Add(length)).ExecX(sweep)
+				}
+				return v, err
+			})
+		}))
+		c.add(&clockAhead{countedSweeps{Store: s}}, reply.Config{Lease: length}, say("taken"))
+		until(t, "it was to be claimed", func() bool { return found.Load() >= 2 })
+		if m := c.row(row.ID); m.Attempt != 1 || *m.Owner != other {
+			t.Errorf("attempt %d is %s's, want it left to its owner", m.Attempt, *m.Owner)
+		}
 	})
 }
