@@ -2,6 +2,7 @@ package reply_test
 
 import (
 	"context"
+	"database/sql/driver"
 	"sync/atomic"
 	"testing"
 
@@ -23,7 +24,7 @@ func TestWaitOutlastsTheDatabase(t *testing.T) {
 			who, _ := viewer.From(ctx)
 			if _, isUser := who.User(); isUser && failing.Add(-1) >= 0 {
 				failed.Add(1)
-				return nil, errBroken
+				return nil, driver.ErrBadConn
 			}
 			return next.Query(ctx, q)
 		})
