@@ -98,7 +98,8 @@ func (c *Client) Generate(ctx context.Context, req reply.Request, out reply.Outp
 	if ctx.Err() != nil {
 		return reply.Result{}, stopped(outer, ctx)
 	}
-	s := &sink{out: out, limit: c.cfg.MaxReplyBytes}
+	// A long prompt is held for as long as it may be sent again, not until the reply ends.
+	s := &sink{out: out, limit: c.cfg.MaxReplyBytes, begun: func() { req.Messages = nil }}
 	c.budget.request(time.Now())
 	var result reply.Result
 	var err error
@@ -110,7 +111,7 @@ func (c *Client) Generate(ctx context.Context, req reply.Request, out reply.Outp
 			}
 			return result, err
 		}
-		result, err = c.try(ctx, req, s, probe)
+		result, err = c.try(ctx, &req, s, probe)
 		if err != nil && ctx.Err() != nil {
 			return result, stopped(outer, ctx)
 		}
@@ -131,7 +132,7 @@ func (c *Client) Generate(ctx context.Context, req reply.Request, out reply.Outp
 }
 
 // try makes one attempt and tells the breaker what came of it, also when out panics.
-func (c *Client) try(ctx context.Context, req reply.Request, s *sink, probe bool) (result reply.Result, err error) {
+func (c *Client) try(ctx context.Context, req *reply.Request, s *sink, probe bool) (result reply.Result, err error) {
 	o := neutral
 	defer func() { c.record(ctx, probe, o) }()
 	result, err = c.adapt(ctx, req, s)
@@ -183,11 +184,11 @@ func (c *Client) record(ctx context.Context, probe bool, o outcome) {
 
 // adapt makes one attempt, and another one for each parameter that the server
 // refuses to know although the protocol has it.
-func (c *Client) adapt(ctx context.Context, req reply.Request, s *sink) (reply.Result, error) {
+func (c *Client) adapt(ctx context.Context, req *reply.Request, s *sink) (reply.Result, error) {
 	d := c.dialect(req.Model)
 	options, tokens := false, false
 	for {
-		body, err := requestBody(req, d)
+		body, err := requestBody(*req, d)
 		if err != nil {
 			return reply.Result{}, &reply.Error{Code: reply.CodeRejected, Err: err}
 		}

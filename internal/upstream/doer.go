@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"parley/internal/reply"
@@ -27,7 +28,7 @@ type doer struct {
 // call is one request for a completion: what the Client hands through go-openai
 // to the doer, and what the doer finds out beside the text.
 type call struct {
-	body []byte
+	body []byte // nil once it has been answered
 	// watch ends the call when its time limit passes without a touch.
 	watch *watchdog
 	// refusal holds the body of a 400 or 422, cut to the limit for error bodies,
@@ -35,6 +36,34 @@ type call struct {
 	refusal []byte
 	// contentAt is when text or reasoning last arrived.
 	contentAt time.Time
+}
+
+// sentBody is the body of a request until that is closed: the request itself is held for as
+// long as the answer is read.
+type sentBody struct {
+	mu   sync.Mutex // A request that is given up is closed while it is read.
+	rest []byte
+}
+
+// Read implements io.Reader.
+func (b *sentBody) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := copy(p, b.rest)
+	b.rest = b.rest[n:]
+	if len(b.rest) == 0 {
+		b.rest = nil
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// Close implements io.Closer.
+func (b *sentBody) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.rest = nil
+	return nil
 }
 
 type callKey struct{}
@@ -55,12 +84,15 @@ func (d *doer) Do(req *http.Request) (*http.Response, error) {
 	req.Header.Set("User-Agent", "parley")
 	c := callFrom(req.Context())
 	if c != nil {
-		req.Body = io.NopCloser(bytes.NewReader(c.body))
+		req.Body = &sentBody{rest: c.body}
 		req.ContentLength = int64(len(c.body))
-		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(c.body)), nil }
+		req.GetBody = func() (io.ReadCloser, error) { return &sentBody{rest: c.body}, nil }
 	}
 	// Not an http.Client: that one follows redirects, with the key.
 	resp, err := d.transport.RoundTrip(req)
+	if c != nil {
+		c.body = nil // GetBody is not called any more.
+	}
 	if err != nil {
 		d.logger.DebugContext(req.Context(), "request failed", "err", d.errors.redact([]byte(err.Error())))
 		return nil, transportError(err)
@@ -287,7 +319,9 @@ func newTransport(cfg Config) *http.Transport {
 		MaxIdleConnsPerHost:    256, // The default of 2 opens a connection for nearly every reply.
 		IdleConnTimeout:        90 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
-		ForceAttemptHTTP2:      true,
+		// A connection has it for as long as a reply takes, and a long prompt passes it by.
+		WriteBufferSize:   2 << 10,
+		ForceAttemptHTTP2: true,
 		HTTP2: &http.HTTP2Config{
 			// A dead connection would otherwise take all its streams with it, each
 			// after its own idle limit.

@@ -20,8 +20,9 @@ type sink struct {
 	// reasoning and content were gathered, to be passed on in one piece each.
 	reasoning, content []byte
 	// wrote is set once anything has been passed on; from then on the call must
-	// not be repeated.
+	// not be repeated. begun is called before that.
 	wrote bool
+	begun func()
 }
 
 // stream is one of the texts of a reply.
@@ -110,7 +111,10 @@ func (s *sink) write(c reply.Channel, b []byte) error {
 	}
 	if len(b) > 0 {
 		to.bytes += len(b)
-		s.wrote = true
+		if !s.wrote {
+			s.wrote = true
+			s.begun()
+		}
 		if err := s.out.Append(c, string(b)); err != nil {
 			return err
 		}

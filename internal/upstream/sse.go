@@ -65,11 +65,16 @@ type eventReader struct {
 	within  bool   // data holds the begin of a frame whose rest has not been read
 }
 
-// readSize is that of the buffer below, of net/http: more is not there at once, mostly.
-const readSize = 4 << 10
+// The sizes of what is read at once. A model writes a few hundred bytes at a time, and a
+// reader is held for as long as it does: only one that gets more than it has room for grows,
+// up to the size of the buffer below, of net/http: more is not there at once, mostly.
+const (
+	firstReadSize = 1 << 10
+	maxReadSize   = 4 << 10
+)
 
 func newEventReader(src io.Reader, limit int) *eventReader {
-	return &eventReader{src: src, limit: limit, buf: make([]byte, readSize)}
+	return &eventReader{src: src, limit: limit, buf: make([]byte, firstReadSize)}
 }
 
 // next returns the next frame that has a payload. Its error is never io.EOF: it
@@ -266,6 +271,9 @@ func (r *eventReader) line() ([]byte, error) {
 			return nil, errTooLong
 		}
 		r.long = append(r.long, rest...)
+		if r.end == len(r.buf) && r.end < maxReadSize {
+			r.buf = make([]byte, 2*len(r.buf))
+		}
 		r.pos, r.end = 0, 0
 		if r.err != nil {
 			if len(r.long) > 0 && errors.Is(r.err, io.EOF) {
