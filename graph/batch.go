@@ -183,9 +183,9 @@ func scopeOf(ctx context.Context) *scope {
 	return &scope{} // Without the middleware each field loads alone.
 }
 
-// WithBatches is the operation middleware that lets lists of N parents load their
+// withBatches is the operation middleware that lets lists of N parents load their
 // children with one query a field.
-func (r *Resolver) WithBatches(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
+func (r *Resolver) withBatches(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
 	op := graphql.GetOperationContext(ctx)
 	inner := op.ResolverMiddleware
 	op.ResolverMiddleware = func(ctx context.Context, next graphql.Resolver) (any, error) {

@@ -267,6 +267,18 @@ func (s *subscriber) event(t testing.TB) answer {
 	return a
 }
 
+// ahead asks for the next event and returns at once, as a transport whose client has taken
+// the last one. The caller calls event.
+func (s *subscriber) ahead(t testing.TB) (event func() answer) {
+	t.Helper()
+	came := make(chan answer, 1)
+	go func() {
+		defer close(came) // Also when the test has failed.
+		came <- s.event(t)
+	}()
+	return func() answer { return <-came }
+}
+
 func (s *subscriber) wantCompleted(t testing.TB) {
 	t.Helper()
 	if a, ok := s.next(t); ok {

@@ -15,47 +15,43 @@ import (
 // retryPause is how long a feed rests after the database did not answer.
 const retryPause = time.Second
 
-// pump sends what next gives until it ends or ctx does, then closes both. next is
-// not called again before the transport has taken the event, so that what comes
-// meanwhile is joined where it arises. A feed whose database does not answer goes
-// on when it does: an end would look like the end of the reply.
-func pump[S, T any](
+// eventsOf makes a source of what next gives, until it ends or ctx does, and then calls
+// closeSource. A feed whose database does not answer goes on when it does: an end would
+// look like the end of the reply.
+func eventsOf[S, T any](
 	ctx context.Context, r *Resolver, next func(context.Context) (S, error), convert func(S) T, closeSource func(),
 ) <-chan T {
-	events := make(chan T)
-	go func() {
-		defer close(events)
-		defer closeSource()
+	events := make(chan T, 1)
+	sourceOf(ctx).open(func(ctx context.Context) (more bool) {
 		for {
 			e, err := step(ctx, next, convert)
 			switch {
 			case ctx.Err() != nil || err == io.EOF: // Itself: a broken connection may be one too.
-				return
-			case err != nil:
-				level := slog.LevelWarn
-				if r.Unavailable(err) { // The store says so once, not each feed each second.
-					level = slog.LevelDebug
-				}
-				r.Log.Log(ctx, level, "feed interrupted", "err", err)
-				select {
-				case <-time.After(retryPause):
-					continue
-				case <-ctx.Done():
-					return
-				}
+				return false
+			case err == nil:
+				events <- e // There is room: the last one has been taken.
+				return true
 			}
+			level := slog.LevelWarn
+			if r.Unavailable(err) { // The store says so once, not each feed each second.
+				level = slog.LevelDebug
+			}
+			r.Log.Log(ctx, level, "feed interrupted", "err", err)
 			select {
-			case events <- e:
+			case <-time.After(retryPause):
 			case <-ctx.Done():
-				return
+				return false
 			}
 		}
-	}()
+	}, func() {
+		close(events)
+		closeSource()
+	})
 	return events
 }
 
-// step gives the next event. A panic becomes an error: the goroutine of a feed is no
-// resolver's, so nobody else would recover.
+// step gives the next event. A panic becomes an error: this is no resolver, so nobody else
+// would recover.
 func step[S, T any](
 	ctx context.Context, next func(context.Context) (S, error), convert func(S) T,
 ) (event T, err error) {

@@ -339,6 +339,7 @@ func TestFeedsBeginAnewAfterAFault(t *testing.T) {
 	})
 	b.bus.Publish(createdFact(ada.id, conversation))
 	b.bus.Publish(fact.Fact{Kind: fact.ConversationUpdated, UserID: ada.id, ConversationID: conversation})
+	ofList, ofConversation := list.ahead(t), open.ahead(t)
 	for range 2 { // Both have tried, and lost what they had heard.
 		select {
 		case <-failed:
@@ -347,10 +348,10 @@ func TestFeedsBeginAnewAfterAFault(t *testing.T) {
 		}
 	}
 	b.faults.off()
-	if a := list.event(t); !strings.Contains(a.raw, "ViewerReady") {
+	if a := ofList(); !strings.Contains(a.raw, "ViewerReady") {
 		t.Errorf("the list goes on with %s, want ViewerReady again", a.raw)
 	}
-	if a := open.event(t); !strings.Contains(a.raw, "ConversationSnapshot") {
+	if a := ofConversation(); !strings.Contains(a.raw, "ConversationSnapshot") {
 		t.Errorf("the conversation goes on with %s, want ConversationSnapshot again", a.raw)
 	}
 }

@@ -13,6 +13,7 @@
 //	page.go           connections
 //	ask.go, batch.go  how lists load their children by what is selected
 //	feed.go           how feeds and watchers become streams of events
+//	source.go         how one waits for the next of them, without a goroutine
 //	errors.go         how errors become GraphQL errors: the only place
 //	sdl.go            the schema as text
 package graph

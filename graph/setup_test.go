@@ -129,7 +129,7 @@ func setup(t testing.TB, db *store.Store, o options) *bundle {
 		Schema:         graph.NewSchema(resolver),
 		ErrorPresenter: graph.ErrorPresenter(log, store.IsUnavailable),
 		Recover:        graph.Recover(log),
-		Operations:     resolver.WithBatches,
+		Operations:     resolver.Around,
 		Authenticate:   b.authenticate,
 		AllowedOrigin:  func(string) bool { return false },
 		Development:    !o.production,
@@ -139,7 +139,7 @@ func setup(t testing.TB, db *store.Store, o options) *bundle {
 	b.exec = executor.New(graph.NewSchema(resolver))
 	b.exec.SetErrorPresenter(graph.ErrorPresenter(log, store.IsUnavailable))
 	b.exec.SetRecoverFunc(graph.Recover(log))
-	b.exec.AroundOperations(resolver.WithBatches)
+	b.exec.AroundOperations(resolver.Around)
 
 	if err := b.auth.Start(t.Context()); err != nil {
 		t.Fatal(err)

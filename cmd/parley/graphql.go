@@ -22,7 +22,7 @@ func (s *server) newGraphQL(documents *transport.Documents) *transport.Server {
 		Schema:         graph.NewSchema(resolver),
 		ErrorPresenter: graph.ErrorPresenter(s.log, store.IsUnavailable),
 		Recover:        graph.Recover(s.log),
-		Operations:     resolver.WithBatches,
+		Operations:     resolver.Around,
 		Authenticate:   s.authenticate,
 		ClientAddr:     func(r *http.Request) string { return auth.CountedAddr(auth.ClientAddr(r.Context())) },
 		AllowedOrigin:  s.cfg.allowsOrigin,

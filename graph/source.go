@@ -1,0 +1,81 @@
+package graph
+
+import (
+	"context"
+	"sync"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+)
+
+// source is where the events of a subscription come from. gqlgen reads them from a channel,
+// which would take a goroutine that fills it, and its stack, for each feed. Instead whoever
+// asks for a response waits for the event first, and puts it into the channel's only place.
+// So an event is looked for when the transport has written the last one, and what comes
+// meanwhile is joined where it arises.
+type source struct {
+	mu sync.Mutex // held while an event is waited for; guards the fields below
+	// wait waits for the next event, and returns false when there is none. Nil: the source
+	// was not opened.
+	wait func(ctx context.Context) (more bool)
+	// end is called once, when there are no more events.
+	end func()
+}
+
+type sourceKey struct{}
+
+// sourceOf returns the source of the subscription that runs in ctx.
+func sourceOf(ctx context.Context) *source {
+	s, ok := ctx.Value(sourceKey{}).(*source)
+	if !ok {
+		panic("graph: the executor runs without Resolver.Around")
+	}
+	return s
+}
+
+// open says how to wait for events, until there are none or the operation's context ends.
+func (s *source) open(wait func(ctx context.Context) (more bool), end func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wait, s.end = wait, end
+}
+
+// advance returns when there is an event in the channel or its end. It is given the
+// context of the operation: that of the field, and what the field was asked with, would be
+// held for as long as the feed is.
+func (s *source) advance(ctx context.Context) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.wait != nil && !s.wait(ctx) {
+		s.finish()
+	}
+}
+
+func (s *source) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.finish()
+}
+
+// finish is called with mu held, more than once.
+func (s *source) finish() {
+	if s.end != nil {
+		s.end()
+	}
+	s.wait, s.end = nil, nil
+}
+
+// Around is the operation middleware that the resolvers need: lists load their children
+// with few queries, and feeds take no goroutine.
+func (r *Resolver) Around(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
+	if graphql.GetOperationContext(ctx).Operation.Operation != ast.Subscription {
+		return r.withBatches(ctx, next)
+	}
+	s := &source{}
+	respond := r.withBatches(context.WithValue(ctx, sourceKey{}, s), next)
+	context.AfterFunc(ctx, s.close) // Nobody may ask any more.
+	return func(ctx context.Context) *graphql.Response {
+		s.advance(ctx)
+		return respond(ctx)
+	}
+}
