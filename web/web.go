@@ -5,7 +5,6 @@
 package web
 
 import (
-	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
 	"embed"
@@ -18,6 +17,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // The "all:" prefix keeps files whose names start with "_" or ".", which a bundler is free to emit.
@@ -45,7 +45,7 @@ var contentTypes = map[string]string{
 // ../graphql relative to itself, so a proxy may serve the two under any common path. It is safe for concurrent use.
 //
 // It answers GET and HEAD with 200, 304, or 404, and with 308 for /graphiql; other methods get 405. It panics
-// when the embedded build is broken, which the tests of this package exclude.
+// when the embedded build is incomplete, which the tests of this package exclude.
 func GraphiQL() http.Handler {
 	files, err := readBuild("dist/graphiql")
 	if err != nil {
@@ -63,11 +63,18 @@ type pages struct {
 
 // file is one embedded file in its gzip form.
 type file struct {
-	gzipped     []byte
-	plainSize   int64
+	path        string // in dist
 	contentType string
-	hash        string
 	isHashed    bool // the name changes with the content
+	// read returns what is known of the content. The first call reads it: a server whose page nobody opens does
+	// without, and one whose page somebody does has no copy of it in memory.
+	read func() (content, error)
+}
+
+// content is what is known of the content of a file.
+type content struct {
+	size, plainSize int64
+	hash            string
 }
 
 func readBuild(dir string) (map[string]file, error) {
@@ -81,20 +88,11 @@ func readBuild(dir string) (map[string]file, error) {
 		if !isGzip || !isKnown {
 			return fmt.Errorf("unexpected file %s", name)
 		}
-		gzipped, err := dist.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		if len(gzipped) < 18 { // the header and the trailer of RFC 1952
-			return fmt.Errorf("truncated file %s", name)
-		}
-		hash := sha256.Sum256(gzipped)
 		files[served] = file{
-			gzipped:     gzipped,
-			plainSize:   int64(binary.LittleEndian.Uint32(gzipped[len(gzipped)-4:])),
+			path:        name,
 			contentType: contentType,
-			hash:        hex.EncodeToString(hash[:16]),
 			isHashed:    strings.HasPrefix(served, "assets/"),
+			read:        sync.OnceValues(func() (content, error) { return readContent(name) }),
 		}
 		return nil
 	})
@@ -107,6 +105,22 @@ func readBuild(dir string) (map[string]file, error) {
 	}
 	files[""] = index
 	return files, nil
+}
+
+func readContent(name string) (content, error) {
+	gzipped, err := dist.ReadFile(name)
+	if err != nil {
+		return content{}, err
+	}
+	if len(gzipped) < 18 { // the header and the trailer of RFC 1952
+		return content{}, fmt.Errorf("truncated file %s", name)
+	}
+	hash := sha256.Sum256(gzipped)
+	return content{
+		size:      int64(len(gzipped)),
+		plainSize: int64(binary.LittleEndian.Uint32(gzipped[len(gzipped)-4:])),
+		hash:      hex.EncodeToString(hash[:16]),
+	}, nil
 }
 
 // ServeHTTP implements http.Handler.
@@ -138,12 +152,17 @@ func (p *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (f file) serve(w http.ResponseWriter, r *http.Request) {
+	known, err := f.read()
+	if err != nil {
+		http.Error(w, "unreadable file", http.StatusInternalServerError)
+		return
+	}
 	header := w.Header()
 	header.Set("Vary", "Accept-Encoding")
 	sendGzip := acceptsGzip(r.Header.Values("Accept-Encoding"))
-	etag := `"` + f.hash + `"`
+	etag := `"` + known.hash + `"`
 	if sendGzip {
-		etag = `"` + f.hash + `-gzip"`
+		etag = `"` + known.hash + `-gzip"`
 	}
 	header.Set("ETag", etag)
 	if f.isHashed {
@@ -157,17 +176,15 @@ func (f file) serve(w http.ResponseWriter, r *http.Request) {
 	}
 
 	header.Set("Content-Type", f.contentType)
-	var body io.Reader = bytes.NewReader(f.gzipped)
-	size := int64(len(f.gzipped))
+	body, err := f.open(sendGzip)
+	if err != nil {
+		http.Error(w, "unreadable file", http.StatusInternalServerError)
+		return
+	}
+	size := known.plainSize
 	if sendGzip {
 		header.Set("Content-Encoding", "gzip")
-	} else {
-		plain, err := gzip.NewReader(body)
-		if err != nil {
-			http.Error(w, "unreadable file", http.StatusInternalServerError)
-			return
-		}
-		body, size = plain, f.plainSize
+		size = known.size
 	}
 	header.Set("Content-Length", strconv.FormatInt(size, 10))
 	w.WriteHeader(http.StatusOK)
@@ -175,6 +192,15 @@ func (f file) serve(w http.ResponseWriter, r *http.Request) {
 		// An error here is a client that went away; there is nobody left to tell.
 		_, _ = io.Copy(w, body)
 	}
+}
+
+// open returns the file as it is embedded, or its plain form. There is nothing to close.
+func (f file) open(gzipped bool) (io.Reader, error) {
+	body, err := dist.Open(f.path)
+	if err != nil || gzipped {
+		return body, err
+	}
+	return gzip.NewReader(body)
 }
 
 // acceptsGzip reads Accept-Encoding as RFC 9110 12.5.3 says: an explicit entry for gzip wins over "*", and q=0 refuses.
