@@ -198,23 +198,20 @@ func (s *Service) hear(f fact.Fact) {
 // sockets and streams. If the access cannot be checked, the context has ended
 // already, with the refusal as its cause. The caller must call the CancelFunc.
 func (s *Service) Bind(ctx context.Context, p Principal) (context.Context, context.CancelFunc) {
-	ctx, end := context.WithCancelCause(ctx)
-	ctx, stop := context.WithTimeoutCause(ctx, p.ExpiresAt.Add(s.cfg.BindGrace).Sub(s.cfg.Clock()), ErrExpired)
-	b := &binding{principal: p, end: end}
+	left := p.ExpiresAt.Add(s.cfg.BindGrace).Sub(s.cfg.Clock())
+	b := &binding{principal: p, until: time.Now().Add(left), all: s.bound}
+	b.Context, b.cancel = context.WithCancelCause(ctx)
+	b.expiry = time.AfterFunc(left, func() { b.leave(ErrExpired) })
 	s.bound.add(b)
-	context.AfterFunc(ctx, func() { s.bound.remove(b) })
 	// After adding it: what was revoked before is found here, and what is revoked
 	// from now on is heard.
-	if err := s.checkLive(viewer.AsSignIn(ctx), p); err != nil && ctx.Err() == nil {
+	if err := s.checkLive(viewer.AsSignIn(b), p); err != nil && b.Err() == nil {
 		if errors.Is(err, ErrRevoked) {
 			err = ErrRevoked
 		}
-		end(err)
+		b.end(err)
 	}
-	return ctx, func() {
-		stop()
-		end(context.Canceled)
-	}
+	return b, func() { b.end(context.Canceled) }
 }
 
 // checkBound compares the bound contexts with the database.
@@ -316,10 +313,34 @@ func (c *liveCache) clear() {
 	clear(c.found)
 }
 
-// binding is one context from Bind.
+// binding is one context from Bind. Every open page has one: a context with a deadline, and
+// a function that is called after it, would take three times as much.
 type binding struct {
+	context.Context
+	cancel    context.CancelCauseFunc
 	principal Principal
-	end       context.CancelCauseFunc
+	until     time.Time
+	expiry    *time.Timer // calls leave at that time
+	all       *bindings
+}
+
+// Deadline implements context.Context.
+func (b *binding) Deadline() (time.Time, bool) {
+	if sooner, ok := b.Context.Deadline(); ok && sooner.Before(b.until) {
+		return sooner, true
+	}
+	return b.until, true
+}
+
+// end ends the context, for the first cause that is given.
+func (b *binding) end(cause error) {
+	b.expiry.Stop()
+	b.leave(cause)
+}
+
+func (b *binding) leave(cause error) {
+	b.all.remove(b)
+	b.cancel(cause)
 }
 
 // bindings holds the contexts from Bind that have not ended.

@@ -24,10 +24,13 @@ import (
 	"parley/internal/fact"
 )
 
-// backlog is how many facts one listener may lag behind. All listeners share a fact, so
-// that one with nothing to hear costs half a kilobyte; a listener this far behind reads
-// the database again instead.
-const backlog = 64
+// How many facts one listener may lag behind. All listeners share a fact, so that one with
+// nothing to hear costs a quarter of a kilobyte; a listener this far behind reads the
+// database again instead. Those of Control are few, and hear of everything.
+const (
+	backlog        = 32
+	controlBacklog = 64
+)
 
 // doubtShares is into how many parts the listeners are divided, so that they do
 // not all read the database in the same instant.
@@ -79,10 +82,14 @@ func (b *Local) deliver(t fact.Topic, f *fact.Fact) {
 
 // Subscribe implements fact.Bus.
 func (b *Local) Subscribe(t fact.Topic) fact.Subscription {
+	room := backlog
+	if t == fact.Control {
+		room = controlBacklog
+	}
 	s := &subscription{
 		bus:    b,
 		topic:  t,
-		facts:  make(chan *fact.Fact, backlog),
+		facts:  make(chan *fact.Fact, room),
 		missed: make(chan struct{}, 1),
 	}
 	b.mu.Lock()

@@ -19,7 +19,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // backlog is how many facts a listener may lag behind.
-const backlog = 64
+const backlog = 32
 
 func factOf(kind fact.Kind, user, conversation, message string) fact.Fact {
 	return fact.Fact{Kind: kind, UserID: pid.ID(user), ConversationID: pid.ID(conversation),

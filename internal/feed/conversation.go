@@ -137,7 +137,7 @@ func (c *conversationState) open(now lineRead, o *outcome) {
 	}
 	o.tell(e)
 	for _, m := range unfinished {
-		c.line.unended[m.ID] = true
+		c.line.begin(m.ID)
 		c.follow(m, o)
 	}
 }
@@ -241,7 +241,7 @@ func (c *conversationState) add(m *ent.Message, o *outcome) {
 	}
 	o.tell(Event{Kind: MessageAdded, ConversationID: c.id, Message: m})
 	if m.Role == message.RoleASSISTANT {
-		c.line.unended[m.ID] = true
+		c.line.begin(m.ID)
 		c.follow(m, o)
 	}
 }
@@ -298,7 +298,7 @@ func (c *conversationState) cancelled(m *ent.Message, o *outcome) {
 // the end of its question, which has to be looked up.
 func (c *conversationState) tellEnd(u reply.Update, o *outcome) {
 	m := u.Message
-	delete(c.line.unended, m.ID)
+	c.line.end(m.ID)
 	if m.Attempt == 0 && m.ParentID != nil && c.at == following {
 		o.want(want{kind: wantQuestion, id: *m.ParentID, message: m})
 		return

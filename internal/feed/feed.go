@@ -77,7 +77,9 @@ func (f *Feed) Next(ctx context.Context) (Event, error) {
 	}
 	e := f.events[0]
 	f.events[0] = Event{} // Its rows may be large.
-	f.events = f.events[1:]
+	if f.events = f.events[1:]; len(f.events) == 0 {
+		f.events = nil // Most feeds wait most of the time.
+	}
 	return e, nil
 }
 

@@ -10,14 +10,27 @@ type line struct {
 	// head is the last message that was told, last its index.
 	head pid.ID
 	last int
-	// skipped are the indexes before it that were not told.
+	// skipped are the indexes before it that were not told. Nil: none, as mostly.
 	skipped map[int]bool
-	// unended are the replies whose end was not told.
+	// unended are the replies whose end was not told. Nil: none.
 	unended map[pid.ID]bool
 }
 
-func newLine(head pid.ID, last int) line {
-	return line{head: head, last: last, skipped: make(map[int]bool), unended: make(map[pid.ID]bool)}
+func newLine(head pid.ID, last int) line { return line{head: head, last: last} }
+
+// begin notes a reply whose end is to be told.
+func (l *line) begin(id pid.ID) {
+	if l.unended == nil {
+		l.unended = make(map[pid.ID]bool)
+	}
+	l.unended[id] = true
+}
+
+// end notes that the end of a reply was told.
+func (l *line) end(id pid.ID) {
+	if delete(l.unended, id); len(l.unended) == 0 {
+		l.unended = nil
+	}
 }
 
 // add notes a message and reports whether it is new.
@@ -30,6 +43,9 @@ func (l *line) add(m *ent.Message) bool {
 		return false
 	}
 	for i := l.last + 1; i < m.Index; i++ {
+		if l.skipped == nil {
+			l.skipped = make(map[int]bool)
+		}
 		l.skipped[i] = true
 	}
 	l.head, l.last = m.ID, m.Index
