@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"os"
@@ -25,9 +26,12 @@ func (s *server) newGraphQL(documents *transport.Documents) *transport.Server {
 		Operations:     resolver.Around,
 		Authenticate:   s.authenticate,
 		ClientAddr:     func(r *http.Request) string { return auth.CountedAddr(auth.ClientAddr(r.Context())) },
-		AllowedOrigin:  s.cfg.allowsOrigin,
-		AllowedHost:    s.cfg.hostCheck(),
-		Development:    s.cfg.Mode == development,
+		SocketContext: func(r *http.Request) context.Context {
+			return auth.WithClientAddr(context.Background(), auth.ClientAddr(r.Context()))
+		},
+		AllowedOrigin: s.cfg.allowsOrigin,
+		AllowedHost:   s.cfg.hostCheck(),
+		Development:   s.cfg.Mode == development,
 		Limits: transport.Limits{
 			Once: []string{"signUp", "signIn", "refreshSession", "changePassword", "sendMessage"},
 

@@ -2,30 +2,81 @@ package transport
 
 import (
 	"bufio"
+	"encoding/binary"
 	"net"
 	"net/http"
 )
 
 // The buffers of a socket, which it keeps while it waits. Those of net/http have 4 KiB
-// each. What is longer passes them by.
+// each. What is longer passes them by. The other one holds the head of a frame only.
 const (
-	readBuffer  = 512
-	writeBuffer = 1 << 10
+	readBuffer  = 256
+	writeBuffer = 16
 )
 
 // smallBuffers is a response whose connection comes with small buffers when it is taken
 // over.
-type smallBuffers struct{ http.ResponseWriter }
+type smallBuffers struct {
+	http.ResponseWriter
+	conn net.Conn // set when it has been taken over
+}
 
 // Hijack implements http.Hijacker.
-func (w smallBuffers) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+func (w *smallBuffers) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, buffers, err := http.NewResponseController(w.ResponseWriter).Hijack()
 	if err != nil {
 		return nil, nil, err
 	}
+	w.conn = conn
 	if buffers.Reader.Buffered() == 0 { // Else the client did not wait for the answer.
 		buffers.Reader = bufio.NewReaderSize(conn, readBuffer)
 	}
-	buffers.Writer = bufio.NewWriterSize(conn, writeBuffer)
+	buffers.Writer = bufio.NewWriterSize(&frames{Conn: conn}, writeBuffer)
 	return conn, buffers, nil
+}
+
+// frames joins what the library writes of a frame of WebSocket: the buffer, which has the
+// head and how the payload begins, and the rest. Without it they would be two packets.
+type frames struct {
+	net.Conn
+	begun [writeBuffer]byte
+	n     int // of begun
+	parts [2][]byte
+	both  net.Buffers
+}
+
+// Write implements io.Writer. Each frame is written in one call or in two.
+func (f *frames) Write(p []byte) (int, error) {
+	if f.n == 0 {
+		if len(p) <= len(f.begun) && len(p) < frameSize(p) {
+			f.n = copy(f.begun[:], p)
+			return len(p), nil
+		}
+		return f.Conn.Write(p)
+	}
+	f.parts = [2][]byte{f.begun[:f.n], p}
+	f.n = 0
+	f.both = f.parts[:]
+	_, err := f.both.WriteTo(f.Conn)
+	f.parts, f.both = [2][]byte{}, nil
+	if err != nil {
+		return 0, err // How much of it was written says nothing: the connection is over.
+	}
+	return len(p), nil
+}
+
+// frameSize returns how long a frame is that begins so, by its head, which is not masked.
+func frameSize(p []byte) int {
+	const head, medium, long = 2, 126, 127
+	if len(p) < head {
+		return 0
+	}
+	switch size := int(p[1] & 0x7f); {
+	case size == medium && len(p) >= head+2:
+		return head + 2 + int(binary.BigEndian.Uint16(p[head:]))
+	case size == long && len(p) >= head+8:
+		return head + 8 + int(binary.BigEndian.Uint64(p[head:]))
+	default:
+		return head + size
+	}
 }

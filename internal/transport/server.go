@@ -31,6 +31,10 @@ type Config struct {
 	// ClientAddr names what is counted for the client's address while nobody is known on
 	// a socket or stream; "" is not counted. Nil: none is.
 	ClientAddr func(r *http.Request) string
+	// SocketContext returns the context of a socket, which outlives its request and should
+	// hold no more of that than is needed: each open page has one. Nil: all values of the
+	// request's.
+	SocketContext func(r *http.Request) context.Context
 	// AllowedOrigin says which web pages of other origins may call.
 	AllowedOrigin func(origin string) bool
 	// AllowedHost refuses requests for unknown host names: a page that points its
@@ -123,6 +127,9 @@ func newServer(cfg Config, t timing) *Server {
 		panic("transport: incomplete Config")
 	}
 	cfg.Limits = cfg.Limits.withDefaults()
+	if cfg.SocketContext == nil {
+		cfg.SocketContext = func(r *http.Request) context.Context { return context.WithoutCancel(r.Context()) }
+	}
 	s := &Server{
 		cfg:       cfg,
 		executor:  executor.New(cfg.Schema),

@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -24,8 +25,9 @@ const (
 type socket struct {
 	server   *Server
 	conn     *websocket.Conn
+	raw      net.Conn // below conn, to cut it off
 	dialect  dialect
-	noInit   *time.Timer // closes the socket when its client says nothing
+	noInit   *time.Timer // closes the socket when its client says nothing; nil after that
 	bearer   string      // the token of the upgrade request, until the client is known
 	stalled  *time.Timer // closes the connection during a write that takes too long
 	identity Identity
@@ -35,16 +37,15 @@ type socket struct {
 	allowed  bucket // touched by the reader only
 	running  sync.WaitGroup
 
-	// ctx ends with the socket.
+	// ctx ends with the socket. What ends it closes the connection too: see cut.
 	ctx    context.Context
 	cancel context.CancelFunc
 
-	// unwatched is ctx without its end.
+	// unwatched is ctx without its end: the library would have a watcher for each read and
+	// write, and keep that of the read for as long as the client says nothing.
 	unwatched context.Context
 
-	// writing orders the writes and guards out.
-	writing sync.Mutex
-	out     []byte
+	writing sync.Mutex // orders the writes
 
 	// mu guards the fields below.
 	mu     sync.Mutex
@@ -74,7 +75,8 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
 			s.admission.leaveAddr(addr)
 		}
 	}()
-	conn, err := websocket.Accept(smallBuffers{w}, r, &websocket.AcceptOptions{
+	taken := &smallBuffers{ResponseWriter: w}
+	conn, err := websocket.Accept(taken, r, &websocket.AcceptOptions{
 		Subprotocols:       []string{transportWS{}.name(), legacyWS{}.name()},
 		InsecureSkipVerify: true, // allowOrigin has checked it, by the operator's list.
 		CompressionMode:    websocket.CompressionDisabled,
@@ -86,12 +88,13 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
 		server:  s,
 		addr:    addr,
 		conn:    conn,
+		raw:     taken.conn,
 		bearer:  bearer(r.Header.Get("Authorization")),
 		allowed: newBucket(s.cfg.Limits.MessagesPerSecond),
 		active:  make(map[string]*operation),
 		gone:    make(chan struct{}),
 	}
-	c.unwatched = context.WithoutCancel(r.Context())
+	c.unwatched = s.cfg.SocketContext(r)
 	c.ctx, c.cancel = context.WithCancel(c.unwatched)
 	c.identity.Context = c.ctx
 	// It does not read: no close frame would reach it.
@@ -128,8 +131,9 @@ func (c *socket) serve() {
 	}()
 	defer c.recoverReader()
 	m, ok := c.next()
-	if ok && m.kind == messageInit {
+	if ok && m.kind == messageInit && c.noInit != nil {
 		c.noInit.Stop()
+		c.noInit = nil
 	}
 	if ok && c.handle(m) {
 		handedOver = true
@@ -167,7 +171,9 @@ func (c *socket) end() {
 
 // leave gives back what the socket has.
 func (c *socket) leave() {
-	c.noInit.Stop()
+	if c.noInit != nil {
+		c.noInit.Stop()
+	}
 	c.server.admission.exit(c)
 	c.server.admission.leaveAddr(c.addr)
 	c.server.admission.leaveUser(c.user)
@@ -178,14 +184,13 @@ func (c *socket) leave() {
 func (c *socket) recoverReader() {
 	if p := recover(); p != nil {
 		_ = c.server.cfg.Recover(c.ctx, p) // It logs.
-		_ = c.conn.CloseNow()              // Whatever state it is in.
-		c.cancel()
+		c.cut()                            // Whatever state it is in.
 	}
 }
 
 // next reads one message, and returns false when there is none.
 func (c *socket) next() (message, bool) {
-	kind, data, err := c.conn.Read(c.ctx)
+	kind, data, err := c.conn.Read(c.unwatched)
 	if err != nil {
 		return message{}, false // However it ended, there is nothing to report: clients come and go.
 	}
@@ -289,6 +294,13 @@ func (c *socket) close(code websocket.StatusCode, reason string) {
 	}()
 }
 
+// cut ends all that runs on the socket and its connection without a word. The reader finds
+// out by that.
+func (c *socket) cut() {
+	c.cancel()
+	_ = c.raw.Close() // It may be closed already.
+}
+
 // beat has ping called when it is time, unless the socket is closed.
 func (c *socket) beat() {
 	interval := c.server.timing.ping
@@ -325,7 +337,7 @@ func (c *socket) ping() {
 		err := c.conn.Ping(ctx)
 		cancel()
 		if err != nil {
-			c.cancel()
+			c.cut()
 			return
 		}
 	}

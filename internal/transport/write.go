@@ -1,6 +1,8 @@
 package transport
 
 import (
+	"sync"
+
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/coder/websocket"
 )
@@ -27,43 +29,60 @@ func (c *socket) sendAnyway(op *operation, r *graphql.Response) {
 
 // writeResult is called with writing held.
 func (c *socket) writeResult(op *operation, r *graphql.Response) {
-	out, err := appendResponse(append(c.out[:0], op.head...), r, true)
+	b := takeBuffer()
+	defer b.giveBack()
+	out, err := appendResponse(append(b.bytes, op.head...), r, true)
 	if err != nil {
 		c.server.cfg.Log.ErrorContext(c.ctx, "event not encoded", "err", err)
 		return
 	}
-	c.write(append(out, '}'))
+	b.bytes = append(out, '}')
+	c.write(b.bytes)
 }
 
 func (c *socket) complete(id string) {
 	c.writeFrame(func(out []byte) []byte { return appendComplete(out, id) })
 }
 
-// writeFrame writes one message, made in a buffer that is used again. Nothing is
-// written when make gives nothing.
+// writeFrame writes one message. Nothing is written when make gives nothing.
 func (c *socket) writeFrame(make func(out []byte) []byte) {
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	if out := make(c.out[:0]); out != nil {
+	b := takeBuffer()
+	defer b.giveBack()
+	if out := make(b.bytes); out != nil {
+		b.bytes = out
 		c.write(out)
 	}
 }
 
-// write is called with writing held, and keeps the buffer for the next message.
+// write is called with writing held.
 func (c *socket) write(out []byte) {
-	c.out = out
-	if cap(out) > maxKept {
-		c.out = nil // One long reply must not be paid for until the socket closes.
-	}
 	c.stalled.Reset(c.server.timing.forWrite(len(out)))
-	// The context cannot be cancelled, which saves the library a watcher for each
-	// write: the timer, and the reader when the socket ends, break off a write.
+	// The timer, and the reader when the socket ends, break off a write.
 	err := c.conn.Write(c.unwatched, websocket.MessageText, out)
 	c.stalled.Stop()
 	if err != nil {
-		c.cancel() // The reader finds out by this.
+		c.cut()
 	}
 }
 
-// maxKept is the largest buffer a socket keeps between writes.
+// buffer is what a message is made in. The sockets share them: most write nothing most of
+// the time.
+type buffer struct{ bytes []byte }
+
+var buffers = sync.Pool{New: func() any { return new(buffer) }}
+
+func takeBuffer() *buffer { return buffers.Get().(*buffer) }
+
+// giveBack ends the use of the buffer.
+func (b *buffer) giveBack() {
+	if cap(b.bytes) > maxKept {
+		return // One long reply must not be paid for by those that come after it.
+	}
+	b.bytes = b.bytes[:0]
+	buffers.Put(b)
+}
+
+// maxKept is the largest buffer that is used again.
 const maxKept = 64 << 10
