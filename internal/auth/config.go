@@ -7,9 +7,11 @@ import (
 	"time"
 )
 
-// maxLeeway is how far an iat or nbf claim may lie in the future, for clocks that
-// do not agree. exp gets none: a client refreshes a little early then.
-const maxLeeway = 30 * time.Second
+// leeway is how far the iat and nbf claims of a token may lie in the future, and its exp in
+// the past, for clocks that do not agree: those of external issuers with the database's,
+// and the database's with itself, when it is set or another server takes over. Our own
+// tokens are signed and verified by the database's clock on every replica.
+const leeway = 2 * time.Minute
 
 // NoLimit as one of the numbers of Limits lifts that limit, which is for tests.
 const NoLimit = -1
@@ -77,8 +79,7 @@ type Config struct {
 	// Grace is how long a direct predecessor is answered with the same successor: two
 	// tabs, or a lost response.
 	Grace time.Duration
-	// BindGrace is how much longer than its access token a context from Bind lives. It
-	// may be zero.
+	// BindGrace is how much longer a context from Bind lives. It may be zero.
 	BindGrace time.Duration
 	// Limits bounds attempts.
 	Limits Limits
@@ -90,7 +91,8 @@ type Config struct {
 	// Transport fetches the key sets of external issuers. Nil means a transport
 	// like http.DefaultTransport.
 	Transport http.RoundTripper
-	// Clock is the clock of this process. Nil means time.Now.
+	// Clock measures how long ago things were here; it decides nothing across replicas.
+	// Nil means time.Now.
 	Clock func() time.Time
 }
 

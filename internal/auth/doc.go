@@ -10,9 +10,9 @@
 // fact.AccessRevoked, so that every replica forgets what it has cached and ends
 // the contexts made by Service.Bind.
 //
-// Durable decisions (expiry of families, grace, throttles) are made by the
-// database's clock, which all replicas share; only the expiry of an access token
-// is compared with the clock of this process.
+// The database's clock decides, which all replicas share: when families, the grace and
+// waits end, what access tokens claim, when they end, and with them the contexts made by
+// Service.Bind. The clock of this process only measures how long ago something was here.
 //
 // Its one invariant: whatever cannot be checked is refused, and nothing stored or
 // logged here can be used as a credential.

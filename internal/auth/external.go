@@ -85,11 +85,14 @@ func isLoopback(host string) bool {
 type externalIssuer struct {
 	cfg    ExternalIssuer
 	keys   *keySet
-	clock  func() time.Time
 	parser *jwt.Parser
 }
 
-func newExternalIssuer(cfg ExternalIssuer, transport http.RoundTripper, clock func() time.Time) *externalIssuer {
+// newExternalIssuer takes two clocks: shared, of all replicas, for what tokens claim, and
+// own, for the age of what was fetched.
+func newExternalIssuer(
+	cfg ExternalIssuer, transport http.RoundTripper, shared, own func() time.Time,
+) *externalIssuer {
 	if len(cfg.Algorithms) == 0 {
 		cfg.Algorithms = []string{"RS256"}
 	}
@@ -98,9 +101,8 @@ func newExternalIssuer(cfg ExternalIssuer, transport http.RoundTripper, clock fu
 	}
 	return &externalIssuer{
 		cfg:    cfg,
-		keys:   newKeySet(cfg.JWKSURL, transport, clock),
-		clock:  clock,
-		parser: newParser(clock, cfg.Algorithms, cfg.Issuer, cfg.Audience),
+		keys:   newKeySet(cfg.JWKSURL, transport, own),
+		parser: newParser(shared, cfg.Algorithms, cfg.Issuer, cfg.Audience),
 	}
 }
 
@@ -147,7 +149,7 @@ func (e *externalIssuer) verify(ctx context.Context, raw string) (identity, erro
 		!utf8.ValidString(id.subject) {
 		return identity{}, tokenError(fmt.Errorf("%w: no usable subject", errToken))
 	}
-	if id.expiresAt, err = expiry(claims, e.clock()); err != nil {
+	if id.expiresAt, err = expiry(claims); err != nil {
 		return identity{}, err
 	}
 	return id, nil

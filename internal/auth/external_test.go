@@ -209,9 +209,9 @@ func TestExternalRefuses(t *testing.T) {
 			"another audience": i.token(i.claims(now, "a"), func(c map[string]any) { c["aud"] = "other" }),
 			"no audience":      i.token(i.claims(now, "a"), func(c map[string]any) { delete(c, "aud") }),
 			"no expiry":        i.token(i.claims(now, "a"), func(c map[string]any) { delete(c, "exp") }),
-			"expired":          i.token(i.claims(now.Add(-time.Hour), "a"), nil),
+			"expired":          i.token(i.claims(now.Add(-2*time.Hour), "a"), nil),
 			"not yet": i.token(i.claims(now, "a"),
-				func(c map[string]any) { c["nbf"] = now.Add(time.Minute).Unix() }),
+				func(c map[string]any) { c["nbf"] = now.Add(121 * time.Second).Unix() }),
 			"no subject":          i.token(i.claims(now, "a"), func(c map[string]any) { delete(c, "sub") }),
 			"subject of a number": i.token(i.claims(now, "a"), func(c map[string]any) { c["sub"] = 7 }),
 			"subject with NUL":    i.token(i.claims(now, "a\x00b"), nil),
@@ -247,6 +247,14 @@ func TestExternalRefuses(t *testing.T) {
 		}
 		if n := b.store.Client().User.Query().CountX(viewer.AsSignIn(t.Context())); n != 0 {
 			t.Errorf("refused tokens made %d users", n)
+		}
+		// Its clock and ours may differ by two minutes.
+		for _, d := range []time.Duration{119 * time.Second, -119*time.Second - 15*time.Minute} {
+			claims := i.claims(now, "a")
+			claims["iat"], claims["exp"] = now.Add(d).Unix(), now.Add(d+15*time.Minute).Unix()
+			if _, err := b.Authenticate(t.Context(), i.token(claims, nil)); err != nil {
+				t.Errorf("made %v from now: %v", d, err)
+			}
 		}
 	})
 }

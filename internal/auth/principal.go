@@ -13,7 +13,7 @@ type Principal struct {
 	UserID pid.ID
 	// SessionID is the AuthSession. It is empty for tokens of external issuers.
 	SessionID pid.ID
-	// ExpiresAt is when the access token ends.
+	// ExpiresAt is when the access token ends, by the database's clock.
 	ExpiresAt time.Time
 }
 

@@ -36,6 +36,8 @@ type Store interface {
 	Lock(ctx context.Context, tx *ent.Tx, key string) error
 	// Now returns the clock that all replicas share.
 	Now(ctx context.Context) (time.Time, error)
+	// Clock returns what Now would, as well as it is known without asking.
+	Clock() time.Time
 }
 
 // Service signs users up, in and out and says who an access token speaks for. It
@@ -78,14 +80,14 @@ func New(cfg Config, store Store, bus fact.Bus, keys *Keyring, log *slog.Logger)
 		keys:     keys,
 		log:      log,
 		throttle: &throttle{store: store, limits: cfg.Limits},
-		access:   newAccessTokens(keys, cfg.Issuer, cfg.Audience, cfg.Clock),
+		access:   newAccessTokens(keys, cfg.Issuer, cfg.Audience, store.Clock),
 		external: make(map[string]*externalIssuer),
 		live:     newLiveCache(),
 		bound:    newBindings(),
 	}
 	s.hasher = newHasher(cfg.Hash, s.logHashTime)
 	for _, e := range cfg.External {
-		s.external[e.Issuer] = newExternalIssuer(e, cfg.Transport, cfg.Clock)
+		s.external[e.Issuer] = newExternalIssuer(e, cfg.Transport, store.Clock, cfg.Clock)
 	}
 	return s, nil
 }

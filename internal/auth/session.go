@@ -103,7 +103,9 @@ func (s *Service) checkLive(ctx context.Context, p Principal) error {
 	epoch := s.live.currentEpoch()
 	if p.SessionID != "" {
 		row, err := s.store.Client().AuthSession.Query().
-			Where(authsession.ID(p.SessionID), authsession.UserID(p.UserID), authsession.RevokedAtIsNil()).
+			Where(authsession.ID(p.SessionID), authsession.UserID(p.UserID), authsession.RevokedAtIsNil(),
+				// The leeway of tokens is none for it.
+				authsession.ExpiresAtGT(s.store.Clock())).
 			Select(authsession.FieldID, authsession.FieldKeyID).
 			Only(ctx)
 		if ent.IsNotFound(err) {
@@ -192,13 +194,19 @@ func (s *Service) hear(f fact.Fact) {
 	s.bound.end(f.UserID, f.SessionID)
 }
 
-// Bind returns a context that ends when the principal's access token does (plus
-// Config.BindGrace), with the cause ErrExpired, or when its access is revoked, with
-// the cause ErrRevoked. It is for work that outlives one check of the token:
-// sockets and streams. If the access cannot be checked, the context has ended
-// already, with the refusal as its cause. The caller must call the CancelFunc.
+// Bind returns a context that ends when the principal's access token does, with the cause
+// ErrExpired, or when its access is revoked, with the cause ErrRevoked. A token that has
+// ended already, but is still accepted, ends when that does. Config.BindGrace comes on top.
+// It is for work that outlives one check of the token: sockets and streams. If the access
+// cannot be checked, the context has ended already, with the refusal as its cause. The
+// caller must call the CancelFunc.
 func (s *Service) Bind(ctx context.Context, p Principal) (context.Context, context.CancelFunc) {
-	left := p.ExpiresAt.Add(s.cfg.BindGrace).Sub(s.cfg.Clock())
+	left := p.ExpiresAt.Sub(s.store.Clock())
+	if left <= 0 {
+		// Else whoever was just let in would be sent away, again and again.
+		left += leeway
+	}
+	left += s.cfg.BindGrace
 	b := &binding{principal: p, until: time.Now().Add(left), all: s.bound}
 	b.Context, b.cancel = context.WithCancelCause(ctx)
 	b.expiry = time.AfterFunc(left, func() { b.leave(ErrExpired) })

@@ -55,6 +55,7 @@ type clockedStore struct {
 }
 
 func (s clockedStore) Now(context.Context) (time.Time, error) { return s.clock.Now(), nil }
+func (s clockedStore) Clock() time.Time                       { return s.clock.Now() }
 
 // logBuffer keeps what was logged.
 type logBuffer struct {

@@ -184,11 +184,11 @@ func TestTokenAttacks(t *testing.T) {
 		"exp huge": signed(b, goodHeader,
 			strings.Replace(string(goodPayload), fmt.Sprint(now+900), "1e300", 1)),
 		"exp in capitals":        forge(map[string]any{"exp": nil, "EXP": now + 900}),
-		"expired":                forge(map[string]any{"iat": now - 900, "exp": now}),
+		"expired":                forge(map[string]any{"iat": now - 1020, "exp": now - 120}),
 		"iat missing":            forge(map[string]any{"iat": nil}),
-		"iat in the future":      forge(map[string]any{"iat": now + 31}),
+		"iat in the future":      forge(map[string]any{"iat": now + 121}),
 		"iat text":               forge(map[string]any{"iat": "now"}),
-		"nbf in the future":      forge(map[string]any{"nbf": now + 31}),
+		"nbf in the future":      forge(map[string]any{"nbf": now + 121}),
 		"nbf text":               forge(map[string]any{"nbf": "now"}),
 		"jti missing":            forge(map[string]any{"jti": nil}),
 		"sub missing":            forge(map[string]any{"sub": nil}),
@@ -224,10 +224,15 @@ func TestTokenAttacks(t *testing.T) {
 		}
 	}
 	// Clocks that differ by less than the leeway do no harm.
-	if _, err := b.Authenticate(t.Context(), forge(map[string]any{"iat": now + 29, "nbf": now + 29})); err != nil {
-		t.Errorf("29 s early: %v", err)
+	for name, changes := range map[string]map[string]any{
+		"two minutes early": {"iat": now + 120, "nbf": now + 120},
+		"two minutes late":  {"iat": now - 1019, "exp": now - 119},
+	} {
+		if _, err := b.Authenticate(t.Context(), forge(changes)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
-	b.clock.Advance(15*time.Minute - time.Second)
+	b.clock.Advance(17*time.Minute - time.Second)
 	b.principal(t.Context(), tokens)
 	b.clock.Advance(time.Second)
 	_, err = b.Authenticate(t.Context(), tokens.AccessToken)

@@ -32,7 +32,8 @@ func openPostgres(ctx context.Context, cfg Config, log *slog.Logger) (*Store, er
 	if err != nil {
 		return nil, err
 	}
-	w := newWatch(ctx, settings, log)
+	c := &clock{own: cfg.ownClock()}
+	w := newWatch(ctx, settings, c, log)
 	db := sql.OpenDB(preparing{
 		&connector{settings: settings, silence: silenceOf(settings), epoch: w.current, heard: w.hear}})
 	conns := cfg.MaxConns
@@ -50,7 +51,7 @@ func openPostgres(ctx context.Context, cfg Config, log *slog.Logger) (*Store, er
 		return nil, fmt.Errorf("connect to Postgres: %w", err)
 	}
 	return &Store{
-		write: db, read: db, dialect: dialect.Postgres, watch: w,
+		write: db, read: db, dialect: dialect.Postgres, watch: w, clock: c,
 		turns:   newTurns(max(conns-reservedConns, 1), urgentConns),
 		prompts: newTurns(max(conns/4, 1), 0), pool: new(waits),
 	}, nil

@@ -9,6 +9,7 @@
 //
 //	store.go      Store: opening, transactions, locks, the clock; SQLite
 //	postgres.go   Postgres
+//	clock.go      the database's clock without asking, and how wrong this machine's is
 //	turns.go      who may write next
 //	waits.go      how long connections are waited for
 //	group.go      transactions that share a commit, on SQLite
@@ -48,6 +49,15 @@ type Config struct {
 	DataDir string
 	// MaxConns bounds the Postgres pool, and SQLite's readers. 0 means 20 and 8.
 	MaxConns int
+	// Clock is the clock of this machine, for tests. Nil means time.Now.
+	Clock func() time.Time
+}
+
+func (c Config) ownClock() func() time.Time {
+	if c.Clock == nil {
+		return time.Now
+	}
+	return c.Clock
 }
 
 // Store is an open database. It is safe for concurrent use.
@@ -60,6 +70,7 @@ type Store struct {
 	turns   *turns // Who may write, and in which order.
 	prompts *turns // Who may read a prompt.
 	pool    *waits // For connections.
+	clock   *clock
 
 	statements statements
 }
@@ -191,10 +202,10 @@ func (s *Store) Lock(ctx context.Context, tx *ent.Tx, key string) error {
 	return nil
 }
 
-// Now returns the database's clock, which all replicas share.
+// Now returns the database's clock, which all replicas share. Clock knows it without asking.
 func (s *Store) Now(ctx context.Context) (time.Time, error) {
 	if s.dialect != dialect.Postgres {
-		return time.Now().UTC().Truncate(time.Microsecond), nil
+		return s.Clock(), nil
 	}
 	var now time.Time
 	if err := s.read.QueryRowContext(ctx, "SELECT now()").Scan(&now); err != nil {
@@ -258,7 +269,7 @@ func openSQLite(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	read.SetMaxOpenConns(readers)
 	read.SetMaxIdleConns(readers)
-	s := &Store{write: write, read: read, dialect: dialect.SQLite,
+	s := &Store{write: write, read: read, dialect: dialect.SQLite, clock: &clock{own: cfg.ownClock()},
 		turns: newTurns(1, 0), prompts: newTurns(max(readers/2, 1), 0), pool: new(waits)}
 	for _, db := range []*sql.DB{write, read} {
 		if err := checkPragmas(ctx, db); err != nil {

@@ -37,6 +37,7 @@ type watch struct {
 	own *sql.DB
 	// lease is one more connection beside the pool: see KeepLease. No epoch ends it.
 	lease  *sql.DB
+	clock  *clock // each look sets it
 	log    *slog.Logger
 	cancel context.CancelFunc
 	done   sync.WaitGroup
@@ -50,9 +51,9 @@ type watch struct {
 
 // newWatch returns a watch that has not looked yet. Its epochs have the values of ctx,
 // not its end.
-func newWatch(ctx context.Context, settings pq.Config, log *slog.Logger) *watch {
+func newWatch(ctx context.Context, settings pq.Config, clock *clock, log *slog.Logger) *watch {
 	own := sql.OpenDB(&connector{settings: settings, silence: watchLimit})
-	w := &watch{own: own, lease: openLease(settings), log: log}
+	w := &watch{own: own, lease: openLease(settings), clock: clock, log: log}
 	w.own.SetMaxOpenConns(1)
 	w.own.SetConnMaxLifetime(30 * time.Minute)
 	w.epoch, w.end = context.WithCancelCause(context.WithoutCancel(ctx))
@@ -68,6 +69,7 @@ func (w *watch) start(ctx context.Context, pool *sql.DB) error {
 		w.end(err)
 		return err
 	}
+	w.clock.report(ctx, w.log)
 	ctx, w.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	w.done.Go(func() { w.run(ctx, pool) })
 	return nil
@@ -98,6 +100,7 @@ func (w *watch) run(ctx context.Context, pool *sql.DB) {
 		slow := time.Since(began) >= watchLimit // Or it is sure of what it says.
 		if err == nil {
 			w.answered(began)
+			w.clock.report(ctx, w.log)
 		}
 		switch down := w.state() != nil; {
 		case ctx.Err() != nil:
@@ -153,9 +156,9 @@ func (w *watch) hears() bool {
 // look asks the database for a sign of life. One that can only be read is of no use:
 // it has been demoted, or is not promoted yet.
 func (w *watch) look(ctx context.Context, pool *sql.DB) error {
-	readOnly, err := isReadOnly(ctx, w.own)
+	readOnly, err := w.ask(ctx, w.own)
 	if isFull(err) {
-		readOnly, err = lookThrough(ctx, pool)
+		readOnly, err = w.lookThrough(ctx, pool)
 	}
 	if err == nil && readOnly {
 		err = errReadOnly
@@ -167,7 +170,7 @@ func (w *watch) look(ctx context.Context, pool *sql.DB) error {
 // it gives no other: perhaps the pool has all of them. Where they are all at work the
 // answer has to do, since taking it for an outage would end that work. When one of
 // them hangs, silenceOf says for how long.
-func lookThrough(ctx context.Context, pool *sql.DB) (readOnly bool, err error) {
+func (w *watch) lookThrough(ctx context.Context, pool *sql.DB) (readOnly bool, err error) {
 	conn, err := pool.Conn(ctx)
 	switch {
 	case err == nil:
@@ -177,7 +180,7 @@ func lookThrough(ctx context.Context, pool *sql.DB) (readOnly bool, err error) {
 		return false, err
 	}
 	defer func() { _ = conn.Close() }() // It goes back to the pool.
-	return isReadOnly(ctx, conn)
+	return w.ask(ctx, conn)
 }
 
 // isFull reports whether the database answers that it has no connection to give.
@@ -186,10 +189,18 @@ func isFull(err error) bool {
 	return errors.As(err, &refused) && refused.Code == tooManyConnections
 }
 
-func isReadOnly(ctx context.Context, db interface {
+// ask asks whether the database can only be read, and what time it is there.
+func (w *watch) ask(ctx context.Context, db interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
-}) (bool, error) {
+}) (readOnly bool, err error) {
 	var setting string
-	err := db.QueryRowContext(ctx, "SHOW transaction_read_only").Scan(&setting)
+	var now time.Time
+	asked := w.clock.own()
+	err = db.QueryRowContext(ctx, watchQuestion).Scan(&setting, &now)
+	if err == nil {
+		w.clock.observe(asked, w.clock.own(), now)
+	}
 	return setting == "on", err
 }
+
+const watchQuestion = "SELECT current_setting('transaction_read_only'), clock_timestamp()"

@@ -51,7 +51,7 @@ func lastLook(t *testing.T, on interface {
 }) (l look) {
 	t.Helper()
 	err := on.QueryRowContext(t.Context(), `SELECT pid, client_port, query_start FROM pg_stat_activity
-		WHERE datname = current_database() AND query = 'SHOW transaction_read_only' ORDER BY backend_start DESC LIMIT 1`,
+		WHERE datname = current_database() AND query LIKE 'SELECT current_setting(''transaction_read_only'')%' ORDER BY backend_start DESC LIMIT 1`,
 	).Scan(&l.pid, &l.port, &l.began)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		t.Fatalf("ask for the watch's connection: %v", err)
