@@ -5203,6 +5203,7 @@ type ReplicaMutation struct {
 	typ              string
 	id               *pid.ID
 	address          *string
+	keys             *string
 	lease_expires_at *time.Time
 	created_at       *time.Time
 	clearedFields    map[string]struct{}
@@ -5351,6 +5352,42 @@ func (m *ReplicaMutation) ResetAddress() {
 	m.address = nil
 }
 
+// SetKeys sets the "keys" field.
+func (m *ReplicaMutation) SetKeys(s string) {
+	m.keys = &s
+}
+
+// Keys returns the value of the "keys" field in the mutation.
+func (m *ReplicaMutation) Keys() (r string, exists bool) {
+	v := m.keys
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldKeys returns the old "keys" field's value of the Replica entity.
+// If the Replica object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ReplicaMutation) OldKeys(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldKeys is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldKeys requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldKeys: %w", err)
+	}
+	return oldValue.Keys, nil
+}
+
+// ResetKeys resets all changes to the "keys" field.
+func (m *ReplicaMutation) ResetKeys() {
+	m.keys = nil
+}
+
 // SetLeaseExpiresAt sets the "lease_expires_at" field.
 func (m *ReplicaMutation) SetLeaseExpiresAt(t time.Time) {
 	m.lease_expires_at = &t
@@ -5457,9 +5494,12 @@ func (m *ReplicaMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *ReplicaMutation) Fields() []string {
-	fields := make([]string, 0, 3)
+	fields := make([]string, 0, 4)
 	if m.address != nil {
 		fields = append(fields, replica.FieldAddress)
+	}
+	if m.keys != nil {
+		fields = append(fields, replica.FieldKeys)
 	}
 	if m.lease_expires_at != nil {
 		fields = append(fields, replica.FieldLeaseExpiresAt)
@@ -5477,6 +5517,8 @@ func (m *ReplicaMutation) Field(name string) (ent.Value, bool) {
 	switch name {
 	case replica.FieldAddress:
 		return m.Address()
+	case replica.FieldKeys:
+		return m.Keys()
 	case replica.FieldLeaseExpiresAt:
 		return m.LeaseExpiresAt()
 	case replica.FieldCreatedAt:
@@ -5492,6 +5534,8 @@ func (m *ReplicaMutation) OldField(ctx context.Context, name string) (ent.Value,
 	switch name {
 	case replica.FieldAddress:
 		return m.OldAddress(ctx)
+	case replica.FieldKeys:
+		return m.OldKeys(ctx)
 	case replica.FieldLeaseExpiresAt:
 		return m.OldLeaseExpiresAt(ctx)
 	case replica.FieldCreatedAt:
@@ -5511,6 +5555,13 @@ func (m *ReplicaMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetAddress(v)
+		return nil
+	case replica.FieldKeys:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetKeys(v)
 		return nil
 	case replica.FieldLeaseExpiresAt:
 		v, ok := value.(time.Time)
@@ -5577,6 +5628,9 @@ func (m *ReplicaMutation) ResetField(name string) error {
 	switch name {
 	case replica.FieldAddress:
 		m.ResetAddress()
+		return nil
+	case replica.FieldKeys:
+		m.ResetKeys()
 		return nil
 	case replica.FieldLeaseExpiresAt:
 		m.ResetLeaseExpiresAt()

@@ -20,6 +20,8 @@ type Replica struct {
 	ID pid.ID `json:"id,omitempty"`
 	// Where it listens, for people who read the table.
 	Address string `json:"address,omitempty"`
+	// The ids of the keys it accepts tokens of, the one it signs with first, each with a fingerprint. Empty: it does not say.
+	Keys string `json:"keys,omitempty"`
 	// By the database's clock.
 	LeaseExpiresAt time.Time `json:"lease_expires_at,omitempty"`
 	// CreatedAt holds the value of the "created_at" field.
@@ -34,7 +36,7 @@ func (*Replica) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case replica.FieldID:
 			values[i] = new(pid.ID)
-		case replica.FieldAddress:
+		case replica.FieldAddress, replica.FieldKeys:
 			values[i] = new(sql.NullString)
 		case replica.FieldLeaseExpiresAt, replica.FieldCreatedAt:
 			values[i] = new(sql.NullTime)
@@ -64,6 +66,12 @@ func (_m *Replica) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field address", values[i])
 			} else if value.Valid {
 				_m.Address = value.String
+			}
+		case replica.FieldKeys:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field keys", values[i])
+			} else if value.Valid {
+				_m.Keys = value.String
 			}
 		case replica.FieldLeaseExpiresAt:
 			if value, ok := values[i].(*sql.NullTime); !ok {
@@ -115,6 +123,9 @@ func (_m *Replica) String() string {
 	builder.WriteString(fmt.Sprintf("id=%v, ", _m.ID))
 	builder.WriteString("address=")
 	builder.WriteString(_m.Address)
+	builder.WriteString(", ")
+	builder.WriteString("keys=")
+	builder.WriteString(_m.Keys)
 	builder.WriteString(", ")
 	builder.WriteString("lease_expires_at=")
 	builder.WriteString(_m.LeaseExpiresAt.Format(time.ANSIC))

@@ -38,6 +38,20 @@ func (_c *ReplicaCreate) SetNillableAddress(v *string) *ReplicaCreate {
 	return _c
 }
 
+// SetKeys sets the "keys" field.
+func (_c *ReplicaCreate) SetKeys(v string) *ReplicaCreate {
+	_c.mutation.SetKeys(v)
+	return _c
+}
+
+// SetNillableKeys sets the "keys" field if the given value is not nil.
+func (_c *ReplicaCreate) SetNillableKeys(v *string) *ReplicaCreate {
+	if v != nil {
+		_c.SetKeys(*v)
+	}
+	return _c
+}
+
 // SetLeaseExpiresAt sets the "lease_expires_at" field.
 func (_c *ReplicaCreate) SetLeaseExpiresAt(v time.Time) *ReplicaCreate {
 	_c.mutation.SetLeaseExpiresAt(v)
@@ -113,6 +127,10 @@ func (_c *ReplicaCreate) defaults() error {
 		v := replica.DefaultAddress
 		_c.mutation.SetAddress(v)
 	}
+	if _, ok := _c.mutation.Keys(); !ok {
+		v := replica.DefaultKeys
+		_c.mutation.SetKeys(v)
+	}
 	if _, ok := _c.mutation.CreatedAt(); !ok {
 		if replica.DefaultCreatedAt == nil {
 			return fmt.Errorf("ent: uninitialized replica.DefaultCreatedAt (forgotten import ent/runtime?)")
@@ -134,6 +152,9 @@ func (_c *ReplicaCreate) defaults() error {
 func (_c *ReplicaCreate) check() error {
 	if _, ok := _c.mutation.Address(); !ok {
 		return &ValidationError{Name: "address", err: errors.New(`ent: missing required field "Replica.address"`)}
+	}
+	if _, ok := _c.mutation.Keys(); !ok {
+		return &ValidationError{Name: "keys", err: errors.New(`ent: missing required field "Replica.keys"`)}
 	}
 	if _, ok := _c.mutation.LeaseExpiresAt(); !ok {
 		return &ValidationError{Name: "lease_expires_at", err: errors.New(`ent: missing required field "Replica.lease_expires_at"`)}
@@ -180,6 +201,10 @@ func (_c *ReplicaCreate) createSpec() (*Replica, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Address(); ok {
 		_spec.SetField(replica.FieldAddress, field.TypeString, value)
 		_node.Address = value
+	}
+	if value, ok := _c.mutation.Keys(); ok {
+		_spec.SetField(replica.FieldKeys, field.TypeString, value)
+		_node.Keys = value
 	}
 	if value, ok := _c.mutation.LeaseExpiresAt(); ok {
 		_spec.SetField(replica.FieldLeaseExpiresAt, field.TypeTime, value)
@@ -250,6 +275,18 @@ func (u *ReplicaUpsert) SetAddress(v string) *ReplicaUpsert {
 // UpdateAddress sets the "address" field to the value that was provided on create.
 func (u *ReplicaUpsert) UpdateAddress() *ReplicaUpsert {
 	u.SetExcluded(replica.FieldAddress)
+	return u
+}
+
+// SetKeys sets the "keys" field.
+func (u *ReplicaUpsert) SetKeys(v string) *ReplicaUpsert {
+	u.Set(replica.FieldKeys, v)
+	return u
+}
+
+// UpdateKeys sets the "keys" field to the value that was provided on create.
+func (u *ReplicaUpsert) UpdateKeys() *ReplicaUpsert {
+	u.SetExcluded(replica.FieldKeys)
 	return u
 }
 
@@ -327,6 +364,20 @@ func (u *ReplicaUpsertOne) SetAddress(v string) *ReplicaUpsertOne {
 func (u *ReplicaUpsertOne) UpdateAddress() *ReplicaUpsertOne {
 	return u.Update(func(s *ReplicaUpsert) {
 		s.UpdateAddress()
+	})
+}
+
+// SetKeys sets the "keys" field.
+func (u *ReplicaUpsertOne) SetKeys(v string) *ReplicaUpsertOne {
+	return u.Update(func(s *ReplicaUpsert) {
+		s.SetKeys(v)
+	})
+}
+
+// UpdateKeys sets the "keys" field to the value that was provided on create.
+func (u *ReplicaUpsertOne) UpdateKeys() *ReplicaUpsertOne {
+	return u.Update(func(s *ReplicaUpsert) {
+		s.UpdateKeys()
 	})
 }
 
@@ -573,6 +624,20 @@ func (u *ReplicaUpsertBulk) SetAddress(v string) *ReplicaUpsertBulk {
 func (u *ReplicaUpsertBulk) UpdateAddress() *ReplicaUpsertBulk {
 	return u.Update(func(s *ReplicaUpsert) {
 		s.UpdateAddress()
+	})
+}
+
+// SetKeys sets the "keys" field.
+func (u *ReplicaUpsertBulk) SetKeys(v string) *ReplicaUpsertBulk {
+	return u.Update(func(s *ReplicaUpsert) {
+		s.SetKeys(v)
+	})
+}
+
+// UpdateKeys sets the "keys" field to the value that was provided on create.
+func (u *ReplicaUpsertBulk) UpdateKeys() *ReplicaUpsertBulk {
+	return u.Update(func(s *ReplicaUpsert) {
+		s.UpdateKeys()
 	})
 }
 

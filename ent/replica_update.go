@@ -43,6 +43,20 @@ func (_u *ReplicaUpdate) SetNillableAddress(v *string) *ReplicaUpdate {
 	return _u
 }
 
+// SetKeys sets the "keys" field.
+func (_u *ReplicaUpdate) SetKeys(v string) *ReplicaUpdate {
+	_u.mutation.SetKeys(v)
+	return _u
+}
+
+// SetNillableKeys sets the "keys" field if the given value is not nil.
+func (_u *ReplicaUpdate) SetNillableKeys(v *string) *ReplicaUpdate {
+	if v != nil {
+		_u.SetKeys(*v)
+	}
+	return _u
+}
+
 // SetLeaseExpiresAt sets the "lease_expires_at" field.
 func (_u *ReplicaUpdate) SetLeaseExpiresAt(v time.Time) *ReplicaUpdate {
 	_u.mutation.SetLeaseExpiresAt(v)
@@ -107,6 +121,9 @@ func (_u *ReplicaUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if value, ok := _u.mutation.Address(); ok {
 		_spec.SetField(replica.FieldAddress, field.TypeString, value)
 	}
+	if value, ok := _u.mutation.Keys(); ok {
+		_spec.SetField(replica.FieldKeys, field.TypeString, value)
+	}
 	if value, ok := _u.mutation.LeaseExpiresAt(); ok {
 		_spec.SetField(replica.FieldLeaseExpiresAt, field.TypeTime, value)
 	}
@@ -142,6 +159,20 @@ func (_u *ReplicaUpdateOne) SetAddress(v string) *ReplicaUpdateOne {
 func (_u *ReplicaUpdateOne) SetNillableAddress(v *string) *ReplicaUpdateOne {
 	if v != nil {
 		_u.SetAddress(*v)
+	}
+	return _u
+}
+
+// SetKeys sets the "keys" field.
+func (_u *ReplicaUpdateOne) SetKeys(v string) *ReplicaUpdateOne {
+	_u.mutation.SetKeys(v)
+	return _u
+}
+
+// SetNillableKeys sets the "keys" field if the given value is not nil.
+func (_u *ReplicaUpdateOne) SetNillableKeys(v *string) *ReplicaUpdateOne {
+	if v != nil {
+		_u.SetKeys(*v)
 	}
 	return _u
 }
@@ -239,6 +270,9 @@ func (_u *ReplicaUpdateOne) sqlSave(ctx context.Context) (_node *Replica, err er
 	}
 	if value, ok := _u.mutation.Address(); ok {
 		_spec.SetField(replica.FieldAddress, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.Keys(); ok {
+		_spec.SetField(replica.FieldKeys, field.TypeString, value)
 	}
 	if value, ok := _u.mutation.LeaseExpiresAt(); ok {
 		_spec.SetField(replica.FieldLeaseExpiresAt, field.TypeTime, value)

@@ -33,6 +33,7 @@ func newAuth(
 		Limits:          attemptLimits,
 		Hash:            passwordHash,
 		External:        external,
+		Clock:           storeConfig(cfg).Clock,
 	}, db, facts, keys, log)
 }
 

@@ -24,6 +24,6 @@ func (s *server) openBus(ctx context.Context) (closeBus func() error, err error)
 	if err != nil {
 		return nil, fmt.Errorf("PARLEY_NATS_URL: %w", err)
 	}
-	s.bus, s.wire = n, n
+	s.bus, s.wire, s.nats = n, n, n
 	return func() error { n.Close(); return nil }, nil
 }

@@ -61,8 +61,9 @@ type config struct {
 	LogLevel  slog.Level
 	DebugAddr string // Empty: none.
 
-	// LossyBus is set in binaries built for tests only.
-	LossyBus bus.Lossy
+	// LossyBus and ClockAhead are set in binaries built for tests only.
+	LossyBus   bus.Lossy
+	ClockAhead time.Duration // how wrong the clock of this machine is
 
 	// Notes are remarks for the start-up log: things that are allowed and odd.
 	Notes []string
@@ -205,7 +206,7 @@ func loadConfig(environ []string) (config, error) {
 			errs = append(errs, &configError{Name: v.name, Problem: err.Error(), Accepted: plain(v.accepted)})
 		}
 	}
-	c.LossyBus = lossyBus(environ)
+	c.LossyBus, c.ClockAhead = lossyBus(environ), clockAhead(environ)
 	c.derive(values)
 	for _, e := range c.check() {
 		// A complaint about a value that could not be read would only repeat it.
@@ -233,6 +234,11 @@ func (c *config) derive(values map[string]string) {
 	}
 	if c.OpenAIBaseURL == "" && !c.OpenAIKey.IsZero() {
 		c.OpenAIBaseURL = openAIBaseURL
+	}
+	if hosts := bus.Unverified(c.NATSURL.Reveal()); len(hosts) > 0 {
+		c.Notes = append(c.Notes, "PARLEY_NATS_URL: nothing proves that "+strings.Join(hosts, ", ")+" is your NATS, "+
+			"and others on the way may read what replicas tell each other, unless the network sees to that; "+
+			"tls:// checks the certificate")
 	}
 	if values["PARLEY_DRAIN"] == "" && !c.NATSURL.IsZero() {
 		c.Drain = balancedDrain

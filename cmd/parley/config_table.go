@@ -189,7 +189,7 @@ var variables = []variable{
 	{
 		name: "PARLEY_AUTH_KEYS", fallback: "generated beside the database", secret: true,
 		accepted: "comma-separated kid:secret, a secret being at least 32 random bytes in base64url; the first signs",
-		meaning:  "The keys that sign access tokens. To change one, put the new one first and drop the old one after 30 days.",
+		meaning:  "The keys that sign access tokens. To change one, put the new one first and drop the old one after 30 days; with several replicas see docs/operations.md.",
 		example:  "2026a:RANDOM",
 		parse:    parseAuthKeys,
 		show:     func(c config) any { return c.AuthKeys },
@@ -205,7 +205,7 @@ var variables = []variable{
 	{
 		name: "PARLEY_ACCESS_TTL", value: "15m",
 		accepted: "a duration from 2s to 24h",
-		meaning:  "How long an access token is valid. Sockets and streams end with their token; clients return with a new one.",
+		meaning:  "How long an access token is valid; it is taken for 2m more. Sockets and streams end with their token; clients return with a new one.",
 		example:  "5m",
 		parse: func(c *config,
 			v string) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"parley/internal/store"
 )
@@ -42,7 +43,11 @@ func openDatabase(
 
 // storeConfig says which database the configuration means.
 func storeConfig(cfg config) store.Config {
-	return store.Config{DatabaseURL: cfg.DatabaseURL.Reveal(), DataDir: cfg.DataDir, MaxConns: cfg.DBConns}
+	c := store.Config{DatabaseURL: cfg.DatabaseURL.Reveal(), DataDir: cfg.DataDir, MaxConns: cfg.DBConns}
+	if cfg.ClockAhead != 0 {
+		c.Clock = func() time.Time { return time.Now().Add(cfg.ClockAhead) }
+	}
+	return c
 }
 
 // migrate brings the database's schema up to date. It is the first to notice that

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"parley/internal/bus"
 	"parley/internal/failpoint"
@@ -52,4 +53,20 @@ func lossyBus(environ []string) bus.Lossy {
 		}
 	}
 	return lossy
+}
+
+// clockAhead lets a test set the clock of one replica wrong, by a duration like -20s. It
+// panics at anything else.
+func clockAhead(environ []string) (ahead time.Duration) {
+	for _, entry := range environ {
+		value, ok := strings.CutPrefix(entry, testPrefix+"CLOCK_AHEAD=")
+		if !ok {
+			continue
+		}
+		var err error
+		if ahead, err = time.ParseDuration(value); err != nil {
+			panic(fmt.Sprintf("%sCLOCK_AHEAD: %q", testPrefix, value))
+		}
+	}
+	return ahead
 }

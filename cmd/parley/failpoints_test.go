@@ -4,6 +4,7 @@ package main
 
 import (
 	"testing"
+	"time"
 
 	"parley/internal/bus"
 )
@@ -16,5 +17,15 @@ func TestLossyBusSetting(t *testing.T) {
 	}
 	if got := lossyBus([]string{"HOME=/"}); got != (bus.Lossy{}) {
 		t.Errorf("got %+v without the variable, want none", got)
+	}
+}
+
+func TestClockAheadSetting(t *testing.T) {
+	t.Parallel()
+	if got := clockAhead([]string{"HOME=/", "PARLEY_TEST_CLOCK_AHEAD=-20s"}); got != -20*time.Second {
+		t.Errorf("got %v, want -20s", got)
+	}
+	if got := clockAhead([]string{"HOME=/"}); got != 0 {
+		t.Errorf("got %v without the variable, want none", got)
 	}
 }

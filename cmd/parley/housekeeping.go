@@ -20,6 +20,10 @@ func (s *server) start(ctx context.Context) (stop func(), err error) {
 	var loops sync.WaitGroup
 	loops.Go(func() { s.keepHouse(housekeeping) })
 	loops.Go(func() { giveBackMemory(housekeeping, tideEvery, debug.FreeOSMemory) })
+	if s.peers != nil {
+		s.peers.look(ctx) // Before anybody is let in.
+		loops.Go(func() { s.peers.run(housekeeping) })
+	}
 	if s.local != nil && !s.cfg.DatabaseURL.IsZero() {
 		loops.Go(func() { s.doubtPeers(housekeeping) })
 	}

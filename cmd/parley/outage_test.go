@@ -54,7 +54,7 @@ func TestStartWithoutDatabase(t *testing.T) {
 			if status := i.status(t, "/healthz"); status != http.StatusOK {
 				t.Errorf("GET /healthz = %d, want 200", status)
 			}
-			if status, text := i.get(t, "/readyz"); status != http.StatusServiceUnavailable || text != noDatabase {
+			if status, text := i.get(t, "/readyz"); status != http.StatusServiceUnavailable || text != noDatabase+"\n" {
 				t.Errorf("GET /readyz = %d %q, want 503 and the reason", status, text)
 			}
 			if a := i.ask(t, "", `{ viewer { id } }`, nil); a.code() != "UNAVAILABLE" {
@@ -161,7 +161,7 @@ func TestDatabaseAway(t *testing.T) {
 			fail(proxy)
 			eventually(t, requestLimit, "it is not ready", func() bool {
 				status, text := i.get(t, "/readyz")
-				return status == http.StatusServiceUnavailable && text == noDatabase
+				return status == http.StatusServiceUnavailable && text == noDatabase+"\n"
 			})
 			before := refused.Load()
 			eventually(t, requestLimit, "sends are refused", func() bool { return refused.Load() > before+2*senders })

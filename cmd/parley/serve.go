@@ -25,11 +25,13 @@ type server struct {
 	store   *store.Store
 	bus     fact.Bus
 	wire    reply.Wire // Nil without NATS.
+	nats    *bus.NATS  // The bus, with NATS.
 	local   *bus.Local // The bus, without NATS.
 	auth    *auth.Service
 	replies *reply.Engine
 	chat    *chat.Service
 	graphql *transport.Server
+	peers   *peers // Nil on SQLite, where there are none.
 }
 
 // serve runs until ctx ends, then shuts down in order. It answers from the beginning:
@@ -76,7 +78,7 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) 
 		}
 		greeting()
 		graphql.open(s.withClientAddr(s.graphql))
-		ready.open(s.store.Ping)
+		ready.open(s.health)
 	}
 	<-ctx.Done()
 	select {
@@ -127,11 +129,14 @@ func open(ctx context.Context, cfg config, log *slog.Logger) (_ *server, closeAl
 	if s.auth, err = newAuth(cfg, keys, db, s.bus, log); err != nil {
 		return nil, nil, err
 	}
-	replies := repliesConfig(cfg)
+	replies := repliesConfig(cfg, keys)
 	if err := replies.Validate(); err != nil {
 		return nil, nil, err
 	}
 	s.replies = reply.New(replies, db, upstreams, s.bus, s.wire, log)
+	if !cfg.DatabaseURL.IsZero() {
+		s.peers = newPeers(replies.Keys, s.replies.ReadPeers, log)
+	}
 	s.chat, err = chat.New(chat.Config{
 		WaitLimit:      cfg.WaitLimit,
 		MaxRunning:     cfg.MaxRunning,
@@ -147,9 +152,10 @@ func open(ctx context.Context, cfg config, log *slog.Logger) (_ *server, closeAl
 	return s, opened.close, nil
 }
 
-func repliesConfig(cfg config) reply.Config {
+func repliesConfig(cfg config, keys *auth.Keyring) reply.Config {
 	return reply.Config{
 		Address:          cfg.Addr,
+		Keys:             keys.Fingerprints(),
 		Lease:            cfg.Lease,
 		ReplyLimit:       cfg.ReplyLimit,
 		MaxReplyBytes:    maxReplyBytes,

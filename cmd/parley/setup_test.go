@@ -123,18 +123,41 @@ type instance struct {
 // startInside runs a server in this process, where the race detector sees it.
 func startInside(t *testing.T, environ ...string) *instance {
 	t.Helper()
+	i := launchInside(t, func(ctx context.Context, out io.Writer) error {
+		return run(ctx, nil, environ, strings.NewReader(""), out, out)
+	})
+	i.waitReady(t)
+	return i
+}
+
+// serveInside is startInside with the clock of its machine set wrong. It may not get ready.
+func serveInside(t *testing.T, clockAhead time.Duration, environ ...string) *instance {
+	t.Helper()
+	cfg, err := loadConfig(environ)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.ClockAhead = clockAhead
+	i := launchInside(t, func(ctx context.Context, out io.Writer) error {
+		return serve(ctx, cfg, newLogger(cfg, out), out)
+	})
+	i.waitListening(t)
+	return i
+}
+
+func launchInside(t *testing.T, work func(ctx context.Context, out io.Writer) error) *instance {
+	t.Helper()
 	i := &instance{ended: make(chan struct{})}
 	var ctx context.Context
 	ctx, i.cancel = context.WithCancel(context.Background())
 	go func() {
 		defer close(i.ended)
-		i.err = run(ctx, nil, environ, strings.NewReader(""), &i.out, &i.out)
+		i.err = work(ctx, &i.out)
 	}()
 	t.Cleanup(func() {
 		i.cancel()
 		<-i.ended
 	})
-	i.waitReady(t)
 	return i
 }
 

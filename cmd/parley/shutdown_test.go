@@ -79,7 +79,7 @@ func TestShutdown(t *testing.T) {
 		i.cancel()
 		eventually(t, 2*time.Second, "it is not ready", func() bool {
 			status, text := i.get(t, "/readyz")
-			return status == http.StatusServiceUnavailable && text == shuttingDown
+			return status == http.StatusServiceUnavailable && text == shuttingDown+"\n"
 		})
 		// While it drains, everything is served as before.
 		drained := i.mustSend(t, token, map[string]any{"content": "One more?"})

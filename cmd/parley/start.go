@@ -65,52 +65,6 @@ func (e *entrance) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.closed.ServeHTTP(w, r)
 }
 
-// The reasons for which requests should not be sent here.
-const (
-	starting     = "starting\n"
-	noDatabase   = "the database does not answer\n"
-	shuttingDown = "shutting down\n"
-)
-
-// readiness answers whether requests should be sent here. It is safe for concurrent
-// use.
-type readiness struct{ state atomic.Pointer[readyState] }
-
-// readyState is why not, or how to find out.
-type readyState struct {
-	reason string
-	ping   func(context.Context) error
-}
-
-func newReadiness() *readiness {
-	r := &readiness{}
-	r.set(starting)
-	return r
-}
-
-// set makes it say no, for a reason.
-func (r *readiness) set(reason string) { r.state.Store(&readyState{reason: reason}) }
-
-// open leaves it to the database.
-func (r *readiness) open(ping func(context.Context) error) { r.state.Store(&readyState{ping: ping}) }
-
-// pingTimeout bounds the look at the database.
-const pingTimeout = 2 * time.Second
-
-// ServeHTTP implements http.Handler.
-func (r *readiness) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	ctx, cancel := context.WithTimeout(req.Context(), pingTimeout)
-	defer cancel()
-	switch state := r.state.Load(); {
-	case state.reason != "":
-		plainText(w, http.StatusServiceUnavailable, state.reason)
-	case state.ping(ctx) != nil:
-		plainText(w, http.StatusServiceUnavailable, noDatabase)
-	default:
-		plainText(w, http.StatusOK, "ready\n")
-	}
-}
-
 // How often the start looks for a database that is away, and how often it says so:
 // when something else is wrong with it than before, but not every second.
 const (

@@ -242,6 +242,7 @@ var (
 	ReplicasColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeString},
 		{Name: "address", Type: field.TypeString, Default: ""},
+		{Name: "keys", Type: field.TypeString, Default: ""},
 		{Name: "lease_expires_at", Type: field.TypeTime},
 		{Name: "created_at", Type: field.TypeTime},
 	}
@@ -254,7 +255,7 @@ var (
 			{
 				Name:    "replica_lease_expires_at",
 				Unique:  false,
-				Columns: []*schema.Column{ReplicasColumns[2]},
+				Columns: []*schema.Column{ReplicasColumns[3]},
 			},
 		},
 	}

@@ -17,6 +17,8 @@ const (
 	FieldID = "id"
 	// FieldAddress holds the string denoting the address field in the database.
 	FieldAddress = "address"
+	// FieldKeys holds the string denoting the keys field in the database.
+	FieldKeys = "keys"
 	// FieldLeaseExpiresAt holds the string denoting the lease_expires_at field in the database.
 	FieldLeaseExpiresAt = "lease_expires_at"
 	// FieldCreatedAt holds the string denoting the created_at field in the database.
@@ -29,6 +31,7 @@ const (
 var Columns = []string{
 	FieldID,
 	FieldAddress,
+	FieldKeys,
 	FieldLeaseExpiresAt,
 	FieldCreatedAt,
 }
@@ -53,6 +56,8 @@ var (
 	Policy ent.Policy
 	// DefaultAddress holds the default value on creation for the "address" field.
 	DefaultAddress string
+	// DefaultKeys holds the default value on creation for the "keys" field.
+	DefaultKeys string
 	// DefaultCreatedAt holds the default value on creation for the "created_at" field.
 	DefaultCreatedAt func() time.Time
 	// DefaultID holds the default value on creation for the "id" field.
@@ -70,6 +75,11 @@ func ByID(opts ...sql.OrderTermOption) OrderOption {
 // ByAddress orders the results by the address field.
 func ByAddress(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldAddress, opts...).ToFunc()
+}
+
+// ByKeys orders the results by the keys field.
+func ByKeys(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldKeys, opts...).ToFunc()
 }
 
 // ByLeaseExpiresAt orders the results by the lease_expires_at field.

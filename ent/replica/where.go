@@ -60,6 +60,11 @@ func Address(v string) predicate.Replica {
 	return predicate.Replica(sql.FieldEQ(FieldAddress, v))
 }
 
+// Keys applies equality check predicate on the "keys" field. It's identical to KeysEQ.
+func Keys(v string) predicate.Replica {
+	return predicate.Replica(sql.FieldEQ(FieldKeys, v))
+}
+
 // LeaseExpiresAt applies equality check predicate on the "lease_expires_at" field. It's identical to LeaseExpiresAtEQ.
 func LeaseExpiresAt(v time.Time) predicate.Replica {
 	return predicate.Replica(sql.FieldEQ(FieldLeaseExpiresAt, v))
@@ -133,6 +138,71 @@ func AddressEqualFold(v string) predicate.Replica {
 // AddressContainsFold applies the ContainsFold predicate on the "address" field.
 func AddressContainsFold(v string) predicate.Replica {
 	return predicate.Replica(sql.FieldContainsFold(FieldAddress, v))
+}
+
+// KeysEQ applies the EQ predicate on the "keys" field.
+func KeysEQ(v string) predicate.Replica {
+	return predicate.Replica(sql.FieldEQ(FieldKeys, v))
+}
+
+// KeysNEQ applies the NEQ predicate on the "keys" field.
+func KeysNEQ(v string) predicate.Replica {
+	return predicate.Replica(sql.FieldNEQ(FieldKeys, v))
+}
+
+// KeysIn applies the In predicate on the "keys" field.
+func KeysIn(vs ...string) predicate.Replica {
+	return predicate.Replica(sql.FieldIn(FieldKeys, vs...))
+}
+
+// KeysNotIn applies the NotIn predicate on the "keys" field.
+func KeysNotIn(vs ...string) predicate.Replica {
+	return predicate.Replica(sql.FieldNotIn(FieldKeys, vs...))
+}
+
+// KeysGT applies the GT predicate on the "keys" field.
+func KeysGT(v string) predicate.Replica {
+	return predicate.Replica(sql.FieldGT(FieldKeys, v))
+}
+
+// KeysGTE applies the GTE predicate on the "keys" field.
+func KeysGTE(v string) predicate.Replica {
+	return predicate.Replica(sql.FieldGTE(FieldKeys, v))
+}
+
+// KeysLT applies the LT predicate on the "keys" field.
+func KeysLT(v string) predicate.Replica {
+	return predicate.Replica(sql.FieldLT(FieldKeys, v))
+}
+
+// KeysLTE applies the LTE predicate on the "keys" field.
+func KeysLTE(v string) predicate.Replica {
+	return predicate.Replica(sql.FieldLTE(FieldKeys, v))
+}
+
+// KeysContains applies the Contains predicate on the "keys" field.
+func KeysContains(v string) predicate.Replica {
+	return predicate.Replica(sql.FieldContains(FieldKeys, v))
+}
+
+// KeysHasPrefix applies the HasPrefix predicate on the "keys" field.
+func KeysHasPrefix(v string) predicate.Replica {
+	return predicate.Replica(sql.FieldHasPrefix(FieldKeys, v))
+}
+
+// KeysHasSuffix applies the HasSuffix predicate on the "keys" field.
+func KeysHasSuffix(v string) predicate.Replica {
+	return predicate.Replica(sql.FieldHasSuffix(FieldKeys, v))
+}
+
+// KeysEqualFold applies the EqualFold predicate on the "keys" field.
+func KeysEqualFold(v string) predicate.Replica {
+	return predicate.Replica(sql.FieldEqualFold(FieldKeys, v))
+}
+
+// KeysContainsFold applies the ContainsFold predicate on the "keys" field.
+func KeysContainsFold(v string) predicate.Replica {
+	return predicate.Replica(sql.FieldContainsFold(FieldKeys, v))
 }
 
 // LeaseExpiresAtEQ applies the EQ predicate on the "lease_expires_at" field.

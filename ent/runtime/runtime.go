@@ -181,8 +181,12 @@ func init() {
 	replicaDescAddress := replicaFields[1].Descriptor()
 	// replica.DefaultAddress holds the default value on creation for the address field.
 	replica.DefaultAddress = replicaDescAddress.Default.(string)
+	// replicaDescKeys is the schema descriptor for keys field.
+	replicaDescKeys := replicaFields[2].Descriptor()
+	// replica.DefaultKeys holds the default value on creation for the keys field.
+	replica.DefaultKeys = replicaDescKeys.Default.(string)
 	// replicaDescCreatedAt is the schema descriptor for created_at field.
-	replicaDescCreatedAt := replicaFields[3].Descriptor()
+	replicaDescCreatedAt := replicaFields[4].Descriptor()
 	// replica.DefaultCreatedAt holds the default value on creation for the created_at field.
 	replica.DefaultCreatedAt = replicaDescCreatedAt.Default.(func() time.Time)
 	// replicaDescID is the schema descriptor for id field.

@@ -18,6 +18,8 @@ func (Replica) Fields() []ent.Field {
 		idField(pid.Replica),
 		field.String("address").Default("").
 			Comment("Where it listens, for people who read the table."),
+		field.String("keys").Default("").
+			Comment("The ids of the keys it accepts tokens of, the one it signs with first, each with a fingerprint. Empty: it does not say."),
 		field.Time("lease_expires_at").
 			Comment("By the database's clock."),
 		createdAt(),

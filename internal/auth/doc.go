@@ -25,6 +25,7 @@
 //	signin.go, changepassword.go, refresh.go, session.go   the life of an AuthSession
 //	password.go, blocklist.go   hashing, and passwords that are too common
 //	keyring.go, token.go   the server's secrets, and the access tokens they sign
+//	fingerprint.go    whether replicas have the same ones
 //	principal.go      who a token speaks for, in a context
 //	external.go, jwks.go   issuers that are not ours, and their keys
 //	throttle.go       what attempts cost

@@ -45,6 +45,8 @@ type serverKey struct {
 	access    []byte // Signs access tokens.
 	successor []byte // Derives the next refresh secret.
 	tag       []byte // Marks refresh tokens as ours.
+	// fingerprint is no key: part of it is shown.
+	fingerprint []byte
 }
 
 // ParseKeyring reads the form of PARLEY_AUTH_KEYS: kid:secret, comma separated,
@@ -136,6 +138,7 @@ func deriveKeys(secret []byte) (*serverKey, error) {
 		{&k.access, "parley access token v1"},
 		{&k.successor, "parley refresh successor v1"},
 		{&k.tag, "parley refresh tag v1"},
+		{&k.fingerprint, "parley key fingerprint v1"},
 	} {
 		var err error
 		if *d.key, err = hkdf.Key(sha256.New, secret, nil, d.purpose, sha256.Size); err != nil {

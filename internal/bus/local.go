@@ -9,6 +9,7 @@
 //
 //	local.go     listeners of this process, and doubt
 //	nats.go      NATS: the connection as others see it
+//	trust.go     whether it is the right one
 //	link.go      the goroutine that owns the connection, and what is listened to
 //	wire.go      questions, answers and pieces of replies
 //	codec.go     the bytes of all that travels

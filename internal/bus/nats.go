@@ -102,6 +102,8 @@ type NATS struct {
 	ended chan struct{}
 
 	trouble trouble
+	// distrusted is what Distrusted returns; nil: nothing.
+	distrusted atomic.Pointer[string]
 }
 
 // Connect starts a bus and waits a moment for its connection. That NATS cannot be
@@ -239,10 +241,7 @@ func (n *NATS) options(ctx context.Context) []nats.Option {
 		nats.ConnectHandler(connected),
 		nats.ReconnectHandler(connected),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { n.onDisconnect(ctx, err) }),
-		nats.ReconnectErrHandler(func(_ *nats.Conn,
-			err error) {
-			n.warn(ctx, "NATS cannot be reached, trying again", err)
-		}),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { n.onFailure(ctx, err) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { n.onError(ctx, err) }),
 		nats.ClosedHandler(func(*nats.Conn) { close(n.ended) }),
 	}
@@ -250,7 +249,9 @@ func (n *NATS) options(ctx context.Context) []nats.Option {
 
 func (n *NATS) onConnect(ctx context.Context, conn *nats.Conn) {
 	n.trouble.over()
-	n.log.InfoContext(ctx, "connected to NATS", "server", conn.ConnectedUrlRedacted())
+	n.distrusted.Store(nil)
+	_, err := conn.TLSConnectionState()
+	n.log.InfoContext(ctx, "connected to NATS", "server", conn.ConnectedUrlRedacted(), "tls", err == nil)
 	n.connected.Store(true)
 	n.unconfirmed.addAll()
 }

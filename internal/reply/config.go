@@ -7,10 +7,12 @@ import (
 )
 
 // Config holds the engine's limits. Nothing in it has a default here: zero is an error of
-// Validate, except for Address and the switches.
+// Validate, except for Address, Keys and the switches.
 type Config struct {
 	// Address says where this replica listens, for people who read the table.
 	Address string
+	// Keys says which keys this replica has, for others to compare: see Engine.Peers.
+	Keys string
 	// Lease is how long this replica's replies are its own without a renewal.
 	Lease time.Duration
 	// ReplyLimit is the total time one reply may take, over all attempts.

@@ -27,7 +27,8 @@
 //     parts share.
 //   - places.go, lag.go: how many replies this replica takes on, and how far it is behind.
 //   - attempts.go: the attempts of this replica, by reply.
-//   - lease.go, replica.go: this replica's right to its replies, and its row.
+//   - lease.go, replica.go, peers.go: this replica's right to its replies, its row, and those
+//     of others.
 //   - checkpoint.go: stores running text.
 //   - watch.go: looks for own rows that are to be stopped, are gone, or that nothing runs.
 //   - sweeper.go, takeover.go: takes over the replies of the dead and those that were

@@ -164,11 +164,13 @@ type brokenLease struct {
 	broken atomic.Bool
 }
 
-func (s *brokenLease) KeepLease(ctx context.Context, replica pid.ID, address string, length time.Duration) error {
+func (s *brokenLease) KeepLease(
+	ctx context.Context, replica pid.ID, address, keys string, length time.Duration,
+) error {
 	if s.broken.Load() {
 		return errBroken
 	}
-	return s.Store.KeepLease(ctx, replica, address, length)
+	return s.Store.KeepLease(ctx, replica, address, keys, length)
 }
 
 // A replica that cannot renew its lease takes no new replies. Those that run go on until

@@ -29,7 +29,7 @@ func (r replicaRow) take(ctx context.Context) error {
 // renew puts off the end of the lease. Where somebody took this replica for dead, its
 // replies may be claimed, which their fences decide; it goes on with a new row.
 func (r replicaRow) renew(ctx context.Context) error {
-	return r.store.KeepLease(ctx, r.id, r.cfg.Address, r.cfg.Lease)
+	return r.store.KeepLease(ctx, r.id, r.cfg.Address, r.cfg.Keys, r.cfg.Lease)
 }
 
 // giveBack removes the row, so that nobody waits for the lease to end.

@@ -33,9 +33,9 @@ type Store interface {
 	// AddUsage adds a call of a model to the usage of its day.
 	AddUsage(ctx context.Context, tx *ent.Tx, call usage.Call) error
 	// KeepLease has the lease of a replica end so long after now, by the database's clock,
-	// and enters the replica where it has no row. It waits for no connection that other
-	// statements use, as far as the database has others.
-	KeepLease(ctx context.Context, replica pid.ID, address string, length time.Duration) error
+	// and enters the replica, with its address and its keys, where it has no row. It waits for
+	// no connection that other statements use, as far as the database has others.
+	KeepLease(ctx context.Context, replica pid.ID, address, keys string, length time.Duration) error
 	// Checkpoint stores the text of running replies of one owner in one
 	// transaction, each fenced by its attempt, and returns those that are no longer
 	// the owner's.

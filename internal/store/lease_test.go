@@ -20,7 +20,7 @@ func TestKeepLease(t *testing.T) {
 		id, other := pid.New(pid.Replica), pid.New(pid.Replica)
 		keep := func(id pid.ID, length time.Duration) {
 			t.Helper()
-			if err := s.KeepLease(ctx, id, "here", length); err != nil {
+			if err := s.KeepLease(ctx, id, "here", "a:1", length); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -32,7 +32,7 @@ func TestKeepLease(t *testing.T) {
 				t.Fatal(err)
 			}
 			left := row.LeaseExpiresAt.Sub(now)
-			if left > length || left < length-time.Minute || row.Address != "here" {
+			if left > length || left < length-time.Minute || row.Address != "here" || row.Keys != "a:1" {
 				t.Errorf("got %v with %v left, want %v", row, left, length)
 			}
 			if age := now.Sub(row.CreatedAt); age < 0 || age > time.Minute {
@@ -63,7 +63,7 @@ func TestLeaseBesideThePool(t *testing.T) {
 	keep := func() error {
 		limited, cancel := context.WithTimeout(ctx, 5*time.Second)
 		defer cancel()
-		return s.KeepLease(limited, id, "", time.Hour)
+		return s.KeepLease(limited, id, "", "", time.Hour)
 	}
 	pool, _ := s.Pools()
 	held, err := pool.Conn(ctx)
