@@ -29,6 +29,7 @@ import (
 	"parley/internal/upstream"
 	"parley/internal/upstream/upstreamtest"
 	"parley/internal/viewer"
+	"parley/internal/waittest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -36,7 +37,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const (
 	password = "correct horse 7 battery"
 	// patience bounds waits that should take no time at all.
-	patience = 30 * time.Second
+	patience = waittest.Limit
 	// The models: one behind a real HTTP server, one that writes what the test says.
 	modelServer = "test"
 	modelPieces = "pieces"

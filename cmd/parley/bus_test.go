@@ -10,6 +10,7 @@ import (
 	"parley/internal/fact"
 	"parley/internal/pid"
 	"parley/internal/secret"
+	"parley/internal/waittest"
 )
 
 // Replicas of one installation hear each other through NATS, other installations
@@ -43,7 +44,7 @@ func TestBusOfReplicas(t *testing.T) {
 	remote, foreign := b.bus.Subscribe(fact.Control), other.bus.Subscribe(fact.Control)
 	defer remote.Close()
 	defer foreign.Close()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(waittest.Limit)
 	for heard := false; !heard; {
 		a.bus.Publish(f)
 		select {

@@ -16,10 +16,11 @@ import (
 	"parley/internal/bus/bustest"
 	"parley/internal/store/storetest"
 	"parley/internal/upstream/upstreamtest"
+	"parley/internal/waittest"
 )
 
 // eventsLimit is how long a test waits for an event that must come.
-const eventsLimit = 30 * time.Second
+const eventsLimit = waittest.Limit
 
 // stream is a subscription over Server-Sent Events.
 type stream struct {

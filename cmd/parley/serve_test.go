@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"parley/internal/store/storetest"
 )
@@ -160,14 +159,14 @@ func TestTwoReplicas(t *testing.T) {
 	stopped := a.mustSend(t, token, map[string]any{"content": longQuestion})
 	b.ask(t, token, `mutation ($id: ID!) { stopReply(input: {messageId: $id}) { message { id } } }`,
 		map[string]any{"id": stopped.Reply.ID})
-	eventually(t, 5*time.Second, "the reply is stopped",
+	eventually(t, startLimit, "the reply is stopped",
 		func() bool { return a.reply(t, token, stopped.Reply.ID).Status == "STOPPED" })
 
 	// Replies of a replica that dies are taken over.
 	second := a.mustSend(t, token, map[string]any{"content": longQuestion})
 	a.kill()
 	var got replyState
-	eventually(t, 30*time.Second, "the other replica takes over", func() bool {
+	eventually(t, startLimit, "the other replica takes over", func() bool {
 		got = b.reply(t, token, second.Reply.ID)
 		return got.Status == "COMPLETED"
 	})
@@ -192,10 +191,25 @@ func TestCallerLeaves(t *testing.T) {
 	t.Parallel()
 	i := startInside(t, sqliteEnviron(t)...)
 	token := i.signUp(t, "ada@example.com").AccessToken
-	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	input := map[string]any{"content": "If I left, would you go on?", "wait": true, "clientKey": "the-only-key"}
-	if _, err := i.send(ctx, token, input); err == nil {
+	input := map[string]any{"content": longQuestion, "wait": true, "clientKey": "the-only-key"}
+	answered := make(chan error, 1)
+	go func() {
+		_, err := i.send(ctx, token, input)
+		answered <- err
+	}()
+	eventually(t, startLimit, "the reply is begun", func() bool {
+		var data struct {
+			Viewer struct {
+				Conversations struct{ Nodes []struct{ ID string } }
+			}
+		}
+		i.into(t, token, `{ viewer { conversations(first: 1) { nodes { id } } } }`, nil, &data)
+		return len(data.Viewer.Conversations.Nodes) == 1
+	})
+	cancel()
+	if err := <-answered; err == nil {
 		t.Fatal("the send was answered, want the caller to leave before")
 	}
 	s := i.mustSend(t, token, input)

@@ -21,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"parley/internal/store/storetest"
+	"parley/internal/waittest"
 )
 
 func TestMain(m *testing.M) { os.Exit(runTests(m)) }
@@ -67,7 +68,7 @@ func binary(t *testing.T) string {
 
 const (
 	// startLimit is for a server on a machine that does much else.
-	startLimit = 30 * time.Second
+	startLimit = waittest.Limit
 	// stopLimit is what the documentation promises for a shutdown.
 	stopLimit = 30 * time.Second
 )
@@ -231,9 +232,11 @@ func (i *instance) stop(t *testing.T) {
 
 func (i *instance) waitStopped(t *testing.T) {
 	t.Helper()
+	over, stop := waittest.Context(t.Context(), stopLimit)
+	defer stop()
 	select {
 	case <-i.ended:
-	case <-time.After(stopLimit):
+	case <-over.Done():
 		t.Fatalf("the server did not end within %v\n%s", stopLimit, i.out.String())
 	}
 	if i.err != nil {
@@ -414,16 +417,7 @@ func (i *instance) reply(t *testing.T, token, id string) replyState {
 // eventually polls until ok reports true, and fails after the limit.
 func eventually(t *testing.T, limit time.Duration, what string, ok func() bool) {
 	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(limit)
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("not within %v: %s", limit, what)
-		}
-	}
+	waittest.Within(t, limit, what, ok)
 }
 
 // result is how a command ended.

@@ -26,7 +26,7 @@ func (i *instance) sendAndWait(t *testing.T, token string) <-chan outcome {
 		waiting <- outcome{s, err}
 	}()
 	running := `{ conversations { nodes { runningReply { content } } } }`
-	eventually(t, 10*time.Second, "the reply is being written", func() bool {
+	eventually(t, startLimit, "the reply is being written", func() bool {
 		return strings.Contains(string(i.ask(t, token, running, nil).Data), `"content":"H`)
 	})
 	return waiting
@@ -69,7 +69,7 @@ func closeCode(ctx context.Context, conn *websocket.Conn) websocket.StatusCode {
 func TestShutdown(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, environ []string) {
-		i := startProcess(t, append(environ, "PARLEY_DRAIN=4s")...)
+		i := startProcess(t, append(environ, "PARLEY_DRAIN=8s")...)
 		token := i.signUp(t, "ada@example.com").AccessToken
 		followed, conn := follow(t, i, token), i.socket(t, token)
 		closed := make(chan websocket.StatusCode, 1)
@@ -77,7 +77,7 @@ func TestShutdown(t *testing.T) {
 		waiting := i.sendAndWait(t, token)
 
 		i.cancel()
-		eventually(t, 2*time.Second, "it is not ready", func() bool {
+		eventually(t, startLimit, "it is not ready", func() bool {
 			status, text := i.get(t, "/readyz")
 			return status == http.StatusServiceUnavailable && text == shuttingDown+"\n"
 		})
@@ -93,7 +93,7 @@ func TestShutdown(t *testing.T) {
 		}
 
 		// Then clients are told to go elsewhere, and nothing new is let in.
-		limit := time.After(10 * time.Second)
+		limit := time.After(startLimit)
 		select {
 		case code := <-closed:
 			if code != 1012 {
@@ -109,7 +109,7 @@ func TestShutdown(t *testing.T) {
 				t.Error("a stream is still open")
 			}
 		}
-		eventually(t, 10*time.Second, "no connection is taken", func() bool { return i.status(t, "/healthz") == 0 })
+		eventually(t, startLimit, "no connection is taken", func() bool { return i.status(t, "/healthz") == 0 })
 
 		got := <-waiting
 		if got.err != nil || got.Reply.Status != "COMPLETED" {
@@ -137,7 +137,7 @@ func TestSecondSignal(t *testing.T) {
 		conn := i.socket(t, token)
 		waiting := i.sendAndWait(t, token)
 		i.cancel()
-		eventually(t, 5*time.Second, "it is not ready",
+		eventually(t, startLimit, "it is not ready",
 			func() bool { return i.status(t, "/readyz") == http.StatusServiceUnavailable })
 		i.cancel()
 		if code := closeCode(t.Context(), conn); code != 1012 {

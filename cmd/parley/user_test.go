@@ -91,7 +91,7 @@ func TestUserCommands(t *testing.T) {
 		ok(user("", "list"), "\tdisabled\t")
 		select {
 		case <-ended:
-		case <-time.After(20 * time.Second):
+		case <-time.After(startLimit):
 			t.Error("a subscription of a disabled user goes on")
 		}
 

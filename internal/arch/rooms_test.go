@@ -66,12 +66,14 @@ var rooms = map[string][]string{
 	"internal/reply/replytest":       {all},
 	"internal/store/storetest":       {all},
 	"internal/upstream/upstreamtest": {all},
+	"internal/waittest":              {},
 }
 
 // testOnly lists the rooms that nothing shipped may import.
 var testOnly = []string{
 	"internal/arch", "internal/tools", "internal/bus/bustest", "internal/reply/replytest",
 	"internal/store/storetest", "internal/refusal/refusaltest", "internal/upstream/upstreamtest", "ent/enttest",
+	"internal/waittest",
 	"test/faults", "test/perf",
 }
 

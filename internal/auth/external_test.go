@@ -24,6 +24,7 @@ import (
 	"parley/internal/auth"
 	"parley/internal/refusal"
 	"parley/internal/viewer"
+	"parley/internal/waittest"
 )
 
 // issuer is an external issuer on a loopback address.
@@ -462,7 +463,7 @@ func TestKeysAreFetchedAtStart(t *testing.T) {
 		t.Cleanup(b.Stop)
 		select {
 		case <-fetched:
-		case <-time.After(10 * time.Second):
+		case <-time.After(waittest.Limit):
 			t.Fatal("nothing was fetched")
 		}
 	})

@@ -14,6 +14,7 @@ import (
 	"parley/internal/pid"
 	"parley/internal/refusal"
 	"parley/internal/viewer"
+	"parley/internal/waittest"
 )
 
 func TestContextValues(t *testing.T) {
@@ -167,13 +168,7 @@ func TestBind(t *testing.T) {
 		ctx, cancelDead := b.Bind(t.Context(), p)
 		defer cancelDead()
 		wantEnd(t, ctx, auth.ErrRevoked)
-		deadline := time.Now().Add(10 * time.Second)
-		for b.Bound() != 0 && time.Now().Before(deadline) {
-			time.Sleep(time.Millisecond) // Polling: the last ones leave on their own.
-		}
-		if got := b.Bound(); got != 0 {
-			t.Errorf("%d contexts are still registered", got)
-		}
+		waittest.Until(t, "the last contexts leave", func() bool { return b.Bound() == 0 })
 	})
 }
 

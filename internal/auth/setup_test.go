@@ -20,6 +20,7 @@ import (
 	"parley/internal/store"
 	"parley/internal/store/storetest"
 	"parley/internal/viewer"
+	"parley/internal/waittest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -208,7 +209,7 @@ func wantEnd(t *testing.T, ctx context.Context, cause error) {
 		if got := context.Cause(ctx); !errors.Is(got, cause) {
 			t.Fatalf("the context ended because of %v, want %v", got, cause)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(waittest.Limit):
 		t.Fatalf("the context has not ended, want %v", cause)
 	}
 }

@@ -17,10 +17,11 @@ import (
 	"parley/internal/fact"
 	"parley/internal/pid"
 	"parley/internal/reply"
+	"parley/internal/waittest"
 )
 
 // patience is how long a test waits for what must happen.
-const patience = 30 * time.Second
+const patience = waittest.Limit
 
 const namespace = "test"
 

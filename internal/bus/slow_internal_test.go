@@ -11,6 +11,7 @@ import (
 
 	"parley/internal/fact"
 	"parley/internal/pid"
+	"parley/internal/waittest"
 )
 
 // A replica that cannot keep up with a topic loses facts there, and its listeners
@@ -40,7 +41,7 @@ func TestTooSlowForATopic(t *testing.T) {
 
 	sub := n.Subscribe(fact.Control)
 	defer sub.Close()
-	within := time.After(20 * time.Second)
+	within := time.After(waittest.Limit)
 	select {
 	case <-sub.Missed(): // NATS has confirmed the subscription.
 	case <-within:

@@ -3,7 +3,6 @@ package chat_test
 import (
 	"context"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -18,6 +17,7 @@ import (
 	"parley/internal/reply"
 	"parley/internal/store/storetest"
 	"parley/internal/upstream/upstreamtest"
+	"parley/internal/waittest"
 )
 
 // wide are limits that every send is measured against and none reaches.
@@ -154,7 +154,7 @@ func TestSendAsksForModels(t *testing.T) {
 		asked := 0
 		source := askedModels(func(ctx context.Context) ([]string, error) {
 			asked++
-			ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+			ctx, cancel := context.WithTimeout(ctx, waittest.Limit)
 			defer cancel()
 			err := b.store.InTx(ctx, func(tx *ent.Tx) error { return b.store.Lock(ctx, tx, string(u.id)) })
 			if err != nil {

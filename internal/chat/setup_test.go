@@ -27,6 +27,7 @@ import (
 	"parley/internal/upstream"
 	"parley/internal/upstream/upstreamtest"
 	"parley/internal/viewer"
+	"parley/internal/waittest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -300,7 +301,7 @@ func eventually(t testing.TB, what string, ok func() bool) {
 // deadline bounds waits that should take no time at all.
 func deadline(t testing.TB, parent context.Context) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(parent, 30*time.Second)
+	ctx, cancel := context.WithTimeout(parent, waittest.Limit)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -297,7 +297,7 @@ func TestLeaseDecides(t *testing.T) {
 			calls.Add(1)
 			return reply.Result{FinishReason: reply.FinishStop}, out.Append(reply.Content, "taken over")
 		})
-		cfg := reply.Config{Lease: 3 * time.Second}
+		cfg := reply.Config{Lease: 15 * time.Second} // Its renewals are not late on a busy machine.
 		b := newBundle(t, s, cfg, up)
 		other := dead()
 		sweep := viewer.AsSweep(t.Context())
@@ -390,7 +390,7 @@ func TestClaimedBackFromTheDead(t *testing.T) {
 		<-ctx.Done()
 		return reply.Result{}, context.Cause(ctx)
 	})
-	b := newBundle(t, storetest.SQLite(t), reply.Config{Lease: 3 * time.Second}, up)
+	b := newBundle(t, storetest.SQLite(t), reply.Config{}, up)
 	row := b.start("hi")
 	until(t, "it runs", func() bool { return running.Load() == 1 })
 	b.store.Client().Message.UpdateOneID(row.ID).SetOwner(*dead()).SetAttempt(2).ExecX(b.ctx)

@@ -19,6 +19,7 @@ import (
 	"parley/internal/reply/replytest"
 	"parley/internal/store"
 	"parley/internal/viewer"
+	"parley/internal/waittest"
 )
 
 func TestMain(m *testing.M) {
@@ -26,7 +27,7 @@ func TestMain(m *testing.M) {
 }
 
 // deadline is how long a test waits for what must happen.
-const deadline = 20 * time.Second
+const deadline = waittest.Limit
 
 // script is an Upstream made of one function: what has to be controlled to the
 // piece here is the moment of each event, not HTTP.
@@ -201,16 +202,7 @@ func (b *bundle) wants(id pid.ID, status message.Status, content string, code re
 // until polls for what must become true.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	over := time.After(deadline)
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-over:
-			t.Fatalf("still not after %v: %s", deadline, what)
-		}
-	}
+	waittest.Until(t, what, ok)
 }
 
 // watch collects what a viewer sees until the end.

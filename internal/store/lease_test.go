@@ -10,6 +10,7 @@ import (
 	"parley/internal/store"
 	"parley/internal/store/storetest"
 	"parley/internal/viewer"
+	"parley/internal/waittest"
 )
 
 // A lease is put off, by the database's clock, and entered where it is missing.
@@ -61,7 +62,7 @@ func TestLeaseBesideThePool(t *testing.T) {
 	ctx := deadline(t, t.Context())
 	id := pid.New(pid.Replica)
 	keep := func() error {
-		limited, cancel := context.WithTimeout(ctx, 5*time.Second)
+		limited, cancel := context.WithTimeout(ctx, waittest.Limit)
 		defer cancel()
 		return s.KeepLease(limited, id, "", "", time.Hour)
 	}

@@ -19,11 +19,12 @@ import (
 	"parley/internal/pid"
 	"parley/internal/store"
 	"parley/internal/store/storetest"
+	"parley/internal/waittest"
 )
 
 const (
 	// promised is how soon a statement must fail, and how soon the database is back
-	// in use. The tests allow a loaded machine as much again.
+	// in use. The tests allow as much again, and a loaded machine more.
 	promised = 3 * time.Second
 	allowed  = 2 * promised
 )
@@ -51,10 +52,12 @@ func within(t *testing.T, limit time.Duration, what string, work func() error) e
 	t.Helper()
 	done := make(chan error, 1)
 	go func() { done <- work() }()
+	over, stop := waittest.Context(t.Context(), limit)
+	defer stop()
 	select {
 	case err := <-done:
 		return err
-	case <-time.After(limit):
+	case <-over.Done():
 		t.Fatalf("%s has not ended within %v", what, limit)
 		return nil
 	}
@@ -63,16 +66,7 @@ func within(t *testing.T, limit time.Duration, what string, work func() error) e
 // until polls until ok, and fails after the limit.
 func until(t *testing.T, limit time.Duration, what string, ok func() bool) {
 	t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(limit)
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("not within %v: %s", limit, what)
-		}
-	}
+	waittest.Within(t, limit, what, ok)
 }
 
 // TestOutage lets the network fail in each way while transactions run, while none

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
@@ -13,6 +12,7 @@ import (
 	"parley/internal/pid"
 	"parley/internal/store"
 	"parley/internal/viewer"
+	"parley/internal/waittest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -35,7 +35,7 @@ func makeUser(t testing.TB, s *store.Store, email string) person {
 // deadline bounds waits that should take no time at all.
 func deadline(t testing.TB, parent context.Context) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(parent, 30*time.Second)
+	ctx, cancel := context.WithTimeout(parent, waittest.Limit)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -14,6 +14,7 @@ import (
 	"parley/ent/message"
 	"parley/internal/store"
 	"parley/internal/store/storetest"
+	"parley/internal/waittest"
 )
 
 func TestInTx(t *testing.T) {
@@ -208,7 +209,7 @@ func TestLockIsPerKeyAndEndsWithTheTransaction(t *testing.T) {
 		}
 		began := time.Now()
 		err = s.InTx(u.ctx, func(other *ent.Tx) error { return s.Lock(u.ctx, other, "one") })
-		if err == nil || time.Since(began) > 20*time.Second {
+		if err == nil || time.Since(began) > waittest.Limit {
 			t.Errorf("got %v after %v for a held lock, want an error after the lock's time-out", err, time.Since(began))
 		}
 		return nil

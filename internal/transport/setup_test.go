@@ -23,12 +23,13 @@ import (
 	"go.uber.org/goleak"
 
 	"parley/internal/transport"
+	"parley/internal/waittest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience bounds waits that should take no time at all.
-const patience = 20 * time.Second
+const patience = waittest.Limit
 
 // The tokens that the fake authentication knows.
 const (

@@ -15,6 +15,7 @@ import (
 	"parley/internal/prompt"
 	"parley/internal/reply"
 	"parley/internal/upstream"
+	"parley/internal/waittest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -106,7 +107,7 @@ func wantCode(t *testing.T, err error, want reply.Code) {
 // deadline bounds waits that should take no time at all.
 func deadline(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), waittest.Limit)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -8,11 +8,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
 	"parley/internal/upstream/upstreamtest"
+	"parley/internal/waittest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -60,7 +60,7 @@ func TestPieces(t *testing.T) {
 	pieces := make(chan string)
 	s.Always(upstreamtest.Pieces(pieces))
 	go func() { pieces <- "one" }()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), waittest.Limit)
 	defer cancel()
 	line, err := bufio.NewReader(post(ctx, t, base).Body).ReadString('\n')
 	if err != nil || !strings.Contains(line, "one") {
@@ -70,7 +70,7 @@ func TestPieces(t *testing.T) {
 		t.Errorf("got %d running, %d cancelled, want 1, 0", s.Running(), s.Cancelled())
 	}
 	cancel()
-	wait, stop := context.WithTimeout(t.Context(), 20*time.Second)
+	wait, stop := context.WithTimeout(t.Context(), waittest.Limit)
 	defer stop()
 	if err := s.Wait(wait, func() bool { return s.Cancelled() == 1 && s.Running() == 0 }); err != nil {
 		t.Error("the server did not see the client go")
