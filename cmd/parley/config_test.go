@@ -331,6 +331,21 @@ func TestConfigIgnoresLinkVariables(t *testing.T) {
 	}
 }
 
+// A NATS that nothing proves to be the right one is said at start, without its password.
+func TestUnverifiedNATSIsNoted(t *testing.T) {
+	t.Parallel()
+	for url, want := range map[string]int{
+		"nats://u:hunter2@nats.example.com": 1, "tls://u:hunter2@nats.example.com": 0, "nats://u:hunter2@127.0.0.1": 0,
+	} {
+		c := mustLoad(t, "PARLEY_NATS_URL="+url, "PARLEY_AUTH_KEYS="+testKeys, "PARLEY_DATABASE_URL=postgres://h/d")
+		if notes := strings.Join(c.Notes, "\n"); len(c.Notes) != want || strings.Contains(notes, "hunter2") ||
+			want > 0 && !strings.Contains(notes, "nats.example.com") {
+			t.Errorf("%s: notes %q, want %d", url, notes, want)
+		}
+	}
+
+}
+
 func TestConfigTableIsComplete(t *testing.T) {
 	t.Parallel()
 	for i, v := range variables {
