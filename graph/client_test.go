@@ -139,6 +139,9 @@ func firstEvent(r io.Reader) ([]byte, error) {
 				return line, nil
 			}
 		}
+		if err != nil && json.Valid(got) {
+			return got, nil // Refused before there was a stream.
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%w after %q", err, got)
 		}

@@ -29,7 +29,7 @@ func (a *Attempt) finish(final *ent.Message) {
 	// A shutdown does not wait that long: the row is taken up at the next start.
 	hurry := context.AfterFunc(a.engine.life.ctx, func() { time.AfterFunc(releaseLimit, cancel) })
 	defer hurry()
-	wait := 50 * time.Millisecond
+	wait := firstPause
 	trouble := complaint.About("writing the end of a reply")
 	for {
 		limited, done := context.WithTimeout(ctx, finalWriteLimit)
@@ -53,7 +53,7 @@ func (a *Attempt) finish(final *ent.Message) {
 		trouble.Report(ctx, a.engine.log.With("message_id", string(final.ID)), err)
 		select {
 		case <-time.After(wait):
-			wait = min(2*wait, time.Second)
+			wait = min(2*wait, longPause)
 		case <-ctx.Done():
 			a.engine.log.ErrorContext(ctx, "reply left to a takeover", "message_id", string(final.ID), "err", err)
 			a.abandon()

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"time"
 
 	"parley/ent"
 	"parley/ent/message"
+	"parley/internal/complaint"
 	"parley/internal/fact"
 	"parley/internal/pid"
 )
@@ -39,6 +41,30 @@ func (h *host) row(ctx context.Context, userID, id pid.ID) (*ent.Message, error)
 		return nil, fmt.Errorf("read message: %w", err)
 	}
 	return m, nil
+}
+
+// The pauses between two tries while the database does not answer.
+const (
+	firstPause = 50 * time.Millisecond
+	longPause  = time.Second
+)
+
+// untilAnswered tries to read, again and again while the database does not answer. Once ctx
+// has ended the error is that of the last try.
+func (h *host) untilAnswered(ctx context.Context, log *slog.Logger, what string, try func() error) error {
+	trouble := complaint.About(what)
+	for pause := firstPause; ; pause = min(2*pause, longPause) {
+		err := try()
+		trouble.Report(ctx, log, err)
+		if err == nil || ctx.Err() != nil || !h.store.IsUnavailable(err) {
+			return err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 // guard keeps a panic from ending the process and reports whether there was none.

@@ -44,7 +44,7 @@ type generated struct {
 // generate builds the prompt and calls the model. A panic of the model client ends
 // this reply, not the process.
 func (a *Attempt) generate(ctx context.Context) (out generated, err error) {
-	line, err := a.engine.store.Line(ctx, a.row.UserID, a.row.ConversationID, a.row.Index)
+	line, err := a.line(ctx)
 	if err != nil {
 		return out, err
 	}
@@ -68,6 +68,16 @@ func (a *Attempt) generate(ctx context.Context) (out generated, err error) {
 		err = &Error{Code: CodeInternal}
 	}
 	return out, err
+}
+
+// line reads what the prompt is made of.
+func (a *Attempt) line(ctx context.Context) (line []prompt.Row, err error) {
+	log := a.engine.log.With("message_id", string(a.row.ID))
+	err = a.engine.untilAnswered(ctx, log, "reading a prompt", func() (err error) {
+		line, err = a.engine.store.Line(ctx, a.row.UserID, a.row.ConversationID, a.row.Index)
+		return err
+	})
+	return line, err
 }
 
 // outcome decides what the reply ends as.

@@ -24,6 +24,9 @@ type Store interface {
 	Now(ctx context.Context) (time.Time, error)
 	// NowTx is Now within a transaction, without a second connection beside tx.
 	NowTx(ctx context.Context, tx *ent.Tx) (time.Time, error)
+	// IsUnavailable reports whether an error says that the database cannot answer now, and
+	// may when it is asked again.
+	IsUnavailable(err error) bool
 	// Line returns the visible line before an index, in index order. Rows of other users
 	// are not read.
 	Line(ctx context.Context, userID, conversationID pid.ID, before int) ([]prompt.Row, error)

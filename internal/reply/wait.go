@@ -9,9 +9,6 @@ import (
 	"parley/internal/pid"
 )
 
-// waitRetry is how often a wait asks a database again that does not answer.
-const waitRetry = 250 * time.Millisecond
-
 // Wait blocks until the reply is final, ctx ends, limit has passed or the engine has
 // given up its replies, and returns it as it then is, wherever it runs. A database that
 // does not answer meanwhile is no end of the wait; its error is returned when there is
@@ -19,16 +16,17 @@ const waitRetry = 250 * time.Millisecond
 func (e *Engine) Wait(ctx context.Context, userID, id pid.ID, limit time.Duration) (*ent.Message, error) {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
-	for {
+	for pause := firstPause; ; {
 		l, leave, final, err := e.unfinished(ctx, userID, id)
 		switch {
 		case final != nil:
 			return final, nil
-		case ent.IsNotFound(err):
+		case err != nil && !e.store.IsUnavailable(err):
 			return nil, err
 		case err != nil:
 			select {
-			case <-time.After(waitRetry):
+			case <-time.After(pause):
+				pause = min(2*pause, longPause)
 				continue
 			case <-timer.C:
 			case <-e.life.ctx.Done():

@@ -41,6 +41,9 @@ func IsOutage(err error) bool { return remedyOf(err) == wait }
 // them, or the machine has to be looked at.
 func IsUnavailable(err error) bool { return remedyOf(err) >= again }
 
+// IsUnavailable implements reply.Store: see the function of this name.
+func (s *Store) IsUnavailable(err error) bool { return IsUnavailable(err) }
+
 // remedy is what helps against an error.
 type remedy uint8
 
@@ -120,9 +123,12 @@ var (
 	results = map[int]remedy{
 		5:  again, // BUSY
 		6:  again, // LOCKED
+		7:  again, // NOMEM
+		9:  again, // INTERRUPT: somebody broke the statement off.
 		10: again, // IOERR
 		13: again, // FULL
 		14: again, // CANTOPEN: no file descriptor, mostly.
+		15: again, // PROTOCOL: the locks of the log could not be had in time.
 	}
 )
 

@@ -17,6 +17,8 @@ import (
 
 	"github.com/lib/pq"
 	"github.com/lib/pq/pqerror"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"parley/ent"
 	"parley/internal/store"
@@ -65,7 +67,7 @@ func TestRemedies(t *testing.T) {
 			&pq.Error{Code: "08P01", Message: "unsupported startup parameter: lock_timeout"},
 			&pq.Error{Code: "40001"}, &pq.Error{Code: "40P01"}, &pq.Error{Code: "55P03"},
 			&pq.Error{Code: "57000"}, &pq.Error{Code: "57014"}, &pq.Error{Code: "58000"}, &pq.Error{Code: "58030"},
-			result(5), result(5 | 2<<8), result(6), result(10), result(10 | 13<<8), result(13), result(14),
+			result(5), result(5 | 2<<8),
 		},
 		{}: {
 			nil, errors.New("anything"), context.Canceled, store.ErrDatabaseURL, store.ErrInUse, sql.ErrNoRows,
@@ -76,7 +78,7 @@ func TestRemedies(t *testing.T) {
 			pq.ErrSSLNotSupported, x509.UnknownAuthorityError{},
 			&os.PathError{Op: "open", Path: "documents.json", Err: syscall.ENOENT},
 			&os.PathError{Op: "open", Path: "parley.db", Err: syscall.EACCES},
-			result(1), result(8), result(11), result(19), result(19 | 8<<8), result(26),
+			result(1), result(19 | 8<<8),
 		},
 	} {
 		for _, err := range errs {
@@ -113,6 +115,55 @@ func TestEveryClassOfPostgres(t *testing.T) {
 	}
 	if classes < 30 {
 		t.Errorf("got %d classes, want those of Postgres", classes)
+	}
+}
+
+// No result of SQLite is forgotten: each is in the table, or is left out by intention.
+func TestEveryResultOfSQLite(t *testing.T) {
+	t.Parallel()
+	passes := map[int]bool{
+		sqlite3.SQLITE_ERROR:      false, // What is asked is wrong.
+		sqlite3.SQLITE_INTERNAL:   false, // A fault of SQLite.
+		sqlite3.SQLITE_PERM:       false, // A person has to grant it.
+		sqlite3.SQLITE_ABORT:      false, // A rollback beneath open rows: our fault.
+		sqlite3.SQLITE_BUSY:       true,
+		sqlite3.SQLITE_LOCKED:     true,
+		sqlite3.SQLITE_NOMEM:      true,
+		sqlite3.SQLITE_READONLY:   false, // It stays so until a person mends the disk or its rights.
+		sqlite3.SQLITE_INTERRUPT:  true,
+		sqlite3.SQLITE_IOERR:      true,
+		sqlite3.SQLITE_CORRUPT:    false, // The backup is needed.
+		sqlite3.SQLITE_NOTFOUND:   false,
+		sqlite3.SQLITE_FULL:       true,
+		sqlite3.SQLITE_CANTOPEN:   true,
+		sqlite3.SQLITE_PROTOCOL:   true,
+		sqlite3.SQLITE_EMPTY:      false, // Not used.
+		sqlite3.SQLITE_SCHEMA:     false, // SQLite prepares anew by itself; what comes through is a fault.
+		sqlite3.SQLITE_TOOBIG:     false,
+		sqlite3.SQLITE_CONSTRAINT: false,
+		sqlite3.SQLITE_MISMATCH:   false,
+		sqlite3.SQLITE_MISUSE:     false,
+		sqlite3.SQLITE_NOLFS:      false,
+		sqlite3.SQLITE_AUTH:       false,
+		sqlite3.SQLITE_FORMAT:     false,
+		sqlite3.SQLITE_RANGE:      false,
+		sqlite3.SQLITE_NOTADB:     false, // The backup is needed.
+		sqlite3.SQLITE_NOTICE:     false, // No error.
+		sqlite3.SQLITE_WARNING:    false,
+		sqlite3.SQLITE_ROW:        false,
+		sqlite3.SQLITE_DONE:       false,
+	}
+	for code := range 256 {
+		want, known := passes[code]
+		if named := sqlite.ErrorCodeString[code] != ""; named && !known && code != sqlite3.SQLITE_OK {
+			t.Errorf("%s is new: decide whether it passes", sqlite.ErrorCodeString[code])
+		}
+		for extended := range 40 { // What the extended codes add is more about the same.
+			err := fmt.Errorf("a statement: %w", result(code|extended<<8))
+			if store.IsUnavailable(err) != want || store.IsOutage(err) {
+				t.Errorf("%v: unavailable %t, want %t, and no outage", err, store.IsUnavailable(err), want)
+			}
+		}
 	}
 }
 

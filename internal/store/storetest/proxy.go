@@ -22,6 +22,7 @@ type Proxy struct {
 	hang     bool // new connections hang from the start
 	flows    map[*flow]struct{}
 	served   int // connections, since the start
+	script   *script
 	running  sync.WaitGroup
 }
 
@@ -33,6 +34,10 @@ type flow struct {
 	lost   chan struct{} // Closed by loseOnce.
 	// loseOnce tells of the first thing the client has sent in vain.
 	loseOnce func()
+
+	// The fields below are guarded by the proxy's mu.
+	said, answered talk
+	aside          bool // It is the watch's, or the lease's.
 }
 
 // NewProxy puts a proxy in front of a database and returns how to open that through
@@ -92,6 +97,17 @@ func (p *Proxy) Cut() {
 	}
 }
 
+// CutPool resets the connections of the pool: those of the watch and of the lease stay.
+func (p *Proxy) CutPool() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for f := range p.flows {
+		if !f.aside {
+			f.reset()
+		}
+	}
+}
+
 // Hang lets everything vanish that is sent from now on, on new connections too, like
 // a network that has failed without a word.
 func (p *Proxy) Hang() {
@@ -147,6 +163,7 @@ func (p *Proxy) accept(listener net.Listener) {
 func (p *Proxy) serve(client net.Conn) {
 	lost := make(chan struct{})
 	f := &flow{client: client, lost: lost, loseOnce: sync.OnceFunc(func() { close(lost) })}
+	f.said.untyped = true
 	p.mu.Lock()
 	f.hangs.Store(p.hang)
 	gone := p.listener == nil
@@ -174,9 +191,9 @@ func (p *Proxy) serve(client net.Conn) {
 	}()
 	var back sync.WaitGroup
 	if f.server != nil {
-		back.Go(func() { f.pipe(f.client, f.server) })
+		back.Go(func() { p.pipe(f, f.client, f.server) })
 	}
-	f.pipe(f.server, f.client)
+	p.pipe(f, f.server, f.client)
 	if f.server != nil {
 		_ = f.server.Close() // The client has gone; so the other direction ends.
 	}
@@ -185,7 +202,7 @@ func (p *Proxy) serve(client net.Conn) {
 
 // pipe copies from one end to the other until one closes. While the flow hangs, it
 // drops what it reads, and the client does not learn of the server's end.
-func (f *flow) pipe(to, from net.Conn) {
+func (p *Proxy) pipe(f *flow, to, from net.Conn) {
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buffer)
@@ -194,8 +211,13 @@ func (f *flow) pipe(to, from net.Conn) {
 				f.loseOnce()
 			}
 		} else {
-			if _, writeErr := to.Write(buffer[:n]); err == nil {
+			pass, end := p.inspect(f, from == f.server, buffer[:n])
+			if _, writeErr := to.Write(buffer[:pass]); err == nil {
 				err = writeErr
+			}
+			if end != nil {
+				end()
+				continue // What comes now is dropped, or there is nothing.
 			}
 			if err != nil && from == f.server {
 				_ = f.client.Close()
