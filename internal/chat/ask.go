@@ -17,6 +17,8 @@ import (
 // Sends are the statements of a transaction that asks for a reply, as few as the database
 // allows. Each names the owner, and is denied to any viewer but that user.
 type Sends interface {
+	// AtOnce is how many writes of one user are worth handing to the database at a time.
+	AtOnce() int
 	// LockSend takes the lock of the user and, unless its id is empty, that of the
 	// conversation, and reads the clock after that.
 	LockSend(ctx context.Context, tx *ent.Tx, userID, conversationID pid.ID) (time.Time, error)
@@ -105,24 +107,21 @@ type spot struct {
 type placing func(ctx context.Context, tx *ent.Tx, s SendState) (spot, error)
 
 // run stores a reply at the spot that place finds, and has the reply written. A known client
-// key gives what was stored then, also while this process takes no more replies.
+// key gives what was stored then, also while this process takes no more replies, or none of
+// this user.
 func (a *asking) run(ctx context.Context, place placing) (SendResult, error) {
-	var err error
-	if a.place, err = a.admit(); err != nil {
-		return a.refuseUnlessKnown(ctx, err)
-	}
 	defer func() { a.place.Leave() }()
 	defer func() { a.attempt.Discard() }()
-	err = a.inTurn(ctx, place)
+	err := a.try(ctx, place)
 	var undecided *undecidedError
 	if errors.As(err, &undecided) {
 		if a.model, err = a.resolveModel(ctx, &undecided.name); err != nil {
 			return SendResult{}, err
 		}
-		err = a.inTurn(ctx, place)
+		err = a.try(ctx, place)
 	}
-	if errors.Is(err, ErrBusy) {
-		return SendResult{}, a.overloaded()
+	if early, ok := errors.AsType[*earlyError](err); ok {
+		return a.unlessKnown(ctx, early.refusal)
 	}
 	if err != nil {
 		return SendResult{}, a.publish(err, a.facts...)
@@ -131,7 +130,7 @@ func (a *asking) run(ctx context.Context, place placing) (SendResult, error) {
 		return a.repeat(ctx, a.once, a.known)
 	}
 	failpoint.Hit("chat.after-send-commit")
-	a.crowd.admitted(time.Now())
+	a.pressure.admitted(time.Now())
 	if a.attempt != nil {
 		a.attempt.Go()
 	}
@@ -140,11 +139,36 @@ func (a *asking) run(ctx context.Context, place placing) (SendResult, error) {
 	return a.stored, nil
 }
 
-// inTurn runs the transaction, unless its turn comes too late.
-func (a *asking) inTurn(ctx context.Context, place placing) error {
-	return a.store.InTx(a.within(ctx), func(tx *ent.Tx) error {
-		return a.write(ctx, tx, place)
-	})
+// earlyError is a refusal before the transaction, which has not looked for the client key.
+type earlyError struct{ refusal error }
+
+// Error implements error.
+func (e *earlyError) Error() string { return e.refusal.Error() }
+
+// try runs the transaction when it is the user's turn and this process has room for a reply.
+// Whoever is known to send too much takes no lock, no place and no connection.
+func (a *asking) try(ctx context.Context, place placing) error {
+	if err := a.checkRate(); err != nil {
+		return &earlyError{err}
+	}
+	leave, err := a.crowd.enter(ctx, a.once.userID)
+	if err != nil {
+		return &earlyError{err}
+	}
+	defer leave()
+	if err := a.checkRate(); err != nil { // As those before it have found.
+		return &earlyError{err}
+	}
+	if a.place == nil {
+		if a.place, err = a.admit(); err != nil {
+			return &earlyError{err}
+		}
+	}
+	err = a.store.InTx(a.within(ctx), func(tx *ent.Tx) error { return a.write(ctx, tx, place) })
+	if errors.Is(err, ErrBusy) {
+		return a.overloaded()
+	}
+	return err
 }
 
 func (a *asking) write(ctx context.Context, tx *ent.Tx, place placing) (err error) {

@@ -135,7 +135,7 @@ func (s *Service) StopReply(ctx context.Context, userID, id pid.ID) (*ent.Messag
 // cancel ends a reply that waits and writes into m what became of it. When its turn
 // has come meanwhile, it is left alone.
 func (s *Service) cancel(ctx context.Context, userID pid.ID, m *ent.Message) error {
-	err := s.store.InTx(ctx, func(tx *ent.Tx) error {
+	err := s.inTurn(ctx, userID, func(tx *ent.Tx) error {
 		if err := s.store.Lock(ctx, tx, string(m.ConversationID)); err != nil {
 			return err
 		}

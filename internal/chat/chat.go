@@ -87,8 +87,10 @@ type Service struct {
 	replies *reply.Engine
 	catalog *catalog.Catalog
 	bus     fact.Bus
+	crowd   *crowd
 	log     *slog.Logger
-	crowd   crowd
+	// pressure is felt by those that are refused.
+	pressure pressure
 }
 
 // New returns the service, or what is wrong with the configuration.
@@ -98,7 +100,18 @@ func New(
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return &Service{cfg: cfg, store: store, replies: replies, catalog: models, bus: bus, log: log}, nil
+	return &Service{cfg: cfg, store: store, replies: replies, catalog: models, bus: bus,
+		crowd: newCrowd(store.AtOnce()), log: log}, nil
+}
+
+// inTurn runs fn in one transaction when it is the user's turn.
+func (s *Service) inTurn(ctx context.Context, userID pid.ID, fn func(tx *ent.Tx) error) error {
+	leave, err := s.crowd.enter(ctx, userID)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	return s.store.InTx(ctx, fn)
 }
 
 // publish hands on what a transaction has changed, and returns its error. It also

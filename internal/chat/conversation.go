@@ -49,7 +49,7 @@ func (s *Service) CreateConversation(
 		return nil, err
 	}
 	var c *ent.Conversation
-	err := s.store.InTx(ctx, func(tx *ent.Tx) error {
+	err := s.inTurn(ctx, userID, func(tx *ent.Tx) error {
 		now, err := s.store.NowTx(ctx, tx)
 		if err != nil {
 			return err
@@ -172,7 +172,7 @@ func (s *Service) UpdateConversation(
 		return nil, err
 	}
 	var c *ent.Conversation
-	err := s.store.InTx(ctx, func(tx *ent.Tx) error {
+	err := s.inTurn(ctx, userID, func(tx *ent.Tx) error {
 		l, err := s.lockLine(ctx, tx, userID, id)
 		if err != nil {
 			return err
@@ -230,7 +230,7 @@ func (in ConversationPatch) apply(ctx context.Context, l *line) (*ent.Conversati
 // DeleteConversation removes a conversation with all its messages for good and
 // stops its reply. What that has used so far counts. Error: NOT_FOUND.
 func (s *Service) DeleteConversation(ctx context.Context, userID, id pid.ID) error {
-	err := s.store.InTx(ctx, func(tx *ent.Tx) error {
+	err := s.inTurn(ctx, userID, func(tx *ent.Tx) error {
 		if err := s.store.Lock(ctx, tx, string(id)); err != nil {
 			return err
 		}

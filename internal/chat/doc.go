@@ -23,6 +23,7 @@
 //	once.go           client keys
 //	overload.go       when this process takes no more replies
 //	limit.go          what one user may not do all at once
+//	crowd.go          one user's writes take turns before they take a connection
 //	model.go          models, for clients
 //	input.go          the forms of inputs
 //	errors.go         refusals

@@ -41,14 +41,14 @@ func (s *Service) within(ctx context.Context) context.Context { return s.store.W
 // overloaded is the refusal, with a time to come back that follows from how many others are
 // refused.
 func (s *Service) overloaded() *refusal.Error {
-	wait := s.crowd.refused(time.Now())
+	wait := s.pressure.refused(time.Now())
 	return refusal.Overloaded(wait + rand.N(wait))
 }
 
-// crowd estimates how many clients are refused for each one that is let in: so many turns
+// pressure estimates how many clients are refused for each one that is let in: so many turns
 // does it take until all that are there have had one. Told to come back earlier, they would
 // only be refused more often, which costs those who are in. It is safe for concurrent use.
-type crowd struct {
+type pressure struct {
 	mu sync.Mutex
 	// The fields below are guarded by mu. The numbers fade.
 	in, out float64
@@ -56,39 +56,40 @@ type crowd struct {
 }
 
 const (
-	// crowdFades is in which time the numbers fall to a third.
-	crowdFades = 3 * time.Second
-	// crowdMost bounds what a client is told to wait: an overload may end at any moment.
-	crowdMost = 8
+	// pressureFades is in which time the numbers fall to a third.
+	pressureFades = 3 * time.Second
+	// pressureMost bounds what a client is told to wait: an overload may end at any moment.
+	pressureMost = 8
 )
 
-func (c *crowd) fade(now time.Time) {
-	left := math.Exp(-now.Sub(c.at).Seconds() / crowdFades.Seconds())
-	c.in, c.out, c.at = c.in*left, c.out*left, now
+func (p *pressure) fade(now time.Time) {
+	left := math.Exp(-now.Sub(p.at).Seconds() / pressureFades.Seconds())
+	p.in, p.out, p.at = p.in*left, p.out*left, now
 }
 
-func (c *crowd) admitted(now time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.fade(now)
-	c.in++
+func (p *pressure) admitted(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.fade(now)
+	p.in++
 }
 
 // refused notes a refusal and returns how long its client had better wait, at least.
-func (c *crowd) refused(now time.Time) time.Duration {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.fade(now)
-	c.out++
-	return time.Duration(min(max(c.out/(c.in+1), 1), crowdMost) * float64(patience))
+func (p *pressure) refused(now time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.fade(now)
+	p.out++
+	return time.Duration(min(max(p.out/(p.in+1), 1), pressureMost) * float64(patience))
 }
 
-// refuseUnlessKnown answers a mutation for which there is no room. A known client key gives
-// what was stored then, which takes a read: where that would have to wait as well, the client
-// is told to come back, with its key.
-func (a *asking) refuseUnlessKnown(ctx context.Context, overloaded error) (SendResult, error) {
+// unlessKnown answers a known client key, and any other mutation with a refusal. It looks
+// without a lock: a record that is not there yet is one of a send that has not been answered.
+// That takes a read: where it would have to wait, the client is told to come back, with its
+// key.
+func (a *asking) unlessKnown(ctx context.Context, refusal error) (SendResult, error) {
 	if a.once.key == nil || !a.store.Idle() {
-		return SendResult{}, overloaded
+		return SendResult{}, refusal
 	}
 	known, ok, err := a.once.find(ctx, a.store.Client().Send)
 	switch {
@@ -97,5 +98,5 @@ func (a *asking) refuseUnlessKnown(ctx context.Context, overloaded error) (SendR
 	case ok:
 		return a.repeat(ctx, a.once, known)
 	}
-	return SendResult{}, overloaded
+	return SendResult{}, refusal
 }

@@ -39,6 +39,7 @@ type bundle struct {
 	bus      *bus.Local
 	engine   *reply.Engine
 	catalog  *catalog.Catalog
+	cfg      chat.Config
 	offer    func(catalog.Config) // Makes other models be offered from now on.
 	*chat.Service
 }
@@ -57,7 +58,7 @@ func each(t *testing.T, cfg chat.Config, test func(t *testing.T, b *bundle)) {
 
 func setup(t testing.TB, s *store.Store, cfg chat.Config) *bundle {
 	t.Helper()
-	b := &bundle{store: s, bus: bus.NewLocal()}
+	b := &bundle{store: s, bus: bus.NewLocal(), cfg: cfg}
 	var url string
 	b.upstream, url = upstreamtest.Start(t)
 	log := slog.New(slog.DiscardHandler)

@@ -88,6 +88,16 @@ func storing(name, conversation, values string) []string {
 		insertMessages+values, insertSend, conversation)}
 }
 
+// AtOnce implements chat.Sends. On Postgres a user's sends wait for the user's lock, each
+// with a connection: one works, and one is there when it has ended. On SQLite they share
+// commits, of which others are to have their part.
+func (s *Store) AtOnce() int {
+	if s.dialect == dialect.Postgres {
+		return 2
+	}
+	return maxGroup / 4
+}
+
 // LockSend implements chat.Sends.
 func (s *Store) LockSend(ctx context.Context, tx *ent.Tx, userID, conversationID pid.ID) (time.Time, error) {
 	if s.dialect != dialect.Postgres {

@@ -1,0 +1,139 @@
+package chat
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"parley/internal/pid"
+	"parley/internal/refusal"
+)
+
+const (
+	// maxCrowd is how many writes of one user may wait for their turn.
+	maxCrowd = 100
+	// crowdPatience is how long each of them waits. Who waits longer wants too much at once.
+	crowdPatience = 5 * time.Second
+	// maxRefused bounds the users of whom it is remembered that they have sent too much.
+	// Beyond it, one is forgotten, which costs a look at the database.
+	maxRefused = 10_000
+)
+
+// crowd keeps the writes of one user out of the way of others'. They take turns at the
+// user's rows in any case; here they do so before they take a connection. And it remembers
+// who has sent too much: the database need not be asked again. It is safe for concurrent
+// use.
+type crowd struct {
+	// atOnce is how many writes of a user go to the database at a time.
+	atOnce int
+
+	// mu guards the fields below. It is held for moments only.
+	mu sync.Mutex
+	// users has those of whom something goes on.
+	users map[pid.ID]*party
+	// refused has the end of the time for which a user may send no more.
+	refused map[pid.ID]time.Time
+}
+
+// party is what one user does at the moment.
+type party struct {
+	inside  int
+	waiting []chan struct{} // Closed when it is its turn; first come, first served.
+}
+
+func newCrowd(atOnce int) *crowd {
+	return &crowd{atOnce: atOnce, users: make(map[pid.ID]*party), refused: make(map[pid.ID]time.Time)}
+}
+
+// enter waits for the user's turn. The caller calls leave, once. Errors: RATE_LIMITED, and
+// the cause of ctx's end.
+func (c *crowd) enter(ctx context.Context, id pid.ID) (leave func(), err error) {
+	c.mu.Lock()
+	p := c.users[id]
+	if p == nil {
+		p = &party{}
+		c.users[id] = p
+	}
+	leave = func() { c.leave(id, p) }
+	if p.inside < c.atOnce {
+		p.inside++
+		c.mu.Unlock()
+		return leave, nil
+	}
+	if len(p.waiting) >= maxCrowd {
+		c.mu.Unlock()
+		return nil, tooMuchAtOnce()
+	}
+	turn := make(chan struct{})
+	p.waiting = append(p.waiting, turn)
+	c.mu.Unlock()
+	patience := time.NewTimer(crowdPatience)
+	defer patience.Stop()
+	select {
+	case <-turn:
+		return leave, nil
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	case <-patience.C:
+		err = tooMuchAtOnce()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at := slices.Index(p.waiting, turn)
+	if at < 0 { // It was given a moment ago.
+		return leave, nil
+	}
+	p.waiting = slices.Delete(p.waiting, at, at+1)
+	return nil, err
+}
+
+// leave gives the turn to the user's next.
+func (c *crowd) leave(id pid.ID, p *party) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(p.waiting) > 0 {
+		close(p.waiting[0])
+		p.waiting = slices.Delete(p.waiting, 0, 1)
+		return
+	}
+	if p.inside--; p.inside == 0 {
+		delete(c.users, id)
+	}
+}
+
+// refuse remembers that a user may not send for a while. What the database said stays true
+// for so long: sends are never taken back.
+func (c *crowd) refuse(id pid.ID, now time.Time, wait time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.refused) >= maxRefused {
+		for other, until := range c.refused {
+			if !until.After(now) {
+				delete(c.refused, other)
+			}
+		}
+	}
+	for other := range c.refused {
+		if len(c.refused) < maxRefused {
+			break
+		}
+		delete(c.refused, other)
+	}
+	c.refused[id] = now.Add(wait)
+}
+
+// refusedFor returns for how long a user may not send; 0: as far as is known here, it may.
+func (c *crowd) refusedFor(id pid.ID, now time.Time) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	until, ok := c.refused[id]
+	if ok && !until.After(now) {
+		delete(c.refused, id)
+	}
+	return max(until.Sub(now), 0)
+}
+
+func tooMuchAtOnce() *refusal.Error {
+	return refusal.RateLimited("Too many requests of this account wait to be written.", time.Second)
+}

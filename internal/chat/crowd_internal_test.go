@@ -1,0 +1,99 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"parley/internal/pid"
+	"parley/internal/refusal"
+)
+
+func mustEnter(t *testing.T, c *crowd, id pid.ID) func() {
+	t.Helper()
+	leave, err := c.enter(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return leave
+}
+
+func TestCrowdTakesTurns(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(2)
+		first, second := mustEnter(t, c, "a"), mustEnter(t, c, "a")
+		var order []int
+		for n := range 3 {
+			go func() {
+				leave := mustEnter(t, c, "a")
+				order = append(order, n)
+				leave()
+			}()
+			synctest.Wait()
+		}
+		gone, cancel := context.WithCancelCause(t.Context())
+		why := errors.New("gone")
+		cancel(why)
+		if _, err := c.enter(gone, "a"); !errors.Is(err, why) {
+			t.Errorf("got %v, want the cause of the context's end", err)
+		}
+		mustEnter(t, c, "b")() // Nobody else waits.
+		if len(order) > 0 {
+			t.Errorf("%v went before their turn", order)
+		}
+		first()
+		synctest.Wait()
+		if len(order) != 3 || order[0] != 0 || order[1] != 1 || order[2] != 2 {
+			t.Errorf("got the order %v, want that of coming", order)
+		}
+		second()
+		if len(c.users) != 0 {
+			t.Errorf("%d users are kept, want none", len(c.users))
+		}
+	})
+}
+
+func TestCrowdHasBounds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(1)
+		leave := mustEnter(t, c, "a")
+		refused := make(chan error, maxCrowd)
+		for range maxCrowd {
+			go func() { _, err := c.enter(t.Context(), "a"); refused <- err }()
+		}
+		synctest.Wait()
+		began := time.Now()
+		if _, err := c.enter(t.Context(), "a"); !refusal.Is(err, refusal.CodeRateLimited) || time.Since(began) > 0 {
+			t.Errorf("got %v after %v, want RATE_LIMITED at once", err, time.Since(began))
+		}
+		for range maxCrowd {
+			if err := <-refused; !refusal.Is(err, refusal.CodeRateLimited) || time.Since(began) != crowdPatience {
+				t.Fatalf("got %v after %v, want RATE_LIMITED after %v", err, time.Since(began), crowdPatience)
+			}
+		}
+		leave()
+		mustEnter(t, c, "a")()
+	})
+}
+
+func TestCrowdRemembersWhoSentTooMuch(t *testing.T) {
+	t.Parallel()
+	c, now := newCrowd(1), time.Now()
+	c.refuse("a", now, time.Minute)
+	if got := c.refusedFor("a", now.Add(59*time.Second)); got != time.Second {
+		t.Errorf("got %v, want what is left of the minute", got)
+	}
+	if got := c.refusedFor("a", now.Add(time.Minute)); got != 0 || len(c.refused) != 0 {
+		t.Errorf("got %v and %d remembered, want it to be over", got, len(c.refused))
+	}
+	for range 2 * maxRefused {
+		c.refuse(pid.New(pid.User), now, time.Minute)
+	}
+	if len(c.refused) > maxRefused {
+		t.Errorf("%d users are remembered, want at most %d", len(c.refused), maxRefused)
+	}
+}
