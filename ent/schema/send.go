@@ -13,7 +13,8 @@ import (
 
 // Send is the record of one accepted sendMessage. With a client key it answers
 // every repeat with the same pair; it outlives the messages, so that a late
-// repeat after a deletion is told NOT_FOUND and pays for no second reply.
+// repeat after a deletion is told NOT_FOUND and pays for no second reply. The sweep
+// removes old ones: see chat.KeepKeys.
 type Send struct{ ent.Schema }
 
 // Fields of the Send.
@@ -45,7 +46,7 @@ func (Send) Indexes() []ent.Index {
 }
 
 // Policy of the Send: users add and read their own; nobody changes one; the
-// sweeper removes old ones that carry no client key.
+// sweeper removes old ones.
 func (Send) Policy() ent.Policy {
 	return policy{
 		readers: []viewer.Purpose{viewer.Sweep},

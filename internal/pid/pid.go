@@ -10,6 +10,7 @@ package pid
 import (
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -48,6 +49,17 @@ func New(kind Kind) ID {
 	out = append(out, kind...)
 	out = append(out, '_')
 	return ID(appendBase32(out, u))
+}
+
+// First returns what sorts before all ids of a kind that are made at a time or later, and
+// behind those made before. It is no id itself.
+func First(kind Kind, at time.Time) ID {
+	var u uuid.UUID
+	ms := uint64(max(at.UnixMilli(), 0))
+	for i := range 6 {
+		u[i] = byte(ms >> (40 - 8*i))
+	}
+	return ID(appendBase32([]byte(string(kind)+"_"), u))
 }
 
 // Parse checks that s is an id of a known kind and returns it.

@@ -5,6 +5,7 @@ import (
 	"sort"
 	"strings"
 	"testing"
+	"time"
 
 	"parley/internal/pid"
 )
@@ -66,5 +67,16 @@ func TestParseRefuses(t *testing.T) {
 		if _, err := pid.Parse(in); err == nil {
 			t.Errorf("%s: Parse(%q) succeeded, want ErrMalformed", name, in)
 		}
+	}
+}
+
+// First lies between the ids that were made before a time and those made after it.
+func TestFirst(t *testing.T) {
+	t.Parallel()
+	before := pid.First(pid.Send, time.Now().Add(-time.Second))
+	id := pid.New(pid.Send)
+	after := pid.First(pid.Send, time.Now().Add(time.Second))
+	if before >= id || id >= after || len(before) != len(id) {
+		t.Errorf("got %s, %s and %s, want them in this order", before, id, after)
 	}
 }

@@ -30,12 +30,13 @@ type Attempt struct {
 	publisher publisher
 }
 
-// The reasons an attempt is cancelled for.
+// The reasons for which an attempt ends.
 var (
 	errStopped   = errors.New("stop requested")
 	errDeleted   = errors.New("conversation deleted")
 	errFenced    = errors.New("the reply is no longer this replica's")
 	errReleased  = errors.New("this replica is shutting down")
+	errNoLine    = errors.New("the user is disabled, or the conversation is gone")
 	errTimeLimit = errors.New("the reply took too long")
 )
 

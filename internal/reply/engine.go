@@ -163,6 +163,10 @@ func (e *Engine) listen(ctx context.Context, facts fact.Subscription) {
 				if e.attempts.concerns(*f) {
 					e.watch.hurry() // The row says whether it is true.
 				}
+			case fact.AccessRevoked:
+				if f.SessionID == "" && e.attempts.running() > 0 {
+					e.watch.hurry() // The user may be disabled.
+				}
 			case fact.ReplyReleased:
 				e.sweeper.hurry()
 			}

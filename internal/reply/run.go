@@ -48,6 +48,9 @@ func (a *Attempt) generate(ctx context.Context) (out generated, err error) {
 	if err != nil {
 		return out, err
 	}
+	if len(line) == 0 { // Not even message 0, which each conversation has.
+		return out, errNoLine
+	}
 	messages := prompt.Of(line)
 	out.promptTokens = prompt.Estimate(messages)
 	if len(messages) > 0 && messages[0].Role == prompt.System {
@@ -95,7 +98,7 @@ func (a *Attempt) outcome(ctx context.Context, out generated, err error) *ent.Me
 			reason = message.FinishReason(out.FinishReason)
 		}
 		final.FinishReason = &reason
-	case errors.Is(cause, errStopped):
+	case errors.Is(cause, errStopped), errors.Is(err, errNoLine):
 		final.Status = message.StatusSTOPPED
 	case errors.Is(cause, errTimeLimit):
 		final.Status = message.StatusFAILED

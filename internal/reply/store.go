@@ -28,8 +28,10 @@ type Store interface {
 	// may when it is asked again.
 	IsUnavailable(err error) bool
 	// Line returns the visible line before an index, in index order. Rows of other users
-	// are not read.
+	// are not read, and none of a user who is disabled.
 	Line(ctx context.Context, userID, conversationID pid.ID, before int) ([]prompt.Row, error)
+	// OfDisabled returns the replies that an owner runs for users who are disabled.
+	OfDisabled(ctx context.Context, owner pid.ID) ([]pid.ID, error)
 	// End makes a reply final in tx, under its conversation's lock: its row, if the fence
 	// holds, and only then what it has used. It looks for the reply that waits behind it.
 	End(ctx context.Context, tx *ent.Tx, end End) (Ended, error)

@@ -13,7 +13,8 @@ import (
 )
 
 // ownRows looks at the rows of this replica's own replies: for some that somebody asked to
-// stop, for some that are gone, and for some that nothing here runs.
+// stop, for some whose user is disabled, for some that are gone, and for some that nothing
+// here runs.
 type ownRows struct {
 	*host
 	attempts *attempts
@@ -77,6 +78,13 @@ func (w *ownRows) look(ctx context.Context, strays map[pid.ID]bool) (map[pid.ID]
 			errs = append(errs, w.claimStray(ctx, row.ID))
 		default:
 			now[row.ID] = true
+		}
+	}
+	if len(rows) > 0 {
+		disabled, err := w.store.OfDisabled(ctx, w.id)
+		errs = append(errs, err)
+		for _, id := range disabled {
+			w.attempts.cancel(id, errStopped)
 		}
 	}
 	missing := make([]pid.ID, 0, len(before))

@@ -19,12 +19,19 @@ import (
 // every second of one, where Ent's scanning costs half of the time. Each names the
 // owner, since privacy policies do not see them.
 
-// lineQuery reads the visible line before an index. What is sent of it is decided in
-// package prompt. A row comes as one column, since each costs two allocations a row.
+// lineQuery reads the visible line before an index, and nothing for a user who is disabled.
+// What is sent of it is decided in package prompt. A row comes as one column, since each
+// costs two allocations a row.
 const lineQuery = `
-SELECT role || '/' || status || '/' || content FROM messages
-WHERE conversation_id = $1 AND user_id = $2 AND active AND "index" < $3
-ORDER BY "index"`
+SELECT m.role || '/' || m.status || '/' || m.content FROM users AS u
+JOIN messages AS m ON m.user_id = u.id
+WHERE m.conversation_id = $1 AND u.id = $2 AND m.active AND m."index" < $3 AND u.disabled_at IS NULL
+ORDER BY m."index"`
+
+// disabledQuery finds what runs on a replica for users who are disabled.
+const disabledQuery = `
+SELECT m.id FROM messages AS m JOIN users AS u ON u.id = m.user_id
+WHERE m.owner = $1 AND m.status = 'STREAMING' AND u.disabled_at IS NOT NULL`
 
 // firstRows is how many rows of a line get room at once. A line has nearly always as
 // many as its next index says.
@@ -61,6 +68,23 @@ func (s *Store) Line(ctx context.Context, userID, conversationID pid.ID, before 
 		return nil, fmt.Errorf("read line: %w", err)
 	}
 	return line, nil
+}
+
+// OfDisabled implements reply.Store.
+func (s *Store) OfDisabled(ctx context.Context, owner pid.ID) (ids []pid.ID, err error) {
+	rows, err := s.read.QueryContext(ctx, bind(s.dialect, disabledQuery), string(owner))
+	if err != nil {
+		return nil, fmt.Errorf("look for replies of disabled users: %w", err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var id pid.ID
+		if err := rows.Scan(&id); err != nil {
+			return nil, fmt.Errorf("look for replies of disabled users: %w", err)
+		}
+		ids = append(ids, id)
+	}
+	return ids, rows.Err()
 }
 
 // checkpointStatement stores the texts of one row. It takes them first, then the four values of
