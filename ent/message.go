@@ -56,6 +56,8 @@ type Message struct {
 	ReasoningTokens *int `json:"reasoning_tokens,omitempty"`
 	// UsageEstimated holds the value of the "usage_estimated" field.
 	UsageEstimated bool `json:"usage_estimated,omitempty"`
+	// What a reply holds of its user's tokens until it is final: an estimate of what it will use.
+	ReservedTokens *int `json:"reserved_tokens,omitempty"`
 	// SHA-256 of the system prompt the reply was generated with, hex.
 	SystemPromptHash *string `json:"system_prompt_hash,omitempty"`
 	// The replica that runs the reply. Part of the fence of every write.
@@ -148,7 +150,7 @@ func (*Message) scanValues(columns []string) ([]any, error) {
 			values[i] = new(pid.ID)
 		case message.FieldActive, message.FieldUsageEstimated:
 			values[i] = new(sql.NullBool)
-		case message.FieldIndex, message.FieldPromptTokens, message.FieldCompletionTokens, message.FieldCachedTokens, message.FieldReasoningTokens, message.FieldAttempt, message.FieldCrashes:
+		case message.FieldIndex, message.FieldPromptTokens, message.FieldCompletionTokens, message.FieldCachedTokens, message.FieldReasoningTokens, message.FieldReservedTokens, message.FieldAttempt, message.FieldCrashes:
 			values[i] = new(sql.NullInt64)
 		case message.FieldRole, message.FieldContent, message.FieldReasoning, message.FieldStatus, message.FieldFinishReason, message.FieldErrorCode, message.FieldModel, message.FieldParameters, message.FieldSystemPromptHash, message.FieldSalvage:
 			values[i] = new(sql.NullString)
@@ -290,6 +292,13 @@ func (_m *Message) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field usage_estimated", values[i])
 			} else if value.Valid {
 				_m.UsageEstimated = value.Bool
+			}
+		case message.FieldReservedTokens:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field reserved_tokens", values[i])
+			} else if value.Valid {
+				_m.ReservedTokens = new(int)
+				*_m.ReservedTokens = int(value.Int64)
 			}
 		case message.FieldSystemPromptHash:
 			if value, ok := values[i].(*sql.NullString); !ok {
@@ -475,6 +484,11 @@ func (_m *Message) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("usage_estimated=")
 	builder.WriteString(fmt.Sprintf("%v", _m.UsageEstimated))
+	builder.WriteString(", ")
+	if v := _m.ReservedTokens; v != nil {
+		builder.WriteString("reserved_tokens=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
 	builder.WriteString(", ")
 	if v := _m.SystemPromptHash; v != nil {
 		builder.WriteString("system_prompt_hash=")

@@ -246,6 +246,20 @@ func (_c *MessageCreate) SetNillableUsageEstimated(v *bool) *MessageCreate {
 	return _c
 }
 
+// SetReservedTokens sets the "reserved_tokens" field.
+func (_c *MessageCreate) SetReservedTokens(v int) *MessageCreate {
+	_c.mutation.SetReservedTokens(v)
+	return _c
+}
+
+// SetNillableReservedTokens sets the "reserved_tokens" field if the given value is not nil.
+func (_c *MessageCreate) SetNillableReservedTokens(v *int) *MessageCreate {
+	if v != nil {
+		_c.SetReservedTokens(*v)
+	}
+	return _c
+}
+
 // SetSystemPromptHash sets the "system_prompt_hash" field.
 func (_c *MessageCreate) SetSystemPromptHash(v string) *MessageCreate {
 	_c.mutation.SetSystemPromptHash(v)
@@ -671,6 +685,10 @@ func (_c *MessageCreate) createSpec() (*Message, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.UsageEstimated(); ok {
 		_spec.SetField(message.FieldUsageEstimated, field.TypeBool, value)
 		_node.UsageEstimated = value
+	}
+	if value, ok := _c.mutation.ReservedTokens(); ok {
+		_spec.SetField(message.FieldReservedTokens, field.TypeInt, value)
+		_node.ReservedTokens = &value
 	}
 	if value, ok := _c.mutation.SystemPromptHash(); ok {
 		_spec.SetField(message.FieldSystemPromptHash, field.TypeString, value)
@@ -1218,6 +1236,9 @@ func (u *MessageUpsertOne) UpdateNewValues() *MessageUpsertOne {
 		}
 		if _, exists := u.create.mutation.Role(); exists {
 			s.SetIgnore(message.FieldRole)
+		}
+		if _, exists := u.create.mutation.ReservedTokens(); exists {
+			s.SetIgnore(message.FieldReservedTokens)
 		}
 		if _, exists := u.create.mutation.CreatedAt(); exists {
 			s.SetIgnore(message.FieldCreatedAt)
@@ -1870,6 +1891,9 @@ func (u *MessageUpsertBulk) UpdateNewValues() *MessageUpsertBulk {
 			}
 			if _, exists := b.mutation.Role(); exists {
 				s.SetIgnore(message.FieldRole)
+			}
+			if _, exists := b.mutation.ReservedTokens(); exists {
+				s.SetIgnore(message.FieldReservedTokens)
 			}
 			if _, exists := b.mutation.CreatedAt(); exists {
 				s.SetIgnore(message.FieldCreatedAt)

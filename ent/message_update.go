@@ -617,6 +617,9 @@ func (_u *MessageUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if value, ok := _u.mutation.UsageEstimated(); ok {
 		_spec.SetField(message.FieldUsageEstimated, field.TypeBool, value)
 	}
+	if _u.mutation.ReservedTokensCleared() {
+		_spec.ClearField(message.FieldReservedTokens, field.TypeInt)
+	}
 	if value, ok := _u.mutation.SystemPromptHash(); ok {
 		_spec.SetField(message.FieldSystemPromptHash, field.TypeString, value)
 	}
@@ -1345,6 +1348,9 @@ func (_u *MessageUpdateOne) sqlSave(ctx context.Context) (_node *Message, err er
 	}
 	if value, ok := _u.mutation.UsageEstimated(); ok {
 		_spec.SetField(message.FieldUsageEstimated, field.TypeBool, value)
+	}
+	if _u.mutation.ReservedTokensCleared() {
+		_spec.ClearField(message.FieldReservedTokens, field.TypeInt)
 	}
 	if value, ok := _u.mutation.SystemPromptHash(); ok {
 		_spec.SetField(message.FieldSystemPromptHash, field.TypeString, value)

@@ -2767,6 +2767,8 @@ type MessageMutation struct {
 	reasoning_tokens     *int
 	addreasoning_tokens  *int
 	usage_estimated      *bool
+	reserved_tokens      *int
+	addreserved_tokens   *int
 	system_prompt_hash   *string
 	owner                *pid.ID
 	attempt              *int
@@ -3753,6 +3755,76 @@ func (m *MessageMutation) ResetUsageEstimated() {
 	m.usage_estimated = nil
 }
 
+// SetReservedTokens sets the "reserved_tokens" field.
+func (m *MessageMutation) SetReservedTokens(i int) {
+	m.reserved_tokens = &i
+	m.addreserved_tokens = nil
+}
+
+// ReservedTokens returns the value of the "reserved_tokens" field in the mutation.
+func (m *MessageMutation) ReservedTokens() (r int, exists bool) {
+	v := m.reserved_tokens
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldReservedTokens returns the old "reserved_tokens" field's value of the Message entity.
+// If the Message object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *MessageMutation) OldReservedTokens(ctx context.Context) (v *int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldReservedTokens is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldReservedTokens requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldReservedTokens: %w", err)
+	}
+	return oldValue.ReservedTokens, nil
+}
+
+// AddReservedTokens adds i to the "reserved_tokens" field.
+func (m *MessageMutation) AddReservedTokens(i int) {
+	if m.addreserved_tokens != nil {
+		*m.addreserved_tokens += i
+	} else {
+		m.addreserved_tokens = &i
+	}
+}
+
+// AddedReservedTokens returns the value that was added to the "reserved_tokens" field in this mutation.
+func (m *MessageMutation) AddedReservedTokens() (r int, exists bool) {
+	v := m.addreserved_tokens
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ClearReservedTokens clears the value of the "reserved_tokens" field.
+func (m *MessageMutation) ClearReservedTokens() {
+	m.reserved_tokens = nil
+	m.addreserved_tokens = nil
+	m.clearedFields[message.FieldReservedTokens] = struct{}{}
+}
+
+// ReservedTokensCleared returns if the "reserved_tokens" field was cleared in this mutation.
+func (m *MessageMutation) ReservedTokensCleared() bool {
+	_, ok := m.clearedFields[message.FieldReservedTokens]
+	return ok
+}
+
+// ResetReservedTokens resets all changes to the "reserved_tokens" field.
+func (m *MessageMutation) ResetReservedTokens() {
+	m.reserved_tokens = nil
+	m.addreserved_tokens = nil
+	delete(m.clearedFields, message.FieldReservedTokens)
+}
+
 // SetSystemPromptHash sets the "system_prompt_hash" field.
 func (m *MessageMutation) SetSystemPromptHash(s string) {
 	m.system_prompt_hash = &s
@@ -4351,7 +4423,7 @@ func (m *MessageMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *MessageMutation) Fields() []string {
-	fields := make([]string, 0, 27)
+	fields := make([]string, 0, 28)
 	if m.conversation != nil {
 		fields = append(fields, message.FieldConversationID)
 	}
@@ -4405,6 +4477,9 @@ func (m *MessageMutation) Fields() []string {
 	}
 	if m.usage_estimated != nil {
 		fields = append(fields, message.FieldUsageEstimated)
+	}
+	if m.reserved_tokens != nil {
+		fields = append(fields, message.FieldReservedTokens)
 	}
 	if m.system_prompt_hash != nil {
 		fields = append(fields, message.FieldSystemPromptHash)
@@ -4477,6 +4552,8 @@ func (m *MessageMutation) Field(name string) (ent.Value, bool) {
 		return m.ReasoningTokens()
 	case message.FieldUsageEstimated:
 		return m.UsageEstimated()
+	case message.FieldReservedTokens:
+		return m.ReservedTokens()
 	case message.FieldSystemPromptHash:
 		return m.SystemPromptHash()
 	case message.FieldOwner:
@@ -4540,6 +4617,8 @@ func (m *MessageMutation) OldField(ctx context.Context, name string) (ent.Value,
 		return m.OldReasoningTokens(ctx)
 	case message.FieldUsageEstimated:
 		return m.OldUsageEstimated(ctx)
+	case message.FieldReservedTokens:
+		return m.OldReservedTokens(ctx)
 	case message.FieldSystemPromptHash:
 		return m.OldSystemPromptHash(ctx)
 	case message.FieldOwner:
@@ -4693,6 +4772,13 @@ func (m *MessageMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetUsageEstimated(v)
 		return nil
+	case message.FieldReservedTokens:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetReservedTokens(v)
+		return nil
 	case message.FieldSystemPromptHash:
 		v, ok := value.(string)
 		if !ok {
@@ -4779,6 +4865,9 @@ func (m *MessageMutation) AddedFields() []string {
 	if m.addreasoning_tokens != nil {
 		fields = append(fields, message.FieldReasoningTokens)
 	}
+	if m.addreserved_tokens != nil {
+		fields = append(fields, message.FieldReservedTokens)
+	}
 	if m.addattempt != nil {
 		fields = append(fields, message.FieldAttempt)
 	}
@@ -4803,6 +4892,8 @@ func (m *MessageMutation) AddedField(name string) (ent.Value, bool) {
 		return m.AddedCachedTokens()
 	case message.FieldReasoningTokens:
 		return m.AddedReasoningTokens()
+	case message.FieldReservedTokens:
+		return m.AddedReservedTokens()
 	case message.FieldAttempt:
 		return m.AddedAttempt()
 	case message.FieldCrashes:
@@ -4851,6 +4942,13 @@ func (m *MessageMutation) AddField(name string, value ent.Value) error {
 		}
 		m.AddReasoningTokens(v)
 		return nil
+	case message.FieldReservedTokens:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddReservedTokens(v)
+		return nil
 	case message.FieldAttempt:
 		v, ok := value.(int)
 		if !ok {
@@ -4896,6 +4994,9 @@ func (m *MessageMutation) ClearedFields() []string {
 	}
 	if m.FieldCleared(message.FieldReasoningTokens) {
 		fields = append(fields, message.FieldReasoningTokens)
+	}
+	if m.FieldCleared(message.FieldReservedTokens) {
+		fields = append(fields, message.FieldReservedTokens)
 	}
 	if m.FieldCleared(message.FieldSystemPromptHash) {
 		fields = append(fields, message.FieldSystemPromptHash)
@@ -4949,6 +5050,9 @@ func (m *MessageMutation) ClearField(name string) error {
 		return nil
 	case message.FieldReasoningTokens:
 		m.ClearReasoningTokens()
+		return nil
+	case message.FieldReservedTokens:
+		m.ClearReservedTokens()
 		return nil
 	case message.FieldSystemPromptHash:
 		m.ClearSystemPromptHash()
@@ -5026,6 +5130,9 @@ func (m *MessageMutation) ResetField(name string) error {
 		return nil
 	case message.FieldUsageEstimated:
 		m.ResetUsageEstimated()
+		return nil
+	case message.FieldReservedTokens:
+		m.ResetReservedTokens()
 		return nil
 	case message.FieldSystemPromptHash:
 		m.ResetSystemPromptHash()

@@ -15,7 +15,7 @@ import (
 	"parley/internal/store/storetest"
 )
 
-// comeBack are the codes that say when to try again.
+// comeBack are the codes that always say when to try again. A quota that resets does too.
 var comeBack = []refusal.Code{refusal.CodeRateLimited, refusal.CodeOverloaded}
 
 // checkVoice checks the words of the refusals in an answer. The executor's own errors
@@ -35,9 +35,10 @@ func checkVoice(t testing.TB, a answer) {
 		for _, bad := range refusaltest.Voice(code, e.Message, fields) {
 			t.Errorf("%s: %s", code, bad)
 		}
-		if after, given := e.Extensions["retryAfter"].(float64); given != slices.Contains(comeBack, code) ||
+		comes := slices.Contains(comeBack, code) || e.Extensions["resetsOn"] != nil
+		if after, given := e.Extensions["retryAfter"].(float64); given != comes ||
 			given && (after < 1 || after != float64(int(after))) {
-			t.Errorf("%s: got retryAfter %v, want whole seconds with RATE_LIMITED and OVERLOADED only", code,
+			t.Errorf("%s: got retryAfter %v, want whole seconds where it is worth while to come back", code,
 				e.Extensions["retryAfter"])
 		}
 		if id, given := e.Extensions["id"].(string); given != (code == refusal.CodeInternal) || given && len(id) < 20 {
@@ -57,6 +58,9 @@ func TestEveryRefusal(t *testing.T) {
 	dead := setup(t, storetest.SQLite(t), options{catalog: catalog.Config{Source: deadModels{}}})
 	deadAda := dead.signUp("ada")
 
+	spent := setup(t, storetest.SQLite(t), options{chat: chat.Config{ConversationsPerDay: 1}})
+	spentAda := spent.signUp("ada")
+	spent.conversation(spentAda, vars{})
 	full := setup(t, storetest.SQLite(t), options{chat: chat.Config{MaxReplies: 1}})
 	fullAda := full.signUp("ada")
 	_, last := full.start(fullAda, "")
@@ -96,6 +100,7 @@ func TestEveryRefusal(t *testing.T) {
 		refusal.CodeModelUnavailable: dead.post(deadAda, sendDocument, input(nil)),
 		refusal.CodeRateLimited:      b.post(ada, sendDocument, input(nil)),
 		refusal.CodeOverloaded:       full.post(fullAda, sendDocument, input(nil)),
+		refusal.CodeQuotaExceeded:    spent.post(spentAda, sendDocument, input(nil)),
 		refusal.CodeUnavailable:      failing(driver.ErrBadConn),
 		refusal.CodeInternal:         failing(errors.New("boom")),
 	}

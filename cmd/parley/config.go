@@ -37,18 +37,20 @@ type config struct {
 	TrustedProxies    []netip.Prefix
 	SignUpOpen        bool
 
-	Lease          time.Duration
-	OnCrash        crashPolicy
-	WaitLimit      time.Duration
-	Drain          time.Duration
-	ReplyLimit     time.Duration
-	MaxRunning     int
-	MaxReplies     int
-	QueueAge       time.Duration
-	SendsPerMinute int   // 0: no limit.
-	TokensPerDay   int64 // 0: no limit.
-	SocketsPerUser int
-	SocketsPerAddr int
+	Lease               time.Duration
+	OnCrash             crashPolicy
+	WaitLimit           time.Duration
+	Drain               time.Duration
+	ReplyLimit          time.Duration
+	MaxRunning          int
+	MaxReplies          int
+	QueueAge            time.Duration
+	SendsPerMinute      int   // 0: no limit.
+	TokensPerDay        int64 // 0: no limit.
+	ConversationsPerDay int64 // 0: no limit.
+	BytesPerUser        int64 // 0: no limit.
+	SocketsPerUser      int
+	SocketsPerAddr      int
 
 	Models        []string // Empty: whatever the upstream lists.
 	Model         string   // Empty: the only one there is, else clients must choose.

@@ -346,6 +346,22 @@ var variables = []variable{
 		show:     func(c config) any { return c.TokensPerDay },
 	},
 	{
+		name: "PARLEY_CONVERSATIONS_PER_DAY", value: "1000",
+		accepted: "a whole number, 0 or more; 0 means no limit",
+		meaning:  "How many conversations one user may begin in a day (UTC). Those that are deleted do not count.",
+		example:  "100",
+		parse:    func(c *config, v string) error { return parseInt(&c.ConversationsPerDay, v, 0, math.MaxInt64) },
+		show:     func(c config) any { return c.ConversationsPerDay },
+	},
+	{
+		name: "PARLEY_BYTES_PER_USER", value: "1073741824",
+		accepted: "a whole number, 0 or more; 0 means no limit",
+		meaning:  "About how many bytes of text one user may have stored. It is measured every few minutes.",
+		example:  "104857600",
+		parse:    func(c *config, v string) error { return parseInt(&c.BytesPerUser, v, 0, math.MaxInt64) },
+		show:     func(c config) any { return c.BytesPerUser },
+	},
+	{
 		name: "PARLEY_SOCKETS_PER_USER", value: "20",
 		accepted: "a whole number from 1 to 1000000",
 		meaning:  "How many sockets and streams one user may have open at a replica.",

@@ -60,7 +60,7 @@ func TestConfigDefaults(t *testing.T) {
 		AllowLocalOrigins: true, SignUpOpen: true,
 		AccessTTL: 15 * time.Minute, DocumentsOnly: off, Lease: 15 * time.Second, OnCrash: crashRetry,
 		WaitLimit: 50 * time.Second, ReplyLimit: 10 * time.Minute,
-		SocketsPerUser: 20, SocketsPerAddr: 200,
+		SocketsPerUser: 20, SocketsPerAddr: 200, ConversationsPerDay: 1000, BytesPerUser: 1 << 30,
 		MaxRunning: 3, MaxReplies: 1000 * runtime.GOMAXPROCS(0), QueueAge: 500 * time.Millisecond, SendsPerMinute: 20,
 		Eliza: auto, LogFormat: logText, LogLevel: slog.LevelInfo,
 	}
@@ -87,7 +87,8 @@ func TestConfigEverySetting(t *testing.T) {
 		"PARLEY_SENDS_PER_MINUTE=0",
 		"PARLEY_SOCKETS_PER_USER=50", "PARLEY_SOCKETS_PER_ADDRESS=1000", "PARLEY_DB_CONNECTIONS=30",
 		"PARLEY_DEBUG_ADDR=localhost:6060",
-		"PARLEY_TOKENS_PER_DAY=5000000000", "PARLEY_MODELS=a, b", "PARLEY_MODEL=b", "PARLEY_ELIZA=off",
+		"PARLEY_TOKENS_PER_DAY=5000000000", "PARLEY_CONVERSATIONS_PER_DAY=9", "PARLEY_BYTES_PER_USER=6000000000",
+		"PARLEY_MODELS=a, b", "PARLEY_MODEL=b", "PARLEY_ELIZA=off",
 		"PARLEY_LOG=json", "PARLEY_LOG_LEVEL=debug", "OPENAI_API_KEY=sk-1\n", "OPENAI_BASE_URL=http://h/v1/",
 		"PARLEY_OIDC_ISSUER=i1,i2", "PARLEY_OIDC_AUDIENCE=a1,a2", "PARLEY_OIDC_JWKS_URL=https://h/1,http://[::1]:9/2",
 	)
@@ -99,8 +100,9 @@ func TestConfigEverySetting(t *testing.T) {
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
 		SignUpOpen:     true, Lease: time.Minute, OnCrash: crashInterrupt, WaitLimit: 5 * time.Second,
 		ReplyLimit: time.Minute, SocketsPerUser: 50, SocketsPerAddr: 1000, DBConns: 30, DebugAddr: "localhost:6060",
-		MaxRunning: 1, MaxReplies: 77, QueueAge: 2 * time.Second, TokensPerDay: 5_000_000_000,
-		Models: []string{"a", "b"}, Model: "b", Eliza: off,
+		MaxRunning: 1, MaxReplies: 77, QueueAge: 2 * time.Second, TokensPerDay: 5_000_000_000, ConversationsPerDay: 9,
+		BytesPerUser: 6_000_000_000,
+		Models:       []string{"a", "b"}, Model: "b", Eliza: off,
 		LogFormat: logJSON, LogLevel: slog.LevelDebug, OpenAIKey: secret.New("sk-1"), OpenAIBaseURL: "http://h/v1",
 		OIDC: []oidcIssuer{{"i1", "a1", "https://h/1"}, {"i2", "a2", "http://[::1]:9/2"}},
 	}

@@ -138,12 +138,14 @@ func open(ctx context.Context, cfg config, log *slog.Logger) (_ *server, closeAl
 		s.peers = newPeers(replies.Keys, s.replies.ReadPeers, log)
 	}
 	s.chat, err = chat.New(chat.Config{
-		WaitLimit:      cfg.WaitLimit,
-		MaxRunning:     cfg.MaxRunning,
-		SendsPerMinute: cfg.SendsPerMinute,
-		TokensPerDay:   int(cfg.TokensPerDay),
-		MaxReplies:     cfg.MaxReplies,
-		MaxBacklog:     cfg.QueueAge,
+		WaitLimit:           cfg.WaitLimit,
+		MaxRunning:          cfg.MaxRunning,
+		SendsPerMinute:      cfg.SendsPerMinute,
+		TokensPerDay:        int(cfg.TokensPerDay),
+		ConversationsPerDay: int(cfg.ConversationsPerDay),
+		BytesPerUser:        int(cfg.BytesPerUser),
+		MaxReplies:          cfg.MaxReplies,
+		MaxBacklog:          cfg.QueueAge,
 	}, db, s.replies, models, s.bus, log)
 	if err != nil {
 		return nil, nil, err

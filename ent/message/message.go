@@ -53,6 +53,8 @@ const (
 	FieldReasoningTokens = "reasoning_tokens"
 	// FieldUsageEstimated holds the string denoting the usage_estimated field in the database.
 	FieldUsageEstimated = "usage_estimated"
+	// FieldReservedTokens holds the string denoting the reserved_tokens field in the database.
+	FieldReservedTokens = "reserved_tokens"
 	// FieldSystemPromptHash holds the string denoting the system_prompt_hash field in the database.
 	FieldSystemPromptHash = "system_prompt_hash"
 	// FieldOwner holds the string denoting the owner field in the database.
@@ -126,6 +128,7 @@ var Columns = []string{
 	FieldCachedTokens,
 	FieldReasoningTokens,
 	FieldUsageEstimated,
+	FieldReservedTokens,
 	FieldSystemPromptHash,
 	FieldOwner,
 	FieldAttempt,
@@ -354,6 +357,11 @@ func ByReasoningTokens(opts ...sql.OrderTermOption) OrderOption {
 // ByUsageEstimated orders the results by the usage_estimated field.
 func ByUsageEstimated(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldUsageEstimated, opts...).ToFunc()
+}
+
+// ByReservedTokens orders the results by the reserved_tokens field.
+func ByReservedTokens(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldReservedTokens, opts...).ToFunc()
 }
 
 // BySystemPromptHash orders the results by the system_prompt_hash field.

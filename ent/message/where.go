@@ -131,6 +131,11 @@ func UsageEstimated(v bool) predicate.Message {
 	return predicate.Message(sql.FieldEQ(FieldUsageEstimated, v))
 }
 
+// ReservedTokens applies equality check predicate on the "reserved_tokens" field. It's identical to ReservedTokensEQ.
+func ReservedTokens(v int) predicate.Message {
+	return predicate.Message(sql.FieldEQ(FieldReservedTokens, v))
+}
+
 // SystemPromptHash applies equality check predicate on the "system_prompt_hash" field. It's identical to SystemPromptHashEQ.
 func SystemPromptHash(v string) predicate.Message {
 	return predicate.Message(sql.FieldEQ(FieldSystemPromptHash, v))
@@ -1069,6 +1074,56 @@ func UsageEstimatedEQ(v bool) predicate.Message {
 // UsageEstimatedNEQ applies the NEQ predicate on the "usage_estimated" field.
 func UsageEstimatedNEQ(v bool) predicate.Message {
 	return predicate.Message(sql.FieldNEQ(FieldUsageEstimated, v))
+}
+
+// ReservedTokensEQ applies the EQ predicate on the "reserved_tokens" field.
+func ReservedTokensEQ(v int) predicate.Message {
+	return predicate.Message(sql.FieldEQ(FieldReservedTokens, v))
+}
+
+// ReservedTokensNEQ applies the NEQ predicate on the "reserved_tokens" field.
+func ReservedTokensNEQ(v int) predicate.Message {
+	return predicate.Message(sql.FieldNEQ(FieldReservedTokens, v))
+}
+
+// ReservedTokensIn applies the In predicate on the "reserved_tokens" field.
+func ReservedTokensIn(vs ...int) predicate.Message {
+	return predicate.Message(sql.FieldIn(FieldReservedTokens, vs...))
+}
+
+// ReservedTokensNotIn applies the NotIn predicate on the "reserved_tokens" field.
+func ReservedTokensNotIn(vs ...int) predicate.Message {
+	return predicate.Message(sql.FieldNotIn(FieldReservedTokens, vs...))
+}
+
+// ReservedTokensGT applies the GT predicate on the "reserved_tokens" field.
+func ReservedTokensGT(v int) predicate.Message {
+	return predicate.Message(sql.FieldGT(FieldReservedTokens, v))
+}
+
+// ReservedTokensGTE applies the GTE predicate on the "reserved_tokens" field.
+func ReservedTokensGTE(v int) predicate.Message {
+	return predicate.Message(sql.FieldGTE(FieldReservedTokens, v))
+}
+
+// ReservedTokensLT applies the LT predicate on the "reserved_tokens" field.
+func ReservedTokensLT(v int) predicate.Message {
+	return predicate.Message(sql.FieldLT(FieldReservedTokens, v))
+}
+
+// ReservedTokensLTE applies the LTE predicate on the "reserved_tokens" field.
+func ReservedTokensLTE(v int) predicate.Message {
+	return predicate.Message(sql.FieldLTE(FieldReservedTokens, v))
+}
+
+// ReservedTokensIsNil applies the IsNil predicate on the "reserved_tokens" field.
+func ReservedTokensIsNil() predicate.Message {
+	return predicate.Message(sql.FieldIsNull(FieldReservedTokens))
+}
+
+// ReservedTokensNotNil applies the NotNil predicate on the "reserved_tokens" field.
+func ReservedTokensNotNil() predicate.Message {
+	return predicate.Message(sql.FieldNotNull(FieldReservedTokens))
 }
 
 // SystemPromptHashEQ applies the EQ predicate on the "system_prompt_hash" field.

@@ -139,6 +139,7 @@ var (
 		{Name: "cached_tokens", Type: field.TypeInt, Nullable: true},
 		{Name: "reasoning_tokens", Type: field.TypeInt, Nullable: true},
 		{Name: "usage_estimated", Type: field.TypeBool, Default: false},
+		{Name: "reserved_tokens", Type: field.TypeInt, Nullable: true},
 		{Name: "system_prompt_hash", Type: field.TypeString, Nullable: true},
 		{Name: "owner", Type: field.TypeString, Nullable: true},
 		{Name: "attempt", Type: field.TypeInt, Default: 0},
@@ -160,19 +161,19 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "messages_conversations_messages",
-				Columns:    []*schema.Column{MessagesColumns[25]},
+				Columns:    []*schema.Column{MessagesColumns[26]},
 				RefColumns: []*schema.Column{ConversationsColumns[0]},
 				OnDelete:   schema.Cascade,
 			},
 			{
 				Symbol:     "messages_messages_children",
-				Columns:    []*schema.Column{MessagesColumns[26]},
+				Columns:    []*schema.Column{MessagesColumns[27]},
 				RefColumns: []*schema.Column{MessagesColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "messages_users_messages",
-				Columns:    []*schema.Column{MessagesColumns[27]},
+				Columns:    []*schema.Column{MessagesColumns[28]},
 				RefColumns: []*schema.Column{UsersColumns[0]},
 				OnDelete:   schema.Cascade,
 			},
@@ -181,7 +182,7 @@ var (
 			{
 				Name:    "message_visible_line",
 				Unique:  true,
-				Columns: []*schema.Column{MessagesColumns[25], MessagesColumns[1]},
+				Columns: []*schema.Column{MessagesColumns[26], MessagesColumns[1]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "active",
 				},
@@ -189,7 +190,7 @@ var (
 			{
 				Name:    "message_one_streaming",
 				Unique:  true,
-				Columns: []*schema.Column{MessagesColumns[25]},
+				Columns: []*schema.Column{MessagesColumns[26]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "status = 'STREAMING'",
 				},
@@ -197,7 +198,7 @@ var (
 			{
 				Name:    "message_unfinished",
 				Unique:  false,
-				Columns: []*schema.Column{MessagesColumns[25], MessagesColumns[1], MessagesColumns[0]},
+				Columns: []*schema.Column{MessagesColumns[26], MessagesColumns[1], MessagesColumns[0]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "status = 'QUEUED' OR status = 'STREAMING'",
 				},
@@ -205,7 +206,7 @@ var (
 			{
 				Name:    "message_running_by_owner",
 				Unique:  false,
-				Columns: []*schema.Column{MessagesColumns[17], MessagesColumns[21]},
+				Columns: []*schema.Column{MessagesColumns[18], MessagesColumns[22]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "status = 'STREAMING'",
 				},
@@ -213,7 +214,7 @@ var (
 			{
 				Name:    "message_unfinished_by_user",
 				Unique:  false,
-				Columns: []*schema.Column{MessagesColumns[27]},
+				Columns: []*schema.Column{MessagesColumns[28]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "status = 'QUEUED' OR status = 'STREAMING'",
 				},
@@ -221,7 +222,7 @@ var (
 			{
 				Name:    "message_usage_by_user",
 				Unique:  false,
-				Columns: []*schema.Column{MessagesColumns[27], MessagesColumns[24]},
+				Columns: []*schema.Column{MessagesColumns[28], MessagesColumns[25]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "role = 'ASSISTANT'",
 				},
@@ -229,12 +230,12 @@ var (
 			{
 				Name:    "message_parent_id",
 				Unique:  false,
-				Columns: []*schema.Column{MessagesColumns[26]},
+				Columns: []*schema.Column{MessagesColumns[27]},
 			},
 			{
 				Name:    "message_conversation_id",
 				Unique:  false,
-				Columns: []*schema.Column{MessagesColumns[25]},
+				Columns: []*schema.Column{MessagesColumns[26]},
 			},
 		},
 	}

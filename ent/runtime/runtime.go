@@ -147,19 +147,19 @@ func init() {
 	// message.DefaultUsageEstimated holds the default value on creation for the usage_estimated field.
 	message.DefaultUsageEstimated = messageDescUsageEstimated.Default.(bool)
 	// messageDescAttempt is the schema descriptor for attempt field.
-	messageDescAttempt := messageFields[21].Descriptor()
+	messageDescAttempt := messageFields[22].Descriptor()
 	// message.DefaultAttempt holds the default value on creation for the attempt field.
 	message.DefaultAttempt = messageDescAttempt.Default.(int)
 	// messageDescCrashes is the schema descriptor for crashes field.
-	messageDescCrashes := messageFields[22].Descriptor()
+	messageDescCrashes := messageFields[23].Descriptor()
 	// message.DefaultCrashes holds the default value on creation for the crashes field.
 	message.DefaultCrashes = messageDescCrashes.Default.(int)
 	// messageDescSalvage is the schema descriptor for salvage field.
-	messageDescSalvage := messageFields[23].Descriptor()
+	messageDescSalvage := messageFields[24].Descriptor()
 	// message.DefaultSalvage holds the default value on creation for the salvage field.
 	message.DefaultSalvage = messageDescSalvage.Default.(string)
 	// messageDescCreatedAt is the schema descriptor for created_at field.
-	messageDescCreatedAt := messageFields[27].Descriptor()
+	messageDescCreatedAt := messageFields[28].Descriptor()
 	// message.DefaultCreatedAt holds the default value on creation for the created_at field.
 	message.DefaultCreatedAt = messageDescCreatedAt.Default.(func() time.Time)
 	// messageDescID is the schema descriptor for id field.

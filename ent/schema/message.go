@@ -47,6 +47,8 @@ func (Message) Fields() []ent.Field {
 		field.Int("cached_tokens").Optional().Nillable(),
 		field.Int("reasoning_tokens").Optional().Nillable(),
 		field.Bool("usage_estimated").Default(false),
+		field.Int("reserved_tokens").Optional().Nillable().Immutable().
+			Comment("What a reply holds of its user's tokens until it is final: an estimate of what it will use."),
 		field.String("system_prompt_hash").Optional().Nillable().
 			Comment("SHA-256 of the system prompt the reply was generated with, hex."),
 		field.String("owner").GoType(pid.ID("")).Optional().Nillable().

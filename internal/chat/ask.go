@@ -38,6 +38,8 @@ type SendQuery struct {
 	Limit int
 	// Day is the day whose tokens count, "" when none do.
 	Day string
+	// Made is the time since which new conversations count; nil: none do.
+	Made *time.Time
 }
 
 // SendState is what decides about a send.
@@ -49,6 +51,8 @@ type SendState struct {
 	Conversation *ent.Conversation
 	// HeadIndex is the index of the conversation's head, -1 when that is not there.
 	HeadIndex int
+	// LineTokens is about how many tokens the visible line has.
+	LineTokens int
 	// Unfinished are the replies of the conversation that are being written or wait, in the
 	// order of the line, with their ids, index, status and start only.
 	Unfinished []*ent.Message
@@ -57,8 +61,11 @@ type SendState struct {
 	// Nth is the time of the send that is as far back as the limit; nil when there were fewer
 	// in time.
 	Nth *time.Time
-	// Tokens is what the user has used on the day.
-	Tokens int
+	// Tokens is what the user has used on the day, and Reserved what the user's unfinished
+	// replies may still use.
+	Tokens, Reserved int
+	// Conversations is how many there are of those that count.
+	Conversations int
 }
 
 // SendRows is what a send makes. All rows have the same owner, conversation and time.
@@ -85,6 +92,7 @@ type asking struct {
 	parameters *reply.Parameters
 
 	model   string // "": not resolved yet.
+	prompt  int    // About how many tokens the model is sent.
 	now     time.Time
 	known   *ent.Send    // set when another request with this key was quicker
 	place   *reply.Place // Until it is the attempt's.
@@ -151,6 +159,9 @@ func (a *asking) try(ctx context.Context, place placing) error {
 	if err := a.checkRate(); err != nil {
 		return &earlyError{err}
 	}
+	if err := a.checkRoom(ctx, a.once.userID); err != nil {
+		return &earlyError{err}
+	}
 	leave, err := a.crowd.enter(ctx, a.once.userID)
 	if err != nil {
 		return &earlyError{err}
@@ -213,6 +224,10 @@ func (a *asking) query() SendQuery {
 	if a.cfg.TokensPerDay > 0 {
 		q.Day = usage.Day(a.now)
 	}
+	if a.cfg.ConversationsPerDay > 0 && a.conversationID == "" {
+		day := usage.StartOfDay(a.now)
+		q.Made = &day
+	}
 	return q
 }
 
@@ -258,6 +273,8 @@ func (a *asking) insert(ctx context.Context, tx *ent.Tx, at spot) error {
 		owner = &id
 	}
 	answer := l.answer(question, a.model, parameters, owner)
+	reserved := a.prompt + reply.AnswerTokens(parameters)
+	answer.ReservedTokens = &reserved
 	l.moveHead(answer.ID, question.Content)
 	rows := SendRows{Conversation: l.conversation, Root: at.root, Question: question, Reply: answer,
 		ClientKey: a.once.key, PayloadHash: a.once.hash}

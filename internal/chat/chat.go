@@ -35,6 +35,8 @@ type Store interface {
 	Backlog() time.Duration
 	// Idle reports whether a read would not have to wait for a connection.
 	Idle() bool
+	// StoredBytes returns how long all texts of a user are together, who is the viewer.
+	StoredBytes(ctx context.Context, userID pid.ID) (int, error)
 	// AddUsage adds a call of a model to the usage of its day.
 	AddUsage(ctx context.Context, tx *ent.Tx, call usage.Call) error
 	Sends
@@ -52,6 +54,11 @@ type Config struct {
 	// TokensPerDay is how many tokens, asked and answered, one user may use in a
 	// day (UTC); 0 means no limit.
 	TokensPerDay int
+	// ConversationsPerDay is how many conversations one user may begin in a day (UTC), those
+	// that are deleted not counted; 0 means no limit.
+	ConversationsPerDay int
+	// BytesPerUser is about how long all texts of one user may be together; 0 means no limit.
+	BytesPerUser int
 	// MaxReplies is how many replies may run in this process, those of all users together,
 	// before it takes no more. It is required.
 	MaxReplies int
@@ -73,8 +80,8 @@ func (c Config) Validate() error {
 		errs = append(errs, fmt.Errorf("chat: at most %d replies and a backlog of %v, want more than zero",
 			c.MaxReplies, c.MaxBacklog))
 	}
-	if c.SendsPerMinute < 0 || c.TokensPerDay < 0 {
-		errs = append(errs, errors.New("chat: a limit on sends or tokens is negative; 0 means no limit"))
+	if min(c.SendsPerMinute, c.TokensPerDay, c.ConversationsPerDay, c.BytesPerUser) < 0 {
+		errs = append(errs, errors.New("chat: a limit of a user is negative; 0 means no limit"))
 	}
 	return errors.Join(errs...)
 }
@@ -88,6 +95,7 @@ type Service struct {
 	catalog *catalog.Catalog
 	bus     fact.Bus
 	crowd   *crowd
+	sizes   *sizes
 	log     *slog.Logger
 	// pressure is felt by those that are refused.
 	pressure pressure
@@ -101,7 +109,7 @@ func New(
 		return nil, err
 	}
 	return &Service{cfg: cfg, store: store, replies: replies, catalog: models, bus: bus,
-		crowd: newCrowd(store.AtOnce()), log: log}, nil
+		crowd: newCrowd(store.AtOnce()), sizes: newSizes(store.StoredBytes), log: log}, nil
 }
 
 // inTurn runs fn in one transaction when it is the user's turn.

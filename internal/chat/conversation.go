@@ -16,6 +16,7 @@ import (
 	"parley/internal/pid"
 	"parley/internal/refusal"
 	"parley/internal/reply"
+	"parley/internal/usage"
 )
 
 // NewConversation is the input of CreateConversation. Everything may be left out.
@@ -38,7 +39,7 @@ func (in NewConversation) check() error {
 }
 
 // CreateConversation makes an empty conversation. Errors: BAD_USER_INPUT, also for
-// a model that may not be used; MODEL_UNAVAILABLE.
+// a model that may not be used; MODEL_UNAVAILABLE, QUOTA_EXCEEDED, RATE_LIMITED.
 func (s *Service) CreateConversation(
 	ctx context.Context, userID pid.ID, in NewConversation,
 ) (*ent.Conversation, error) {
@@ -49,8 +50,11 @@ func (s *Service) CreateConversation(
 		return nil, err
 	}
 	var c *ent.Conversation
+	if err := s.checkRoom(ctx, userID); err != nil {
+		return nil, err
+	}
 	err := s.inTurn(ctx, userID, func(tx *ent.Tx) error {
-		now, err := s.store.NowTx(ctx, tx)
+		now, err := s.lockDay(ctx, tx, userID)
 		if err != nil {
 			return err
 		}
@@ -66,6 +70,30 @@ func (s *Service) CreateConversation(
 		return nil, err
 	}
 	return c, nil
+}
+
+// lockDay returns the time, and refuses a conversation more than the user may begin in a
+// day. The user's lock makes that hold over all replicas.
+func (s *Service) lockDay(ctx context.Context, tx *ent.Tx, userID pid.ID) (time.Time, error) {
+	if s.cfg.ConversationsPerDay == 0 {
+		return s.store.NowTx(ctx, tx)
+	}
+	if err := s.store.Lock(ctx, tx, string(userID)); err != nil {
+		return time.Time{}, err
+	}
+	now, err := s.store.NowTx(ctx, tx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	// Those that were made since have changed since, which is what there is an index for.
+	day := usage.StartOfDay(now)
+	made, err := tx.Conversation.Query().
+		Where(conversation.UserID(userID), conversation.UpdatedAtGTE(day), conversation.CreatedAtGTE(day)).
+		Count(ctx)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("count the conversations of a day: %w", err)
+	}
+	return now, s.checkConversations(made, now)
 }
 
 // checkAllowed refuses a model that may not be used. None, and the empty one, which

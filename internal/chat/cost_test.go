@@ -21,7 +21,7 @@ import (
 )
 
 // wide are limits that every send is measured against and none reaches.
-var wide = chat.Config{SendsPerMinute: 1 << 20, TokensPerDay: 1 << 40}
+var wide = chat.Config{SendsPerMinute: 1 << 20, TokensPerDay: 1 << 40, ConversationsPerDay: 1 << 20}
 
 // What a send costs does not depend on what there is. On Postgres it is a statement that
 // locks, one that reads and one that writes. SQLite's transaction is the lock already, and

@@ -24,6 +24,7 @@
 //	overload.go       when this process takes no more replies
 //	limit.go          what one user may not do all at once
 //	crowd.go          one user's writes take turns before they take a connection
+//	sizes.go          how much users have stored
 //	model.go          models, for clients
 //	input.go          the forms of inputs
 //	errors.go         refusals

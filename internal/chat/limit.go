@@ -1,9 +1,11 @@
 package chat
 
 import (
+	"context"
 	"fmt"
 	"time"
 
+	"parley/internal/pid"
 	"parley/internal/refusal"
 	"parley/internal/usage"
 )
@@ -34,9 +36,61 @@ func (a *asking) checkLimits(s SendState, now time.Time, waits bool) error {
 		a.crowd.refuse(a.once.userID, time.Now(), wait)
 		return a.tooManySends(wait)
 	}
-	// Replies that are still being written have used none yet.
-	if a.cfg.TokensPerDay > 0 && s.Tokens >= a.cfg.TokensPerDay {
-		return refusal.RateLimited("The tokens of this day are used up.", usage.LeftOfDay(now))
+	return a.checkTokens(s, now)
+}
+
+// settleSoon is when it is worth while to ask again for tokens that others hold: they have
+// taken less, perhaps.
+const settleSoon = 5 * time.Second
+
+// checkTokens refuses what would go beyond the tokens of a day. Replies that are being
+// written, and those that wait, hold what they are thought to use. The first of a day may
+// always be asked for, and what a reply uses beyond what it holds is not cut off.
+func (a *asking) checkTokens(s SendState, now time.Time) error {
+	limit := a.cfg.TokensPerDay
+	fits := func(taken int) bool { return taken == 0 || taken < limit && taken+a.prompt <= limit }
+	switch {
+	case limit == 0 || fits(s.Tokens+s.Reserved):
+		return nil
+	case fits(s.Tokens):
+		return refusal.QuotaExceeded(tokensPerDay, "The tokens that are left of this day are held by other replies.",
+			settleSoon, usage.NextDay(now))
 	}
-	return nil
+	return refusal.QuotaExceeded(tokensPerDay, "The tokens of this day are used up.", usage.LeftOfDay(now),
+		usage.NextDay(now))
+}
+
+// The names of quotas.
+const (
+	tokensPerDay        = "tokens_per_day"
+	conversationsPerDay = "conversations_per_day"
+	bytesPerUser        = "bytes_per_user"
+)
+
+// checkConversations refuses one conversation more than may be made in a day. Error:
+// QUOTA_EXCEEDED.
+func (s *Service) checkConversations(made int, now time.Time) error {
+	if s.cfg.ConversationsPerDay == 0 || made < s.cfg.ConversationsPerDay {
+		return nil
+	}
+	return refusal.QuotaExceeded(conversationsPerDay,
+		fmt.Sprintf("At most %d conversations may be begun in a day.", s.cfg.ConversationsPerDay),
+		usage.LeftOfDay(now), usage.NextDay(now))
+}
+
+// checkRoom refuses more texts of a user who has stored as many as may be. Error:
+// QUOTA_EXCEEDED.
+func (s *Service) checkRoom(ctx context.Context, userID pid.ID) error {
+	if s.cfg.BytesPerUser == 0 {
+		return nil
+	}
+	stored, err := s.sizes.of(ctx, userID, s.cfg.BytesPerUser, time.Now())
+	if err != nil {
+		return err
+	}
+	if stored < s.cfg.BytesPerUser {
+		return nil
+	}
+	return refusal.OutOfRoom(bytesPerUser, fmt.Sprintf("Your conversations have %d MB of text, and may have no more. "+
+		"Delete some of them to make room.", stored>>20))
 }

@@ -18,10 +18,36 @@ import (
 // limited checks that a send is refused, and returns how long to wait.
 func (b *bundle) limited(t *testing.T, u person, in chat.SendInput) int {
 	t.Helper()
-	extras := b.unchanged(t, refusal.CodeRateLimited, func() error {
+	return wait(t, b.unchanged(t, refusal.CodeRateLimited, func() error {
+		_, err := b.SendMessage(u.ctx, u.id, in)
+		return err
+	}))
+}
+
+// outOf checks that something is refused since a quota of the day is used up, and returns
+// how long to wait.
+func (b *bundle) outOf(t *testing.T, quota string, try func() error) int {
+	t.Helper()
+	extras := b.unchanged(t, refusal.CodeQuotaExceeded, try)
+	tomorrow := time.Now().UTC().Truncate(24 * time.Hour).Add(24 * time.Hour).Format(time.RFC3339)
+	if extras["quota"] != quota || extras["resetsOn"] != tomorrow {
+		t.Errorf("got extras %v, want the quota %s, and that it resets on %s", extras, quota, tomorrow)
+	}
+	return wait(t, extras)
+}
+
+// outOfTokens is outOf for a send beyond the tokens of the day.
+func (b *bundle) outOfTokens(t *testing.T, u person, in chat.SendInput) int {
+	t.Helper()
+	return b.outOf(t, "tokens_per_day", func() error {
 		_, err := b.SendMessage(u.ctx, u.id, in)
 		return err
 	})
+}
+
+// wait is how long a refusal says to wait.
+func wait(t *testing.T, extras map[string]any) int {
+	t.Helper()
 	seconds, ok := extras["retryAfter"].(int)
 	if !ok || seconds < 1 {
 		t.Errorf("got extras %v, want retryAfter in seconds, at least 1", extras)
@@ -122,7 +148,7 @@ func TestTokensPerDay(t *testing.T) {
 			ExecX(u.ctx)
 		b.ask(t, u, nil, "31 with this one")
 		now := time.Now().UTC()
-		got := b.limited(t, u, chat.SendInput{Content: "32"})
+		got := b.outOfTokens(t, u, chat.SendInput{Content: "32"})
 		if left := now.Truncate(24 * time.Hour).Add(24 * time.Hour).Sub(now); got > int(left.Seconds())+2 ||
 			got < int(left.Seconds())-60 {
 			t.Errorf("got retryAfter %d, want the rest of the day (UTC), %v", got, left)
@@ -142,7 +168,7 @@ func TestDeletedTokensCount(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		b.limited(t, u, chat.SendInput{Content: "no more"})
+		b.outOfTokens(t, u, chat.SendInput{Content: "no more"})
 		// What was spent yesterday does not count today.
 		b.raw(t, func(tx *ent.Tx) error {
 			_, err := tx.ExecContext(t.Context(),
@@ -165,7 +191,7 @@ func TestTokensOfDeletedRunningReplies(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		b.limited(t, u, chat.SendInput{Content: "a third"})
+		b.outOfTokens(t, u, chat.SendInput{Content: "a third"})
 	})
 }
 

@@ -36,7 +36,9 @@ func (s *Service) admit() (*reply.Place, error) {
 // within is how long a send waits for its turn. It was let in since the wait seemed short
 // enough. When something comes between, such as a checkpoint, it has as much time again: to be
 // refused late is worst.
-func (s *Service) within(ctx context.Context) context.Context { return s.store.Within(ctx, 2*s.cfg.MaxBacklog) }
+func (s *Service) within(ctx context.Context) context.Context {
+	return s.store.Within(ctx, 2*s.cfg.MaxBacklog)
+}
 
 // overloaded is the refusal, with a time to come back that follows from how many others are
 // refused.

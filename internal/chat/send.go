@@ -66,7 +66,8 @@ func (in SendInput) payloadHash() string {
 // A known client key gives the same pair again, before any limit but OVERLOADED. Errors:
 // BAD_USER_INPUT, NOT_FOUND, IDEMPOTENCY_CONFLICT, STALE_HEAD {headId},
 // CONVERSATION_BUSY {messageId, startedAt}, QUEUE_FULL, RATE_LIMITED {retryAfter},
-// MODEL_REQUIRED {models}, MODEL_UNAVAILABLE, OVERLOADED {retryAfter}, UNAVAILABLE. After an error nothing
+// QUOTA_EXCEEDED {quota, resetsOn, retryAfter}, OVERLOADED {retryAfter},
+// MODEL_REQUIRED {models}, MODEL_UNAVAILABLE, UNAVAILABLE. After an error nothing
 // has been stored, except that UNAVAILABLE may hide a commit: repeat the send with
 // its client key.
 func (s *Service) SendMessage(ctx context.Context, userID pid.ID, in SendInput) (SendResult, error) {
@@ -112,7 +113,11 @@ func (a *asking) begin(s SendState, in SendInput) (spot, error) {
 	if err := a.decideModel(nil); err != nil {
 		return spot{}, err
 	}
+	a.prompt = reply.PromptTokens(0, in.Content)
 	if err := a.checkLimits(s, a.now, false); err != nil {
+		return spot{}, err
+	}
+	if err := a.checkConversations(s.Conversations, a.now); err != nil {
 		return spot{}, err
 	}
 	c, root := newConversation(a.once.userID, NewConversation{Model: in.Model, Parameters: in.Parameters}, a.now)
@@ -138,6 +143,7 @@ func (a *asking) goOn(ctx context.Context, tx *ent.Tx, s SendState, in SendInput
 	if err != nil {
 		return spot{}, err
 	}
+	a.prompt = reply.PromptTokens(s.LineTokens, in.Content)
 	if err := a.checkLimits(s, a.now, waits); err != nil {
 		return spot{}, err
 	}

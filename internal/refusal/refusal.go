@@ -47,6 +47,9 @@ const (
 	// CodeOverloaded says that the server has more to do than it can, and when to try again.
 	// Nothing was written.
 	CodeOverloaded Code = "OVERLOADED"
+	// CodeQuotaExceeded says that the caller has used what is allowed. Extras: quota, and
+	// resetsOn where it begins anew by itself.
+	CodeQuotaExceeded Code = "QUOTA_EXCEEDED"
 	// CodeUnavailable says that something we depend on does not answer.
 	CodeUnavailable Code = "UNAVAILABLE"
 	// CodeInternal says that the server is at fault. Extra: id. Only graph uses it, for
@@ -63,7 +66,7 @@ type Error struct {
 	// set with BAD_USER_INPUT, always, and only there.
 	Fields map[string]string
 	// RetryAfter is how long to wait, in whole seconds, at least one. It is set with
-	// RATE_LIMITED and OVERLOADED only.
+	// RATE_LIMITED and OVERLOADED, and with QUOTA_EXCEEDED where waiting helps.
 	RetryAfter time.Duration
 	// Extras are further facts for the client, as docs/protocol.md lists them.
 	Extras map[string]any
@@ -146,6 +149,23 @@ func Overloaded(wait time.Duration) *Error {
 	}
 }
 
+// QuotaExceeded says which quota is used up, and when it is worth while to try again; it
+// begins anew on resetsOn.
+func QuotaExceeded(quota, message string, wait time.Duration, resetsOn time.Time) *Error {
+	wait = wholeSeconds(wait)
+	return &Error{
+		Code:       CodeQuotaExceeded,
+		Message:    fmt.Sprintf("%s Try again in %s.", message, inWords(wait)),
+		RetryAfter: wait,
+		Extras:     map[string]any{"quota": quota, "resetsOn": resetsOn.UTC().Format(time.RFC3339)},
+	}
+}
+
+// OutOfRoom says which quota is used up until something is deleted. The message says what.
+func OutOfRoom(quota, message string) *Error {
+	return &Error{Code: CodeQuotaExceeded, Message: message, Extras: map[string]any{"quota": quota}}
+}
+
 // Unavailable says that something we depend on does not answer, and that trying again
 // may help.
 func Unavailable(cause error) *Error {
@@ -162,6 +182,6 @@ func Codes() []Code {
 	return []Code{
 		CodeUnauthenticated, CodeForbidden, CodeNotFound, CodeBadUserInput, CodeIdempotencyConflict, CodeStaleHead,
 		CodeConversationBusy, CodeQueueFull, CodeModelRequired, CodeModelUnavailable, CodeRateLimited,
-		CodeOverloaded, CodeUnavailable, CodeInternal,
+		CodeOverloaded, CodeQuotaExceeded, CodeUnavailable, CodeInternal,
 	}
 }

@@ -164,7 +164,7 @@ func (e *Engine) listen(ctx context.Context, facts fact.Subscription) {
 					e.watch.hurry() // The row says whether it is true.
 				}
 			case fact.AccessRevoked:
-				if f.SessionID == "" && e.attempts.running() > 0 {
+				if f.SessionID == "" && e.Running() > 0 {
 					e.watch.hurry() // The user may be disabled.
 				}
 			case fact.ReplyReleased:

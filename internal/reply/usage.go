@@ -11,6 +11,20 @@ import (
 	"parley/internal/usage"
 )
 
+// usualAnswer is how many tokens an answer is held to take that has no maximum.
+const usualAnswer = 1000
+
+// PromptTokens estimates what a model is sent: a line of so many tokens, and a question.
+func PromptTokens(line int, question string) int { return line + prompt.Tokens(len(question)) }
+
+// AnswerTokens is what is set aside for an answer.
+func AnswerTokens(p Parameters) int {
+	if p.MaxTokens != nil {
+		return *p.MaxTokens
+	}
+	return usualAnswer
+}
+
 // UsedSoFar estimates what the reply that is being written in a conversation has used;
 // it is false when none is. The caller deletes the conversation in tx, under its lock:
 // the model server charges for a reply that is cut off, and is never asked how much.

@@ -39,3 +39,6 @@ func (s *Store) AwaitWaiting(ctx context.Context, n int) {
 		runtime.Gosched()
 	}
 }
+
+// StoredBytesStatement is what StoredBytes asks.
+const StoredBytesStatement = storedBytes

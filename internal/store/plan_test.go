@@ -183,7 +183,8 @@ func startChat(t testing.TB, s *store.Store, engineStore ...*store.Store) *chat.
 	}
 	t.Cleanup(func() { engine.Stop(context.WithoutCancel(t.Context())) })
 	cfg := chat.Config{WaitLimit: time.Minute, SendsPerMinute: 1 << 30, MaxRunning: 1000, TokensPerDay: 1 << 40,
-		MaxReplies: 1 << 20, MaxBacklog: time.Hour}
+		ConversationsPerDay: 1 << 20,
+		MaxReplies:          1 << 20, MaxBacklog: time.Hour}
 	service, err := chat.New(cfg, s, engine, models.New(models.Config{Allowed: []string{"test"}}), b, log)
 	if err != nil {
 		t.Fatal(err)
@@ -232,6 +233,9 @@ func TestQueryPlans(t *testing.T) {
 
 		line := store.Statement{Query: s.LineStatement(), Args: []any{string(long.id), string(u.id), 2999}}
 		// Postgres may prefer to sort most of a table over reading it in order.
+		sum := store.Statement{Query: store.StoredBytesStatement, Args: []any{string(u.id)}}
+		check("what a user has stored", []store.Statement{sum}, "SELECT", false, "message_conversation_id",
+			"message_unfinished", "message_visible_line")
 		check("line before a reply", []store.Statement{line}, "SELECT", !postgres, "message_visible_line",
 			"message_conversation_id")
 		checkpoint := store.Statement{Query: s.CheckpointStatement(),

@@ -37,10 +37,13 @@ SELECT CASE WHEN pg_advisory_xact_lock(hashtextextended($1, 0)) IS NULL THEN NUL
 // beforeSend gives a row for each unfinished reply, and one where there is none. Its
 // conditions on status are those of package reply's predicates, for the sake of the indexes.
 // So is that on the index of unfinished ones: SQLite, which never analyses its tables, would
-// read the whole conversation without it.
+// read the whole conversation without it. Conversations that were made since a time have
+// changed since, which is what there is an index for.
 const beforeSend = `
 SELECT c.name, c.name_source, c.model, c.parameters, c.head_id, c.pinned, c.archived_at, c.temporary, c.expires_at,
   c.last_message_at, c.created_at, c.updated_at, h."index",
+  COALESCE(h.prompt_tokens + h.completion_tokens,
+    CASE WHEN h."index" = 0 THEN octet_length(h.content) / 4 ELSE h.reserved_tokens END),
   k.payload_hash, k.conversation_id, k.user_message_id, k.reply_id,
   (SELECT count(*) FROM messages AS r
     WHERE r.user_id = $1 AND (r.status = 'QUEUED' OR r.status = 'STREAMING') AND r.status = 'STREAMING'),
@@ -48,6 +51,10 @@ SELECT c.name, c.name_source, c.model, c.parameters, c.head_id, c.pinned, c.arch
     ORDER BY s.created_at DESC LIMIT 1 OFFSET $5),
   (SELECT CAST(sum(d.prompt_tokens + d.completion_tokens) AS bigint) FROM usage_days AS d
     WHERE d.user_id = $1 AND d.day = $6),
+  (SELECT CAST(sum(w.reserved_tokens) AS bigint) FROM messages AS w
+    WHERE w.user_id = $1 AND (w.status = 'QUEUED' OR w.status = 'STREAMING')),
+  (SELECT count(*) FROM conversations AS n
+    WHERE n.user_id = $1 AND n.updated_at >= $7 AND n.created_at >= $7),
   u.id, u.parent_id, u.status, u.started_at, u."index"
 FROM (SELECT 1 AS one) AS o
 LEFT JOIN conversations AS c ON c.id = $2 AND c.user_id = $1
@@ -63,15 +70,15 @@ const (
   WHERE id = $2 AND user_id = $1`
 	makeConversation = `INSERT INTO conversations
   (id, user_id, name, name_source, model, parameters, head_id, last_message_at, created_at, updated_at)
-  VALUES ($2, $1, $6, $21, $22, $23, $5, $3, $3, $4)`
+  VALUES ($2, $1, $6, $22, $23, $24, $5, $3, $3, $4)`
 	insertMessages = `INSERT INTO messages
   (id, conversation_id, user_id, parent_id, "index", role, content, status, model, parameters, owner, attempt,
-   started_at, created_at) VALUES `
+   started_at, reserved_tokens, created_at) VALUES `
 	valuesOfRoot = `
-  ($8, $2, $1, NULL, 0, 'SYSTEM', $24, 'COMPLETED', NULL, '', NULL, 0, NULL, $3),`
+  ($8, $2, $1, NULL, 0, 'SYSTEM', $25, 'COMPLETED', NULL, '', NULL, 0, NULL, NULL, $3),`
 	valuesOfPair = `
-  ($7, $2, $1, $8, $9, 'USER', $10, 'COMPLETED', NULL, '', NULL, 0, NULL, $3),
-  ($5, $2, $1, $7, $11, 'ASSISTANT', '', $12, $13, $14, $15, $16, $17, $3)`
+  ($7, $2, $1, $8, $9, 'USER', $10, 'COMPLETED', NULL, '', NULL, 0, NULL, NULL, $3),
+  ($5, $2, $1, $7, $11, 'ASSISTANT', '', $12, $13, $14, $15, $16, $17, $21, $3)`
 	insertSend = `INSERT INTO sends
   (id, user_id, client_key, payload_hash, conversation_id, user_message_id, reply_id, created_at)
   VALUES ($18, $1, $19, $20, $2, $7, $5, $3)`
@@ -121,7 +128,7 @@ func (s *Store) BeforeSend(ctx context.Context, tx *ent.Tx, q chat.SendQuery) (_
 		return none, err
 	}
 	rows, err := tx.QueryContext(ctx, beforeSend, string(q.UserID), string(q.ConversationID), orNull(q.ClientKey),
-		q.Since, max(q.Limit-1, 0), q.Day)
+		q.Since, max(q.Limit-1, 0), q.Day, timeOrNull(q.Made))
 	if err != nil {
 		return none, fmt.Errorf("read before a send: %w", err)
 	}
@@ -153,11 +160,12 @@ type beforeRow struct {
 	pinned, temporary                     sql.NullBool
 	archived, expires                     sql.NullTime
 	lastMessage, created, updated         sql.NullTime
-	headIndex                             sql.NullInt64
+	headIndex, lineTokens                 sql.NullInt64
 	hash, conversation, question, reply   sql.NullString // of the known send
 	running                               int
 	nth                                   sql.NullTime
-	tokens                                sql.NullInt64
+	tokens, reserved                      sql.NullInt64
+	conversations                         int
 	id, parent, status                    sql.NullString // of an unfinished reply
 	started                               sql.NullTime
 	index                                 sql.NullInt64
@@ -165,15 +173,16 @@ type beforeRow struct {
 
 func (r *beforeRow) targets() []any {
 	return []any{&r.name, &r.source, &r.model, &r.parameters, &r.head, &r.pinned, &r.archived, &r.temporary, &r.expires,
-		&r.lastMessage, &r.created, &r.updated, &r.headIndex,
+		&r.lastMessage, &r.created, &r.updated, &r.headIndex, &r.lineTokens,
 		&r.hash, &r.conversation, &r.question, &r.reply,
-		&r.running, &r.nth, &r.tokens,
+		&r.running, &r.nth, &r.tokens, &r.reserved, &r.conversations,
 		&r.id, &r.parent, &r.status, &r.started, &r.index}
 }
 
 // state is what all rows say alike.
 func (r *beforeRow) state(q chat.SendQuery) chat.SendState {
-	s := chat.SendState{Running: r.running, Tokens: int(r.tokens.Int64), HeadIndex: -1, Nth: timeOrNil(r.nth)}
+	s := chat.SendState{Running: r.running, Tokens: int(r.tokens.Int64), Reserved: int(r.reserved.Int64),
+		Conversations: r.conversations, LineTokens: int(r.lineTokens.Int64), HeadIndex: -1, Nth: timeOrNil(r.nth)}
 	if r.hash.Valid {
 		s.Known = &ent.Send{UserID: q.UserID, ClientKey: q.ClientKey, PayloadHash: r.hash.String,
 			ConversationID: pid.ID(r.conversation.String), UserMessageID: pid.ID(r.question.String),
@@ -215,12 +224,12 @@ func (s *Store) StoreSend(ctx context.Context, tx *ent.Tx, w chat.SendRows) erro
 		}
 	}
 	statements := s.statements.goOn
-	args := make([]any, 0, 24)
+	args := make([]any, 0, 25)
 	args = append(args, string(c.UserID), string(c.ID), question.CreatedAt, c.UpdatedAt, string(c.HeadID), c.Name,
 		string(question.ID), orNull(question.ParentID), question.Index, question.Content,
 		reply.Index, string(reply.Status), orNull(reply.Model), reply.Parameters, orNull(reply.Owner), reply.Attempt,
 		timeOrNull(reply.StartedAt),
-		string(pid.New(pid.Send)), orNull(w.ClientKey), w.PayloadHash)
+		string(pid.New(pid.Send)), orNull(w.ClientKey), w.PayloadHash, reply.ReservedTokens)
 	if root := w.Root; root != nil {
 		statements = s.statements.begin
 		args = append(args, string(c.NameSource), orNull(c.Model), c.Parameters, root.Content)
@@ -238,6 +247,24 @@ func (s *Store) StoreSend(ctx context.Context, tx *ent.Tx, w chat.SendRows) erro
 		}
 	}
 	return nil
+}
+
+// storedBytes adds up the texts of a user's messages. Their lengths are read, not they.
+const storedBytes = `
+SELECT CAST(sum(octet_length(m.content) + octet_length(m.reasoning)) AS bigint)
+FROM conversations AS c JOIN messages AS m ON m.conversation_id = c.id
+WHERE c.user_id = $1 AND m.user_id = c.user_id`
+
+// StoredBytes implements chat.Store.
+func (s *Store) StoredBytes(ctx context.Context, userID pid.ID) (int, error) {
+	if err := ownedBy(ctx, userID); err != nil {
+		return 0, err
+	}
+	var n sql.NullInt64
+	if err := s.read.QueryRowContext(ctx, storedBytes, string(userID)).Scan(&n); err != nil {
+		return 0, fmt.Errorf("add up what is stored: %w", err)
+	}
+	return int(n.Int64), nil
 }
 
 // ownedBy is the second lock on rows that statements written by hand read and write for a

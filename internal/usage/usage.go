@@ -62,8 +62,13 @@ func orZero(n *int) int {
 // Day returns the day of a moment as rows name it, in UTC.
 func Day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 
+// StartOfDay returns when the day of a moment began.
+func StartOfDay(t time.Time) time.Time { return t.UTC().Truncate(oneDay) }
+
+// NextDay returns when the day after that of a moment begins.
+func NextDay(t time.Time) time.Time { return StartOfDay(t).Add(oneDay) }
+
 // LeftOfDay returns how long the day of a moment still lasts.
-func LeftOfDay(t time.Time) time.Duration {
-	const day = 24 * time.Hour
-	return day - t.UTC().Sub(t.UTC().Truncate(day))
-}
+func LeftOfDay(t time.Time) time.Duration { return NextDay(t).Sub(t) }
+
+const oneDay = 24 * time.Hour
