@@ -50,6 +50,8 @@ type Message struct {
 	PromptTokens *int `json:"prompt_tokens,omitempty"`
 	// CompletionTokens holds the value of the "completion_tokens" field.
 	CompletionTokens *int `json:"completion_tokens,omitempty"`
+	// How many bytes of text the reply was made from. Until it has ended: what there was when it was asked for. Null: not known.
+	PromptBytes *int `json:"prompt_bytes,omitempty"`
 	// CachedTokens holds the value of the "cached_tokens" field.
 	CachedTokens *int `json:"cached_tokens,omitempty"`
 	// ReasoningTokens holds the value of the "reasoning_tokens" field.
@@ -150,7 +152,7 @@ func (*Message) scanValues(columns []string) ([]any, error) {
 			values[i] = new(pid.ID)
 		case message.FieldActive, message.FieldUsageEstimated:
 			values[i] = new(sql.NullBool)
-		case message.FieldIndex, message.FieldPromptTokens, message.FieldCompletionTokens, message.FieldCachedTokens, message.FieldReasoningTokens, message.FieldReservedTokens, message.FieldAttempt, message.FieldCrashes:
+		case message.FieldIndex, message.FieldPromptTokens, message.FieldCompletionTokens, message.FieldPromptBytes, message.FieldCachedTokens, message.FieldReasoningTokens, message.FieldReservedTokens, message.FieldAttempt, message.FieldCrashes:
 			values[i] = new(sql.NullInt64)
 		case message.FieldRole, message.FieldContent, message.FieldReasoning, message.FieldStatus, message.FieldFinishReason, message.FieldErrorCode, message.FieldModel, message.FieldParameters, message.FieldSystemPromptHash, message.FieldSalvage:
 			values[i] = new(sql.NullString)
@@ -272,6 +274,13 @@ func (_m *Message) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.CompletionTokens = new(int)
 				*_m.CompletionTokens = int(value.Int64)
+			}
+		case message.FieldPromptBytes:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field prompt_bytes", values[i])
+			} else if value.Valid {
+				_m.PromptBytes = new(int)
+				*_m.PromptBytes = int(value.Int64)
 			}
 		case message.FieldCachedTokens:
 			if value, ok := values[i].(*sql.NullInt64); !ok {
@@ -469,6 +478,11 @@ func (_m *Message) String() string {
 	builder.WriteString(", ")
 	if v := _m.CompletionTokens; v != nil {
 		builder.WriteString("completion_tokens=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	if v := _m.PromptBytes; v != nil {
+		builder.WriteString("prompt_bytes=")
 		builder.WriteString(fmt.Sprintf("%v", *v))
 	}
 	builder.WriteString(", ")

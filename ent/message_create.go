@@ -204,6 +204,20 @@ func (_c *MessageCreate) SetNillableCompletionTokens(v *int) *MessageCreate {
 	return _c
 }
 
+// SetPromptBytes sets the "prompt_bytes" field.
+func (_c *MessageCreate) SetPromptBytes(v int) *MessageCreate {
+	_c.mutation.SetPromptBytes(v)
+	return _c
+}
+
+// SetNillablePromptBytes sets the "prompt_bytes" field if the given value is not nil.
+func (_c *MessageCreate) SetNillablePromptBytes(v *int) *MessageCreate {
+	if v != nil {
+		_c.SetPromptBytes(*v)
+	}
+	return _c
+}
+
 // SetCachedTokens sets the "cached_tokens" field.
 func (_c *MessageCreate) SetCachedTokens(v int) *MessageCreate {
 	_c.mutation.SetCachedTokens(v)
@@ -674,6 +688,10 @@ func (_c *MessageCreate) createSpec() (*Message, *sqlgraph.CreateSpec) {
 		_spec.SetField(message.FieldCompletionTokens, field.TypeInt, value)
 		_node.CompletionTokens = &value
 	}
+	if value, ok := _c.mutation.PromptBytes(); ok {
+		_spec.SetField(message.FieldPromptBytes, field.TypeInt, value)
+		_node.PromptBytes = &value
+	}
 	if value, ok := _c.mutation.CachedTokens(); ok {
 		_spec.SetField(message.FieldCachedTokens, field.TypeInt, value)
 		_node.CachedTokens = &value
@@ -1004,6 +1022,30 @@ func (u *MessageUpsert) AddCompletionTokens(v int) *MessageUpsert {
 // ClearCompletionTokens clears the value of the "completion_tokens" field.
 func (u *MessageUpsert) ClearCompletionTokens() *MessageUpsert {
 	u.SetNull(message.FieldCompletionTokens)
+	return u
+}
+
+// SetPromptBytes sets the "prompt_bytes" field.
+func (u *MessageUpsert) SetPromptBytes(v int) *MessageUpsert {
+	u.Set(message.FieldPromptBytes, v)
+	return u
+}
+
+// UpdatePromptBytes sets the "prompt_bytes" field to the value that was provided on create.
+func (u *MessageUpsert) UpdatePromptBytes() *MessageUpsert {
+	u.SetExcluded(message.FieldPromptBytes)
+	return u
+}
+
+// AddPromptBytes adds v to the "prompt_bytes" field.
+func (u *MessageUpsert) AddPromptBytes(v int) *MessageUpsert {
+	u.Add(message.FieldPromptBytes, v)
+	return u
+}
+
+// ClearPromptBytes clears the value of the "prompt_bytes" field.
+func (u *MessageUpsert) ClearPromptBytes() *MessageUpsert {
+	u.SetNull(message.FieldPromptBytes)
 	return u
 }
 
@@ -1460,6 +1502,34 @@ func (u *MessageUpsertOne) UpdateCompletionTokens() *MessageUpsertOne {
 func (u *MessageUpsertOne) ClearCompletionTokens() *MessageUpsertOne {
 	return u.Update(func(s *MessageUpsert) {
 		s.ClearCompletionTokens()
+	})
+}
+
+// SetPromptBytes sets the "prompt_bytes" field.
+func (u *MessageUpsertOne) SetPromptBytes(v int) *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.SetPromptBytes(v)
+	})
+}
+
+// AddPromptBytes adds v to the "prompt_bytes" field.
+func (u *MessageUpsertOne) AddPromptBytes(v int) *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.AddPromptBytes(v)
+	})
+}
+
+// UpdatePromptBytes sets the "prompt_bytes" field to the value that was provided on create.
+func (u *MessageUpsertOne) UpdatePromptBytes() *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.UpdatePromptBytes()
+	})
+}
+
+// ClearPromptBytes clears the value of the "prompt_bytes" field.
+func (u *MessageUpsertOne) ClearPromptBytes() *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.ClearPromptBytes()
 	})
 }
 
@@ -2116,6 +2186,34 @@ func (u *MessageUpsertBulk) UpdateCompletionTokens() *MessageUpsertBulk {
 func (u *MessageUpsertBulk) ClearCompletionTokens() *MessageUpsertBulk {
 	return u.Update(func(s *MessageUpsert) {
 		s.ClearCompletionTokens()
+	})
+}
+
+// SetPromptBytes sets the "prompt_bytes" field.
+func (u *MessageUpsertBulk) SetPromptBytes(v int) *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.SetPromptBytes(v)
+	})
+}
+
+// AddPromptBytes adds v to the "prompt_bytes" field.
+func (u *MessageUpsertBulk) AddPromptBytes(v int) *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.AddPromptBytes(v)
+	})
+}
+
+// UpdatePromptBytes sets the "prompt_bytes" field to the value that was provided on create.
+func (u *MessageUpsertBulk) UpdatePromptBytes() *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.UpdatePromptBytes()
+	})
+}
+
+// ClearPromptBytes clears the value of the "prompt_bytes" field.
+func (u *MessageUpsertBulk) ClearPromptBytes() *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.ClearPromptBytes()
 	})
 }
 

@@ -214,6 +214,33 @@ func (_u *MessageUpdate) ClearCompletionTokens() *MessageUpdate {
 	return _u
 }
 
+// SetPromptBytes sets the "prompt_bytes" field.
+func (_u *MessageUpdate) SetPromptBytes(v int) *MessageUpdate {
+	_u.mutation.ResetPromptBytes()
+	_u.mutation.SetPromptBytes(v)
+	return _u
+}
+
+// SetNillablePromptBytes sets the "prompt_bytes" field if the given value is not nil.
+func (_u *MessageUpdate) SetNillablePromptBytes(v *int) *MessageUpdate {
+	if v != nil {
+		_u.SetPromptBytes(*v)
+	}
+	return _u
+}
+
+// AddPromptBytes adds value to the "prompt_bytes" field.
+func (_u *MessageUpdate) AddPromptBytes(v int) *MessageUpdate {
+	_u.mutation.AddPromptBytes(v)
+	return _u
+}
+
+// ClearPromptBytes clears the value of the "prompt_bytes" field.
+func (_u *MessageUpdate) ClearPromptBytes() *MessageUpdate {
+	_u.mutation.ClearPromptBytes()
+	return _u
+}
+
 // SetCachedTokens sets the "cached_tokens" field.
 func (_u *MessageUpdate) SetCachedTokens(v int) *MessageUpdate {
 	_u.mutation.ResetCachedTokens()
@@ -596,6 +623,15 @@ func (_u *MessageUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if _u.mutation.CompletionTokensCleared() {
 		_spec.ClearField(message.FieldCompletionTokens, field.TypeInt)
 	}
+	if value, ok := _u.mutation.PromptBytes(); ok {
+		_spec.SetField(message.FieldPromptBytes, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedPromptBytes(); ok {
+		_spec.AddField(message.FieldPromptBytes, field.TypeInt, value)
+	}
+	if _u.mutation.PromptBytesCleared() {
+		_spec.ClearField(message.FieldPromptBytes, field.TypeInt)
+	}
 	if value, ok := _u.mutation.CachedTokens(); ok {
 		_spec.SetField(message.FieldCachedTokens, field.TypeInt, value)
 	}
@@ -913,6 +949,33 @@ func (_u *MessageUpdateOne) AddCompletionTokens(v int) *MessageUpdateOne {
 // ClearCompletionTokens clears the value of the "completion_tokens" field.
 func (_u *MessageUpdateOne) ClearCompletionTokens() *MessageUpdateOne {
 	_u.mutation.ClearCompletionTokens()
+	return _u
+}
+
+// SetPromptBytes sets the "prompt_bytes" field.
+func (_u *MessageUpdateOne) SetPromptBytes(v int) *MessageUpdateOne {
+	_u.mutation.ResetPromptBytes()
+	_u.mutation.SetPromptBytes(v)
+	return _u
+}
+
+// SetNillablePromptBytes sets the "prompt_bytes" field if the given value is not nil.
+func (_u *MessageUpdateOne) SetNillablePromptBytes(v *int) *MessageUpdateOne {
+	if v != nil {
+		_u.SetPromptBytes(*v)
+	}
+	return _u
+}
+
+// AddPromptBytes adds value to the "prompt_bytes" field.
+func (_u *MessageUpdateOne) AddPromptBytes(v int) *MessageUpdateOne {
+	_u.mutation.AddPromptBytes(v)
+	return _u
+}
+
+// ClearPromptBytes clears the value of the "prompt_bytes" field.
+func (_u *MessageUpdateOne) ClearPromptBytes() *MessageUpdateOne {
+	_u.mutation.ClearPromptBytes()
 	return _u
 }
 
@@ -1327,6 +1390,15 @@ func (_u *MessageUpdateOne) sqlSave(ctx context.Context) (_node *Message, err er
 	}
 	if _u.mutation.CompletionTokensCleared() {
 		_spec.ClearField(message.FieldCompletionTokens, field.TypeInt)
+	}
+	if value, ok := _u.mutation.PromptBytes(); ok {
+		_spec.SetField(message.FieldPromptBytes, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedPromptBytes(); ok {
+		_spec.AddField(message.FieldPromptBytes, field.TypeInt, value)
+	}
+	if _u.mutation.PromptBytesCleared() {
+		_spec.ClearField(message.FieldPromptBytes, field.TypeInt)
 	}
 	if value, ok := _u.mutation.CachedTokens(); ok {
 		_spec.SetField(message.FieldCachedTokens, field.TypeInt, value)

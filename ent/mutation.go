@@ -2762,6 +2762,8 @@ type MessageMutation struct {
 	addprompt_tokens     *int
 	completion_tokens    *int
 	addcompletion_tokens *int
+	prompt_bytes         *int
+	addprompt_bytes      *int
 	cached_tokens        *int
 	addcached_tokens     *int
 	reasoning_tokens     *int
@@ -3577,6 +3579,76 @@ func (m *MessageMutation) ResetCompletionTokens() {
 	m.completion_tokens = nil
 	m.addcompletion_tokens = nil
 	delete(m.clearedFields, message.FieldCompletionTokens)
+}
+
+// SetPromptBytes sets the "prompt_bytes" field.
+func (m *MessageMutation) SetPromptBytes(i int) {
+	m.prompt_bytes = &i
+	m.addprompt_bytes = nil
+}
+
+// PromptBytes returns the value of the "prompt_bytes" field in the mutation.
+func (m *MessageMutation) PromptBytes() (r int, exists bool) {
+	v := m.prompt_bytes
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPromptBytes returns the old "prompt_bytes" field's value of the Message entity.
+// If the Message object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *MessageMutation) OldPromptBytes(ctx context.Context) (v *int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPromptBytes is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPromptBytes requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPromptBytes: %w", err)
+	}
+	return oldValue.PromptBytes, nil
+}
+
+// AddPromptBytes adds i to the "prompt_bytes" field.
+func (m *MessageMutation) AddPromptBytes(i int) {
+	if m.addprompt_bytes != nil {
+		*m.addprompt_bytes += i
+	} else {
+		m.addprompt_bytes = &i
+	}
+}
+
+// AddedPromptBytes returns the value that was added to the "prompt_bytes" field in this mutation.
+func (m *MessageMutation) AddedPromptBytes() (r int, exists bool) {
+	v := m.addprompt_bytes
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ClearPromptBytes clears the value of the "prompt_bytes" field.
+func (m *MessageMutation) ClearPromptBytes() {
+	m.prompt_bytes = nil
+	m.addprompt_bytes = nil
+	m.clearedFields[message.FieldPromptBytes] = struct{}{}
+}
+
+// PromptBytesCleared returns if the "prompt_bytes" field was cleared in this mutation.
+func (m *MessageMutation) PromptBytesCleared() bool {
+	_, ok := m.clearedFields[message.FieldPromptBytes]
+	return ok
+}
+
+// ResetPromptBytes resets all changes to the "prompt_bytes" field.
+func (m *MessageMutation) ResetPromptBytes() {
+	m.prompt_bytes = nil
+	m.addprompt_bytes = nil
+	delete(m.clearedFields, message.FieldPromptBytes)
 }
 
 // SetCachedTokens sets the "cached_tokens" field.
@@ -4423,7 +4495,7 @@ func (m *MessageMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *MessageMutation) Fields() []string {
-	fields := make([]string, 0, 28)
+	fields := make([]string, 0, 29)
 	if m.conversation != nil {
 		fields = append(fields, message.FieldConversationID)
 	}
@@ -4468,6 +4540,9 @@ func (m *MessageMutation) Fields() []string {
 	}
 	if m.completion_tokens != nil {
 		fields = append(fields, message.FieldCompletionTokens)
+	}
+	if m.prompt_bytes != nil {
+		fields = append(fields, message.FieldPromptBytes)
 	}
 	if m.cached_tokens != nil {
 		fields = append(fields, message.FieldCachedTokens)
@@ -4546,6 +4621,8 @@ func (m *MessageMutation) Field(name string) (ent.Value, bool) {
 		return m.PromptTokens()
 	case message.FieldCompletionTokens:
 		return m.CompletionTokens()
+	case message.FieldPromptBytes:
+		return m.PromptBytes()
 	case message.FieldCachedTokens:
 		return m.CachedTokens()
 	case message.FieldReasoningTokens:
@@ -4611,6 +4688,8 @@ func (m *MessageMutation) OldField(ctx context.Context, name string) (ent.Value,
 		return m.OldPromptTokens(ctx)
 	case message.FieldCompletionTokens:
 		return m.OldCompletionTokens(ctx)
+	case message.FieldPromptBytes:
+		return m.OldPromptBytes(ctx)
 	case message.FieldCachedTokens:
 		return m.OldCachedTokens(ctx)
 	case message.FieldReasoningTokens:
@@ -4751,6 +4830,13 @@ func (m *MessageMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetCompletionTokens(v)
 		return nil
+	case message.FieldPromptBytes:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPromptBytes(v)
+		return nil
 	case message.FieldCachedTokens:
 		v, ok := value.(int)
 		if !ok {
@@ -4859,6 +4945,9 @@ func (m *MessageMutation) AddedFields() []string {
 	if m.addcompletion_tokens != nil {
 		fields = append(fields, message.FieldCompletionTokens)
 	}
+	if m.addprompt_bytes != nil {
+		fields = append(fields, message.FieldPromptBytes)
+	}
 	if m.addcached_tokens != nil {
 		fields = append(fields, message.FieldCachedTokens)
 	}
@@ -4888,6 +4977,8 @@ func (m *MessageMutation) AddedField(name string) (ent.Value, bool) {
 		return m.AddedPromptTokens()
 	case message.FieldCompletionTokens:
 		return m.AddedCompletionTokens()
+	case message.FieldPromptBytes:
+		return m.AddedPromptBytes()
 	case message.FieldCachedTokens:
 		return m.AddedCachedTokens()
 	case message.FieldReasoningTokens:
@@ -4927,6 +5018,13 @@ func (m *MessageMutation) AddField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.AddCompletionTokens(v)
+		return nil
+	case message.FieldPromptBytes:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddPromptBytes(v)
 		return nil
 	case message.FieldCachedTokens:
 		v, ok := value.(int)
@@ -4989,6 +5087,9 @@ func (m *MessageMutation) ClearedFields() []string {
 	if m.FieldCleared(message.FieldCompletionTokens) {
 		fields = append(fields, message.FieldCompletionTokens)
 	}
+	if m.FieldCleared(message.FieldPromptBytes) {
+		fields = append(fields, message.FieldPromptBytes)
+	}
 	if m.FieldCleared(message.FieldCachedTokens) {
 		fields = append(fields, message.FieldCachedTokens)
 	}
@@ -5044,6 +5145,9 @@ func (m *MessageMutation) ClearField(name string) error {
 		return nil
 	case message.FieldCompletionTokens:
 		m.ClearCompletionTokens()
+		return nil
+	case message.FieldPromptBytes:
+		m.ClearPromptBytes()
 		return nil
 	case message.FieldCachedTokens:
 		m.ClearCachedTokens()
@@ -5121,6 +5225,9 @@ func (m *MessageMutation) ResetField(name string) error {
 		return nil
 	case message.FieldCompletionTokens:
 		m.ResetCompletionTokens()
+		return nil
+	case message.FieldPromptBytes:
+		m.ResetPromptBytes()
 		return nil
 	case message.FieldCachedTokens:
 		m.ResetCachedTokens()

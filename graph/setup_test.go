@@ -193,6 +193,12 @@ func wide(cfg chat.Config) chat.Config {
 	if cfg.MaxBacklog == 0 {
 		cfg.MaxBacklog = time.Hour
 	}
+	if cfg.MaxMessageBytes == 0 {
+		cfg.MaxMessageBytes = 32 << 10
+	}
+	if cfg.MaxPromptBytes == 0 {
+		cfg.MaxPromptBytes = 1 << 30
+	}
 	if cfg.WaitLimit == 0 {
 		cfg.WaitLimit = 50 * time.Second
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"parley/internal/auth"
@@ -65,6 +66,14 @@ func TestEveryRefusal(t *testing.T) {
 	fullAda := full.signUp("ada")
 	_, last := full.start(fullAda, "")
 
+	short := setup(t, storetest.SQLite(t),
+		options{chat: chat.Config{MaxMessageBytes: 1 << 10, MaxPromptBytes: 33 << 10}})
+	shortAda, long := short.signUp("ada"), strings.Repeat("x", 1<<10)
+	filled := short.send(shortAda, "", long, vars{"wait": true}).conversation
+	for range 15 { // Each with a reply that says the same.
+		short.send(shortAda, filled, long, vars{"wait": true})
+	}
+
 	done := b.send(ada, "", "hello", vars{"wait": true, "clientKey": "the-first-key"})
 	running, s := b.start(ada, "")
 	for range chat.MaxQueued {
@@ -96,6 +105,8 @@ func TestEveryRefusal(t *testing.T) {
 		refusal.CodeConversationBusy: b.post(ada, sendDocument, input(vars{"conversationId": running.conversation})),
 		refusal.CodeQueueFull: b.post(ada, sendDocument,
 			input(vars{"conversationId": running.conversation, "onBusy": "QUEUE"})),
+		refusal.CodeContextTooLong: short.post(shortAda, sendDocument,
+			input(vars{"conversationId": filled, "content": long})),
 		refusal.CodeModelRequired:    other.post(otherAda, sendDocument, input(nil)),
 		refusal.CodeModelUnavailable: dead.post(deadAda, sendDocument, input(nil)),
 		refusal.CodeRateLimited:      b.post(ada, sendDocument, input(nil)),

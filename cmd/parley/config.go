@@ -45,6 +45,8 @@ type config struct {
 	MaxRunning          int
 	MaxReplies          int
 	QueueAge            time.Duration
+	MaxMessage          int   // In bytes of UTF-8.
+	MaxPrompt           int   // Likewise.
 	SendsPerMinute      int   // 0: no limit.
 	TokensPerDay        int64 // 0: no limit.
 	ConversationsPerDay int64 // 0: no limit.

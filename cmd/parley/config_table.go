@@ -330,6 +330,23 @@ var variables = []variable{
 		show: func(c config) any { return c.QueueAge },
 	},
 	{
+		name: "PARLEY_MAX_MESSAGE_BYTES", value: "32768",
+		accepted: "a whole number from 1024 to 131072",
+		meaning:  "How long one message of a user may be, in bytes of UTF-8.",
+		example:  "65536",
+		parse:    func(c *config, v string) error { return parseInt(&c.MaxMessage, v, 1<<10, 128<<10) },
+		show:     func(c config) any { return c.MaxMessage },
+	},
+	{
+		name: "PARLEY_MAX_PROMPT_BYTES", value: "4194304",
+		accepted: "a whole number from 262144 to 67108864",
+		meaning: "How long all that a model is sent for one reply may be, in bytes of UTF-8; a message that would make it " +
+			"longer is refused as CONTEXT_TOO_LONG. A running reply holds that in memory.",
+		example: "1048576",
+		parse:   func(c *config, v string) error { return parseInt(&c.MaxPrompt, v, 256<<10, 64<<20) },
+		show:    func(c config) any { return c.MaxPrompt },
+	},
+	{
 		name: "PARLEY_SENDS_PER_MINUTE", value: "20",
 		accepted: "a whole number from 0 to 100000; 0 means no limit",
 		meaning:  "How many messages one user may send in a minute.",

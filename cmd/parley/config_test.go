@@ -62,6 +62,7 @@ func TestConfigDefaults(t *testing.T) {
 		WaitLimit: 50 * time.Second, ReplyLimit: 10 * time.Minute,
 		SocketsPerUser: 20, SocketsPerAddr: 200, ConversationsPerDay: 1000, BytesPerUser: 1 << 30,
 		MaxRunning: 3, MaxReplies: 1000 * runtime.GOMAXPROCS(0), QueueAge: 500 * time.Millisecond, SendsPerMinute: 20,
+		MaxMessage: 32 << 10, MaxPrompt: 4 << 20,
 		Eliza: auto, LogFormat: logText, LogLevel: slog.LevelInfo,
 	}
 	if diff := cmp.Diff(got, want, cmp.Comparer(sameSecret)); diff != "" {
@@ -84,6 +85,7 @@ func TestConfigEverySetting(t *testing.T) {
 		"PARLEY_TRUSTED_PROXIES=10.1.2.3/8", "PARLEY_SIGNUP=open", "PARLEY_LEASE=1m", "PARLEY_ON_CRASH=interrupt",
 		"PARLEY_WAIT_LIMIT=5s", "PARLEY_DRAIN=0s", "PARLEY_REPLY_LIMIT=1m", "PARLEY_MAX_RUNNING=1",
 		"PARLEY_MAX_REPLIES=77", "PARLEY_QUEUE_AGE=2s",
+		"PARLEY_MAX_MESSAGE_BYTES=65536", "PARLEY_MAX_PROMPT_BYTES=1048576",
 		"PARLEY_SENDS_PER_MINUTE=0",
 		"PARLEY_SOCKETS_PER_USER=50", "PARLEY_SOCKETS_PER_ADDRESS=1000", "PARLEY_DB_CONNECTIONS=30",
 		"PARLEY_DEBUG_ADDR=localhost:6060",
@@ -101,8 +103,8 @@ func TestConfigEverySetting(t *testing.T) {
 		SignUpOpen:     true, Lease: time.Minute, OnCrash: crashInterrupt, WaitLimit: 5 * time.Second,
 		ReplyLimit: time.Minute, SocketsPerUser: 50, SocketsPerAddr: 1000, DBConns: 30, DebugAddr: "localhost:6060",
 		MaxRunning: 1, MaxReplies: 77, QueueAge: 2 * time.Second, TokensPerDay: 5_000_000_000, ConversationsPerDay: 9,
-		BytesPerUser: 6_000_000_000,
-		Models:       []string{"a", "b"}, Model: "b", Eliza: off,
+		BytesPerUser: 6_000_000_000, MaxMessage: 64 << 10, MaxPrompt: 1 << 20,
+		Models: []string{"a", "b"}, Model: "b", Eliza: off,
 		LogFormat: logJSON, LogLevel: slog.LevelDebug, OpenAIKey: secret.New("sk-1"), OpenAIBaseURL: "http://h/v1",
 		OIDC: []oidcIssuer{{"i1", "a1", "https://h/1"}, {"i2", "a2", "http://[::1]:9/2"}},
 	}

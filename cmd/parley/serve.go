@@ -146,6 +146,8 @@ func open(ctx context.Context, cfg config, log *slog.Logger) (_ *server, closeAl
 		BytesPerUser:        int(cfg.BytesPerUser),
 		MaxReplies:          cfg.MaxReplies,
 		MaxBacklog:          cfg.QueueAge,
+		MaxMessageBytes:     cfg.MaxMessage,
+		MaxPromptBytes:      cfg.MaxPrompt,
 	}, db, s.replies, models, s.bus, log)
 	if err != nil {
 		return nil, nil, err
@@ -161,6 +163,7 @@ func repliesConfig(cfg config, keys *auth.Keyring) reply.Config {
 		Lease:            cfg.Lease,
 		ReplyLimit:       cfg.ReplyLimit,
 		MaxReplyBytes:    maxReplyBytes,
+		MaxPromptBytes:   cfg.MaxPrompt,
 		Checkpoint:       checkpointEvery,
 		MaxLag:           cfg.QueueAge,
 		InterruptOnCrash: cfg.OnCrash == crashInterrupt,

@@ -47,6 +47,8 @@ const (
 	FieldPromptTokens = "prompt_tokens"
 	// FieldCompletionTokens holds the string denoting the completion_tokens field in the database.
 	FieldCompletionTokens = "completion_tokens"
+	// FieldPromptBytes holds the string denoting the prompt_bytes field in the database.
+	FieldPromptBytes = "prompt_bytes"
 	// FieldCachedTokens holds the string denoting the cached_tokens field in the database.
 	FieldCachedTokens = "cached_tokens"
 	// FieldReasoningTokens holds the string denoting the reasoning_tokens field in the database.
@@ -125,6 +127,7 @@ var Columns = []string{
 	FieldParameters,
 	FieldPromptTokens,
 	FieldCompletionTokens,
+	FieldPromptBytes,
 	FieldCachedTokens,
 	FieldReasoningTokens,
 	FieldUsageEstimated,
@@ -342,6 +345,11 @@ func ByPromptTokens(opts ...sql.OrderTermOption) OrderOption {
 // ByCompletionTokens orders the results by the completion_tokens field.
 func ByCompletionTokens(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldCompletionTokens, opts...).ToFunc()
+}
+
+// ByPromptBytes orders the results by the prompt_bytes field.
+func ByPromptBytes(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldPromptBytes, opts...).ToFunc()
 }
 
 // ByCachedTokens orders the results by the cached_tokens field.

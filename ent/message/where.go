@@ -116,6 +116,11 @@ func CompletionTokens(v int) predicate.Message {
 	return predicate.Message(sql.FieldEQ(FieldCompletionTokens, v))
 }
 
+// PromptBytes applies equality check predicate on the "prompt_bytes" field. It's identical to PromptBytesEQ.
+func PromptBytes(v int) predicate.Message {
+	return predicate.Message(sql.FieldEQ(FieldPromptBytes, v))
+}
+
 // CachedTokens applies equality check predicate on the "cached_tokens" field. It's identical to CachedTokensEQ.
 func CachedTokens(v int) predicate.Message {
 	return predicate.Message(sql.FieldEQ(FieldCachedTokens, v))
@@ -964,6 +969,56 @@ func CompletionTokensIsNil() predicate.Message {
 // CompletionTokensNotNil applies the NotNil predicate on the "completion_tokens" field.
 func CompletionTokensNotNil() predicate.Message {
 	return predicate.Message(sql.FieldNotNull(FieldCompletionTokens))
+}
+
+// PromptBytesEQ applies the EQ predicate on the "prompt_bytes" field.
+func PromptBytesEQ(v int) predicate.Message {
+	return predicate.Message(sql.FieldEQ(FieldPromptBytes, v))
+}
+
+// PromptBytesNEQ applies the NEQ predicate on the "prompt_bytes" field.
+func PromptBytesNEQ(v int) predicate.Message {
+	return predicate.Message(sql.FieldNEQ(FieldPromptBytes, v))
+}
+
+// PromptBytesIn applies the In predicate on the "prompt_bytes" field.
+func PromptBytesIn(vs ...int) predicate.Message {
+	return predicate.Message(sql.FieldIn(FieldPromptBytes, vs...))
+}
+
+// PromptBytesNotIn applies the NotIn predicate on the "prompt_bytes" field.
+func PromptBytesNotIn(vs ...int) predicate.Message {
+	return predicate.Message(sql.FieldNotIn(FieldPromptBytes, vs...))
+}
+
+// PromptBytesGT applies the GT predicate on the "prompt_bytes" field.
+func PromptBytesGT(v int) predicate.Message {
+	return predicate.Message(sql.FieldGT(FieldPromptBytes, v))
+}
+
+// PromptBytesGTE applies the GTE predicate on the "prompt_bytes" field.
+func PromptBytesGTE(v int) predicate.Message {
+	return predicate.Message(sql.FieldGTE(FieldPromptBytes, v))
+}
+
+// PromptBytesLT applies the LT predicate on the "prompt_bytes" field.
+func PromptBytesLT(v int) predicate.Message {
+	return predicate.Message(sql.FieldLT(FieldPromptBytes, v))
+}
+
+// PromptBytesLTE applies the LTE predicate on the "prompt_bytes" field.
+func PromptBytesLTE(v int) predicate.Message {
+	return predicate.Message(sql.FieldLTE(FieldPromptBytes, v))
+}
+
+// PromptBytesIsNil applies the IsNil predicate on the "prompt_bytes" field.
+func PromptBytesIsNil() predicate.Message {
+	return predicate.Message(sql.FieldIsNull(FieldPromptBytes))
+}
+
+// PromptBytesNotNil applies the NotNil predicate on the "prompt_bytes" field.
+func PromptBytesNotNil() predicate.Message {
+	return predicate.Message(sql.FieldNotNull(FieldPromptBytes))
 }
 
 // CachedTokensEQ applies the EQ predicate on the "cached_tokens" field.

@@ -136,6 +136,7 @@ var (
 		{Name: "parameters", Type: field.TypeString, Size: 2147483647, Default: ""},
 		{Name: "prompt_tokens", Type: field.TypeInt, Nullable: true},
 		{Name: "completion_tokens", Type: field.TypeInt, Nullable: true},
+		{Name: "prompt_bytes", Type: field.TypeInt, Nullable: true},
 		{Name: "cached_tokens", Type: field.TypeInt, Nullable: true},
 		{Name: "reasoning_tokens", Type: field.TypeInt, Nullable: true},
 		{Name: "usage_estimated", Type: field.TypeBool, Default: false},
@@ -161,19 +162,19 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "messages_conversations_messages",
-				Columns:    []*schema.Column{MessagesColumns[26]},
+				Columns:    []*schema.Column{MessagesColumns[27]},
 				RefColumns: []*schema.Column{ConversationsColumns[0]},
 				OnDelete:   schema.Cascade,
 			},
 			{
 				Symbol:     "messages_messages_children",
-				Columns:    []*schema.Column{MessagesColumns[27]},
+				Columns:    []*schema.Column{MessagesColumns[28]},
 				RefColumns: []*schema.Column{MessagesColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "messages_users_messages",
-				Columns:    []*schema.Column{MessagesColumns[28]},
+				Columns:    []*schema.Column{MessagesColumns[29]},
 				RefColumns: []*schema.Column{UsersColumns[0]},
 				OnDelete:   schema.Cascade,
 			},
@@ -182,7 +183,7 @@ var (
 			{
 				Name:    "message_visible_line",
 				Unique:  true,
-				Columns: []*schema.Column{MessagesColumns[26], MessagesColumns[1]},
+				Columns: []*schema.Column{MessagesColumns[27], MessagesColumns[1]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "active",
 				},
@@ -190,7 +191,7 @@ var (
 			{
 				Name:    "message_one_streaming",
 				Unique:  true,
-				Columns: []*schema.Column{MessagesColumns[26]},
+				Columns: []*schema.Column{MessagesColumns[27]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "status = 'STREAMING'",
 				},
@@ -198,7 +199,7 @@ var (
 			{
 				Name:    "message_unfinished",
 				Unique:  false,
-				Columns: []*schema.Column{MessagesColumns[26], MessagesColumns[1], MessagesColumns[0]},
+				Columns: []*schema.Column{MessagesColumns[27], MessagesColumns[1], MessagesColumns[0]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "status = 'QUEUED' OR status = 'STREAMING'",
 				},
@@ -206,7 +207,7 @@ var (
 			{
 				Name:    "message_running_by_owner",
 				Unique:  false,
-				Columns: []*schema.Column{MessagesColumns[18], MessagesColumns[22]},
+				Columns: []*schema.Column{MessagesColumns[19], MessagesColumns[23]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "status = 'STREAMING'",
 				},
@@ -214,7 +215,7 @@ var (
 			{
 				Name:    "message_unfinished_by_user",
 				Unique:  false,
-				Columns: []*schema.Column{MessagesColumns[28]},
+				Columns: []*schema.Column{MessagesColumns[29]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "status = 'QUEUED' OR status = 'STREAMING'",
 				},
@@ -222,7 +223,7 @@ var (
 			{
 				Name:    "message_usage_by_user",
 				Unique:  false,
-				Columns: []*schema.Column{MessagesColumns[28], MessagesColumns[25]},
+				Columns: []*schema.Column{MessagesColumns[29], MessagesColumns[26]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "role = 'ASSISTANT'",
 				},
@@ -230,12 +231,12 @@ var (
 			{
 				Name:    "message_parent_id",
 				Unique:  false,
-				Columns: []*schema.Column{MessagesColumns[27]},
+				Columns: []*schema.Column{MessagesColumns[28]},
 			},
 			{
 				Name:    "message_conversation_id",
 				Unique:  false,
-				Columns: []*schema.Column{MessagesColumns[26]},
+				Columns: []*schema.Column{MessagesColumns[27]},
 			},
 		},
 	}

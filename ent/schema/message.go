@@ -44,6 +44,8 @@ func (Message) Fields() []ent.Field {
 			Comment("The parameters in force when the reply was asked for; a new attempt uses them again."),
 		field.Int("prompt_tokens").Optional().Nillable(),
 		field.Int("completion_tokens").Optional().Nillable(),
+		field.Int("prompt_bytes").Optional().Nillable().
+			Comment("How many bytes of text the reply was made from. Until it has ended: what there was when it was asked for. Null: not known."),
 		field.Int("cached_tokens").Optional().Nillable(),
 		field.Int("reasoning_tokens").Optional().Nillable(),
 		field.Bool("usage_estimated").Default(false),

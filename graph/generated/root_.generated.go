@@ -1425,7 +1425,7 @@ input SendMessageInput {
   conversationId: ID
 
   """
-  The text, 1 byte to 32 KiB.
+  The text, 1 byte to 32 KiB unless the server is configured otherwise.
   """
   content: String!
 

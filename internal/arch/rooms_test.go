@@ -20,7 +20,7 @@ var rooms = map[string][]string{
 	"graph": {"internal/chat", "internal/feed", "internal/reply", "internal/auth", "internal/viewer", "internal/pid",
 		"internal/fact", "internal/refusal", "ent"},
 	"internal/chat": {"internal/reply", "internal/usage", "ent", "internal/viewer", "internal/pid", "internal/fact",
-		"internal/refusal", "internal/catalog"},
+		"internal/refusal", "internal/catalog", "internal/prompt"},
 	"internal/reply": {"internal/prompt", "internal/usage", "ent", "internal/viewer", "internal/pid",
 		"internal/fact", "internal/refusal", "internal/complaint"},
 	"internal/store": {"ent", "internal/chat", "internal/reply", "internal/prompt", "internal/usage",

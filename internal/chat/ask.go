@@ -51,8 +51,9 @@ type SendState struct {
 	Conversation *ent.Conversation
 	// HeadIndex is the index of the conversation's head, -1 when that is not there.
 	HeadIndex int
-	// LineTokens is about how many tokens the visible line has.
-	LineTokens int
+	// LineBytes is about how long the texts of the visible line are that a model would be
+	// sent. What is being written counts as far as it is stored.
+	LineBytes int
 	// Unfinished are the replies of the conversation that are being written or wait, in the
 	// order of the line, with their ids, index, status and start only.
 	Unfinished []*ent.Message
@@ -107,6 +108,8 @@ type spot struct {
 	root     *ent.Message // of a new conversation
 	question *ent.Message
 	waits    bool // for replies before it
+	// promptBytes is how long the texts are that a model is sent for the reply.
+	promptBytes int
 	// becomes is what the conversation is by it: created, or updated.
 	becomes fact.Kind
 }
@@ -273,6 +276,7 @@ func (a *asking) insert(ctx context.Context, tx *ent.Tx, at spot) error {
 		owner = &id
 	}
 	answer := l.answer(question, a.model, parameters, owner)
+	answer.PromptBytes = &at.promptBytes
 	reserved := a.prompt + reply.AnswerTokens(parameters)
 	answer.ReservedTokens = &reserved
 	l.moveHead(answer.ID, question.Content)

@@ -86,6 +86,7 @@ func cancelQueued(ctx context.Context, tx *ent.Tx, queued []*ent.Message, now ti
 			Where(message.ID(m.ID), message.UserID(m.UserID), reply.Queued()).
 			SetStatus(message.StatusSTOPPED).
 			SetFinishedAt(now).
+			ClearPromptBytes(). // It did not know how long the replies before it would become.
 			Exec(ctx)
 		if err != nil {
 			return fmt.Errorf("cancel queued reply: %w", err)
@@ -151,7 +152,7 @@ func (s *Service) cancel(ctx context.Context, userID pid.ID, m *ent.Message) err
 			if err := cancelQueued(ctx, tx, []*ent.Message{row}, now); err != nil {
 				return err
 			}
-			row.Status, row.FinishedAt = message.StatusSTOPPED, &now
+			row.Status, row.FinishedAt, row.PromptBytes = message.StatusSTOPPED, &now, nil
 		}
 		failpoint.Hit("chat.cancel-uncommitted")
 		*m = *row.Unwrap()

@@ -6,6 +6,7 @@ import (
 
 	"parley/ent"
 	"parley/internal/pid"
+	"parley/internal/prompt"
 	"parley/internal/refusal"
 )
 
@@ -41,6 +42,19 @@ func staleHead(head pid.ID) *refusal.Error {
 		Code:    refusal.CodeStaleHead,
 		Message: "The conversation has newer messages than the ones this was written for.",
 		Extras:  map[string]any{"headId": head},
+	}
+}
+
+// contextTooLong says how long a prompt may be, and how long this one would be. Tokens are
+// estimates; bytes are what this server counts.
+func contextTooLong(limitBytes, neededBytes int) *refusal.Error {
+	return &refusal.Error{
+		Code:    refusal.CodeContextTooLong,
+		Message: "The conversation has become too long for another message. Start a new one.",
+		Extras: map[string]any{
+			"limitTokens": prompt.Tokens(limitBytes), "neededTokens": prompt.Tokens(neededBytes),
+			"limitBytes": limitBytes, "neededBytes": neededBytes,
+		},
 	}
 }
 

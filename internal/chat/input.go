@@ -14,7 +14,6 @@ import (
 
 // The limits of inputs, in bytes of UTF-8 unless they say otherwise.
 const (
-	MaxContentBytes      = 32 << 10
 	MaxSystemPromptBytes = 32 << 10
 	MaxNameRunes         = 200
 	MaxModelBytes        = 200
@@ -42,8 +41,8 @@ func checkText(p refusal.Problems, field, text string, maxBytes int) {
 	}
 }
 
-func checkContent(p refusal.Problems, field, content string) {
-	checkText(p, field, content, MaxContentBytes)
+func checkContent(p refusal.Problems, field, content string, maxBytes int) {
+	checkText(p, field, content, maxBytes)
 	if strings.TrimSpace(content) == "" {
 		p.Add(field, "must not be empty")
 	}

@@ -20,10 +20,10 @@ func fields(extras map[string]any) map[string]string {
 
 func TestSendInputs(t *testing.T) {
 	t.Parallel()
-	long := strings.Repeat("x", chat.MaxContentBytes)
+	long := strings.Repeat("x", maxMessage)
 	good := map[string]chat.SendInput{
 		"longest content": {Content: long},
-		"four-byte runes": {Content: strings.Repeat("🚀", chat.MaxContentBytes/4)},
+		"four-byte runes": {Content: strings.Repeat("🚀", maxMessage/4)},
 		"control signs":   {Content: "\x01\x7f\u2028\ufeff"},
 		"blanks around":   {Content: " \n x \t"},
 		"shortest key":    {Content: "x", ClientKey: ptr("abcd_-09")},
@@ -38,7 +38,7 @@ func TestSendInputs(t *testing.T) {
 		"no content":         {chat.SendInput{}, "content"},
 		"blank content":      {chat.SendInput{Content: " \t\n\u00a0\u2003"}, "content"},
 		"too long":           {chat.SendInput{Content: long + "x"}, "content"},
-		"too long in bytes":  {chat.SendInput{Content: strings.Repeat("ä", chat.MaxContentBytes/2) + "x"}, "content"},
+		"too long in bytes":  {chat.SendInput{Content: strings.Repeat("ä", maxMessage/2) + "x"}, "content"},
 		"NUL":                {chat.SendInput{Content: "a\x00b"}, "content"},
 		"invalid UTF-8":      {chat.SendInput{Content: "a\xffb"}, "content"},
 		"surrogate":          {chat.SendInput{Content: "a\xed\xa0\x80b"}, "content"},

@@ -7,6 +7,7 @@ import (
 	"parley/ent"
 	"parley/internal/fact"
 	"parley/internal/pid"
+	"parley/internal/prompt"
 	"parley/internal/refusal"
 	"parley/internal/reply"
 )
@@ -37,9 +38,9 @@ type SendResult struct {
 	Deduplicated bool
 }
 
-func (in SendInput) check() error {
+func (in SendInput) check(maxBytes int) error {
 	p := refusal.Problems{}
-	checkContent(p, "content", in.Content)
+	checkContent(p, "content", in.Content, maxBytes)
 	if in.ClientKey != nil && !clientKeyForm.MatchString(*in.ClientKey) {
 		p.Add("clientKey", "must have 8 to 128 letters, digits, _ or -")
 	}
@@ -67,11 +68,12 @@ func (in SendInput) payloadHash() string {
 // BAD_USER_INPUT, NOT_FOUND, IDEMPOTENCY_CONFLICT, STALE_HEAD {headId},
 // CONVERSATION_BUSY {messageId, startedAt}, QUEUE_FULL, RATE_LIMITED {retryAfter},
 // QUOTA_EXCEEDED {quota, resetsOn, retryAfter}, OVERLOADED {retryAfter},
-// MODEL_REQUIRED {models}, MODEL_UNAVAILABLE, UNAVAILABLE. After an error nothing
+// CONTEXT_TOO_LONG {limitTokens, neededTokens, limitBytes, neededBytes}, MODEL_REQUIRED
+// {models}, MODEL_UNAVAILABLE, UNAVAILABLE. After an error nothing
 // has been stored, except that UNAVAILABLE may hide a commit: repeat the send with
 // its client key.
 func (s *Service) SendMessage(ctx context.Context, userID pid.ID, in SendInput) (SendResult, error) {
-	if err := in.check(); err != nil {
+	if err := in.check(s.cfg.MaxMessageBytes); err != nil {
 		return SendResult{}, err
 	}
 	result, err := s.send(ctx, userID, in)
@@ -113,7 +115,7 @@ func (a *asking) begin(s SendState, in SendInput) (spot, error) {
 	if err := a.decideModel(nil); err != nil {
 		return spot{}, err
 	}
-	a.prompt = reply.PromptTokens(0, in.Content)
+	a.prompt = prompt.Tokens(len(in.Content))
 	if err := a.checkLimits(s, a.now, false); err != nil {
 		return spot{}, err
 	}
@@ -123,7 +125,8 @@ func (a *asking) begin(s SendState, in SendInput) (spot, error) {
 	c, root := newConversation(a.once.userID, NewConversation{Model: in.Model, Parameters: in.Parameters}, a.now)
 	l := &line{userID: a.once.userID, conversation: c, now: a.now}
 	question := l.ask(root.ID, root.Index, in.Content)
-	return spot{line: l, root: root, question: question, becomes: fact.ConversationCreated}, nil
+	return spot{line: l, root: root, question: question, promptBytes: len(root.Content) + len(in.Content),
+		becomes: fact.ConversationCreated}, nil
 }
 
 // goOn puts the question below the head of a conversation.
@@ -143,13 +146,18 @@ func (a *asking) goOn(ctx context.Context, tx *ent.Tx, s SendState, in SendInput
 	if err != nil {
 		return spot{}, err
 	}
-	a.prompt = reply.PromptTokens(s.LineTokens, in.Content)
+	promptBytes := s.LineBytes + len(in.Content)
+	a.prompt = prompt.Tokens(promptBytes)
 	if err := a.checkLimits(s, a.now, waits); err != nil {
 		return spot{}, err
 	}
 	if s.HeadIndex < 0 {
 		return spot{}, fmt.Errorf("conversation %s has no head %s", l.conversation.ID, head)
 	}
+	if promptBytes > a.cfg.MaxPromptBytes {
+		return spot{}, contextTooLong(a.cfg.MaxPromptBytes, promptBytes)
+	}
 	question := l.ask(head, s.HeadIndex, in.Content)
-	return spot{line: l, question: question, waits: waits, becomes: fact.ConversationUpdated}, nil
+	return spot{line: l, question: question, waits: waits, promptBytes: promptBytes,
+		becomes: fact.ConversationUpdated}, nil
 }

@@ -67,7 +67,7 @@ func setup(t testing.TB, s *store.Store, cfg chat.Config) *bundle {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
-	b.engine = reply.New(replytest.Config(reply.Config{}), s, client, b.bus, nil, log)
+	b.engine = reply.New(replytest.Config(reply.Config{MaxPromptBytes: cfg.MaxPromptBytes}), s, client, b.bus, nil, log)
 	if err := b.engine.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -90,6 +90,9 @@ func setup(t testing.TB, s *store.Store, cfg chat.Config) *bundle {
 // waitLimit is how long the tests wait for replies, unless they say otherwise.
 const waitLimit = 50 * time.Second
 
+// maxMessage is how long a message may be in the tests, unless they say otherwise.
+const maxMessage = 32 << 10
+
 // service returns one more service on the bundle's engine. What cfg requires and leaves
 // out is wide.
 func (b *bundle) service(t testing.TB, cfg chat.Config, s chat.Store) *chat.Service {
@@ -99,6 +102,12 @@ func (b *bundle) service(t testing.TB, cfg chat.Config, s chat.Store) *chat.Serv
 	}
 	if cfg.MaxBacklog == 0 {
 		cfg.MaxBacklog = time.Hour
+	}
+	if cfg.MaxMessageBytes == 0 {
+		cfg.MaxMessageBytes = maxMessage
+	}
+	if cfg.MaxPromptBytes == 0 {
+		cfg.MaxPromptBytes = 1 << 30
 	}
 	if cfg.WaitLimit == 0 {
 		cfg.WaitLimit = waitLimit

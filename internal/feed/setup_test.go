@@ -90,6 +90,12 @@ func (b *bundle) service(t testing.TB, cfg chat.Config, s chat.Store) *chat.Serv
 	if cfg.MaxBacklog == 0 {
 		cfg.MaxBacklog = time.Hour
 	}
+	if cfg.MaxMessageBytes == 0 {
+		cfg.MaxMessageBytes = 32 << 10
+	}
+	if cfg.MaxPromptBytes == 0 {
+		cfg.MaxPromptBytes = 1 << 30
+	}
 	if cfg.WaitLimit == 0 {
 		cfg.WaitLimit = 50 * time.Second
 	}

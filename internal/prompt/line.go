@@ -81,6 +81,12 @@ func Of(rows []Row) []Message {
 	return b.messages
 }
 
+// Sent reports whether the text of a stored message with this role and status is sent at
+// all, whatever stands beside it.
+func Sent(role Role, status Status) bool {
+	return status == Completed || role == Assistant && status.isSent()
+}
+
 // isSent reports whether the text of a reply with this status is sent.
 func (s Status) isSent() bool { return s == Completed || s == Stopped || s == Interrupted }
 

@@ -38,6 +38,9 @@ const (
 	CodeConversationBusy Code = "CONVERSATION_BUSY"
 	// CodeQueueFull says that too many replies wait already.
 	CodeQueueFull Code = "QUEUE_FULL"
+	// CodeContextTooLong says that a conversation does not fit into a prompt any more. Extras:
+	// limitTokens, neededTokens, limitBytes, neededBytes.
+	CodeContextTooLong Code = "CONTEXT_TOO_LONG"
 	// CodeModelRequired says that a model must be named. Extra: models.
 	CodeModelRequired Code = "MODEL_REQUIRED"
 	// CodeModelUnavailable says that the model server does not list its models.
@@ -181,7 +184,7 @@ func Internal(id string, cause error) *Error {
 func Codes() []Code {
 	return []Code{
 		CodeUnauthenticated, CodeForbidden, CodeNotFound, CodeBadUserInput, CodeIdempotencyConflict, CodeStaleHead,
-		CodeConversationBusy, CodeQueueFull, CodeModelRequired, CodeModelUnavailable, CodeRateLimited,
-		CodeOverloaded, CodeQuotaExceeded, CodeUnavailable, CodeInternal,
+		CodeConversationBusy, CodeQueueFull, CodeContextTooLong, CodeModelRequired, CodeModelUnavailable,
+		CodeRateLimited, CodeOverloaded, CodeQuotaExceeded, CodeUnavailable, CodeInternal,
 	}
 }

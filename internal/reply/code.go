@@ -3,6 +3,8 @@ package reply
 import (
 	"fmt"
 	"time"
+
+	"parley/internal/refusal"
 )
 
 // Code names why a reply failed. Codes are stored with the message and shown to
@@ -28,7 +30,7 @@ const (
 	// CodeRejected: the model server refuses the request itself (400, 404, 413, 422).
 	CodeRejected Code = "UPSTREAM_REJECTED"
 	// CodeContextTooLong: the conversation does not fit into the model's context.
-	CodeContextTooLong Code = "CONTEXT_TOO_LONG"
+	CodeContextTooLong = Code(refusal.CodeContextTooLong)
 	// CodeContentFilter: the model server refuses to answer this content.
 	CodeContentFilter Code = "CONTENT_FILTER"
 	// CodeUpstream: the model server reported an error of its own in mid-stream.

@@ -19,6 +19,8 @@ type Config struct {
 	ReplyLimit time.Duration
 	// MaxReplyBytes bounds all texts of one reply together.
 	MaxReplyBytes int
+	// MaxPromptBytes bounds the texts that a model is sent for one reply.
+	MaxPromptBytes int
 	// Checkpoint is how often running text is stored.
 	Checkpoint time.Duration
 	// MaxLag is how far this process may be behind with its replies before Admit takes fewer.
@@ -43,6 +45,7 @@ func (c Config) Validate() error {
 	positive("Lease", c.Lease > 0, c.Lease)
 	positive("ReplyLimit", c.ReplyLimit > 0, c.ReplyLimit)
 	positive("MaxReplyBytes", c.MaxReplyBytes > 0, c.MaxReplyBytes)
+	positive("MaxPromptBytes", c.MaxPromptBytes > 0, c.MaxPromptBytes)
 	positive("Checkpoint", c.Checkpoint > 0, c.Checkpoint)
 	positive("MaxLag", c.MaxLag > 0, c.MaxLag)
 	if err := errors.Join(errs...); err != nil {

@@ -266,6 +266,20 @@ func TestTakeoverFromTheDead(t *testing.T) {
 			up: say("new"), edit: func(m *ent.MessageCreate) { m.SetContent("x").SetSalvage("longer").SetCrashes(3) },
 			status: message.StatusFAILED, content: "longer", code: reply.CodeCrashed, attempt: 2, crashes: 4,
 		},
+		"crashed twice, made from much": {
+			up: say("new"), edit: func(m *ent.MessageCreate) {
+				m.SetContent("x").SetSalvage("longer").SetCrashes(1).SetPromptBytes(256 << 10)
+			},
+			status: message.StatusFAILED, content: "longer", code: reply.CodeCrashed, attempt: 2, crashes: 2,
+		},
+		"crashed once, made from much": {
+			up: say("new"), edit: func(m *ent.MessageCreate) { m.SetContent("x").SetPromptBytes(256 << 10) },
+			status: message.StatusCOMPLETED, content: "new", attempt: 2, crashes: 1,
+		},
+		"crashed twice, made from little": {
+			up: say("new"), edit: func(m *ent.MessageCreate) { m.SetContent("x").SetCrashes(1).SetPromptBytes(9) },
+			status: message.StatusCOMPLETED, content: "new", attempt: 2, crashes: 2,
+		},
 		"took too long": {
 			up: say("new"), edit: func(m *ent.MessageCreate) { m.SetStartedAt(time.Now().Add(-time.Hour)) },
 			status: message.StatusFAILED, content: "", code: reply.CodeLimit, attempt: 2, crashes: 1,

@@ -38,21 +38,28 @@ func (a *Attempt) run() {
 type generated struct {
 	Result
 	promptTokens int // estimated; 0 when the model was not called
+	promptBytes  *int
 	promptHash   *string
 }
 
 // generate builds the prompt and calls the model. A panic of the model client ends
 // this reply, not the process.
 func (a *Attempt) generate(ctx context.Context) (out generated, err error) {
+	// What was refused when the reply was asked for can be too long all the same: replies that
+	// this one waited for have become longer since.
 	line, err := a.line(ctx)
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrLineTooLong):
+		return out, &Error{Code: CodeContextTooLong, Err: err}
+	case err != nil:
 		return out, err
 	}
 	if len(line) == 0 { // Not even message 0, which each conversation has.
 		return out, errNoLine
 	}
 	messages := prompt.Of(line)
-	out.promptTokens = prompt.Estimate(messages)
+	size := prompt.Size(messages)
+	out.promptBytes, out.promptTokens = &size, prompt.Tokens(size)
 	if len(messages) > 0 && messages[0].Role == prompt.System {
 		sum := sha256.Sum256([]byte(messages[0].Text()))
 		hash := hex.EncodeToString(sum[:])
@@ -77,7 +84,8 @@ func (a *Attempt) generate(ctx context.Context) (out generated, err error) {
 func (a *Attempt) line(ctx context.Context) (line []prompt.Row, err error) {
 	log := a.engine.log.With("message_id", string(a.row.ID))
 	err = a.engine.untilAnswered(ctx, log, "reading a prompt", func() (err error) {
-		line, err = a.engine.store.Line(ctx, a.row.UserID, a.row.ConversationID, a.row.Index)
+		line, err = a.engine.store.Line(ctx, a.row.UserID, a.row.ConversationID, a.row.Index,
+			a.engine.cfg.MaxPromptBytes)
 		return err
 	})
 	return line, err
@@ -116,7 +124,7 @@ func (a *Attempt) outcome(ctx context.Context, out generated, err error) *ent.Me
 			"code", code, "err", failure)
 		keepLongest(&final)
 	}
-	final.Salvage = ""
+	final.Salvage, final.PromptBytes = "", out.promptBytes
 	setUsage(&final, out)
 	return &final
 }

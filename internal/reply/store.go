@@ -2,6 +2,7 @@ package reply
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"parley/ent"
@@ -27,9 +28,10 @@ type Store interface {
 	// IsUnavailable reports whether an error says that the database cannot answer now, and
 	// may when it is asked again.
 	IsUnavailable(err error) bool
-	// Line returns the visible line before an index, in index order. Rows of other users
-	// are not read, and none of a user who is disabled.
-	Line(ctx context.Context, userID, conversationID pid.ID, before int) ([]prompt.Row, error)
+	// Line returns the visible line before an index, in index order, without the texts that
+	// no model is sent. Rows of other users are not read, and none of a user who is disabled.
+	// It reads no further, and returns ErrLineTooLong, when its texts have more than maxBytes.
+	Line(ctx context.Context, userID, conversationID pid.ID, before, maxBytes int) ([]prompt.Row, error)
 	// OfDisabled returns the replies that an owner runs for users who are disabled.
 	OfDisabled(ctx context.Context, owner pid.ID) ([]pid.ID, error)
 	// End makes a reply final in tx, under its conversation's lock: its row, if the fence
@@ -46,6 +48,9 @@ type Store interface {
 	// the owner's.
 	Checkpoint(ctx context.Context, owner pid.ID, due []Checkpoint) (lost []pid.ID, err error)
 }
+
+// ErrLineTooLong is returned by Store.Line.
+var ErrLineTooLong = errors.New("the line is too long for a prompt")
 
 // Checkpoint is the text of a running reply to be stored.
 type Checkpoint struct {

@@ -17,8 +17,16 @@ import (
 	"parley/internal/pid"
 )
 
-// maxCrashes is how many owners may die over one reply before it is given up.
-const maxCrashes = 3
+const (
+	// maxCrashes is how many owners may die over one reply before it is given up.
+	maxCrashes = 3
+	// maxHeavyCrashes is the same for a heavy reply. It may be what they died of, and would
+	// take each replica with it in turn.
+	maxHeavyCrashes = 1
+	// heavyPrompt is how many bytes make a prompt a heavy one: some 60,000 tokens, which few
+	// conversations reach.
+	heavyPrompt = 256 << 10
+)
 
 // claim takes an abandoned reply over: it is generated anew, or ended when it must
 // not be. The longer text so far is kept as salvage. Of several replicas that try,
@@ -51,6 +59,7 @@ func (s *sweeper) claim(ctx context.Context, row *ent.Message, released bool) er
 	}
 	next.Content, next.Salvage = next.Salvage, ""
 	next.Status, next.ErrorCode, next.FinishedAt = status, code, &now
+	next.PromptBytes = nil // It may have been a guess, and nobody is to correct it now.
 	if err := s.estimateLeft(ctx, row, &next); err != nil {
 		return err
 	}
@@ -108,6 +117,9 @@ func (s *sweeper) takeOver(u *ent.MessageUpdate, row, next *ent.Message, now tim
 			owner = message.And(owner, s.hasNoLease(*row.Owner, now))
 		}
 	}
+	if next.PromptBytes == nil {
+		u.ClearPromptBytes()
+	}
 	return TextsOf(next).set(u).
 		Where(message.ID(row.ID), message.UserID(row.UserID), owner, message.Attempt(row.Attempt), Streaming()).
 		SetNillableOwner(next.Owner).
@@ -149,6 +161,9 @@ func (s *sweeper) logClaim(ctx context.Context, next *ent.Message, released bool
 		"crashes", next.Crashes, "released", released, "status", string(next.Status))
 }
 
+// isHeavy reports whether a reply is made from very much.
+func isHeavy(m *ent.Message) bool { return m.PromptBytes != nil && *m.PromptBytes >= heavyPrompt }
+
 // verdict says what becomes of an abandoned reply.
 func verdict(cfg Config, next *ent.Message, released bool, now time.Time) (message.Status, *string) {
 	fail := func(status message.Status, code Code) (message.Status, *string) {
@@ -158,7 +173,7 @@ func verdict(cfg Config, next *ent.Message, released bool, now time.Time) (messa
 	switch {
 	case next.StopRequestedAt != nil:
 		return message.StatusSTOPPED, nil
-	case next.Crashes > maxCrashes:
+	case next.Crashes > maxCrashes, next.Crashes > maxHeavyCrashes && isHeavy(next):
 		return fail(message.StatusFAILED, CodeCrashed)
 	case next.StartedAt != nil && now.Sub(*next.StartedAt) > cfg.ReplyLimit:
 		return fail(message.StatusFAILED, CodeLimit)

@@ -2,6 +2,7 @@ package reply
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"parley/ent"
@@ -13,9 +14,6 @@ import (
 
 // usualAnswer is how many tokens an answer is held to take that has no maximum.
 const usualAnswer = 1000
-
-// PromptTokens estimates what a model is sent: a line of so many tokens, and a question.
-func PromptTokens(line int, question string) int { return line + prompt.Tokens(len(question)) }
 
 // AnswerTokens is what is set aside for an answer.
 func AnswerTokens(p Parameters) int {
@@ -39,7 +37,11 @@ func (e *Engine) UsedSoFar(ctx context.Context, tx *ent.Tx, userID, conversation
 		return usage.Call{}, false, fmt.Errorf("look for a running reply: %w", err)
 	case row.Attempt == 0:
 		return usage.Call{}, false, nil // Nobody has run it yet.
+	case row.PromptBytes != nil:
+		call, ok := e.usedFor(row, prompt.Tokens(*row.PromptBytes))
+		return call, ok, nil
 	}
+	// A replica of an earlier version has asked for it.
 	before, err := tx.Message.Query().
 		Where(message.ConversationID(conversationID), message.UserID(userID), message.Active(true),
 			message.IndexLT(row.Index)).
@@ -54,10 +56,15 @@ func (e *Engine) UsedSoFar(ctx context.Context, tx *ent.Tx, userID, conversation
 		line[i] = prompt.Row{Role: prompt.StoredRole(string(m.Role)), Status: prompt.StoredStatus(string(m.Status)),
 			Content: m.Content}
 	}
-	e.Overlay(row)
-	setUsage(row, generated{promptTokens: prompt.Estimate(prompt.Of(line))})
-	call, ok := usage.OfReply(row)
+	call, ok := e.usedFor(row, prompt.Estimate(prompt.Of(line)))
 	return call, ok, nil
+}
+
+// usedFor is what a running reply has used of the model so far.
+func (e *Engine) usedFor(row *ent.Message, promptTokens int) (usage.Call, bool) {
+	e.Overlay(row)
+	setUsage(row, generated{promptTokens: promptTokens})
+	return usage.OfReply(row)
 }
 
 // estimateLeft sets in next, which is the end of a reply whose owner is gone, what was
@@ -70,14 +77,30 @@ func (s *sweeper) estimateLeft(ctx context.Context, row, next *ent.Message) erro
 	if TextsOf(&left) == (Texts{}) {
 		return nil
 	}
-	line, err := s.store.Line(ctx, row.UserID, row.ConversationID, row.Index)
+	tokens, err := s.promptTokens(ctx, row)
 	if err != nil {
 		return err
 	}
-	setUsage(&left, generated{promptTokens: prompt.Estimate(prompt.Of(line))})
+	setUsage(&left, generated{promptTokens: tokens})
 	next.PromptTokens, next.CompletionTokens = left.PromptTokens, left.CompletionTokens
 	next.UsageEstimated = left.UsageEstimated
 	return nil
+}
+
+// promptTokens estimates what a model was sent for a reply. It does not read that, which may
+// be what the owner died of, unless it must.
+func (s *sweeper) promptTokens(ctx context.Context, row *ent.Message) (int, error) {
+	if row.PromptBytes != nil {
+		return prompt.Tokens(*row.PromptBytes), nil
+	}
+	line, err := s.store.Line(ctx, row.UserID, row.ConversationID, row.Index, s.cfg.MaxPromptBytes)
+	switch {
+	case errors.Is(err, ErrLineTooLong):
+		return 0, nil // No model was sent that.
+	case err != nil:
+		return 0, err
+	}
+	return prompt.Estimate(prompt.Of(line)), nil
 }
 
 // count adds what a reply has used to its day, in the transaction of a takeover that makes

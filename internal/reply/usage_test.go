@@ -172,12 +172,15 @@ func TestClaimedEndCountsUsage(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		edit       func(m *ent.MessageCreate)
+		prompt     int
 		completion int
 	}{
-		"a text":          {func(m *ent.MessageCreate) { m.SetContent("12345678") }, 2},
-		"reasoning only":  {func(m *ent.MessageCreate) { m.SetReasoning("1234") }, 1},
-		"an earlier text": {func(m *ent.MessageCreate) { m.SetContent("1234").SetSalvage("123456789") }, 3},
-		"nothing":         {func(*ent.MessageCreate) {}, 0},
+		"a text":          {func(m *ent.MessageCreate) { m.SetContent("12345678") }, 2, 2},
+		"reasoning only":  {func(m *ent.MessageCreate) { m.SetReasoning("1234") }, 2, 1},
+		"an earlier text": {func(m *ent.MessageCreate) { m.SetContent("1234").SetSalvage("123456789") }, 2, 3},
+		// Then the line is not read, which may be what the owner died of.
+		"a known prompt": {func(m *ent.MessageCreate) { m.SetContent("1234").SetPromptBytes(400) }, 100, 1},
+		"nothing":        {func(*ent.MessageCreate) {}, 0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -198,8 +201,8 @@ func TestClaimedEndCountsUsage(t *testing.T) {
 					}
 					return
 				}
-				b.wantUsage(1, 2, test.completion, 1)
-				if m.PromptTokens == nil || *m.PromptTokens != 2 || *m.CompletionTokens != test.completion ||
+				b.wantUsage(1, test.prompt, test.completion, 1)
+				if m.PromptTokens == nil || *m.PromptTokens != test.prompt || *m.CompletionTokens != test.completion ||
 					!m.UsageEstimated {
 					t.Errorf("the row says %v, want the same estimate", m)
 				}

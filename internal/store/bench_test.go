@@ -77,7 +77,7 @@ func BenchmarkPrompt(b *testing.B) {
 				l.fill(n)
 				b.ReportAllocs()
 				for b.Loop() {
-					line, err := s.Line(u.ctx, u.id, l.id, n)
+					line, err := s.Line(u.ctx, u.id, l.id, n, 1<<30)
 					if err != nil || len(line) != n {
 						b.Fatalf("got %d rows, %v, want %d", len(line), err, n)
 					}

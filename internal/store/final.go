@@ -19,11 +19,11 @@ import (
 // finalColumns are what the end of a reply sets beside its texts, in the order of
 // finalValues.
 var finalColumns = []string{"status", "finish_reason", "error_code", "prompt_tokens", "completion_tokens",
-	"cached_tokens", "reasoning_tokens", "usage_estimated", "system_prompt_hash", "attempt"}
+	"cached_tokens", "reasoning_tokens", "usage_estimated", "system_prompt_hash", "prompt_bytes", "attempt"}
 
 func finalValues(m *ent.Message) []any {
 	return []any{string(m.Status), m.FinishReason, m.ErrorCode, m.PromptTokens, m.CompletionTokens,
-		m.CachedTokens, m.ReasoningTokens, m.UsageEstimated, m.SystemPromptHash, m.Attempt}
+		m.CachedTokens, m.ReasoningTokens, m.UsageEstimated, m.SystemPromptHash, m.PromptBytes, m.Attempt}
 }
 
 // finalUpdate makes a reply final. Its parameters from $1 on are the texts, what

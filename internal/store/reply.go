@@ -40,7 +40,9 @@ const firstRows = 1 << 13
 // Line implements reply.Store. Only so many prompts are read at a time, in the order in which
 // they are asked for: a pool gives its connections to anybody who waits, and a few would
 // wait for very long.
-func (s *Store) Line(ctx context.Context, userID, conversationID pid.ID, before int) (_ []prompt.Row, err error) {
+func (s *Store) Line(
+	ctx context.Context, userID, conversationID pid.ID, before, maxBytes int,
+) (_ []prompt.Row, err error) {
 	if _, err := s.prompts.enter(ctx, ordinary, nil); err != nil {
 		return nil, fmt.Errorf("read line: %w", err)
 	}
@@ -51,6 +53,7 @@ func (s *Store) Line(ctx context.Context, userID, conversationID pid.ID, before 
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	line := make([]prompt.Row, 0, min(max(before, 0), firstRows))
+	bytes := 0
 	var row string // What the driver hands out is kept: the content is a part of it.
 	for rows.Next() {
 		if err := rows.Scan(&row); err != nil {
@@ -58,11 +61,14 @@ func (s *Store) Line(ctx context.Context, userID, conversationID pid.ID, before 
 		}
 		role, rest, _ := strings.Cut(row, "/")
 		status, content, _ := strings.Cut(rest, "/")
-		line = append(line, prompt.Row{
-			Role:    prompt.StoredRole(role),
-			Status:  prompt.StoredStatus(status),
-			Content: content,
-		})
+		r := prompt.Row{Role: prompt.StoredRole(role), Status: prompt.StoredStatus(status)}
+		if prompt.Sent(r.Role, r.Status) {
+			r.Content = content
+		}
+		if bytes += len(r.Content); bytes > maxBytes {
+			return nil, reply.ErrLineTooLong
+		}
+		line = append(line, r)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("read line: %w", err)

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -26,7 +27,7 @@ const (
 // wantPrompt compares the prompt that is made of a line.
 func wantPrompt(t *testing.T, s *store.Store, u person, conversation pid.ID, before int, want ...said) {
 	t.Helper()
-	line, err := s.Line(u.ctx, u.id, conversation, before)
+	line, err := s.Line(u.ctx, u.id, conversation, before, 1<<30)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +89,7 @@ func TestPrompt(t *testing.T) {
 		wantPrompt(t, s, u, pid.New(pid.Conversation), 100)
 		wantPrompt(t, s, other, l.id, 100)
 		// The owner in the statement holds whoever the viewer is.
-		if got, err := s.Line(u.ctx, other.id, l.id, 100); err != nil || len(got) != 0 {
+		if got, err := s.Line(u.ctx, other.id, l.id, 100, 1<<30); err != nil || len(got) != 0 {
 			t.Errorf("got %v, %v for another user, want nothing", got, err)
 		}
 
@@ -96,6 +97,34 @@ func TestPrompt(t *testing.T) {
 		empty.add(system, completed, "")
 		empty.add(asked, completed, "hello")
 		wantPrompt(t, s, u, empty.id, 2, said{prompt.User, "hello"})
+	})
+}
+
+// Only what is sent counts against the bound, and is kept.
+func TestLineIsBounded(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		u := makeUser(t, s, "a@example.com")
+		l := makeLine(t, s, u)
+		l.add(system, completed, "Be brief.")
+		l.add(asked, completed, "äöü")
+		l.add(answered, message.StatusFAILED, strings.Repeat("x", 1000))
+		l.add(asked, message.StatusSTOPPED, strings.Repeat("x", 1000))
+		l.add(asked, completed, "two")
+		l.add(answered, message.StatusSTOPPED, "2")
+		const size = 9 + 6 + 3 + 1
+		line, err := s.Line(u.ctx, u.id, l.id, 6, size)
+		if err != nil || len(line) != 6 {
+			t.Fatalf("got %d rows, %v, want all 6, which have as many bytes as they may", len(line), err)
+		}
+		for _, row := range line {
+			if len(row.Content) > 10 {
+				t.Errorf("a text that is not sent has been kept: %.20q", row.Content)
+			}
+		}
+		if line, err := s.Line(u.ctx, u.id, l.id, 6, size-1); !errors.Is(err, reply.ErrLineTooLong) || line != nil {
+			t.Errorf("got %d rows, %v, want none and ErrLineTooLong", len(line), err)
+		}
 	})
 }
 
@@ -111,7 +140,7 @@ func TestLineAllocations(t *testing.T) {
 			const rows = 2000
 			l.fill(rows)
 			allocations := testing.AllocsPerRun(5, func() {
-				if line, err := s.Line(u.ctx, u.id, l.id, rows); err != nil || len(line) != rows {
+				if line, err := s.Line(u.ctx, u.id, l.id, rows, 1<<30); err != nil || len(line) != rows {
 					t.Fatalf("got %d rows, %v, want %d", len(line), err, rows)
 				}
 			})
@@ -136,7 +165,7 @@ func TestLineOrder(t *testing.T) {
 			s.Client().Message.Create().SetConversationID(l.id).SetUserID(u.id).SetIndex(index).
 				SetRole(role).SetContent(strings.Repeat("x", index+1)).ExecX(u.ctx)
 		}
-		got, err := s.Line(u.ctx, u.id, l.id, 24)
+		got, err := s.Line(u.ctx, u.id, l.id, 24, 1<<30)
 		if err != nil || len(got) != 24 {
 			t.Fatalf("got %d rows, %v, want 24", len(got), err)
 		}

@@ -37,13 +37,17 @@ SELECT CASE WHEN pg_advisory_xact_lock(hashtextextended($1, 0)) IS NULL THEN NUL
 // beforeSend gives a row for each unfinished reply, and one where there is none. Its
 // conditions on status are those of package reply's predicates, for the sake of the indexes.
 // So is that on the index of unfinished ones: SQLite, which never analyses its tables, would
-// read the whole conversation without it. Conversations that were made since a time have
-// changed since, which is what there is an index for.
+// read the whole conversation without it. How long the line is by now follows from its last
+// reply, without reading any other row; it is summed up only where that reply does not say.
+// Conversations that were made since a time have changed since, which is what there is an
+// index for.
 const beforeSend = `
 SELECT c.name, c.name_source, c.model, c.parameters, c.head_id, c.pinned, c.archived_at, c.temporary, c.expires_at,
   c.last_message_at, c.created_at, c.updated_at, h."index",
-  COALESCE(h.prompt_tokens + h.completion_tokens,
-    CASE WHEN h."index" = 0 THEN octet_length(h.content) / 4 ELSE h.reserved_tokens END),
+  COALESCE(h.prompt_bytes + CASE h.status WHEN 'FAILED' THEN 0 ELSE octet_length(h.content) END,
+    (SELECT CAST(sum(octet_length(b.content)) AS bigint) FROM messages AS b
+      WHERE b.conversation_id = c.id AND b.user_id = $1 AND b.active AND b."index" >= 0
+        AND ` + sentBytes + `)),
   k.payload_hash, k.conversation_id, k.user_message_id, k.reply_id,
   (SELECT count(*) FROM messages AS r
     WHERE r.user_id = $1 AND (r.status = 'QUEUED' OR r.status = 'STREAMING') AND r.status = 'STREAMING'),
@@ -63,6 +67,10 @@ LEFT JOIN sends AS k ON k.user_id = $1 AND k.client_key = $3
 LEFT JOIN messages AS u ON u.conversation_id = c.id AND u."index" > 0 AND u.user_id = $1
   AND (u.status = 'QUEUED' OR u.status = 'STREAMING')`
 
+// sentBytes matches the messages of a line, b, whose texts are sent to a model: package
+// prompt leaves out no others that are long.
+const sentBytes = `b.status <> 'FAILED' AND (b.role <> 'USER' OR b.status = 'COMPLETED')`
+
 // What a send writes. All parts share one list of parameters, so that Postgres can take
 // them as one statement.
 const (
@@ -70,15 +78,15 @@ const (
   WHERE id = $2 AND user_id = $1`
 	makeConversation = `INSERT INTO conversations
   (id, user_id, name, name_source, model, parameters, head_id, last_message_at, created_at, updated_at)
-  VALUES ($2, $1, $6, $22, $23, $24, $5, $3, $3, $4)`
+  VALUES ($2, $1, $6, $23, $24, $25, $5, $3, $3, $4)`
 	insertMessages = `INSERT INTO messages
   (id, conversation_id, user_id, parent_id, "index", role, content, status, model, parameters, owner, attempt,
-   started_at, reserved_tokens, created_at) VALUES `
+   started_at, reserved_tokens, prompt_bytes, created_at) VALUES `
 	valuesOfRoot = `
-  ($8, $2, $1, NULL, 0, 'SYSTEM', $25, 'COMPLETED', NULL, '', NULL, 0, NULL, NULL, $3),`
+  ($8, $2, $1, NULL, 0, 'SYSTEM', $26, 'COMPLETED', NULL, '', NULL, 0, NULL, NULL, NULL, $3),`
 	valuesOfPair = `
-  ($7, $2, $1, $8, $9, 'USER', $10, 'COMPLETED', NULL, '', NULL, 0, NULL, NULL, $3),
-  ($5, $2, $1, $7, $11, 'ASSISTANT', '', $12, $13, $14, $15, $16, $17, $21, $3)`
+  ($7, $2, $1, $8, $9, 'USER', $10, 'COMPLETED', NULL, '', NULL, 0, NULL, NULL, NULL, $3),
+  ($5, $2, $1, $7, $11, 'ASSISTANT', '', $12, $13, $14, $15, $16, $17, $21, $22, $3)`
 	insertSend = `INSERT INTO sends
   (id, user_id, client_key, payload_hash, conversation_id, user_message_id, reply_id, created_at)
   VALUES ($18, $1, $19, $20, $2, $7, $5, $3)`
@@ -160,7 +168,7 @@ type beforeRow struct {
 	pinned, temporary                     sql.NullBool
 	archived, expires                     sql.NullTime
 	lastMessage, created, updated         sql.NullTime
-	headIndex, lineTokens                 sql.NullInt64
+	headIndex, lineBytes                  sql.NullInt64
 	hash, conversation, question, reply   sql.NullString // of the known send
 	running                               int
 	nth                                   sql.NullTime
@@ -173,7 +181,7 @@ type beforeRow struct {
 
 func (r *beforeRow) targets() []any {
 	return []any{&r.name, &r.source, &r.model, &r.parameters, &r.head, &r.pinned, &r.archived, &r.temporary, &r.expires,
-		&r.lastMessage, &r.created, &r.updated, &r.headIndex, &r.lineTokens,
+		&r.lastMessage, &r.created, &r.updated, &r.headIndex, &r.lineBytes,
 		&r.hash, &r.conversation, &r.question, &r.reply,
 		&r.running, &r.nth, &r.tokens, &r.reserved, &r.conversations,
 		&r.id, &r.parent, &r.status, &r.started, &r.index}
@@ -182,7 +190,7 @@ func (r *beforeRow) targets() []any {
 // state is what all rows say alike.
 func (r *beforeRow) state(q chat.SendQuery) chat.SendState {
 	s := chat.SendState{Running: r.running, Tokens: int(r.tokens.Int64), Reserved: int(r.reserved.Int64),
-		Conversations: r.conversations, LineTokens: int(r.lineTokens.Int64), HeadIndex: -1, Nth: timeOrNil(r.nth)}
+		Conversations: r.conversations, LineBytes: int(r.lineBytes.Int64), HeadIndex: -1, Nth: timeOrNil(r.nth)}
 	if r.hash.Valid {
 		s.Known = &ent.Send{UserID: q.UserID, ClientKey: q.ClientKey, PayloadHash: r.hash.String,
 			ConversationID: pid.ID(r.conversation.String), UserMessageID: pid.ID(r.question.String),
@@ -192,7 +200,7 @@ func (r *beforeRow) state(q chat.SendQuery) chat.SendState {
 		return s
 	}
 	if r.headIndex.Valid {
-		s.HeadIndex = int(r.headIndex.Int64)
+		s.HeadIndex, s.LineBytes = int(r.headIndex.Int64), int(r.lineBytes.Int64)
 	}
 	s.Conversation = &ent.Conversation{ID: q.ConversationID, UserID: q.UserID, Name: r.name.String,
 		NameSource: conversation.NameSource(r.source.String), Parameters: r.parameters.String,
@@ -224,12 +232,12 @@ func (s *Store) StoreSend(ctx context.Context, tx *ent.Tx, w chat.SendRows) erro
 		}
 	}
 	statements := s.statements.goOn
-	args := make([]any, 0, 25)
+	args := make([]any, 0, 26)
 	args = append(args, string(c.UserID), string(c.ID), question.CreatedAt, c.UpdatedAt, string(c.HeadID), c.Name,
 		string(question.ID), orNull(question.ParentID), question.Index, question.Content,
 		reply.Index, string(reply.Status), orNull(reply.Model), reply.Parameters, orNull(reply.Owner), reply.Attempt,
 		timeOrNull(reply.StartedAt),
-		string(pid.New(pid.Send)), orNull(w.ClientKey), w.PayloadHash, reply.ReservedTokens)
+		string(pid.New(pid.Send)), orNull(w.ClientKey), w.PayloadHash, reply.ReservedTokens, reply.PromptBytes)
 	if root := w.Root; root != nil {
 		statements = s.statements.begin
 		args = append(args, string(c.NameSource), orNull(c.Model), c.Parameters, root.Content)

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
+	"sync"
 	"unicode/utf8"
 
 	"parley/internal/prompt"
@@ -56,7 +58,7 @@ type jsonSchema struct {
 
 // requestBody encodes the body of a call. Text that is not UTF-8 is repaired. It
 // fails for numbers that JSON cannot hold and for a schema that is not JSON.
-func requestBody(req reply.Request, d dialect) ([]byte, error) {
+func requestBody(req reply.Request, d dialect) (*body, error) {
 	r := request{
 		Model:            req.Model,
 		Stream:           true,
@@ -79,55 +81,172 @@ func requestBody(req reply.Request, d dialect) ([]byte, error) {
 	if r.ResponseFormat, err = encodeFormat(req.Parameters.ResponseFormat); err != nil {
 		return nil, err
 	}
-	body := bytes.NewBuffer(make([]byte, 0, roomFor(req.Messages)))
-	encoder := json.NewEncoder(body)
+	var parameters bytes.Buffer
+	encoder := json.NewEncoder(&parameters)
 	encoder.SetEscapeHTML(false) // Six bytes for each < would make code much longer.
 	if err := encoder.Encode(r); err != nil {
 		return nil, fmt.Errorf("encode request: %w", err)
 	}
-	return appendMessages(body.Bytes(), req.Messages), nil
+	return newBody(parameters.Bytes(), req.Messages), nil
 }
 
-// roomFor is about how long the body of a call becomes. A text that is mostly quotes needs
-// more, which costs one more array.
-func roomFor(messages []prompt.Message) int {
-	const parameters, message, escaped = 1024, 64, 8 // One byte in eight, as in code.
-	n := parameters
+// body is the body of a call. A long history is not copied: it is encoded while it is sent,
+// as often as it is sent.
+type body struct {
+	head     []byte // the parameters, up to the messages
+	messages []prompt.Message
+	length   int64
+}
+
+const (
+	messagesBegin = `,"messages":[`
+	messageBegin  = `{"role":"`
+	messageText   = `","content":"`
+	messageEnd    = `"}`
+	messagesEnd   = "]}"
+	// pieceBytes is how much of a text is encoded at once.
+	pieceBytes = 32 << 10
+)
+
+// newBody takes the encoded parameters, with the end of their line.
+func newBody(parameters []byte, messages []prompt.Message) *body {
+	b := &body{head: append(parameters[:len(parameters)-len("}\n")], messagesBegin...), messages: messages}
+	n := len(b.head) + len(messagesEnd) + max(len(messages)-1, 0)
 	for _, m := range messages {
-		n += message
+		n += len(messageBegin) + encodedLen(string(m.Role)) + len(messageText) + len(messageEnd)
+		n += max(len(m.Parts)-1, 0) * encodedLen(prompt.Joint)
 		for _, p := range m.Parts {
-			n += len(p.Text) + len(p.Text)/escaped
+			n += encodedLen(p.Text)
+		}
+	}
+	b.length = int64(n)
+	return b
+}
+
+// open returns the body from its beginning.
+func (b *body) open() io.ReadCloser { return &bodyReader{body: b, ready: b.head} }
+
+// bodyReader encodes the messages as it is read. It lets go of them at its end: the request is
+// held for as long as the answer is read.
+type bodyReader struct {
+	mu sync.Mutex // held by Read and Close: a request that is given up is closed while it is read
+
+	body    *body  // nil after the end
+	ready   []byte // is read before more is encoded
+	buffer  []byte
+	message int // is encoded next
+	part    int // of that message
+	at      int // in the text of that part
+	ended   bool
+}
+
+// Read implements io.Reader.
+func (r *bodyReader) Read(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for len(r.ready) == 0 {
+		if r.ended || r.body == nil {
+			r.letGo()
+			return 0, io.EOF
+		}
+		r.buffer = r.encode(r.buffer[:0])
+		r.ready = r.buffer
+	}
+	n := copy(p, r.ready)
+	r.ready = r.ready[n:]
+	return n, nil
+}
+
+// Close implements io.Closer.
+func (r *bodyReader) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.letGo()
+	return nil
+}
+
+func (r *bodyReader) letGo() { r.body, r.ready, r.buffer = nil, nil, nil }
+
+// encode appends what comes next, whole messages while they are short.
+func (r *bodyReader) encode(out []byte) []byte {
+	for len(out) < pieceBytes {
+		if r.message == len(r.body.messages) {
+			r.ended = true
+			return append(out, messagesEnd...)
+		}
+		out = r.encodeMore(out, &r.body.messages[r.message])
+	}
+	return out
+}
+
+// encodeMore appends a piece of a message.
+func (r *bodyReader) encodeMore(out []byte, m *prompt.Message) []byte {
+	if r.part == 0 && r.at == 0 {
+		if r.message > 0 {
+			out = append(out, ',')
+		}
+		out = appendText(append(out, messageBegin...), string(m.Role))
+		out = append(out, messageText...)
+	}
+	if r.part < len(m.Parts) {
+		rest := m.Parts[r.part].Text[r.at:]
+		if r.part > 0 && r.at == 0 {
+			out = appendText(out, prompt.Joint)
+		}
+		piece := rest
+		if len(rest) > pieceBytes {
+			piece = rest[:runeStart(rest, pieceBytes)]
+		}
+		out = appendText(out, piece)
+		if r.at += len(piece); len(piece) < len(rest) {
+			return out
+		}
+		r.part, r.at = r.part+1, 0
+	}
+	if r.part >= len(m.Parts) {
+		out = append(out, messageEnd...)
+		r.message, r.part = r.message+1, 0
+	}
+	return out
+}
+
+// runeStart is the last place up to n where a rune of s begins, or n in what is no UTF-8.
+func runeStart(s string, n int) int {
+	for at := n; at > n-utf8.UTFMax; at-- {
+		if utf8.RuneStart(s[at]) {
+			return at
 		}
 	}
 	return n
 }
 
-// appendMessages adds the messages to an encoded request and its line end, by hand: a long history is
-// copied once, into the body, and costs nothing else (see BenchmarkBody).
-func appendMessages(body []byte, messages []prompt.Message) []byte {
-	body = body[:len(body)-len("}\n")]
-	body = append(body, `,"messages":[`...)
-	for i, m := range messages {
-		if i > 0 {
-			body = append(body, ',')
-		}
-		body = append(body, `{"role":"`...)
-		body = appendText(body, string(m.Role))
-		body = append(body, `","content":"`...)
-		for j, p := range m.Parts {
-			if j > 0 {
-				body = appendText(body, prompt.Joint)
+// encodedLen is how much appendText adds.
+func encodedLen(s string) int {
+	n := len(s)
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c >= utf8.RuneSelf {
+			r, size := utf8.DecodeRuneInString(s[i:])
+			if r == utf8.RuneError && size == 1 {
+				n += len(`\ufffd`) - 1
 			}
-			body = appendText(body, p.Text)
+			i += size
+			continue
 		}
-		body = append(body, `"}`...)
+		i++
+		switch {
+		case c == '"', c == '\\', c == '\n', c == '\t', c == '\r':
+			n++
+		case c < ' ':
+			n += len(`\u0000`) - 1
+		}
 	}
-	return append(body, "]}"...)
+	return n
 }
 
 // appendText adds a text as it stands between the quotes of JSON, with U+FFFD for what is
 // not UTF-8.
-func appendText(body []byte, s string) []byte {
+func appendText(out []byte, s string) []byte {
 	const hex = "0123456789abcdef"
 	start := 0
 	for i := 0; i < len(s); {
@@ -135,7 +254,7 @@ func appendText(body []byte, s string) []byte {
 		if c >= utf8.RuneSelf {
 			r, size := utf8.DecodeRuneInString(s[i:])
 			if r == utf8.RuneError && size == 1 {
-				body = append(append(body, s[start:i]...), `\ufffd`...)
+				out = append(append(out, s[start:i]...), `\ufffd`...)
 				start = i + 1
 			}
 			i += size
@@ -145,22 +264,22 @@ func appendText(body []byte, s string) []byte {
 		if c >= ' ' && c != '"' && c != '\\' {
 			continue
 		}
-		body = append(body, s[start:i-1]...)
+		out = append(out, s[start:i-1]...)
 		start = i
 		switch c {
 		case '"', '\\':
-			body = append(body, '\\', c)
+			out = append(out, '\\', c)
 		case '\n':
-			body = append(body, `\n`...)
+			out = append(out, `\n`...)
 		case '\t':
-			body = append(body, `\t`...)
+			out = append(out, `\t`...)
 		case '\r':
-			body = append(body, `\r`...)
+			out = append(out, `\r`...)
 		default:
-			body = append(body, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+			out = append(out, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
 		}
 	}
-	return append(body, s[start:]...)
+	return append(out, s[start:]...)
 }
 
 func encodeFormat(f *reply.ResponseFormat) (*responseFormat, error) {

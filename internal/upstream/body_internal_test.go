@@ -3,6 +3,7 @@ package upstream
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"strings"
 	"testing"
 
@@ -14,15 +15,14 @@ import (
 func TestBodySaysWhatItIsGiven(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", "plain", "\"\\\n\r\t\b\f\x00\x1f\x7f", "<&>", "ä€😀\u2028\u2029\ufffd",
-		"\xff", "a\xc3", "\xed\xa0\x80", strings.Repeat(`"`, 5000), "}\n", "]}"} {
+		"\xff", "a\xc3", "\xed\xa0\x80", strings.Repeat(`"`, 5000), strings.Repeat("ä€😀\x01", pieceBytes/4),
+		"x" + strings.Repeat("😀", pieceBytes),
+		strings.Repeat("\x80", 3*pieceBytes), "}\n", "]}"} {
 		messages := []prompt.Message{prompt.Say(prompt.System, text),
 			{Role: prompt.User, Parts: []prompt.Part{{Text: text}, {Text: "more"}, {Text: text}}}}
 		req := reply.Request{Model: "m", Messages: messages, Parameters: reply.Parameters{
 			ResponseFormat: &reply.ResponseFormat{Type: reply.FormatJSONSchema, Name: "n", Schema: `{"a":{}}`}}}
-		body, err := requestBody(req, dialect{})
-		if err != nil {
-			t.Fatal(err)
-		}
+		body := encoded(t, req)
 		var got struct {
 			Model    string
 			Format   json.RawMessage `json:"response_format"`
@@ -50,24 +50,53 @@ func TestBodySaysWhatItIsGiven(t *testing.T) {
 			}
 		}
 	}
-	if body, err := requestBody(reply.Request{}, dialect{}); err != nil || !json.Valid(body) {
-		t.Errorf("without messages: %s, %v", body, err)
+	if body := encoded(t, reply.Request{}); !json.Valid(body) {
+		t.Errorf("without messages: %s", body)
 	}
 }
 
-// A long history is copied into the body and nowhere else.
-func TestBodyAllocations(t *testing.T) {
-	req := reply.Request{Model: "m"}
-	for range 5000 {
-		req.Messages = append(req.Messages, prompt.Message{Role: prompt.User,
-			Parts: []prompt.Part{{Text: "It was \"fine\" – really.\n"}, {Text: "And then?"}}})
+// encoded is the body of a call, read in pieces of an odd length. It is as long as it says.
+func encoded(t *testing.T, req reply.Request) []byte {
+	t.Helper()
+	b, err := requestBody(req, dialect{})
+	if err != nil {
+		t.Fatal(err)
 	}
-	few := testing.AllocsPerRun(10, func() {
-		if _, err := requestBody(req, dialect{}); err != nil {
-			t.Fatal(err)
+	var whole bytes.Buffer
+	if _, err := io.CopyBuffer(&whole, struct{ io.Reader }{b.open()}, make([]byte, 997)); err != nil {
+		t.Fatal(err)
+	}
+	if int64(whole.Len()) != b.length {
+		t.Errorf("the body has %d bytes, want the %d that are announced", whole.Len(), b.length)
+	}
+	return whole.Bytes()
+}
+
+// A long history is not copied: what a call holds beside it does not grow with it, however its
+// text is escaped.
+func TestBodyHoldsNoHistory(t *testing.T) {
+	send := func(n int) (allocations float64, size int64) {
+		req := reply.Request{Model: "m"}
+		for range n {
+			req.Messages = append(req.Messages, prompt.Message{Role: prompt.User,
+				Parts: []prompt.Part{{Text: strings.Repeat("\x01", 1000)}, {Text: "And then?"}}})
 		}
-	})
-	if few > 50 {
-		t.Errorf("%v allocations for 5,000 messages, want a few for all", few)
+		return testing.AllocsPerRun(10, func() {
+			b, err := requestBody(req, dialect{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := b.open()
+			for buffer := make([]byte, 512); err == nil; {
+				size = max(size, int64(cap(r.(*bodyReader).buffer)))
+				_, err = r.Read(buffer)
+			}
+		}), size
+	}
+	few, _ := send(500)
+	many, size := send(5000)
+	if many > few || size > 8*pieceBytes {
+		t.Errorf("%v allocations for 5,000 messages and %v for 500, with a buffer of %d; want as many, and a small one",
+			many, few, size)
 	}
 }

@@ -241,7 +241,7 @@ const finishWait = 5 * time.Second
 
 // attempt makes one request and passes the text on. refusal is the body of a 400
 // or 422.
-func (c *Client) attempt(ctx context.Context, body []byte, s *sink) (result reply.Result, refusal []byte, err error) {
+func (c *Client) attempt(ctx context.Context, body *body, s *sink) (result reply.Result, refusal []byte, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	patience := c.cfg.DialTimeout + c.cfg.TLSTimeout + c.cfg.ResponseHeaderTimeout

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"parley/internal/reply"
@@ -28,7 +27,7 @@ type doer struct {
 // call is one request for a completion: what the Client hands through go-openai
 // to the doer, and what the doer finds out beside the text.
 type call struct {
-	body []byte // nil once it has been answered
+	body *body // nil once it has been answered
 	// watch ends the call when its time limit passes without a touch.
 	watch *watchdog
 	// refusal holds the body of a 400 or 422, cut to the limit for error bodies,
@@ -36,34 +35,6 @@ type call struct {
 	refusal []byte
 	// contentAt is when text or reasoning last arrived.
 	contentAt time.Time
-}
-
-// sentBody is the body of a request until that is closed: the request itself is held for as
-// long as the answer is read.
-type sentBody struct {
-	mu   sync.Mutex // A request that is given up is closed while it is read.
-	rest []byte
-}
-
-// Read implements io.Reader.
-func (b *sentBody) Read(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	n := copy(p, b.rest)
-	b.rest = b.rest[n:]
-	if len(b.rest) == 0 {
-		b.rest = nil
-		return n, io.EOF
-	}
-	return n, nil
-}
-
-// Close implements io.Closer.
-func (b *sentBody) Close() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.rest = nil
-	return nil
 }
 
 type callKey struct{}
@@ -84,9 +55,8 @@ func (d *doer) Do(req *http.Request) (*http.Response, error) {
 	req.Header.Set("User-Agent", "parley")
 	c := callFrom(req.Context())
 	if c != nil {
-		req.Body = &sentBody{rest: c.body}
-		req.ContentLength = int64(len(c.body))
-		req.GetBody = func() (io.ReadCloser, error) { return &sentBody{rest: c.body}, nil }
+		req.Body, req.ContentLength = c.body.open(), c.body.length
+		req.GetBody = func() (io.ReadCloser, error) { return c.body.open(), nil }
 	}
 	// Not an http.Client: that one follows redirects, with the key.
 	resp, err := d.transport.RoundTrip(req)

@@ -254,7 +254,11 @@ func BenchmarkBody(b *testing.B) {
 	b.Run("ours", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := requestBody(req, dialect{}); err != nil {
+			body, err := requestBody(req, dialect{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			if _, err := io.Copy(io.Discard, body.open()); err != nil {
 				b.Fatal(err)
 			}
 		}

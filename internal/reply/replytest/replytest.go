@@ -16,6 +16,7 @@ func Config(c reply.Config) reply.Config {
 	c.Lease = cmp.Or(c.Lease, time.Hour)
 	c.ReplyLimit = cmp.Or(c.ReplyLimit, 10*time.Minute)
 	c.MaxReplyBytes = cmp.Or(c.MaxReplyBytes, 1<<20)
+	c.MaxPromptBytes = cmp.Or(c.MaxPromptBytes, 1<<30)
 	c.Checkpoint = cmp.Or(c.Checkpoint, time.Second)
 	c.MaxLag = cmp.Or(c.MaxLag, time.Hour)
 	return c
