@@ -18,6 +18,8 @@ import (
 const (
 	// maxTokenBytes bounds what is parsed before anything is known about it.
 	maxTokenBytes = 8 << 10
+	// maxNames bounds the names in each part of a token. Issuers set ten or twenty.
+	maxNames = 128
 	// accessType is the typ header of our access tokens (RFC 9068).
 	accessType = "at+jwt"
 )
@@ -144,7 +146,7 @@ func claimedIssuer(raw string) (string, error) {
 	if len(raw) > maxTokenBytes {
 		return "", fmt.Errorf("%w: too long", errToken)
 	}
-	parts := strings.Split(raw, ".")
+	parts := strings.SplitN(raw, ".", 4)
 	if len(parts) != 3 {
 		return "", fmt.Errorf("%w: not a JWT", errToken)
 	}
@@ -181,8 +183,8 @@ func checkUnique(text []byte) error {
 			return fmt.Errorf("%w: not JSON", errToken)
 		}
 		text, ok := name.(string)
-		if !ok || seen[text] {
-			return fmt.Errorf("%w: a name is there twice", errToken)
+		if !ok || seen[text] || len(seen) == maxNames {
+			return fmt.Errorf("%w: a name is there twice, or there are too many", errToken)
 		}
 		seen[text] = true
 		var value json.RawMessage

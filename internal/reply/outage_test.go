@@ -30,12 +30,14 @@ func newAway(s *store.Store, err error, tries int64) *away {
 }
 
 // Line implements reply.Store.
-func (a *away) Line(ctx context.Context, userID, conversationID pid.ID, before int) ([]prompt.Row, error) {
+func (a *away) Line(
+	ctx context.Context, userID, conversationID pid.ID, before, maxBytes int,
+) ([]prompt.Row, error) {
 	if a.failed.Add(-1) >= 0 {
 		a.asked <- struct{}{}
 		return nil, a.err
 	}
-	return a.Store.Line(ctx, userID, conversationID, before)
+	return a.Store.Line(ctx, userID, conversationID, before, maxBytes)
 }
 
 const forever = 1 << 40

@@ -65,7 +65,7 @@ type envelope struct {
 // parseEnvelope reads one message whose type is among kinds.
 func parseEnvelope(data []byte, kinds map[string]messageKind) (message, error) {
 	var e envelope
-	if !utf8.Valid(data) || json.Unmarshal(data, &e) != nil {
+	if !utf8.Valid(data) || json.Unmarshal(data, &e) != nil || !distinctNames(data) {
 		return message{}, errBadMessage
 	}
 	m := message{kind: kinds[e.Type], payload: e.Payload}

@@ -16,9 +16,9 @@
 // a client that does not read costs nobody else anything and is let go.
 //
 // A request comes in by server.go, which checks host and origin (origin.go), and goes on
-// as an operation over HTTP (http.go, request.go, negotiate.go, stream.go) or as a socket
+// as an operation over HTTP (http.go, request.go, names.go, negotiate.go, stream.go) or as a socket
 // (socket.go, hijack.go, dialect.go, token.go, bucket.go, operation.go, write.go). Both
-// ask admission.go whether one more may be opened, limits.go and documents.go whether an
+// ask admission.go whether one more may be opened, limits.go, compare.go and documents.go whether an
 // operation may run, and encode.go for the bytes of an answer. close.go ends them all.
 //
 // A socket has a reader and a goroutine for each operation; a timer pings. Those that wait

@@ -1,11 +1,25 @@
 package transport
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"time"
+)
 
 // NewImpatient is New with waits of the test's choice.
 func NewImpatient(cfg Config, init, ping, pong, write, beat time.Duration) *Server {
 	return newServer(cfg, timing{init: init, ping: ping, pong: pong, write: write, beat: beat, read: write,
 		goodbye: time.Minute})
+}
+
+// TimeIsUp does what happens to a socket of nobody when it has had its time.
+func (s *Server) TimeIsUp() {
+	s.admission.mu.Lock()
+	inside := slices.Collect(maps.Keys(s.admission.inside))
+	s.admission.mu.Unlock()
+	for _, m := range inside {
+		m.(*socket).expel()
+	}
 }
 
 // Open returns how many sockets and streams are open.

@@ -77,6 +77,12 @@ func TestBadBodies(t *testing.T) {
 		"variables false":    {`{"query":"mutation { write }","variables":false}`, "", 400},
 		"extensions array":   {`{"query":"mutation { write }","extensions":[]}`, "", 400},
 		"operationName list": {`{"query":"mutation { write }","operationName":["a"]}`, "", 400},
+		"query twice":        {`{"query":"{ who }","query":"mutation { write }"}`, "", 400},
+		"query in two cases": {`{"query":"{ who }","Query":"mutation { write }"}`, "", 400},
+		"query in disguise":  {`{"query":"mutation { write }","extension\u017f":{},"extensions":{}}`, "", 400},
+		"query escaped":      {`{"query":"{ who }","qu\u0065ry":"mutation { write }"}`, "", 400},
+		"variable twice":     {`{"query":"mutation { write }","variables":{"a":1,"a":2}}`, "", 400},
+		"deep twice":         {`{"query":"mutation { write }","variables":{"a":[{"b":{"c":1,"c":2}}]}}`, "", 400},
 		"deep":               {`{"query":"mutation { write }","variables":` + strings.Repeat("[", 20000), "", 400},
 		"byte order mark":    {"\ufeff" + write, "", 400},
 		"UTF-16":             {"{\x00\"\x00", "", 400},
@@ -137,16 +143,23 @@ func TestBodyLimit(t *testing.T) {
 	for name, c := range map[string]struct {
 		size    int
 		unknown bool // No Content-Length.
+		token   string
 		status  int
 	}{
-		"at the limit":          {limit, false, 200},
-		"at the limit, unknown": {limit, true, 200},
-		"over":                  {limit + 1, false, 413},
-		"over, unknown":         {limit + 1, true, 413},
-		"far over, unknown":     {4 * limit, true, 413},
+		"at the limit":          {limit, false, goodToken, 200},
+		"at the limit, unknown": {limit, true, goodToken, 200},
+		"over":                  {limit + 1, false, goodToken, 413},
+		"over, unknown":         {limit + 1, true, goodToken, 413},
+		"far over, unknown":     {4 * limit, true, goodToken, 413},
+		"a stranger's":          {64 << 10, false, "", 200},
+		"a stranger's, over":    {64<<10 + 1, true, "", 413},
+		"a bad token's, over":   {64<<10 + 1, true, "bad", 413},
 	} {
 		before := b.writes.Load()
 		r := b.request(body(c.size))
+		if c.token != "" {
+			r.Header.Set("Authorization", "Bearer "+c.token)
+		}
 		if c.unknown {
 			r.Body = io.NopCloser(bytes.NewReader([]byte(body(c.size))))
 			r.ContentLength = -1

@@ -20,20 +20,6 @@ func (s *Server) serveOperation(w http.ResponseWriter, r *http.Request) {
 			"The answer can be application/graphql-response+json or application/json, and for subscriptions text/event-stream or multipart/mixed;subscriptionSpec=1.0.")
 		return
 	}
-	var params *graphql.RawParams
-	var err error
-	if r.Method == http.MethodPost {
-		params, err = s.readPOST(w, r)
-	} else {
-		params, err = readGET(r.URL)
-	}
-	var bad *badRequest
-	if errors.As(err, &bad) {
-		s.refuse(w, r, bad.status, "BAD_REQUEST", bad.message)
-		return
-	}
-	params.Headers = r.Header
-
 	identity, err := s.identify(r)
 	if err != nil {
 		presented := s.cfg.ErrorPresenter(r.Context(), err)
@@ -42,6 +28,14 @@ func (s *Server) serveOperation(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer identity.end()
+	params, err := read(w, r, identity.User != "")
+	var bad *badRequest
+	if errors.As(err, &bad) {
+		s.refuse(w, r, bad.status, "BAD_REQUEST", bad.message)
+		return
+	}
+	params.Headers = r.Header
+
 	ctx := identity.Context
 	op, errs := s.prepare(ctx, params)
 	switch {
@@ -54,6 +48,22 @@ func (s *Server) serveOperation(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// read reads the operation of a request. Only who has signed in may send much.
+func read(w http.ResponseWriter, r *http.Request, known bool) (*graphql.RawParams, error) {
+	for _, name := range []string{"Authorization", "Content-Type"} {
+		if len(r.Header.Values(name)) > 1 {
+			return nil, errTwice
+		}
+	}
+	switch {
+	case r.Method != http.MethodPost:
+		return readGET(r.URL)
+	case known:
+		return readPOST(w, r, maxBody)
+	}
+	return readPOST(w, r, maxStrangersBody)
+}
+
 // identify asks who holds the request's token. A token that is not good counts as
 // none: signing in and refreshing must work beside one that has run out, and what
 // needs a user says so by itself.
@@ -61,7 +71,7 @@ func (s *Server) identify(r *http.Request) (Identity, error) {
 	token := bearer(r.Header.Get("Authorization"))
 	if token == "" && r.Method == http.MethodGet {
 		// EventSource can send no headers. See docs/adr/0006-get.md.
-		token = r.URL.Query().Get("access_token")
+		token = tokenInURL(r.URL)
 	}
 	identity, err := s.cfg.Authenticate(r.Context(), token)
 	if errors.Is(err, ErrForbidden) {

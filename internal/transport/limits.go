@@ -27,7 +27,10 @@ type Limits struct {
 	Directives    int // directives, likewise [30]
 	Fragments     int // fragments in the document [50]
 	Spreads       int // spreads in the document [100]
-	Cost          int // fields times the length of the lists they stand in [5000]
+	// Comparisons bounds what validation takes longest for: it compares each two fields
+	// that have one name and stand in one place [5000].
+	Comparisons int
+	Cost        int // fields times the length of the lists they stand in [5000]
 	// PageSize is the length a list is taken to have when its field has the argument
 	// first and neither first nor last is given [20].
 	PageSize int
@@ -53,7 +56,8 @@ func (l Limits) withDefaults() Limits {
 	}{
 		{&l.DocumentBytes, 16 << 10}, {&l.Tokens, 1000}, {&l.Depth, 12}, {&l.Selections, 300}, {&l.Aliases, 30},
 		{&l.QueryRoots, 10}, {&l.MutationRoots, 5}, {&l.Directives, 30}, {&l.Fragments, 50}, {&l.Spreads, 100},
-		{&l.Cost, 5000}, {&l.PageSize, 20}, {&l.MaxPage, 100}, {&l.Operations, 50}, {&l.SocketsPerUser, 20},
+		{&l.Comparisons, 5000}, {&l.Cost, 5000}, {&l.PageSize, 20}, {&l.MaxPage, 100}, {&l.Operations, 50},
+		{&l.SocketsPerUser, 20},
 		{&l.SocketsPerAddr, 200},
 		{&l.MessagesPerSecond, 20},
 	} {
@@ -96,6 +100,9 @@ func (s *Server) checkDocument(ctx context.Context, query string) (string, *gqle
 	for _, op := range doc.Operations {
 		if err := l.checkShape(m.operation(op), op.Operation); err != nil {
 			return "", err
+		}
+		if m.comparisons(op.SelectionSet, l.Comparisons) > l.Comparisons {
+			return "", tooComplex("fields of one name in one place", sameName(l.Comparisons))
 		}
 		if err := l.checkOnce(m, op); err != nil {
 			return "", err

@@ -60,6 +60,7 @@ func TestLimitsAreExact(t *testing.T) {
 	roomy := Limits{
 		DocumentBytes: 1 << 20, Tokens: 100_000, Depth: 1000, Selections: 10_000, Aliases: 10_000, QueryRoots: 10_000,
 		MutationRoots: 1000, Directives: 1000, Fragments: 1000, Spreads: 1000, Cost: 1_000_000,
+		Comparisons: 1_000_000,
 	}
 	repeat := func(n int, s string) string { return strings.Repeat(s, n) }
 	deep := func(n int) string { return repeat(n-1, "{ a ") + "{ n }" + repeat(n-1, " }") }
@@ -110,6 +111,15 @@ func TestLimitsAreExact(t *testing.T) {
 			func(n int) string { return "{ nodes(ids: [" + repeat(n-1, `"x" `) + "]) { n } }" }},
 		"cost through a fragment": {func(l *Limits) { l.Cost = 10 },
 			func(n int) string { return fmt.Sprintf("{ ...f } fragment f on Query { list(first: %d) { n } }", n-1) }},
+		"comparisons": {func(l *Limits) { l.Comparisons = 45 },
+			func(n int) string { return "{ a { " + repeat(n, "n ") + "} }" }},
+		"comparisons below": {func(l *Limits) { l.Comparisons = 46 }, // One for the two above.
+			func(n int) string { return "{ a { " + repeat(n-3, "n ") + "} a { n n n } }" }},
+		// Those around the inline fragment are compared once more.
+		"comparisons through fragments": {func(l *Limits) { l.Comparisons = 2 * 9 * 8 / 2 },
+			func(n int) string {
+				return "{ a { " + repeat(n-3, "n ") + "...f } } fragment f on A { n ... { n } x: n }"
+			}},
 		"fragments, all of them used": {func(l *Limits) { l.Fragments = 10 },
 			func(n int) string { return manyFragments(n) }},
 	} {

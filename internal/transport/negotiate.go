@@ -1,7 +1,9 @@
 package transport
 
 import (
+	"cmp"
 	"mime"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -37,70 +39,90 @@ type accepted struct {
 	q      float64
 }
 
+// The bounds of what is read of an Accept header. Those of real clients have ten entries
+// at the most, and none is longer than a hundred bytes.
+const (
+	maxAccepted      = 64
+	maxAcceptedBytes = 256
+)
+
 // parseAccept returns what a client takes, best first: by weight, then in the order
 // of the header (RFC 9110, 12.5.1). A missing header and */* mean
-// application/json, for the clients from before graphql-response+json.
+// application/json, for the clients from before graphql-response+json. There is one place
+// for each format, for its best entry; what lies beyond the bounds is not there.
 func parseAccept(headers []string) []accepted {
-	header := strings.Join(headers, ",")
-	if strings.TrimSpace(header) == "" {
-		return []accepted{{formatJSON, 1}}
-	}
-	var list []accepted
-	for _, entry := range splitOutsideQuotes(header) {
-		media, params, err := mime.ParseMediaType(entry)
-		if err != nil {
-			continue
-		}
-		q := 1.0
-		if text, ok := params["q"]; ok {
-			if q, err = strconv.ParseFloat(text, 64); err != nil || q < 0 || q > 1 {
+	var best [formatMultipart + 1]accepted
+	given, order := 0, make([]accepted, 0, len(best))
+	for _, header := range headers {
+		for rest := header; rest != "" && given < maxAccepted; given++ {
+			var entry string
+			entry, rest = cutOutsideQuotes(rest)
+			a := parseAccepted(entry)
+			if a.format == formatNone || a.q <= best[a.format].q {
 				continue
 			}
+			// The later entry has its own place in the order of the header.
+			order = slices.DeleteFunc(order, func(known accepted) bool { return known.format == a.format })
+			best[a.format], order = a, append(order, a)
 		}
-		f := formatNone
-		switch media {
-		case "application/json", "application/*", "*/*":
-			f = formatJSON
-		case "application/graphql-response+json":
-			f = formatResponse
-		case "text/event-stream":
-			f = formatEvents
-		case "multipart/mixed":
-			// Without the parameter the client means something else by parts, such as
-			// deferred results. Some quote the value.
-			if params["subscriptionspec"] == "1.0" {
-				f = formatMultipart
-			}
-		}
-		if f == formatNone || q == 0 {
-			continue
-		}
-		// Insertion keeps the header's order among equals.
-		at := len(list)
-		for at > 0 && list[at-1].q < q {
-			at--
-		}
-		list = append(list[:at], append([]accepted{{f, q}}, list[at:]...)...)
 	}
-	return list
+	if given == 0 || blank(headers) {
+		return []accepted{{formatJSON, 1}}
+	}
+	slices.SortStableFunc(order, func(a, b accepted) int { return cmp.Compare(b.q, a.q) })
+	return order
 }
 
-// splitOutsideQuotes splits at commas that are not inside a quoted parameter.
-func splitOutsideQuotes(s string) []string {
-	var parts []string
-	quoted, start := false, 0
+func blank(headers []string) bool {
+	return !slices.ContainsFunc(headers, func(h string) bool { return strings.TrimSpace(h) != "" })
+}
+
+// parseAccepted reads one entry, and gives formatNone for one that is of no use here.
+func parseAccepted(entry string) accepted {
+	if len(entry) > maxAcceptedBytes {
+		return accepted{}
+	}
+	media, params, err := mime.ParseMediaType(entry)
+	if err != nil {
+		return accepted{}
+	}
+	q := 1.0
+	if text, ok := params["q"]; ok {
+		if q, err = strconv.ParseFloat(text, 64); err != nil || !(q >= 0 && q <= 1) {
+			return accepted{}
+		}
+	}
+	switch media {
+	case "application/json", "application/*", "*/*":
+		return accepted{formatJSON, q}
+	case "application/graphql-response+json":
+		return accepted{formatResponse, q}
+	case "text/event-stream":
+		return accepted{formatEvents, q}
+	case "multipart/mixed":
+		// Without the parameter the client means something else by parts, such as
+		// deferred results. Some quote the value.
+		if params["subscriptionspec"] == "1.0" {
+			return accepted{formatMultipart, q}
+		}
+	}
+	return accepted{}
+}
+
+// cutOutsideQuotes cuts at the first comma that is not inside a quoted parameter.
+func cutOutsideQuotes(s string) (before, after string) {
+	quoted := false
 	for i := range len(s) {
 		switch s[i] {
 		case '"':
 			quoted = !quoted
 		case ',':
 			if !quoted {
-				parts = append(parts, s[start:i])
-				start = i + 1
+				return s[:i], s[i+1:]
 			}
 		}
 	}
-	return append(parts, s[start:])
+	return s, ""
 }
 
 // forResult is the form of a single result. JSON when the client takes any, even

@@ -194,7 +194,7 @@ func TestSocketLimits(t *testing.T) {
 	}
 	c.wantClose(1013)
 
-	first, second := b.connect().init(good), b.connect().init(good)
+	first, second := b.connect().init(`{"token":"`+goodToken+`"}`), b.connect().init(good)
 	third := b.connect()
 	third.send(`{"type":"connection_init","payload":` + good + `}`)
 	third.wantClose(1013)
@@ -269,8 +269,15 @@ func TestMessageSizes(t *testing.T) {
 	c := b.connect()
 	c.send(`{"type":"connection_init","payload":{"x":"` + strings.Repeat("x", 64<<10) + `"}}`)
 	c.wantClose(websocket.StatusMessageTooBig)
-	c = b.connect().init("")
-	c.send(`{"type":"subscribe","id":"1","payload":{"query":"query($t: String!) { echo(text: $t) }","variables":{"t":"` + strings.Repeat("x", 900<<10) + `"}}}`)
+	echo := func(n int) string {
+		return `{"type":"subscribe","id":"1","payload":{"query":"query($t: String!) { echo(text: $t) }",` +
+			`"variables":{"t":"` + strings.Repeat("x", n) + `"}}}`
+	}
+	c = b.connect().init("") // Nobody.
+	c.send(echo(64 << 10))
+	c.wantClose(websocket.StatusMessageTooBig)
+	c = b.connect().init(`{"token":"` + goodToken + `"}`)
+	c.send(echo(900 << 10))
 	if m := c.want("next", "1"); len(m.Payload) < 900<<10 {
 		t.Errorf("got %d bytes back, want all", len(m.Payload))
 	}
@@ -383,7 +390,8 @@ func TestUnreadResults(t *testing.T) {
 	}
 	defer func() { _ = conn.Close() }()
 	body := `{"query":"query($t: String!) { echo(text: $t) }","variables":{"t":"` + strings.Repeat("x", 100<<10) + `"}}`
-	request := fmt.Sprintf("POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	request := fmt.Sprintf("POST / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n"+
+		"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", goodToken, len(body), body)
 	before := b.begun.Load()
 	go func() {
 		for range 200 { // Until nobody takes them any more.

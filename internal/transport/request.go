@@ -15,8 +15,17 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 )
 
-// maxBody bounds the body of a request, variables included.
-const maxBody = 1 << 20
+// The bounds of what a request may have.
+const (
+	// maxBody bounds the body, variables included.
+	maxBody = 1 << 20
+	// maxStrangersBody is the same while nobody has signed in: enough to do that.
+	maxStrangersBody = 64 << 10
+	// maxParameters bounds the parameters of a URL. An operation has eight at the most.
+	maxParameters = 32
+	// maxContentType bounds the header, in bytes.
+	maxContentType = 256
+)
 
 // badRequest is a request that carries no GraphQL operation. Its text holds nothing
 // of what the client sent.
@@ -38,6 +47,10 @@ type operationRequest struct {
 	DocID         *string         `json:"doc_id"`     // Relay
 	ID            *string         `json:"id"`         // Relay's older examples
 }
+
+// errTwice is for names that mean two things at once. Whoever reads such a request before us
+// may have taken the other one.
+var errTwice = &badRequest{http.StatusBadRequest, "The request says something twice, or is nested too deeply."}
 
 var errNotAnOperation = &badRequest{http.StatusBadRequest,
 	"The request must be one JSON object with a text query, and variables and extensions that are objects."}
@@ -103,22 +116,36 @@ func parseOperation(body []byte) (*graphql.RawParams, error) {
 	if trimmed := bytes.TrimSpace(body); len(trimmed) == 0 || trimmed[0] != '{' {
 		return nil, errNotAnOperation // null
 	}
+	if !distinctNames(body) {
+		return nil, errTwice
+	}
 	return o.params()
 }
 
-// readPOST reads the operation of a POST.
-func (s *Server) readPOST(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, error) {
-	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	charset := strings.ToLower(params["charset"])
-	if err != nil || kind != "application/json" || charset != "" && charset != "utf-8" {
+// jsonType reports whether a Content-Type is that of JSON, in any charset or without one.
+func jsonType(header string) (charset string, ok bool) {
+	if len(header) > maxContentType {
+		return "", false
+	}
+	kind, params, err := mime.ParseMediaType(header)
+	return strings.ToLower(params["charset"]), err == nil && kind == "application/json"
+}
+
+// readPOST reads the operation of a POST, whose body may have so many bytes.
+func readPOST(w http.ResponseWriter, r *http.Request, maxBytes int64) (*graphql.RawParams, error) {
+	charset, ok := jsonType(r.Header.Get("Content-Type"))
+	if !ok || charset != "" && charset != "utf-8" {
 		return nil, &badRequest{http.StatusUnsupportedMediaType, "The Content-Type must be application/json, in UTF-8."}
 	}
 	if enc := r.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
 		return nil, &badRequest{http.StatusUnsupportedMediaType, "The body must not be compressed."}
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBytes))
 	var tooLarge *http.MaxBytesError
 	switch {
+	case errors.As(err, &tooLarge) && maxBytes < maxBody:
+		return nil, &badRequest{http.StatusRequestEntityTooLarge,
+			"The body may have at most 64 KiB without an access token that is good."}
 	case errors.As(err, &tooLarge):
 		return nil, &badRequest{http.StatusRequestEntityTooLarge, "The body may have at most 1 MiB."}
 	case err != nil:
@@ -131,9 +158,17 @@ func (s *Server) readPOST(w http.ResponseWriter, r *http.Request) (*graphql.RawP
 
 // readGET reads the operation of a GET from the URL.
 func readGET(u *url.URL) (*graphql.RawParams, error) {
+	if strings.Count(u.RawQuery, "&") >= maxParameters {
+		return nil, errNotAnOperation
+	}
 	values, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
 		return nil, errNotAnOperation
+	}
+	for _, all := range values {
+		if len(all) > 1 {
+			return nil, errTwice
+		}
 	}
 	var o operationRequest
 	text := func(name string) *string {
@@ -147,12 +182,24 @@ func readGET(u *url.URL) (*graphql.RawParams, error) {
 	o.DocumentID, o.DocID, o.ID = text("documentId"), text("doc_id"), text("id")
 	for name, field := range map[string]*json.RawMessage{"variables": &o.Variables, "extensions": &o.Extensions} {
 		v := values.Get(name)
-		if v != "" && !json.Valid([]byte(v)) {
+		switch {
+		case v != "" && !json.Valid([]byte(v)):
 			return nil, errNotAnOperation
+		case !distinctNames([]byte(v)):
+			return nil, errTwice
 		}
 		*field = json.RawMessage(v)
 	}
 	return o.params()
+}
+
+// tokenInURL is the access_token of a URL, "" where there is none. A URL with too many
+// parameters has none: readGET refuses it.
+func tokenInURL(u *url.URL) string {
+	if strings.Count(u.RawQuery, "&") >= maxParameters || !strings.Contains(u.RawQuery, "access_token") {
+		return ""
+	}
+	return u.Query().Get("access_token")
 }
 
 // forcesPreflight reports whether a browser asks the server before it sends this
@@ -167,6 +214,6 @@ func forcesPreflight(r *http.Request) bool {
 			return true
 		}
 	}
-	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	return err == nil && kind == "application/json"
+	_, ok := jsonType(r.Header.Get("Content-Type"))
+	return ok
 }

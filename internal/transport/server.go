@@ -83,7 +83,7 @@ type Server struct {
 
 // timing holds what tests shorten.
 type timing struct {
-	init  time.Duration // until connection_init
+	init  time.Duration // until connection_init, and after one without a token
 	ping  time.Duration // between control pings
 	pong  time.Duration // until the answer to one
 	write time.Duration // for one write to a client, beside what its length takes

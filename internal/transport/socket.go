@@ -14,7 +14,7 @@ import (
 // The sizes of what a client may send: little before it is known, a whole request
 // afterwards. More closes the socket with 1009.
 const (
-	maxInit    = 64 << 10
+	maxInit    = maxStrangersBody
 	maxMessage = maxBody
 )
 
@@ -23,11 +23,12 @@ const (
 // what an open page costs. A write that does not get through within its deadline closes
 // the socket, so a client that does not read holds nothing for longer than that.
 type socket struct {
-	server   *Server
-	conn     *websocket.Conn
-	raw      net.Conn // below conn, to cut it off
-	dialect  dialect
-	noInit   *time.Timer // closes the socket when its client says nothing; nil after that
+	server  *Server
+	conn    *websocket.Conn
+	raw     net.Conn // below conn, to cut it off
+	dialect dialect
+	// noInit closes the socket when its client does not say who it is. Nil: it has.
+	noInit   *time.Timer
 	bearer   string      // the token of the upgrade request, until the client is known
 	stalled  *time.Timer // closes the connection during a write that takes too long
 	identity Identity
@@ -61,9 +62,25 @@ type socket struct {
 	pulse *time.Timer
 }
 
+// maxHandshake bounds the lists in the headers of an upgrade, in bytes.
+const maxHandshake = 2 << 10
+
+func handshakeBytes(h http.Header) (n int) {
+	for _, name := range []string{"Connection", "Upgrade", "Sec-Websocket-Protocol", "Sec-Websocket-Extensions"} {
+		for _, value := range h.Values(name) {
+			n += len(value)
+		}
+	}
+	return n
+}
+
 // serveSocket upgrades the request. The socket goes on in a goroutine of its own: as long
 // as the handler ran, net/http would keep its buffers and the stack that read the request.
 func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
+	if handshakeBytes(r.Header) > maxHandshake {
+		s.refuse(w, r, http.StatusBadRequest, "BAD_REQUEST", "The headers of the upgrade are too long.")
+		return
+	}
 	addr := s.addressOf(r)
 	if why := s.admission.takeAddr(addr); why != nil {
 		s.turnAway(w, r, why)
@@ -261,11 +278,27 @@ func (c *socket) init(m message) bool {
 		c.addr, c.user = "", identity.User
 	}
 	c.acked, c.bearer = true, ""
-	c.conn.SetReadLimit(maxMessage)
+	if c.user != "" {
+		c.conn.SetReadLimit(maxMessage)
+	} else {
+		c.noInit = time.AfterFunc(c.server.timing.init, c.expel)
+	}
 	// A token that ends ends the socket, whatever runs on it.
 	context.AfterFunc(identity.Context, func() { c.close(closeForbidden, "Forbidden") })
 	c.writeFrame(appendAcknowledged)
 	return true
+}
+
+// expel closes a socket on which nobody has signed in: it has had the time to do that on it.
+// Its client comes back with another token, if it has one. What runs ends first.
+func (c *socket) expel() {
+	c.mu.Lock()
+	c.retiring = true
+	held := c.holding > 0
+	c.mu.Unlock()
+	if !held {
+		c.close(closeForbidden, "Nobody has signed in")
+	}
 }
 
 // close closes the socket with a code and ends all that runs on it. Only the first

@@ -235,6 +235,31 @@ func TestCloseCodes(t *testing.T) {
 	}
 }
 
+// A socket on which nobody has signed in is closed after a while.
+func TestStrangersHaveToGo(t *testing.T) {
+	t.Parallel()
+	hasty := setup(t, waits{init: 10 * time.Millisecond}, nil)
+	for range 20 {
+		hasty.connect().init("").wantClose(4403)
+	}
+}
+
+// What runs on it ends first; what comes later does not keep it.
+func TestStrangersMayFinish(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	c := b.connect().init("")
+	c.subscribe("send", `mutation { hold }`)
+	c.subscribe("quick", `{ echo(text: "x") }`) // By then the mutation runs too.
+	c.want("next", "quick")
+	c.want("complete", "quick")
+	b.server.TimeIsUp()
+	b.say("done")
+	c.want("next", "send")
+	c.want("complete", "send")
+	c.wantClose(1012)
+}
+
 // Garbage ends a socket; it is neither echoed to others nor logged.
 func TestGarbageOnSocket(t *testing.T) {
 	t.Parallel()
