@@ -139,6 +139,9 @@ func (s *Service) SignUp(ctx context.Context, in SignUpInput) (*Tokens, error) {
 			return err
 		}
 		u = u.Unwrap()
+		if err := s.throttle.signedUp(ctx, tx, accountKey(account.email), now); err != nil {
+			return err
+		}
 		session, refresh, err = s.openSession(ctx, tx, u.ID, now)
 		return err
 	})

@@ -25,7 +25,8 @@ type Limits struct {
 	// SignUpsPerHour is for one address. It also bounds how fast an address can find
 	// out who has an account.
 	SignUpsPerHour int
-	// RefreshesPerHour is for one AuthSession. Repeats within the grace are free.
+	// RefreshesPerHour is for one AuthSession; it is more where tokens live so short that they
+	// are replaced more often. Repeats within the grace are free.
 	RefreshesPerHour int
 	// After FreeFailures wrong passwords for one account the next attempt waits
 	// FirstDelay, and twice as long after each further one, up to MaxDelay.

@@ -240,6 +240,17 @@ func TestRefreshIsLimited(t *testing.T) {
 	})
 }
 
+// Tokens that live for seconds can be replaced before they end, for as long as one likes.
+func TestRefreshesFollowTheLifeOfTokens(t *testing.T) {
+	each(t, func(c *auth.Config) { c.AccessTTL = 10 * time.Second }, func(t *testing.T, b *bundle) {
+		tokens := b.signUp(t.Context())
+		for range 200 {
+			b.clock.Advance(8 * time.Second)
+			tokens = b.refresh(tokens.RefreshToken)
+		}
+	})
+}
+
 // A new key signs, the old one keeps families alive, a removed one ends them.
 func TestKeyRotation(t *testing.T) {
 	each(t, nil, func(t *testing.T, b *bundle) {

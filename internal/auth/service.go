@@ -79,7 +79,7 @@ func New(cfg Config, store Store, bus fact.Bus, keys *Keyring, log *slog.Logger)
 		bus:      bus,
 		keys:     keys,
 		log:      log,
-		throttle: &throttle{store: store, limits: cfg.Limits},
+		throttle: &throttle{store: store, limits: cfg.Limits, accessTTL: cfg.AccessTTL},
 		access:   newAccessTokens(keys, cfg.Issuer, cfg.Audience, store.Clock),
 		external: make(map[string]*externalIssuer),
 		live:     newLiveCache(),

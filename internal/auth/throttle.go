@@ -36,6 +36,8 @@ const (
 type throttle struct {
 	store  Store
 	limits Limits
+	// accessTTL is how long an access token is good.
+	accessTTL time.Duration
 }
 
 // rule is one limit on one AuthThrottle row.
@@ -244,12 +246,18 @@ func (t *throttle) signUp(ctx context.Context) (time.Duration, string, error) {
 	return t.take(ctx, addressBucket("sign-up:", ClientAddr(ctx), n, float64(n)/time.Hour.Seconds()))
 }
 
-// refreshes is the limit on the rotations of one AuthSession, nil when it is off.
+// refreshesPerToken is how often an access token may be replaced while it is good, whatever
+// the limit of an hour.
+const refreshesPerToken = 4
+
+// refreshes is the limit on the rotations of one AuthSession, nil when it is off. Tokens of a
+// short life are replaced more often.
 func (t *throttle) refreshes(id pid.ID) *bucket {
 	if t.limits.RefreshesPerHour == NoLimit {
 		return nil
 	}
-	b := perHour(throttleID("refresh:", string(id)), t.limits.RefreshesPerHour)
+	b := perHour(throttleID("refresh:", string(id)),
+		max(t.limits.RefreshesPerHour, int(refreshesPerToken*time.Hour/t.accessTTL)))
 	return &b
 }
 
@@ -275,7 +283,7 @@ func (t *throttle) password(
 	addr := CountedAddr(ClientAddr(ctx))
 	if addr != "" {
 		counted = account + "\x00" + addr
-		a.knownID = throttleID(knownPrefix, counted)
+		a.knownID = knownID(account, addr)
 		now, err := t.store.Now(ctx)
 		if err != nil {
 			return attempt{}, 0, "", err
@@ -322,6 +330,21 @@ func (a attempt) succeeded(ctx context.Context, tx *ent.Tx, now time.Time) error
 		return tally{}
 	})
 }
+
+// signedUp makes the address of a sign-up known to the account, within tx.
+func (t *throttle) signedUp(ctx context.Context, tx *ent.Tx, account string, now time.Time) error {
+	addr := CountedAddr(ClientAddr(ctx))
+	if addr == "" {
+		return nil
+	}
+	// The account is new in tx, but rows of an earlier one with its address may be left.
+	known := attempt{throttle: t, knownID: knownID(account, addr)}
+	return known.adjust(ctx, tx, []string{known.knownID}, now,
+		func(string, *ent.AuthThrottle) tally { return tally{} })
+}
+
+// knownID is the row that says that an address has signed in to an account.
+func knownID(account, addr string) string { return throttleID(knownPrefix, account+"\x00"+addr) }
 
 // withdraw takes the attempt back because nothing was tried in the end.
 func (a attempt) withdraw(ctx context.Context) error {

@@ -113,6 +113,25 @@ func TestKnownAddressIsCountedByItself(t *testing.T) {
 	})
 }
 
+// The address of a sign-up is one that the owner has used.
+func TestAddressOfSignUpIsKnown(t *testing.T) {
+	each(t, nil, func(t *testing.T, b *bundle) {
+		home := from(t.Context(), "2001:db8:1:2::3")
+		b.signUp(home)
+		for i := range 6 {
+			_, err := b.SignIn(from(t.Context(), "198.51.100.7"), email, fmt.Sprintf("guess number %d", i))
+			if err == nil {
+				t.Fatal("a guess was right")
+			}
+		}
+		_, err := b.SignIn(from(t.Context(), "198.51.100.8"), email, goodPassword)
+		wantCode(t, err, refusal.CodeRateLimited)
+		if _, err := b.SignIn(home, email, goodPassword); err != nil {
+			t.Fatalf("the owner where the account was made: %v", err)
+		}
+	})
+}
+
 // A6: even an attacker who profits from the owner's successes gets at most 100
 // guesses an hour.
 func TestFailuresPerHour(t *testing.T) {
