@@ -29,7 +29,7 @@ var attemptLimits = auth.Limits{
 	SignInBurst:      30,
 	SignInEvery:      3 * time.Second,
 	SignUpsPerHour:   10,
-	RefreshesPerHour: 30,
+	RefreshesPerHour: 360, // A page that is reloaded each ten seconds.
 	FreeFailures:     5,
 	FirstDelay:       time.Second,
 	MaxDelay:         15 * time.Minute,

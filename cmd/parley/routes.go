@@ -91,8 +91,12 @@ func (s *server) withClientAddr(next http.Handler) http.Handler {
 	})
 }
 
+// maxHops is how many proxies a request may have come through. What lies before is not
+// looked at.
+const maxHops = 32
+
 // clientAddr walks from the peer backwards through the proxies that are trusted,
-// and returns the first address that is not one.
+// and returns the first address that is not one. Some proxies write a port too.
 func clientAddr(remote string, forwarded []string, trusted []netip.Prefix) netip.Addr {
 	peer, err := netip.ParseAddrPort(remote)
 	if err != nil {
@@ -102,15 +106,50 @@ func clientAddr(remote string, forwarded []string, trusted []netip.Prefix) netip
 	isTrusted := func(a netip.Addr) bool {
 		return slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(a) })
 	}
-	hops := strings.Split(strings.Join(forwarded, ","), ",")
-	for i := len(hops) - 1; i >= 0 && isTrusted(addr); i-- {
-		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
-		if err != nil {
-			break // Whoever wrote this is not to be believed any further.
+	hops := 0
+	for _, header := range slices.Backward(forwarded) {
+		for rest, more := header, true; more; hops++ {
+			if hops == maxHops || !isTrusted(addr) {
+				return addr
+			}
+			var hop string
+			hop, rest, more = cutLast(rest)
+			next, ok := parseHop(hop)
+			if !ok {
+				return addr // Whoever wrote this is not to be believed any further.
+			}
+			addr = next
 		}
-		addr = hop.Unmap()
 	}
 	return addr
+}
+
+// cutLast cuts the last entry off a list, and reports whether there are others before it.
+func cutLast(list string) (last, before string, more bool) {
+	at := strings.LastIndexByte(list, ',')
+	if at < 0 {
+		return list, "", false
+	}
+	return list[at+1:], list[:at], true
+}
+
+// parseHop reads an address as proxies write it: 192.0.2.1, 192.0.2.1:4711, 2001:db8::1,
+// [2001:db8::1] or [2001:db8::1]:4711.
+func parseHop(text string) (netip.Addr, bool) {
+	text = strings.TrimSpace(text)
+	if len(text) > len("[ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255%interface]:65535") {
+		return netip.Addr{}, false
+	}
+	if both, err := netip.ParseAddrPort(text); err == nil {
+		return both.Addr().Unmap(), true
+	}
+	if inside, ok := strings.CutPrefix(text, "["); ok {
+		if inside, ok = strings.CutSuffix(inside, "]"); ok {
+			text = inside
+		}
+	}
+	addr, err := netip.ParseAddr(text)
+	return addr.Unmap(), err == nil
 }
 
 // allowsOrigin says which pages of other origins may call.

@@ -57,7 +57,7 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) 
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() {
-		ended <- web.Serve(listener)
+		ended <- web.Serve(framed{listener})
 		cancel()
 	}()
 

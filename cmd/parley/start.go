@@ -30,11 +30,13 @@ func listen(cfg config) (net.Listener, error) {
 // newWebServer returns a server of HTTP whose requests have a context derived from base.
 func newWebServer(base context.Context, handler http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler:           handler,
+		Handler:           refuseUnclear(handler),
 		ReadHeaderTimeout: 5 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ConnContext:       withConn,
+		ConnState:         takenOver,
 		BaseContext:       func(net.Listener) context.Context { return base },
 	}
 }
