@@ -1,3 +1,5 @@
+//go:build failpoints && unix
+
 package failpoint
 
 import (
@@ -17,8 +19,7 @@ import (
 //	stop   the process stands still until it gets SIGCONT
 //	panic  the goroutine panics
 //
-// It is compiled into every binary but called in those built with the tag
-// failpoints only.
+// It is compiled into binaries with the tag failpoints only, which run on Unix.
 func FromFiles(dir string) {
 	Set(func(name string) {
 		armed := filepath.Join(dir, name)

@@ -4,10 +4,8 @@ import (
 	"context"
 	"database/sql/driver"
 	"net"
-	"runtime"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/lib/pq"
@@ -187,19 +185,6 @@ func (d *dialer) hangUp(at time.Time) {
 	if w := d.current(); w != nil {
 		w.endBy(at)
 	}
-}
-
-// confirmSent has the system give a connection up when what was sent gets no
-// receipt. Its own patience is a quarter of an hour.
-func confirmSent(network, _ string, raw syscall.RawConn) error {
-	if runtime.GOOS != "linux" || network == "unix" {
-		return nil
-	}
-	const tcpUserTimeout = 0x12 // TCP_USER_TIMEOUT, for which package syscall has no name.
-	// Without it the other limits hold.
-	return raw.Control(func(fd uintptr) {
-		_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpUserTimeout, int(sentUnconfirmed.Milliseconds()))
-	})
 }
 
 // link is a network connection on which no read or write waits for ever.

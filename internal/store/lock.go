@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"syscall"
 )
 
 // ErrInUse is returned by LockDataDir when another process holds the folder.
@@ -23,12 +22,15 @@ func LockDataDir(dataDir string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock data folder: %w", err)
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		_ = f.Close() // Nothing was written.
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, ErrInUse
-		}
-		return nil, fmt.Errorf("lock data folder: %w", err)
+	held, err := lockFile(f)
+	switch {
+	case err != nil:
+		err = fmt.Errorf("lock data folder: %w", err)
+	case !held:
+		err = ErrInUse
+	default:
+		return f, nil
 	}
-	return f, nil
+	_ = f.Close() // Nothing was written.
+	return nil, err
 }

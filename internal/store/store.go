@@ -15,12 +15,12 @@
 //	group.go      transactions that share a commit, on SQLite
 //	prepared.go   statements that are kept
 //	driver.go     reads to one pool, writes to another
-//	link.go, watch.go   no wait for a Postgres that hangs
+//	link.go, confirm_linux.go, confirm_other.go, watch.go   no wait for a Postgres that hangs
 //	outage.go     what an error of the database means to a caller
 //	migrate.go    the schema
 //	send.go, reply.go, final.go, usage.go, lease.go   statements written by hand
 //	record.go     what tests see of the statements
-//	backup.go, lock.go   the data folder
+//	backup.go, lock.go, lock_unix.go, lock_windows.go   the data folder
 package store
 
 import (

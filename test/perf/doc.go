@@ -33,8 +33,9 @@
 //   - script.go, model.go, relay.go: what the model writes, and the two helpers.
 //   - reply.go, quantile.go: the check of a reply, and percentiles.
 //   - stream.go, socket.go, frame.go: clients of the model and the relay, and of the server.
-//   - server.go, version.go, process.go, inside.go, broker.go, issuer.go: servers, binaries,
-//     what /proc and profiles say, what connects replicas, and users.
+//   - server.go, version.go, process.go, host_linux.go, host_other.go, inside.go, broker.go,
+//     issuer.go: servers, binaries, what /proc, the system and profiles say, what connects
+//     replicas, and users.
 //   - table.go, profile.go: the rows with their goals, and profiles of the servers.
 //
 // It owns no rule of the product. Its one invariant: it knows the server by its protocol,

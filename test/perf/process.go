@@ -13,8 +13,6 @@ import (
 	"sync"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // stopLimit is how long a process may take to end when it is asked to.
@@ -29,7 +27,7 @@ type process struct {
 
 // spawn starts a program. It is killed when this one dies.
 func spawn(cmd *exec.Cmd) (*process, error) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	endWithUs(cmd)
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -92,18 +90,6 @@ func (p *process) stop() {
 }
 
 func (p *process) pid() int { return p.cmd.Process.Pid }
-
-// cpuOf returns the processor time that a process has used, its children's left out. It
-// reads the process's clock: /proc/PID/stat counts in hundredths of a second, which is
-// ten replies of the relay.
-func cpuOf(pid int) (time.Duration, error) {
-	var now unix.Timespec
-	// The clock of a process by its number, as clock_getcpuclockid(3) makes it.
-	if err := unix.ClockGettime(int32(^pid<<3|2), &now); err != nil {
-		return 0, fmt.Errorf("processor time of process %d: %w", pid, err)
-	}
-	return time.Duration(now.Nano()), nil
-}
 
 // residentOf returns the resident memory of a process in bytes.
 func residentOf(pid int) (int64, error) {

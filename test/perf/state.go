@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -293,13 +292,13 @@ const (
 // measureIdle measures what feeds cost in which nothing happens.
 func measureIdle(ctx context.Context, b *bench) error {
 	n := idleFeeds
-	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+	limit, err := maxDescriptors()
+	if err != nil {
 		return err
 	}
-	if most := int(min(limit.Max, 1<<20)) - spareDescriptors; most < n {
+	if most := int(min(limit, 1<<20)) - spareDescriptors; most < n {
 		n = most
-		b.note("idle: %d feeds only, since a process may have %d descriptors (ulimit -n).", n, limit.Max)
+		b.note("idle: %d feeds only, since a process may have %d descriptors (ulimit -n).", n, limit)
 	}
 	return b.eachFresh(ctx, func(t *target) error {
 		chats, err := b.open(ctx, t, n)

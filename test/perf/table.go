@@ -9,7 +9,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 	"unicode/utf8"
 )
@@ -283,10 +282,9 @@ func machine() string {
 	if _, err := fmt.Sscanf(memory, "%d kB", &kib); err == nil {
 		memory = fmt.Sprintf("%.0f GiB", float64(kib)/mebibyte)
 	}
-	var info syscall.Sysinfo_t
 	load := ""
-	if syscall.Sysinfo(&info) == nil {
-		load = fmt.Sprintf(", load average %.1f at the end", float64(info.Loads[0])/65536)
+	if average, err := loadAverage(); err == nil {
+		load = fmt.Sprintf(", load average %.1f at the end", average)
 	}
 	return fmt.Sprintf("%d cores (%s), %s, %s%s, %s", runtime.NumCPU(), model, memory, goVersion(), load,
 		time.Now().UTC().Format("2006-01-02 15:04 UTC"))

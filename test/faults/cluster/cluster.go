@@ -9,7 +9,8 @@
 //
 // What lives where: cluster.go has the whole, replica.go a process and its place, proxy.go
 // a link, database.go the harness's own way to the database, broker.go NATS, model.go the
-// model server, build.go the binary.
+// model server, build.go the binary, and child_linux.go, child_unix.go and
+// child_windows.go what only some systems can do.
 package cluster
 
 import (
@@ -26,7 +27,6 @@ import (
 	"regexp"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"parley/test/faults/history"
@@ -279,7 +279,7 @@ func (c *Cluster) WasHit(point string) bool {
 // it has killed.
 func (c *Cluster) Revive(ctx context.Context) error {
 	for _, r := range c.Replicas {
-		r.Signal(syscall.SIGCONT)
+		r.Signal(Thaw)
 	}
 	c.noteHits()
 	return c.StartAll(ctx)

@@ -123,8 +123,7 @@ func (r *Replica) launch() (*process, error) {
 	cmd.Env = append(append([]string{}, r.environ...), "PARLEY_ADDR="+p.addr)
 	cmd.Dir = r.dir
 	cmd.Stdout, cmd.Stderr = out, out
-	// Also when the harness itself is killed.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	endWithUs(cmd)
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -160,7 +159,7 @@ const wakeAfter = 10 * time.Second
 // waitReady waits until this process answers that it is ready: the port may be
 // somebody else's, when it could not be had.
 func (p *process) waitReady(ctx context.Context) error {
-	defer time.AfterFunc(wakeAfter, func() { _ = p.os.Signal(syscall.SIGCONT) }).Stop() // It may have ended.
+	defer time.AfterFunc(wakeAfter, func() { _ = p.os.Signal(Thaw) }).Stop() // It may have ended.
 	probe := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
 	return wait.Until(ctx, startLimit, "the server is ready", func() (bool, error) {
 		if p.hasEnded() {
@@ -254,7 +253,7 @@ func (r *Replica) Terminate(ctx context.Context) error {
 
 // close ends the process and the links.
 func (r *Replica) close() {
-	r.Signal(syscall.SIGCONT)
+	r.Signal(Thaw)
 	r.Kill()
 	for _, link := range r.Links() {
 		link.close()

@@ -14,7 +14,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
 
 	"parley/test/faults/cluster"
@@ -69,9 +68,9 @@ var processFaults = []fault{
 		return r.Start(ctx)
 	}},
 	{"freeze", 4, "process", func(ctx context.Context, n *Nemesis, r *cluster.Replica, last time.Duration) error {
-		r.Signal(syscall.SIGSTOP)
+		r.Signal(cluster.Freeze)
 		wait.For(ctx, last)
-		r.Signal(syscall.SIGCONT)
+		r.Signal(cluster.Thaw)
 		return nil
 	}},
 	{"terminate", 2, "process", func(ctx context.Context, n *Nemesis, r *cluster.Replica, last time.Duration) error {
