@@ -23,11 +23,22 @@ func checks(ctx context.Context, r *run) error {
 	return errors.Join(
 		r.step("gofmt", func() error { return gofmt(ctx) }),
 		r.step("go vet", func() error { return quiet(ctx, "go", "vet", "./...") }),
+		r.step("go vet for macOS", func() error { return vetFor(ctx, "darwin") }),
+		r.step("go vet for Windows", func() error { return vetFor(ctx, "windows") }),
 		r.step("staticcheck", func() error { return quiet(ctx, "go", "tool", "staticcheck", "./...") }),
 		r.step("generated code is current", func() error { return regenerate(ctx) }),
 		r.step("migrations are unchanged", checkSums),
 		r.step("migrations match the schema", func() error { return checkDrift(ctx, r) }),
 	)
+}
+
+// vetFor compiles and vets for another system. The first time takes minutes, for the
+// dependencies; the build cache keeps those.
+func vetFor(ctx context.Context, system string) error {
+	cmd := command(ctx, "go", "vet", "./...")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+system)
+	_, err := output(cmd)
+	return err
 }
 
 func gofmt(ctx context.Context) error {
