@@ -4,3 +4,4 @@ package parley
 
 //go:generate go run ./internal/tools/entgen
 //go:generate go tool gqlgen generate
+//go:generate go run ./internal/tools/gqlpatch

@@ -10,6 +10,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"parley/ent"
+	"parley/internal/budget"
 	"parley/internal/pid"
 )
 
@@ -26,7 +27,7 @@ type level struct {
 
 	users         batch[pid.ID, *ent.User]
 	conversations batch[pid.ID, *ent.Conversation]
-	messages      batch[pid.ID, *ent.Message]
+	messages      batch[messageKey, *ent.Message]
 	systemPrompts batch[pid.ID, string]
 	running       batch[pid.ID, *ent.Message]
 	counts        batch[pid.ID, int]
@@ -122,7 +123,7 @@ func (l *level) run(ctx context.Context) {
 
 	below := newAsker(ctx, r)
 	descend(&l.conversations, func(_ pid.ID, c *ent.Conversation, s ast.SelectionSet) { below.askOf(c, s) })
-	descend(&l.messages, func(_ pid.ID, m *ent.Message, s ast.SelectionSet) { below.askOf(m, s) })
+	descend(&l.messages, func(_ messageKey, m *ent.Message, s ast.SelectionSet) { below.askOf(m, s) })
 	descend(&l.running, func(_ pid.ID, m *ent.Message, s ast.SelectionSet) { below.askOf(m, s) })
 	descend(&l.pages, func(k pageKey, p pageResult, s ast.SelectionSet) { below.askOfPage(k.id, p.page, s) })
 	l.below = below.asked()
@@ -145,7 +146,7 @@ func fill[K comparable, V any](
 		for k := range b.asked {
 			keys = append(keys, k)
 		}
-		b.values, b.err = load(ctx, keys)
+		b.values, b.err = budget.Reading(ctx, func(ctx context.Context) (map[K]V, error) { return load(ctx, keys) })
 	})
 }
 

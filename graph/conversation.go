@@ -7,6 +7,7 @@ import (
 
 	"parley/ent"
 	"parley/graph/model"
+	"parley/internal/budget"
 	"parley/internal/chat"
 	"parley/internal/pid"
 	"parley/internal/reply"
@@ -32,7 +33,9 @@ func patchFromInput(in model.UpdateConversationInput) chat.ConversationPatch {
 func (r *Resolver) conversationConnection(
 	ctx context.Context, user pid.ID, filter chat.ConversationFilter, args chat.PageArgs,
 ) (*model.ConversationConnection, error) {
-	page, err := r.Chat.ListConversations(ctx, user, filter, args)
+	page, err := budget.Reading(ctx, func(ctx context.Context) (chat.Page[*ent.Conversation], error) {
+		return r.Chat.ListConversations(ctx, user, filter, args)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +90,7 @@ func (a *asker) askOfConversation(c *ent.Conversation, selected ast.SelectionSet
 			a.on().users.ask(c.UserID, f.Selections)
 		case "messages":
 			if args, ok := a.pageArgs(f); ok {
-				a.on().pages.ask(newPageKey(c.ID, args), f.Selections)
+				a.on().pages.ask(newPageKey(c.ID, args, a.textsOfPage(f.Selections)), f.Selections)
 			}
 		}
 	}

@@ -49,7 +49,7 @@ func (r *conversationResolver) User(ctx context.Context, obj *ent.Conversation) 
 // Messages is the resolver for the messages field.
 func (r *conversationResolver) Messages(ctx context.Context, obj *ent.Conversation, first *int, after *string, last *int, before *string) (*model.MessageConnection, error) {
 	result, _, err := get(ctx, r.Resolver, pagesOf, newPageKey(obj.ID,
-		chat.PageArgs{First: first, Last: last, After: after, Before: before}))
+		chat.PageArgs{First: first, Last: last, After: after, Before: before}, selects(ctx, (*asker).textsOfPage)))
 	if err = errors.Join(err, result.err); err != nil {
 		return nil, err
 	}

@@ -2,7 +2,9 @@ package graph
 
 import (
 	"context"
+	"slices"
 
+	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"parley/ent"
@@ -60,13 +62,60 @@ func models(list []chat.Model) []*model.Model {
 	return out
 }
 
-func messagesOf(l *level) *batch[pid.ID, *ent.Message] { return &l.messages }
+// messageKey asks for a message, with its texts or without: a list of long ones may be
+// asked for what is short.
+type messageKey struct {
+	id    pid.ID
+	texts bool
+}
 
-func (r *Resolver) loadMessages(ctx context.Context, ids []pid.ID) (map[pid.ID]*ent.Message, error) {
-	return own(ctx, func(user pid.ID) (map[pid.ID]*ent.Message, error) {
-		items, err := r.Chat.Messages(ctx, user, ids)
-		return byID(items, func(m *ent.Message) pid.ID { return m.ID }), err
+func messagesOf(l *level) *batch[messageKey, *ent.Message] { return &l.messages }
+
+// loadMessages runs one query for messages with texts and one for those without. Mostly
+// there is one kind.
+func (r *Resolver) loadMessages(ctx context.Context, keys []messageKey) (map[messageKey]*ent.Message, error) {
+	ids := make(map[bool][]pid.ID)
+	for _, k := range keys {
+		ids[k.texts] = append(ids[k.texts], k.id)
+	}
+	return own(ctx, func(user pid.ID) (map[messageKey]*ent.Message, error) {
+		out := make(map[messageKey]*ent.Message, len(keys))
+		for texts, ids := range ids {
+			load := r.Chat.MessagesWithoutTexts
+			if texts {
+				load = r.Chat.Messages
+			}
+			items, err := load(ctx, user, ids)
+			if err != nil {
+				return nil, err
+			}
+			for _, m := range items {
+				out[messageKey{m.ID, texts}] = m
+			}
+		}
+		return out, nil
 	})
+}
+
+// texts reports whether texts of a message are selected.
+func (a *asker) texts(selected ast.SelectionSet) bool {
+	return slices.ContainsFunc(a.collect(selected, typesOf["Message"]), func(f graphql.CollectedField) bool {
+		return f.Name == "content" || f.Name == "reasoning"
+	})
+}
+
+// selects reports whether something is selected of the field that is being resolved.
+func selects(ctx context.Context, what func(*asker, ast.SelectionSet) bool) bool {
+	field := graphql.GetFieldContext(ctx)
+	if field == nil || field.Field.Field == nil || !graphql.HasOperationContext(ctx) {
+		return true // Nobody knows.
+	}
+	return what(&asker{op: graphql.GetOperationContext(ctx)}, field.Field.Selections)
+}
+
+// askMessage puts a message on a level.
+func (a *asker) askMessage(id pid.ID, selected ast.SelectionSet) {
+	a.on().messages.ask(messageKey{id, a.texts(selected)}, selected)
 }
 
 // askOfMessage puts the keys of what is selected of a message on a level.
@@ -78,7 +127,7 @@ func (a *asker) askOfMessage(m *ent.Message, selected ast.SelectionSet) {
 		switch f.Name {
 		case "parent":
 			if m.ParentID != nil {
-				a.on().messages.ask(*m.ParentID, f.Selections)
+				a.askMessage(*m.ParentID, f.Selections)
 			}
 		case "conversation":
 			a.on().conversations.ask(m.ConversationID, f.Selections)

@@ -28,7 +28,7 @@ func (r *messageResolver) Parent(ctx context.Context, obj *ent.Message) (*ent.Me
 	if obj.ParentID == nil {
 		return nil, nil
 	}
-	m, _, err := get(ctx, r.Resolver, messagesOf, *obj.ParentID)
+	m, _, err := get(ctx, r.Resolver, messagesOf, messageKey{*obj.ParentID, selects(ctx, (*asker).texts)})
 	if !chat.Listed(m) {
 		return nil, err
 	}

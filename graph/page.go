@@ -3,12 +3,14 @@ package graph
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"parley/ent"
 	"parley/graph/model"
+	"parley/internal/budget"
 	"parley/internal/chat"
 	"parley/internal/pid"
 )
@@ -19,6 +21,7 @@ type pageKey struct {
 	id            pid.ID
 	first, last   optional[int]
 	after, before optional[string]
+	texts         bool // Whether the texts of the messages are selected.
 }
 
 type optional[T comparable] struct {
@@ -40,9 +43,9 @@ func (o optional[T]) pointer() *T {
 	return &o.value
 }
 
-func newPageKey(id pid.ID, a chat.PageArgs) pageKey {
+func newPageKey(id pid.ID, a chat.PageArgs, texts bool) pageKey {
 	return pageKey{
-		id:    id,
+		id: id, texts: texts,
 		first: toOptional(a.First), last: toOptional(a.Last),
 		after: toOptional(a.After), before: toOptional(a.Before),
 	}
@@ -52,6 +55,7 @@ func (k pageKey) args() chat.PageArgs {
 	return chat.PageArgs{
 		First: k.first.pointer(), Last: k.last.pointer(),
 		After: k.after.pointer(), Before: k.before.pointer(),
+		WithoutTexts: !k.texts,
 	}
 }
 
@@ -78,6 +82,9 @@ func (r *Resolver) loadPages(ctx context.Context, keys []pageKey) (map[pageKey]p
 		out := make(map[pageKey]pageResult, len(keys))
 		for k, ids := range groups {
 			pages, err := r.Chat.ListMessages(ctx, user, ids, k.args())
+			if errors.Is(err, budget.ErrNoRoom) {
+				return nil, err // No fault of these arguments: all is read again.
+			}
 			for _, id := range ids {
 				k.id = id
 				out[k] = pageResult{pages[id], err}
@@ -104,6 +111,11 @@ func (a *asker) askOfPage(conversation pid.ID, page chat.Page[*ent.Message], sel
 			a.askOfMessage(m, nodes)
 		}
 	}
+}
+
+// textsOfPage reports whether texts are selected of a page of messages.
+func (a *asker) textsOfPage(selected ast.SelectionSet) bool {
+	return slices.ContainsFunc(a.nodesOf(selected, typesOf["MessageConnection"], typesOf["MessageEdge"]), a.texts)
 }
 
 // nodesOf returns what is selected of the entries of a connection, with and without their

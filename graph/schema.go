@@ -25,7 +25,7 @@ func (r *Resolver) node(ctx context.Context, id pid.ID) (model.Node, error) {
 			return c, err
 		}
 	case pid.Message:
-		if m, ok, err := get(ctx, r, messagesOf, id); ok || err != nil {
+		if m, ok, err := get(ctx, r, messagesOf, messageKey{id, selects(ctx, (*asker).texts)}); ok || err != nil {
 			return m, err
 		}
 	}
@@ -74,6 +74,6 @@ func (a *asker) askOfNode(value any, selected ast.SelectionSet) {
 	case pid.Conversation:
 		a.on().conversations.ask(id, selected)
 	case pid.Message:
-		a.on().messages.ask(id, selected)
+		a.askMessage(id, selected)
 	}
 }

@@ -73,6 +73,10 @@ func TestEveryRefusal(t *testing.T) {
 	for range 15 { // Each with a reply that says the same.
 		short.send(shortAda, filled, long, vars{"wait": true})
 	}
+	wide := setup(t, storetest.SQLite(t), options{})
+	wideAda := wide.signUp("ada")
+	wideIDs := vars{"ids": repeated(wide.send(wideAda, "", controls, vars{"wait": true}).user, 100)}
+	const wideDocument = `query($ids: [ID!]!) { nodes(ids: $ids) { ... on Message { content } } }`
 
 	done := b.send(ada, "", "hello", vars{"wait": true, "clientKey": "the-first-key"})
 	running, s := b.start(ada, "")
@@ -109,6 +113,7 @@ func TestEveryRefusal(t *testing.T) {
 			input(vars{"conversationId": filled, "content": long})),
 		refusal.CodeModelRequired:    other.post(otherAda, sendDocument, input(nil)),
 		refusal.CodeModelUnavailable: dead.post(deadAda, sendDocument, input(nil)),
+		refusal.CodeTooComplex:       wide.post(wideAda, wideDocument, wideIDs),
 		refusal.CodeRateLimited:      b.post(ada, sendDocument, input(nil)),
 		refusal.CodeOverloaded:       full.post(fullAda, sendDocument, input(nil)),
 		refusal.CodeQuotaExceeded:    spent.post(spentAda, sendDocument, input(nil)),

@@ -37,22 +37,27 @@ type config struct {
 	TrustedProxies    []netip.Prefix
 	SignUpOpen        bool
 
-	Lease               time.Duration
-	OnCrash             crashPolicy
-	WaitLimit           time.Duration
-	Drain               time.Duration
-	ReplyLimit          time.Duration
-	MaxRunning          int
-	MaxReplies          int
-	QueueAge            time.Duration
-	MaxMessage          int   // In bytes of UTF-8.
-	MaxPrompt           int   // Likewise.
-	SendsPerMinute      int   // 0: no limit.
-	TokensPerDay        int64 // 0: no limit.
-	ConversationsPerDay int64 // 0: no limit.
-	BytesPerUser        int64 // 0: no limit.
-	SocketsPerUser      int
-	SocketsPerAddr      int
+	Lease                time.Duration
+	OnCrash              crashPolicy
+	WaitLimit            time.Duration
+	Drain                time.Duration
+	ReplyLimit           time.Duration
+	MaxRunning           int
+	MaxReplies           int
+	QueueAge             time.Duration
+	MaxMessage           int   // In bytes of UTF-8.
+	MaxPrompt            int   // Likewise.
+	SendsPerMinute       int   // 0: no limit.
+	TokensPerDay         int64 // 0: no limit.
+	ConversationsPerDay  int64 // 0: no limit.
+	BytesPerUser         int64 // 0: no limit.
+	AnswerBytes          int
+	AnswersPerUser       int
+	Answers              int
+	RequestsPerUser      int
+	SubscriptionsPerUser int
+	SocketsPerUser       int
+	SocketsPerAddr       int
 
 	Models        []string // Empty: whatever the upstream lists.
 	Model         string   // Empty: the only one there is, else clients must choose.
@@ -301,7 +306,23 @@ func (c config) check() []crossError {
 		add("PARLEY_WAIT_LIMIT", fmt.Sprintf("%v is longer than a reply may take (PARLEY_REPLY_LIMIT, %v)", c.WaitLimit,
 			c.ReplyLimit), "PARLEY_REPLY_LIMIT")
 	}
-	return append(errs, c.checkOIDC()...)
+	return slices.Concat(errs, c.checkAnswers(), c.checkOIDC())
+}
+
+// checkAnswers reports bounds of large answers in which not one has room.
+func (c config) checkAnswers() []crossError {
+	var errs []crossError
+	add := func(name, than, of string, limit int) {
+		errs = append(errs, crossError{configError{Name: name, Problem: fmt.Sprintf("less than %s%s (%d)", than, of,
+			limit)}, []string{of}})
+	}
+	if least := 2 * c.AnswerBytes; c.AnswersPerUser < least {
+		add("PARLEY_ANSWERS_PER_USER", "twice ", "PARLEY_ANSWER_BYTES", least)
+	}
+	if c.Answers < c.AnswersPerUser {
+		add("PARLEY_ANSWERS", "", "PARLEY_ANSWERS_PER_USER", c.AnswersPerUser)
+	}
+	return errs
 }
 
 // checkOIDC reports issuers without an audience or keys of their own.

@@ -35,6 +35,13 @@ func (s *server) newGraphQL(documents *transport.Documents) *transport.Server {
 		Limits: transport.Limits{
 			Once: []string{"signUp", "signIn", "refreshSession", "changePassword", "sendMessage"},
 
+			AnswerBytes:    s.cfg.AnswerBytes,
+			AnswersPerUser: s.cfg.AnswersPerUser,
+			Answers:        s.cfg.Answers,
+
+			RequestsPerUser:      s.cfg.RequestsPerUser,
+			SubscriptionsPerUser: s.cfg.SubscriptionsPerUser,
+
 			SocketsPerUser: s.cfg.SocketsPerUser,
 			SocketsPerAddr: s.cfg.SocketsPerAddr,
 		},

@@ -123,6 +123,9 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 
 		var buf bytes.Buffer
 		return func(ctx context.Context) *graphql.Response {
+			if buf.Cap() > 64<<10 { // Patched by internal/tools/gqlpatch.
+				buf = bytes.Buffer{}
+			}
 			buf.Reset()
 			data := next(ctx)
 

@@ -3,6 +3,7 @@ package chat
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"entgo.io/ent/dialect/sql"
 
@@ -42,9 +43,40 @@ func (s *Service) Messages(ctx context.Context, userID pid.ID, ids []pid.ID) ([]
 	return items, nil
 }
 
+// MessagesWithoutTexts is Messages for who needs no texts, which may be long: content is
+// that of message 0 only, and reasoning, salvage and parameters are empty.
+func (s *Service) MessagesWithoutTexts(ctx context.Context, userID pid.ID, ids []pid.ID) ([]*ent.Message, error) {
+	q := s.store.Client().Message.Query().Where(message.IDIn(ids...), message.UserID(userID))
+	items, err := withoutTexts(q).All(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read messages without texts: %w", err)
+	}
+	s.replies.Overlay(items...)
+	return items, nil
+}
+
+// withoutTexts leaves out the columns that may be long. Of message 0 the content decides
+// whether it is listed.
+func withoutTexts(q *ent.MessageQuery) *ent.MessageQuery {
+	q.Where(func(sel *sql.Selector) {
+		sel.AppendSelectExprAs(sql.ExprFunc(func(b *sql.Builder) {
+			b.WriteString("CASE WHEN ").Ident(sel.C(message.FieldIndex)).WriteString(" = 0 THEN ").
+				Ident(sel.C(message.FieldContent)).WriteString(" ELSE '' END")
+		}), message.FieldContent)
+	})
+	q.Select(slices.DeleteFunc(slices.Clone(message.Columns), func(column string) bool {
+		switch column {
+		case message.FieldContent, message.FieldReasoning, message.FieldSalvage, message.FieldParameters:
+			return true
+		}
+		return false
+	})...)
+	return q
+}
+
 // ListMessages returns a page of each conversation's visible line in index order,
 // all with one query. A conversation that is not the user's has an empty page.
-// Error: BAD_USER_INPUT.
+// args.WithoutTexts is as in MessagesWithoutTexts. Error: BAD_USER_INPUT.
 func (s *Service) ListMessages(
 	ctx context.Context, userID pid.ID, conversationIDs []pid.ID, args PageArgs,
 ) (map[pid.ID]Page[*ent.Message], error) {
@@ -76,6 +108,9 @@ func (s *Service) ListMessages(
 		q.Where(where...).Limit(w.n + 1)
 	} else {
 		q.Where(firstOfEach(where, w.n+1, w.backward))
+	}
+	if args.WithoutTexts {
+		q = withoutTexts(q)
 	}
 	items, err := q.All(ctx)
 	if err != nil {

@@ -22,6 +22,8 @@ const (
 type PageArgs struct {
 	First, Last   *int
 	After, Before *string
+	// WithoutTexts leaves the texts out of messages.
+	WithoutTexts bool
 }
 
 // Page is a part of a list, in the list's order.

@@ -45,6 +45,8 @@ const (
 	CodeModelRequired Code = "MODEL_REQUIRED"
 	// CodeModelUnavailable says that the model server does not list its models.
 	CodeModelUnavailable Code = "MODEL_UNAVAILABLE"
+	// CodeTooComplex says that an operation asks for more than one may.
+	CodeTooComplex Code = "OPERATION_TOO_COMPLEX"
 	// CodeRateLimited says when to try again, in Error.RetryAfter.
 	CodeRateLimited Code = "RATE_LIMITED"
 	// CodeOverloaded says that the server has more to do than it can, and when to try again.
@@ -130,6 +132,15 @@ func BadInput(field, problem string) *Error {
 	return badInput(map[string]string{field: problem})
 }
 
+// TooLong says that an answer would have more bytes than one may have.
+func TooLong(limit int) *Error {
+	return &Error{
+		Code: CodeTooComplex,
+		Message: fmt.Sprintf("The answer would have more than %d bytes. "+
+			"Ask for fewer entries at once, and for each text once.", limit),
+	}
+}
+
 // RateLimited says which limit was met, and adds when to come back. Who waits exactly
 // as long as it says is let in.
 func RateLimited(message string, wait time.Duration) *Error {
@@ -185,6 +196,6 @@ func Codes() []Code {
 	return []Code{
 		CodeUnauthenticated, CodeForbidden, CodeNotFound, CodeBadUserInput, CodeIdempotencyConflict, CodeStaleHead,
 		CodeConversationBusy, CodeQueueFull, CodeContextTooLong, CodeModelRequired, CodeModelUnavailable,
-		CodeRateLimited, CodeOverloaded, CodeQuotaExceeded, CodeUnavailable, CodeInternal,
+		CodeTooComplex, CodeRateLimited, CodeOverloaded, CodeQuotaExceeded, CodeUnavailable, CodeInternal,
 	}
 }

@@ -8,6 +8,8 @@ import (
 
 	"entgo.io/ent/dialect"
 	entsql "entgo.io/ent/dialect/sql"
+
+	"parley/internal/budget"
 )
 
 // splitDriver is an Ent driver that sends reads to one pool and everything else
@@ -40,9 +42,41 @@ func (d *splitDriver) turn(ctx context.Context) (leave func(), err error) {
 }
 
 // Query implements dialect.Driver. Our ids are made before the insert, so Ent
-// writes nothing through a query.
+// writes nothing through a query. Rows count for the answer that they are read for.
 func (d *splitDriver) Query(ctx context.Context, query string, args, v any) error {
-	return d.read.Query(ctx, query, args, v)
+	err := d.read.Query(ctx, query, args, v)
+	if rows, ok := v.(*entsql.Rows); ok && err == nil {
+		if b := budget.OfRows(ctx); b != nil {
+			rows.ColumnScanner = countedRows{rows.ColumnScanner, ctx, b}
+		}
+	}
+	return err
+}
+
+// countedRows counts what is read of each row, and ends when it is too much.
+type countedRows struct {
+	entsql.ColumnScanner
+	ctx    context.Context
+	budget *budget.Budget
+}
+
+// Scan implements entsql.ColumnScanner.
+func (r countedRows) Scan(dest ...any) error {
+	if err := r.ColumnScanner.Scan(dest...); err != nil {
+		return err
+	}
+	n := 0
+	for _, d := range dest {
+		switch d := d.(type) {
+		case *sql.NullString:
+			n += len(d.String)
+		case *string:
+			n += len(*d)
+		case *[]byte:
+			n += len(*d)
+		}
+	}
+	return r.budget.CountRow(r.ctx, n)
 }
 
 // QueryContext serves raw reads of the Ent client.

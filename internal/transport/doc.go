@@ -13,13 +13,17 @@
 //
 // Its invariants: what a client sent is checked before the executor sees it, and
 // is neither echoed nor logged; a stream ends cleanly only when its operation has;
-// a client that does not read costs nobody else anything and is let go.
+// a client that does not read costs nobody else anything and is let go; no answer is longer
+// than Limits.AnswerBytes.
 //
 // A request comes in by server.go, which checks host and origin (origin.go), and goes on
 // as an operation over HTTP (http.go, request.go, names.go, negotiate.go, stream.go) or as a socket
 // (socket.go, hijack.go, dialect.go, token.go, bucket.go, operation.go, write.go). Both
-// ask admission.go whether one more may be opened, limits.go, compare.go and documents.go whether an
-// operation may run, and encode.go for the bytes of an answer. close.go ends them all.
+// ask admission.go whether one more may be opened, limits.go, compare.go and documents.go
+// whether an operation may run, underway.go whether its user may have one more, and encode.go
+// for the bytes of an answer. What an answer weighs is counted while it is made (answers.go);
+// large ones need room (ledger.go), which those that are written slowly give back (paced.go).
+// close.go ends them all.
 //
 // A socket has a reader and a goroutine for each operation; a timer pings. Those that wait
 // for long have begun anew, since a goroutine keeps the deepest stack it has had. A stream

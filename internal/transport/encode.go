@@ -15,10 +15,19 @@ import (
 // can be wrong in thousands of places.
 const maxErrors = 5
 
-// appendResponse appends a response as JSON. A request that was not executed has no
-// data at all, not even null (GraphQL, 7.1). Data is copied as it is: the executor
-// has encoded it already, into a buffer it uses again for the next event.
+// appendResponse appends a response as JSON. Data is copied as it is: the executor has
+// encoded it already, into a buffer it uses again for the next event.
 func appendResponse(out []byte, r *graphql.Response, executed bool) ([]byte, error) {
+	out, err := appendHead(out, r, executed)
+	if err != nil {
+		return nil, err
+	}
+	return appendTail(append(out, r.Data...), r)
+}
+
+// appendHead appends what comes before the data. A request that was not executed has no
+// data at all, not even null (GraphQL, 7.1).
+func appendHead(out []byte, r *graphql.Response, executed bool) ([]byte, error) {
 	out = append(out, '{')
 	if len(r.Errors) > 0 {
 		errors, err := json.Marshal(r.Errors[:min(len(r.Errors), maxErrors)])
@@ -35,10 +44,13 @@ func appendResponse(out []byte, r *graphql.Response, executed bool) ([]byte, err
 		out = append(out, `"data":`...)
 		if len(r.Data) == 0 {
 			out = append(out, "null"...)
-		} else {
-			out = append(out, r.Data...)
 		}
 	}
+	return out, nil
+}
+
+// appendTail appends what comes behind the data.
+func appendTail(out []byte, r *graphql.Response) ([]byte, error) {
 	if len(r.Extensions) > 0 {
 		extensions, err := json.Marshal(r.Extensions)
 		if err != nil {
@@ -82,22 +94,40 @@ func (s *Server) refuseWith(w http.ResponseWriter, r *http.Request, status int, 
 func (s *Server) writeJSON(
 	w http.ResponseWriter, r *http.Request, status int, f format, response *graphql.Response, executed bool,
 ) {
-	body, err := appendResponse(nil, response, executed)
+	parts, err := split(nil, response, executed, nil)
 	if err != nil {
 		s.cfg.Log.ErrorContext(r.Context(), "response not encoded", "err", err)
-		status, body = http.StatusInternalServerError,
-			[]byte(`{"errors":[{"message":"Internal error.","extensions":{"code":"INTERNAL"}}]}`)
+		status, parts = http.StatusInternalServerError,
+			[][]byte{[]byte(`{"errors":[{"message":"Internal error.","extensions":{"code":"INTERNAL"}}]}`)}
+	}
+	length := 0
+	for _, p := range parts {
+		length += len(p)
 	}
 	w.Header().Set("Content-Type", f.contentType())
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	// A client that does not take the answer must not hold what made it. None of the
-	// errors matters: it has gone, or the writer has no deadlines.
-	control := http.NewResponseController(w)
-	_ = control.SetWriteDeadline(time.Now().Add(s.timing.forWrite(len(body))))
+	w.Header().Set("Content-Length", strconv.Itoa(length))
 	w.WriteHeader(status)
-	if r.Method != http.MethodHead {
-		_, _ = w.Write(body)
+	if r.Method == http.MethodHead {
+		parts = nil
 	}
-	_ = control.Flush()
+	// A client that does not take the answer must not hold what made it. None of the
+	// errors matters: it has gone.
+	control := http.NewResponseController(w)
+	_ = s.writePaced(w, control, parts...)
 	_ = control.SetWriteDeadline(time.Time{})
+}
+
+// split is a response in the parts it is written in, so that long data is not copied:
+// what is appended to head, the data, and what comes before the end of tail.
+func split(head []byte, r *graphql.Response, executed bool, tail []byte) ([][]byte, error) {
+	if len(r.Data) <= maxKept {
+		out, err := appendResponse(head, r, executed)
+		return [][]byte{append(out, tail...)}, err
+	}
+	head, err := appendHead(head, r, executed)
+	if err != nil {
+		return nil, err
+	}
+	behind, err := appendTail(nil, r)
+	return [][]byte{head, r.Data, append(behind, tail...)}, err
 }

@@ -9,7 +9,7 @@ import (
 // NewImpatient is New with waits of the test's choice.
 func NewImpatient(cfg Config, init, ping, pong, write, beat time.Duration) *Server {
 	return newServer(cfg, timing{init: init, ping: ping, pong: pong, write: write, beat: beat, read: write,
-		goodbye: time.Minute})
+		grace: write, room: write, goodbye: time.Minute})
 }
 
 // TimeIsUp does what happens to a socket of nobody when it has had its time.
@@ -40,4 +40,15 @@ func (s *Server) Counted() (byUser, byAddr int) {
 		byAddr += n
 	}
 	return byUser, byAddr
+}
+
+// Held returns how many bytes of large answers are held, and how many users have
+// something under way.
+func (s *Server) Held() (bytes int64, users int) {
+	s.ledger.mu.Lock()
+	bytes = s.ledger.held
+	s.ledger.mu.Unlock()
+	s.underway.mu.Lock()
+	defer s.underway.mu.Unlock()
+	return bytes, len(s.underway.byUser)
 }

@@ -15,10 +15,11 @@ const (
 )
 
 // smallBuffers is a response whose connection comes with small buffers when it is taken
-// over.
+// over, and writes what is long in stretches.
 type smallBuffers struct {
 	http.ResponseWriter
-	conn net.Conn // set when it has been taken over
+	server *Server
+	conn   net.Conn // set when it has been taken over
 }
 
 // Hijack implements http.Hijacker.
@@ -31,7 +32,7 @@ func (w *smallBuffers) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if buffers.Reader.Buffered() == 0 { // Else the client did not wait for the answer.
 		buffers.Reader = bufio.NewReaderSize(conn, readBuffer)
 	}
-	buffers.Writer = bufio.NewWriterSize(&frames{Conn: conn}, writeBuffer)
+	buffers.Writer = bufio.NewWriterSize(&frames{Conn: conn, paced: pacedConn{conn, w.server}}, writeBuffer)
 	return conn, buffers, nil
 }
 
@@ -39,6 +40,7 @@ func (w *smallBuffers) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 // head and how the payload begins, and the rest. Without it they would be two packets.
 type frames struct {
 	net.Conn
+	paced pacedConn // for what is long
 	begun [writeBuffer]byte
 	n     int // of begun
 	parts [2][]byte
@@ -52,7 +54,15 @@ func (f *frames) Write(p []byte) (int, error) {
 			f.n = copy(f.begun[:], p)
 			return len(p), nil
 		}
-		return f.Conn.Write(p)
+		return f.paced.Write(p)
+	}
+	if len(p) > stretch {
+		begun := f.begun[:f.n]
+		f.n = 0
+		if _, err := f.paced.Write(begun); err != nil {
+			return 0, err
+		}
+		return f.paced.Write(p)
 	}
 	f.parts = [2][]byte{f.begun[:f.n], p}
 	f.n = 0

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"net"
 	"testing"
+	"time"
 )
 
 // recorder is a connection that counts what is written to it.
@@ -15,6 +16,9 @@ type recorder struct {
 	writes  int
 }
 
+// SetWriteDeadline implements net.Conn.
+func (*recorder) SetWriteDeadline(time.Time) error { return nil }
+
 func (r *recorder) Write(p []byte) (int, error) {
 	r.writes++
 	return r.written.Write(p)
@@ -23,9 +27,10 @@ func (r *recorder) Write(p []byte) (int, error) {
 // A frame leaves whole, whatever its length: nothing of it waits for the next one.
 func TestFramesAreJoined(t *testing.T) {
 	t.Parallel()
+	server := &Server{ledger: &ledger{}, timing: timing{write: time.Minute}}
 	for _, size := range []int{0, 1, 13, 14, 15, 16, 17, 30, 125, 126, 127, 300, 1 << 10, 1<<16 - 1, 1 << 16, 1 << 20} {
 		conn := &recorder{}
-		f := &frames{Conn: conn}
+		f := &frames{Conn: conn, paced: pacedConn{conn, server}}
 		w := bufio.NewWriterSize(f, writeBuffer)
 		var head []byte // As the library writes it.
 		switch {
@@ -48,7 +53,11 @@ func TestFramesAreJoined(t *testing.T) {
 			}
 		}
 		// What is given to the connection at once are one part or two, of each frame.
-		if want := 2 * min(2, (len(frame)+writeBuffer-1)/writeBuffer); conn.writes != want {
+		want := 2 * min(2, (len(frame)+writeBuffer-1)/writeBuffer)
+		if rest := len(frame) - writeBuffer; rest > stretch { // In stretches.
+			want = 2 * (1 + (rest+stretch-1)/stretch)
+		}
+		if conn.writes != want {
 			t.Errorf("%d bytes: %d parts for two frames, want %d", size, conn.writes, want)
 		}
 	}

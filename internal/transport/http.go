@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strconv"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -38,13 +39,20 @@ func (s *Server) serveOperation(w http.ResponseWriter, r *http.Request) {
 
 	ctx := identity.Context
 	op, errs := s.prepare(ctx, params)
-	switch {
-	case len(errs) > 0:
+	if len(errs) > 0 {
 		s.answerRequestError(w, r.WithContext(ctx), accepts, op, errs)
+		return
+	}
+	end, full := s.underway.begin(identity.User, op, s.cost(op))
+	defer end()
+	switch {
+	case full != nil:
+		w.Header().Set("Retry-After", strconv.Itoa(full.Extensions["retryAfter"].(int)))
+		s.refuseWith(w, r, http.StatusTooManyRequests, full)
 	case isSubscription(op):
 		s.serveSubscription(ctx, w, r, accepts, op, identity.User)
 	default:
-		s.serveResult(ctx, w, r, accepts, op)
+		s.serveResult(ctx, w, r, accepts, op, identity.User)
 	}
 }
 
@@ -102,6 +110,7 @@ func (s *Server) answerRequestError(
 // serveResult serves a query or a mutation.
 func (s *Server) serveResult(
 	ctx context.Context, w http.ResponseWriter, r *http.Request, accepts []accepted, op *graphql.OperationContext,
+	user string,
 ) {
 	if r.Method != http.MethodPost {
 		if op.Operation.Operation == ast.Mutation {
@@ -120,8 +129,9 @@ func (s *Server) serveResult(
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer context.AfterFunc(r.Context(), cancel)()
-	responses, ctx := s.executor.DispatchOperation(ctx, op)
-	response := responses(ctx)
+	a := s.dispatch(ctx, op, user, new(int64))
+	defer a.written()
+	response := a.next()
 	if response == nil { // The context has ended: nobody reads this.
 		response = &graphql.Response{Errors: gqlerror.List{coded("UNAVAILABLE", "The request was given up.")}}
 	}
@@ -157,15 +167,17 @@ func (s *Server) serveSubscription(
 	st := s.openStream(ctx, w, f)
 	st.enter()
 	defer st.leave()
-	responses, opCtx := s.executor.DispatchOperation(st.ctx, op)
+	a := s.dispatch(st.ctx, op, user, new(int64))
+	defer a.written()
 	for {
-		response := responses(opCtx)
+		response := a.next()
 		if response == nil {
 			break
 		}
 		if err := st.send(response, true); err != nil {
 			break
 		}
+		a.written()
 	}
 	if st.ctx.Err() != nil {
 		// A clean end would look like the end of the operation.

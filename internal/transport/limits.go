@@ -41,6 +41,14 @@ type Limits struct {
 	// costly, or that test a password.
 	Once []string
 
+	// AnswerBytes bounds one answer [8 MiB], AnswersPerUser and Answers the large ones of a
+	// user [32 MiB] and of the process [128 MiB] that are being made or wait to be read.
+	// One that is being made counts twice, with the rows it is made of.
+	AnswerBytes, AnswersPerUser, Answers int
+
+	RequestsPerUser      int // queries and mutations under way [100]
+	SubscriptionsPerUser int // running at once, on all sockets and streams [100]
+
 	Operations     int // running at once on one socket [50]
 	SocketsPerUser int // and streams, open at once [20]
 	SocketsPerAddr int // likewise, while nobody is known on them [200]
@@ -59,6 +67,8 @@ func (l Limits) withDefaults() Limits {
 		{&l.Comparisons, 5000}, {&l.Cost, 5000}, {&l.PageSize, 20}, {&l.MaxPage, 100}, {&l.Operations, 50},
 		{&l.SocketsPerUser, 20},
 		{&l.SocketsPerAddr, 200},
+		{&l.AnswerBytes, 8 << 20}, {&l.AnswersPerUser, 32 << 20}, {&l.Answers, 128 << 20},
+		{&l.RequestsPerUser, 100}, {&l.SubscriptionsPerUser, 100},
 		{&l.MessagesPerSecond, 20},
 	} {
 		if *d.field == 0 {
@@ -302,13 +312,17 @@ func isIntrospection(name string) bool { return name == "__schema" || name == "_
 // checkOperation applies the limit that needs the schema and the variables: the
 // cost, in which a field counts as often as the lists around it are long.
 func (s *Server) checkOperation(op *graphql.OperationContext) *gqlerror.Error {
-	c := coster{limits: s.cfg.Limits, variables: op.Variables, known: make(map[*ast.FragmentDefinition]int)}
-	if cost := c.set(op.Operation.SelectionSet); cost > s.cfg.Limits.Cost {
+	if cost := s.cost(op); cost > s.cfg.Limits.Cost {
 		return coded(codeTooComplex, fmt.Sprintf(
 			"The operation may give up to %d fields; at most %d are allowed. Ask for shorter lists.", cost,
 			s.cfg.Limits.Cost))
 	}
 	return nil
+}
+
+func (s *Server) cost(op *graphql.OperationContext) int {
+	c := coster{limits: s.cfg.Limits, variables: op.Variables, known: make(map[*ast.FragmentDefinition]int)}
+	return c.set(op.Operation.SelectionSet)
 }
 
 type coster struct {

@@ -39,8 +39,8 @@ func limited(t testing.TB, l Limits) *Server {
 	})
 }
 
-// refusal is what prepare says about a document, or "".
-func refusal(s *Server, query string, variables map[string]any) string {
+// refused is what prepare says about a document, or "".
+func refused(s *Server, query string, variables map[string]any) string {
 	_, errs := s.prepare(context.Background(), &graphql.RawParams{Query: query, Variables: variables})
 	if len(errs) == 0 {
 		return ""
@@ -126,11 +126,11 @@ func TestLimitsAreExact(t *testing.T) {
 		l := roomy
 		c.set(&l)
 		s := limited(t, l)
-		if got := refusal(s, c.make(10), nil); got != "" {
+		if got := refused(s, c.make(10), nil); got != "" {
 			t.Errorf("%s: at the limit: %s, want it to pass\n%s", name, got, c.make(10))
 		}
 		for range 2 { // Not only when the document is new.
-			if got := refusal(s, c.make(11), nil); got != codeTooComplex {
+			if got := refused(s, c.make(11), nil); got != codeTooComplex {
 				t.Errorf("%s: one above the limit: %q, want %s\n%s", name, got, codeTooComplex, c.make(11))
 			}
 		}
@@ -164,7 +164,7 @@ func TestCostFollowsVariablesAndDefaults(t *testing.T) {
 		{"{ list(first: -5) { n } }", nil, ""}, // Refused by the resolver; it must not lower the cost of others.
 		{"query($i: [ID!]!) { nodes(ids: $i) { n } }", map[string]any{"i": []any{"a", "b"}}, ""},
 	} {
-		if got := refusal(s, c.query, c.variables); got != c.want {
+		if got := refused(s, c.query, c.variables); got != c.want {
 			t.Errorf("%s with %v: %q, want %q", c.query, c.variables, got, c.want)
 		}
 	}
@@ -181,7 +181,7 @@ func TestOnceFields(t *testing.T) {
 		"mutation { signIn ...f } fragment f on Mutation { send }": codeTooComplex,
 		"mutation { ...f ...g } fragment f on Mutation { x: send } fragment g on Mutation { ...f }": codeTooComplex,
 	} {
-		if got := refusal(s, query, nil); got != want {
+		if got := refused(s, query, nil); got != want {
 			t.Errorf("%s: %q, want %q", query, got, want)
 		}
 	}
@@ -192,7 +192,7 @@ func TestIntrospectionIsNotLimited(t *testing.T) {
 	t.Parallel()
 	s := limited(t, Limits{Depth: 3, Selections: 10, Cost: 10})
 	query := `{ __schema { types { name fields { name type { name ofType { name ofType { name ofType { name } } } } } } } }`
-	if got := refusal(s, query, nil); got != "" {
+	if got := refused(s, query, nil); got != "" {
 		t.Errorf("got %s", got)
 	}
 }
@@ -217,10 +217,10 @@ func TestBombsAreCheap(t *testing.T) { // Not parallel: it counts allocations.
 	s := limited(t, Limits{})
 	for _, n := range []int{10, 20, 40} {
 		query := bomb(n, "n")
-		if got := refusal(s, query, nil); got == "" {
+		if got := refused(s, query, nil); got == "" {
 			t.Errorf("a bomb of %d fragments passes", n)
 		}
-		allocs := testing.AllocsPerRun(5, func() { refusal(s, query, nil) })
+		allocs := testing.AllocsPerRun(5, func() { refused(s, query, nil) })
 		if limit := float64(200 * (n + 10)); allocs > limit {
 			t.Errorf("a bomb of %d fragments costs %.0f allocations, want at most %.0f", n, allocs, limit)
 		}
@@ -239,7 +239,7 @@ func BenchmarkCheck(b *testing.B) {
 			b.ReportAllocs()
 			for i := range b.N {
 				// A new document each time: a comment keeps the caches out.
-				refusal(s, fmt.Sprintf("%s # %d", query, i), nil)
+				refused(s, fmt.Sprintf("%s # %d", query, i), nil)
 			}
 		})
 	}

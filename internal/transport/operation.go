@@ -84,14 +84,27 @@ func (c *socket) run(ctx context.Context, self *operation, m message) {
 	if isSubscription(op) {
 		c.release(self)
 	}
-	responses, opCtx := c.server.executor.DispatchOperation(ctx, op)
-	response := responses(opCtx)
+	end, full := c.server.underway.begin(c.identity.User, op, c.server.cost(op))
+	if full != nil {
+		c.send(m.id, self, &graphql.Response{Errors: gqlerror.List{full}})
+		c.answered(ctx, self, m.id)
+		return
+	}
+	a := c.server.dispatch(ctx, op, c.identity.User, &c.held)
+	defer func() {
+		if !handedOver {
+			a.written()
+			end()
+		}
+	}()
+	response := a.next()
 	if response != nil && ctx.Err() == nil {
 		c.send(m.id, self, response)
 		if isSubscription(op) {
 			id := m.id // All that is kept of the message.
 			handedOver = true
-			c.running.Go(func() { c.follow(ctx, self, id, func() *graphql.Response { return responses(opCtx) }) })
+			a.written()
+			c.running.Go(func() { defer end(); c.follow(ctx, self, id, a) })
 			return
 		}
 	}
@@ -99,15 +112,17 @@ func (c *socket) run(ctx context.Context, self *operation, m message) {
 }
 
 // follow writes what else a subscription gives.
-func (c *socket) follow(ctx context.Context, self *operation, id string, next func() *graphql.Response) {
+func (c *socket) follow(ctx context.Context, self *operation, id string, a *answers) {
 	defer c.finish(self)
 	defer c.recoverOperation(ctx)
+	defer a.written()
 	for {
-		response := next()
+		response := a.next()
 		if response == nil || ctx.Err() != nil {
 			break
 		}
 		c.send(id, self, response)
+		a.written()
 	}
 	c.answered(ctx, self, id)
 }

@@ -79,6 +79,8 @@ type Server struct {
 	checked   *lru.LRU[string] // documents that have passed the limits of their shape
 	timing    timing
 	admission *admission
+	underway  *underway
+	ledger    *ledger
 }
 
 // timing holds what tests shorten.
@@ -86,19 +88,13 @@ type timing struct {
 	init  time.Duration // until connection_init, and after one without a token
 	ping  time.Duration // between control pings
 	pong  time.Duration // until the answer to one
-	write time.Duration // for one write to a client, beside what its length takes
+	write time.Duration // for a short write to a client, and for each stretch of a long one
+	grace time.Duration // for a long write altogether, beside what its length takes
+	room  time.Duration // that a query waits until its answer has room
 	beat  time.Duration // between heartbeats on HTTP streams and legacy sockets
 	read  time.Duration // for the body of a request
 	// goodbye is how long Close waits for clients to answer.
 	goodbye time.Duration
-}
-
-// slowest is the slowest that a client may read, in bytes a second.
-const slowest = 32 << 10
-
-// forWrite is how long a write of n bytes may take.
-func (t timing) forWrite(n int) time.Duration {
-	return t.write + time.Duration(n)*time.Second/slowest
 }
 
 func defaultTiming() timing {
@@ -106,7 +102,9 @@ func defaultTiming() timing {
 		init:  10 * time.Second,
 		ping:  20 * time.Second,
 		pong:  10 * time.Second,
-		write: 5 * time.Second,
+		write: 10 * time.Second,
+		grace: 30 * time.Second,
+		room:  5 * time.Second,
 		beat:  12 * time.Second,
 		read:  15 * time.Second,
 
@@ -136,6 +134,8 @@ func newServer(cfg Config, t timing) *Server {
 		checked:   lru.New[string](cachedDocuments),
 		timing:    t,
 		admission: newAdmission(cfg.Limits.SocketsPerAddr, cfg.Limits.SocketsPerUser),
+		underway:  newUnderway(cfg.Limits),
+		ledger:    newLedger(cfg.Limits, t.room),
 	}
 	s.executor.SetQueryCache(lru.New[*ast.QueryDocument](cachedDocuments))
 	s.executor.SetParserTokenLimit(cfg.Limits.Tokens)

@@ -124,6 +124,10 @@ func setup(t testing.TB, w waits, change func(*transport.Config)) *bundle {
 		web.Close()
 		eventually(t, "no subscription runs", func() bool { return b.running.Load() == 0 })
 		eventually(t, "no socket or stream is left", func() bool { return b.server.Open() == 0 })
+		eventually(t, "nothing is held or counted", func() bool {
+			bytes, users := b.server.Held()
+			return bytes == 0 && users == 0
+		})
 		eventually(t, "every authentication was ended", func() bool { return b.begun.Load() == b.ended.Load() })
 	})
 	return b
@@ -180,6 +184,14 @@ func (b *bundle) schema() graphql.ExecutableSchema {
 				}
 				return &graphql.Response{Data: data}
 			}
+			// resolved gives a field as the executor's generated code does.
+			resolved := func(ctx context.Context, v any) *graphql.Response {
+				v, err := op.ResolverMiddleware(ctx, func(context.Context) (any, error) { return v, nil })
+				if err != nil {
+					graphql.AddError(ctx, err)
+				}
+				return give(v)
+			}
 			if op.Operation.Operation != ast.Subscription {
 				done := false
 				return func(ctx context.Context) *graphql.Response {
@@ -191,7 +203,7 @@ func (b *bundle) schema() graphql.ExecutableSchema {
 					case "who":
 						return give(ctx.Value(whoKey{}))
 					case "echo":
-						return give(field.ArgumentMap(op.Variables)["text"])
+						return resolved(ctx, field.ArgumentMap(op.Variables)["text"])
 					case "hold":
 						select {
 						case s := <-b.text:
@@ -236,7 +248,7 @@ func (b *bundle) schema() graphql.ExecutableSchema {
 					if !ok {
 						return nil
 					}
-					return give(s)
+					return resolved(ctx, s)
 				}
 			}
 		},

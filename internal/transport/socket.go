@@ -48,6 +48,9 @@ type socket struct {
 
 	writing sync.Mutex // orders the writes
 
+	// held is what waits to be written, in Server.ledger, whose mutex guards it.
+	held int64
+
 	// mu guards the fields below.
 	mu     sync.Mutex
 	active map[string]*operation
@@ -92,7 +95,7 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
 			s.admission.leaveAddr(addr)
 		}
 	}()
-	taken := &smallBuffers{ResponseWriter: w}
+	taken := &smallBuffers{ResponseWriter: w, server: s}
 	conn, err := websocket.Accept(taken, r, &websocket.AcceptOptions{
 		Subprotocols:       []string{transportWS{}.name(), legacyWS{}.name()},
 		InsecureSkipVerify: true, // allowOrigin has checked it, by the operator's list.

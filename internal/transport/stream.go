@@ -86,14 +86,14 @@ func (st *stream) leave() {
 func (st *stream) send(r *graphql.Response, executed bool) error {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	out, err := appendResponse(st.form.head(st.frame[:0]), r, executed)
+	parts, err := split(st.form.head(st.frame[:0]), r, executed, st.form.tail(nil))
 	if err != nil {
 		st.server.cfg.Log.ErrorContext(st.ctx, "event not encoded", "err", err)
 		st.cancel(err)
 		return err
 	}
-	st.frame = st.form.tail(out)
-	return st.write(st.frame)
+	st.frame = parts[0]
+	return st.write(parts...)
 }
 
 // complete ends the stream cleanly.
@@ -114,18 +114,11 @@ func (st *stream) sendBeat() {
 }
 
 // write is called with mu held.
-func (st *stream) write(b []byte) error {
+func (st *stream) write(parts ...[]byte) error {
 	if err := context.Cause(st.ctx); err != nil {
 		return err
 	}
-	err := st.control.SetWriteDeadline(time.Now().Add(st.server.timing.forWrite(len(b))))
-	if err == nil {
-		_, err = st.w.Write(b)
-	}
-	if err == nil {
-		err = st.control.Flush()
-	}
-	if err != nil {
+	if err := st.server.writePaced(st.w, st.control, parts...); err != nil {
 		st.cancel(err)
 		return err
 	}

@@ -31,13 +31,13 @@ func (c *socket) sendAnyway(op *operation, r *graphql.Response) {
 func (c *socket) writeResult(op *operation, r *graphql.Response) {
 	b := takeBuffer()
 	defer b.giveBack()
-	out, err := appendResponse(append(b.bytes, op.head...), r, true)
+	parts, err := split(append(b.bytes, op.head...), r, true, []byte{'}'})
 	if err != nil {
 		c.server.cfg.Log.ErrorContext(c.ctx, "event not encoded", "err", err)
 		return
 	}
-	b.bytes = append(out, '}')
-	c.write(b.bytes)
+	b.bytes = parts[0]
+	c.write(parts...)
 }
 
 func (c *socket) complete(id string) {
@@ -57,14 +57,35 @@ func (c *socket) writeFrame(make func(out []byte) []byte) {
 }
 
 // write is called with writing held.
-func (c *socket) write(out []byte) {
-	c.stalled.Reset(c.server.timing.forWrite(len(out)))
-	// The timer, and the reader when the socket ends, break off a write.
-	err := c.conn.Write(c.unwatched, websocket.MessageText, out)
+func (c *socket) write(parts ...[]byte) {
+	n := 0
+	for _, p := range parts {
+		n += len(p)
+	}
+	c.stalled.Reset(c.server.timing.forWrite(n))
+	err := c.writeMessage(parts)
 	c.stalled.Stop()
 	if err != nil {
 		c.cut()
 	}
+}
+
+// writeMessage writes one message, in one frame for each part. The timer, and the reader
+// when the socket ends, break off a write.
+func (c *socket) writeMessage(parts [][]byte) error {
+	if len(parts) == 1 {
+		return c.conn.Write(c.unwatched, websocket.MessageText, parts[0])
+	}
+	w, err := c.conn.Writer(c.unwatched, websocket.MessageText)
+	if err != nil {
+		return err
+	}
+	for _, p := range parts {
+		if _, err := w.Write(p); err != nil {
+			return err
+		}
+	}
+	return w.Close()
 }
 
 // buffer is what a message is made in. The sockets share them: most write nothing most of

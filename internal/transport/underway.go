@@ -1,0 +1,83 @@
+package transport
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+)
+
+// underway bounds what one user has under way: requests, and subscriptions, which are asked
+// for their fields again with each event. It is safe for concurrent use.
+type underway struct {
+	requests, subscriptions, cost int // The limits.
+
+	mu     sync.Mutex // guards the field below
+	byUser map[string]load
+}
+
+// load is what is under way, and what all its subscriptions cost together.
+type load struct{ requests, subscriptions, cost int }
+
+func newUnderway(l Limits) *underway {
+	return &underway{
+		requests: l.RequestsPerUser, subscriptions: l.SubscriptionsPerUser, cost: subscribedCost * l.Cost,
+		byUser: make(map[string]load),
+	}
+}
+
+// subscribedCost is how often the cost of one operation all subscriptions of a user may
+// have together.
+const subscribedCost = 5
+
+// begin counts an operation of a user, or says why there is one too many. Nobody is not
+// counted. The caller calls end when it is over.
+func (u *underway) begin(user string, op *graphql.OperationContext, cost int) (end func(), full *gqlerror.Error) {
+	if user == "" {
+		return func() {}, nil
+	}
+	more := load{requests: 1}
+	if isSubscription(op) {
+		more = load{subscriptions: 1, cost: cost}
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	now := u.byUser[user].plus(more)
+	switch {
+	case now.requests > u.requests:
+		full = u.tooMany("requests under way", u.requests, 1)
+	case now.subscriptions > u.subscriptions:
+		full = u.tooMany("subscriptions", u.subscriptions, 5)
+	case now.cost > u.cost && now.subscriptions > 1:
+		full = u.tooMany("fields in all subscriptions together", u.cost, 5)
+	default:
+		u.byUser[user] = now
+		return func() { u.end(user, more) }, nil
+	}
+	return func() {}, full
+}
+
+func (u *underway) tooMany(what string, limit, seconds int) *gqlerror.Error {
+	unit := "seconds"
+	if seconds == 1 {
+		unit = "second"
+	}
+	return later(coded(codeRateLimited, fmt.Sprintf("A user may have %d %s. Try again in %d %s.",
+		limit, what, seconds, unit)), seconds)
+}
+
+func (u *underway) end(user string, less load) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	now := u.byUser[user].plus(load{-less.requests, -less.subscriptions, -less.cost})
+	if now == (load{}) {
+		delete(u.byUser, user)
+		return
+	}
+	u.byUser[user] = now
+}
+
+func (a load) plus(b load) load {
+	return load{a.requests + b.requests, a.subscriptions + b.subscriptions, a.cost + b.cost}
+}
