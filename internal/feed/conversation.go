@@ -193,13 +193,13 @@ func (c *conversationState) owns(m *ent.Message) bool {
 	return m != nil && m.UserID == c.userID && m.ConversationID == c.id
 }
 
-// readConversation takes the row as it is now, whatever was heard of it. It is never
-// older than what was told.
+// readConversation takes the row as it is now, whatever was heard of it, or as it was when
+// another feed looked it up for the same fact.
 func (c *conversationState) readConversation(row *ent.Conversation, o *outcome) {
 	switch {
 	case row == nil:
 		c.part()
-	case !row.UpdatedAt.Equal(c.version):
+	case row.UpdatedAt.After(c.version):
 		c.tellConversation(row, o)
 	}
 }

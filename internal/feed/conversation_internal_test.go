@@ -32,6 +32,7 @@ func newChatStory(seed uint64) *chatStory {
 	c.messages = []*ent.Message{root}
 	c.row = &ent.Conversation{ID: c.id, UserID: c.userID, HeadID: root.ID, CreatedAt: now, UpdatedAt: now}
 	c.answer, c.change, c.show, c.poll, c.reconnect = c.fulfil, c.happen, c.shows, c.look, c.connect
+	c.then = c.asSent
 	for c.IntN(3) > 0 {
 		c.happen()
 	}
@@ -184,7 +185,7 @@ func (c *chatStory) fulfil(w want) input {
 		now.headIndex = m.Index
 		return now
 	case wantConversation:
-		return conversationRead{w, c.row}
+		return conversationRead{want: w, row: c.row}
 	case wantMessage, wantQuestion:
 		return messageRead{w, c.find(w.id)}
 	case wantWatch:
@@ -196,6 +197,14 @@ func (c *chatStory) fulfil(w want) input {
 		c.watcher = nil
 	}
 	return nil
+}
+
+// asSent is what a look-up finds when a fact is sent.
+func (c *chatStory) asSent(f fact.Fact) input {
+	if f.MessageID != "" {
+		return messageRead{row: c.find(f.MessageID)}
+	}
+	return conversationRead{row: c.row}
 }
 
 // look polls the reply that is watched.
@@ -386,15 +395,33 @@ func TestEveryConversation(t *testing.T) {
 	tell(t, 20_000, func(seed uint64, log *[]string) {
 		c := newChatStory(seed)
 		defer func() { *log = c.log }()
-		for range 20 + c.IntN(150) {
-			c.step()
-		}
-		c.end()
-		c.client.compare()
+		c.tell()
 		// One that was cancelled before it was heard of may look as if it waited.
 		calm := c.losses == 0 && c.failures == 0 && c.epoch == 0 && c.overflows == 0 && c.cancels == 0
 		if calm && c.openings > 1 {
 			fail("nothing was lost, and the feed began anew %d times", c.openings-1)
 		}
+	})
+}
+
+// tell tells the story to its end.
+func (c *chatStory) tell() {
+	for range 20 + c.IntN(150) {
+		c.step()
+	}
+	c.end()
+	c.client.compare()
+}
+
+// The same with the connection cut after each read, and with each read failing.
+func TestEveryReadOfAConversation(t *testing.T) {
+	tell(t, 60, func(seed uint64, log *[]string) {
+		atEachRead(func(cutAt, failAt int) int {
+			c := newChatStory(seed)
+			defer func() { *log = c.log }()
+			c.cutAt, c.failAt = cutAt, failAt
+			c.tell()
+			return c.reads
+		})
 	})
 }

@@ -11,6 +11,7 @@
 //	service.go       opens feeds; declares what they need
 //	feed.go          the shell: one reader, no goroutine, no lock
 //	read.go          the rows a feed reads, by owner
+//	shared.go        one look-up for all feeds that hear a fact
 //	input.go         inputs, wants, and the phases of a feed
 //	doubt.go         when a difference from the database means that a fact was lost
 //	conversation.go  the pure state of one conversation

@@ -29,6 +29,8 @@ type Feed struct {
 	// read reads all that decides whether the feed is up to date.
 	read  func(ctx context.Context, userID pid.ID, w want) (input, error)
 	facts fact.Subscription
+	// hint is the fact that is being heard, when it carries no row; else nil.
+	hint *fact.Fact
 	// events are those that the reader has not taken yet.
 	events []Event
 	// watcher watches the running reply; nil: none does.
@@ -70,6 +72,7 @@ func (f *Feed) Next(ctx context.Context) (Event, error) {
 			if in, err = f.wait(ctx); err == nil {
 				err = f.play(ctx, in)
 			}
+			f.hint = nil
 		}
 		if err != nil {
 			return Event{}, err
@@ -105,7 +108,7 @@ func (f *Feed) wait(ctx context.Context) (input, error) {
 		case <-f.wake:
 			return woken{}, nil
 		case heardOf := <-f.facts.Facts():
-			return f.heard(*heardOf), nil
+			return f.heard(heardOf), nil
 		default:
 		}
 	}
@@ -134,20 +137,24 @@ func (f *Feed) wait(ctx context.Context) (input, error) {
 		case <-f.wake:
 			return woken{}, nil
 		case heardOf := <-f.facts.Facts():
-			return f.heard(*heardOf), nil
+			return f.heard(heardOf), nil
 		}
 	}
 }
 
 // heard is a fact as an input. The row of a running reply has its live text, as any that
 // is read: the fact may have waited for a while.
-func (f *Feed) heard(heardOf fact.Fact) input {
-	if m := heardOf.Message; m != nil {
+func (f *Feed) heard(heardOf *fact.Fact) input {
+	in := heard{*heardOf}
+	switch m := heardOf.Message; {
+	case m != nil:
 		row := *m // The fact's own is shared.
 		f.service.replies.Overlay(&row)
-		heardOf.Message = &row
+		in.fact.Message = &row
+	case heardOf.Conversation == nil && heardOf.UserID == f.userID:
+		f.hint = heardOf
 	}
-	return heard{heardOf}
+	return in
 }
 
 // play gives the state an input, and then what it wants. When something could not be
@@ -177,9 +184,17 @@ func (f *Feed) fulfil(ctx context.Context, w want) (input, error) {
 	case wantBeginning, wantComparison:
 		return f.read(ctx, f.userID, w)
 	case wantConversation:
+		if f.hint != nil && !w.anew && w.id == f.hint.ConversationID {
+			row, err := f.service.sharedConversation(ctx, f.userID, f.hint)
+			return conversationRead{w, row, true}, err
+		}
 		row, err := f.service.conversation(ctx, f.userID, w.id)
-		return conversationRead{w, row}, err
+		return conversationRead{w, row, false}, err
 	case wantMessage, wantQuestion:
+		if f.hint != nil && w.kind == wantMessage && w.id == f.hint.MessageID {
+			row, err := f.service.sharedMessage(ctx, f.userID, f.hint)
+			return messageRead{w, row}, err
+		}
 		row, err := f.service.message(ctx, f.userID, w.id)
 		return messageRead{w, row}, err
 	case wantWatch:

@@ -47,10 +47,12 @@ type (
 
 	// failed: the database did not answer.
 	failed struct{ want want }
-	// conversationRead: the row, nil when there is none.
+	// conversationRead: the row, nil when there is none. One that was shared is as new as
+	// the fact, and may be older than what was told.
 	conversationRead struct {
-		want want
-		row  *ent.Conversation
+		want   want
+		row    *ent.Conversation
+		shared bool
 	}
 	// messageRead: the row, nil when there is none.
 	messageRead struct {
@@ -113,6 +115,8 @@ type want struct {
 	id   pid.ID
 	// because is the kind of the fact that made it look something up.
 	because fact.Kind
+	// anew asks for a row that is read now, and not shared with other feeds.
+	anew bool
 	// message is the reply to watch, or the one whose question is wanted.
 	message *ent.Message
 }

@@ -110,8 +110,8 @@ func (l *listState) hear(f fact.Fact, o *outcome) {
 	}
 }
 
-// found takes the row as it is now. It is never older than what was told. What the list
-// holds and the database does not is told as deleted, whatever was heard; what only a
+// found takes the row as it is now, or as it was when another feed looked it up for the
+// same fact. What the list holds and the database does not is told as deleted, whatever was heard; what only a
 // fact has named is not, unless the fact said so.
 func (l *listState) found(in conversationRead, o *outcome) {
 	id := in.want.id
@@ -123,9 +123,12 @@ func (l *listState) found(in conversationRead, o *outcome) {
 		l.gone.add(id, neverListed)
 	case in.row == nil:
 		l.gone.add(id, deletionUntold)
+	case in.shared && !listed && !in.row.UpdatedAt.After(l.known.asOf):
+		// As in hear: it may have been deleted since, before the list was read.
+		o.want(want{kind: wantConversation, id: id, because: in.want.because, anew: true})
 	case in.want.because == fact.ConversationDeleted && !listed:
 		// A deletion that never was.
-	case !listed || !in.row.UpdatedAt.Equal(told):
+	case !listed || in.row.UpdatedAt.After(told):
 		l.tell(in.want.because, in.row, o)
 	}
 }

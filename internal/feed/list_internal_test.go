@@ -43,6 +43,7 @@ func newListStory(seed uint64) *listStory {
 	l.size = []int{5, 8, 50}[l.IntN(3)]
 	l.answer, l.change, l.show, l.reconnect = l.fulfil, l.happen, l.shows, l.connect
 	l.poll = func() (input, bool) { return nil, false }
+	l.then = func(f fact.Fact) input { return conversationRead{row: l.rows[f.ConversationID]} }
 	for range l.IntN(12) {
 		l.create()
 	}
@@ -110,7 +111,7 @@ func (l *listStory) happen() {
 
 func (l *listStory) fulfil(w want) input {
 	if w.kind == wantConversation {
-		return conversationRead{w, l.rows[w.id]}
+		return conversationRead{want: w, row: l.rows[w.id]}
 	}
 	l.unseen = 0
 	now := window{asOf: time.UnixMicro(l.clock), count: len(l.rows), changed: make(map[pid.ID]time.Time)}
@@ -196,14 +197,32 @@ func TestEveryList(t *testing.T) {
 	tell(t, 15_000, func(seed uint64, log *[]string) {
 		l := newListStory(seed)
 		defer func() { *log = l.log }()
-		for range 20 + l.IntN(120) {
-			l.step()
-			if l.unseen >= l.size && l.IntN(3) == 0 {
-				l.missed = true
-			}
+		l.tell()
+	})
+}
+
+// tell tells the story to its end.
+func (l *listStory) tell() {
+	for range 20 + l.IntN(120) {
+		l.step()
+		if l.unseen >= l.size && l.IntN(3) == 0 {
+			l.missed = true
 		}
-		l.end()
-		l.compare()
+	}
+	l.end()
+	l.compare()
+}
+
+// The same with the connection cut after each read, and with each read failing.
+func TestEveryReadOfAList(t *testing.T) {
+	tell(t, 60, func(seed uint64, log *[]string) {
+		atEachRead(func(cutAt, failAt int) int {
+			l := newListStory(seed)
+			defer func() { *log = l.log }()
+			l.cutAt, l.failAt = cutAt, failAt
+			l.tell()
+			return l.reads
+		})
 	})
 }
 

@@ -35,11 +35,12 @@ type Service struct {
 	store   Store
 	replies Replies
 	bus     fact.Bus
+	lookups *lookups
 }
 
 // New returns the service.
 func New(store Store, replies Replies, bus fact.Bus) *Service {
-	return &Service{store: store, replies: replies, bus: bus}
+	return &Service{store: store, replies: replies, bus: bus, lookups: newLookups()}
 }
 
 // Conversation opens the feed of all that happens in one conversation, the running reply

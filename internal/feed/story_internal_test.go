@@ -23,22 +23,36 @@ type story struct {
 	unread []Event
 	// wire are facts under way, inbox those that have arrived. A full inbox loses facts
 	// and raises a doubt.
-	wire, inbox []fact.Fact
+	wire, inbox []sentFact
 	missed      bool
 	wake        bool
+	// hearing is the fact that is being heard; nil: none is.
+	hearing *sentFact
 	// epoch counts the connections of the client.
 	epoch int
+
+	// reads counts what was fulfilled. After the one numbered cutAt the client's connection
+	// ends, and the one numbered failAt fails; zero: none does.
+	reads, cutAt, failAt int
 
 	// losses, faults and cuts are how many of a hundred facts, reads and answers are lost.
 	losses, faults, cuts          int
 	openings, overflows, failures int
 
 	// What the embedding world does.
-	answer    func(w want) input // fulfils a want; nil: there is no answer.
-	change    func()             // something happens
-	show      func(e Event)      // to the client
+	answer    func(w want) input      // fulfils a want; nil: there is no answer.
+	then      func(f fact.Fact) input // the rows that a fact is about, as they are when it is sent
+	change    func()                  // something happens
+	show      func(e Event)           // to the client
 	poll      func() (input, bool)
 	reconnect func()
+}
+
+// sentFact is a fact, with what a look-up would have found when it was sent. Another feed
+// may have made it then, for all who hear the fact.
+type sentFact struct {
+	fact.Fact
+	then input
 }
 
 // inboxSize is small, so that it overflows.
@@ -73,12 +87,13 @@ func (s *story) publish(facts ...fact.Fact) {
 			s.note("lost: %s", describeFact(f))
 			continue
 		}
-		s.wire = append(s.wire, f)
+		then := s.then(f)
+		s.wire = append(s.wire, sentFact{f, then})
 		if s.chance(15) {
-			s.wire = append(s.wire, f.Hint()) // From another replica, as it were.
+			s.wire = append(s.wire, sentFact{f.Hint(), then}) // From another replica, as it were.
 		}
 		if s.chance(10) {
-			s.wire = append(s.wire, f)
+			s.wire = append(s.wire, sentFact{f, then})
 		}
 	}
 }
@@ -99,7 +114,7 @@ func (s *story) deliver() {
 	if len(s.inbox) == inboxSize {
 		s.missed = true
 		s.overflows++
-		s.note("overflow: %s", describeFact(f))
+		s.note("overflow: %s", describeFact(f.Fact))
 		return
 	}
 	s.inbox = append(s.inbox, f)
@@ -147,8 +162,12 @@ func (s *story) listen() bool {
 	case len(s.inbox) > 0:
 		f := s.inbox[0]
 		s.inbox = s.inbox[1:]
-		s.note("hears %s", describeFact(f))
-		s.play(heard{f})
+		s.note("hears %s", describeFact(f.Fact))
+		if f.Conversation == nil && f.Message == nil {
+			s.hearing = &f
+		}
+		s.play(heard{f.Fact})
+		s.hearing = nil
 	default:
 		return false
 	}
@@ -173,17 +192,18 @@ func (s *story) play(in input) (ok bool) {
 		for s.IntN(4) == 0 {
 			s.change()
 		}
-		if w.kind != wantUnwatch && s.chance(s.faults) {
+		s.reads++
+		if w.kind != wantUnwatch && (s.chance(s.faults) || s.reads == s.failAt) {
 			s.failures++
 			s.note("want %d fails", w.kind)
 			s.play(failed{w})
 			return false
 		}
-		answer := s.answer(w)
+		answer := s.lookUp(w)
 		for s.IntN(4) == 0 {
 			s.change()
 		}
-		if s.chance(s.cuts) {
+		if s.chance(s.cuts) || s.reads == s.cutAt {
 			s.cut()
 		}
 		if s.epoch != epoch {
@@ -194,6 +214,23 @@ func (s *story) play(in input) (ok bool) {
 		}
 	}
 	return true
+}
+
+// lookUp fulfils a want, or gives what another feed has found for the same fact before.
+func (s *story) lookUp(w want) input {
+	if s.hearing != nil && s.IntN(2) == 0 {
+		switch then := s.hearing.then.(type) {
+		case conversationRead:
+			if w.kind == wantConversation && !w.anew && w.id == s.hearing.ConversationID {
+				return conversationRead{w, then.row, true}
+			}
+		case messageRead:
+			if w.kind == wantMessage && w.id == s.hearing.MessageID {
+				return messageRead{w, then.row}
+			}
+		}
+	}
+	return s.answer(w)
 }
 
 // cut ends the connection of the client, who comes back at once.
@@ -222,7 +259,7 @@ func (s *story) step() {
 
 // end lets everything arrive, raises one doubt, and lets the feed come to rest.
 func (s *story) end() {
-	s.faults, s.cuts = 0, 0
+	s.faults, s.cuts, s.cutAt, s.failAt = 0, 0, 0, 0
 	s.change = func() {}
 	rest := func() {
 		for range 10_000 {
@@ -239,6 +276,15 @@ func (s *story) end() {
 	rest()
 	s.missed = true
 	rest()
+}
+
+// atEachRead plays one story again and again: with the client's connection ended after each
+// of its reads, and with each of them failing. play says how many reads there were.
+func atEachRead(play func(cutAt, failAt int) (reads int)) {
+	for at, most := 1, play(0, 0); at <= most; at++ {
+		play(at, 0)
+		play(0, at)
+	}
 }
 
 // tell plays stories until one goes wrong, and shows that one.
