@@ -59,8 +59,9 @@ var rooms = map[string][]string{
 	"test/faults/history": {},
 	"test/faults/script":  {},
 	"test/faults/wait":    {},
-	// It knows the server from outside only.
-	"test/perf": {},
+	// They know the server from outside only.
+	"test/perf":    {},
+	"test/attacks": {},
 	// Compiled into tests only.
 	"internal/bus/bustest":           {all},
 	"internal/refusal/refusaltest":   {all},
@@ -75,7 +76,7 @@ var testOnly = []string{
 	"internal/arch", "internal/tools", "internal/bus/bustest", "internal/reply/replytest",
 	"internal/store/storetest", "internal/refusal/refusaltest", "internal/upstream/upstreamtest", "ent/enttest",
 	"internal/waittest",
-	"test/faults", "test/perf",
+	"test/faults", "test/perf", "test/attacks",
 }
 
 // vendors lists who alone may import the packages of others that a room hides.

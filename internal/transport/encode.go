@@ -94,40 +94,35 @@ func (s *Server) refuseWith(w http.ResponseWriter, r *http.Request, status int, 
 func (s *Server) writeJSON(
 	w http.ResponseWriter, r *http.Request, status int, f format, response *graphql.Response, executed bool,
 ) {
-	parts, err := split(nil, response, executed, nil)
+	head, data, tail, err := split(nil, response, executed)
 	if err != nil {
 		s.cfg.Log.ErrorContext(r.Context(), "response not encoded", "err", err)
-		status, parts = http.StatusInternalServerError,
-			[][]byte{[]byte(`{"errors":[{"message":"Internal error.","extensions":{"code":"INTERNAL"}}]}`)}
-	}
-	length := 0
-	for _, p := range parts {
-		length += len(p)
+		status, data, tail = http.StatusInternalServerError, nil, nil
+		head = []byte(`{"errors":[{"message":"Internal error.","extensions":{"code":"INTERNAL"}}]}`)
 	}
 	w.Header().Set("Content-Type", f.contentType())
-	w.Header().Set("Content-Length", strconv.Itoa(length))
+	w.Header().Set("Content-Length", strconv.Itoa(len(head)+len(data)+len(tail)))
 	w.WriteHeader(status)
 	if r.Method == http.MethodHead {
-		parts = nil
+		head, data, tail = nil, nil, nil
 	}
 	// A client that does not take the answer must not hold what made it. None of the
 	// errors matters: it has gone.
 	control := http.NewResponseController(w)
-	_ = s.writePaced(w, control, parts...)
+	_ = s.writePaced(w, control, head, data, tail)
 	_ = control.SetWriteDeadline(time.Time{})
 }
 
-// split is a response in the parts it is written in, so that long data is not copied:
-// what is appended to head, the data, and what comes before the end of tail.
-func split(head []byte, r *graphql.Response, executed bool, tail []byte) ([][]byte, error) {
+// split is a response in the parts it is written in, so that long data is not copied: what
+// is appended to head, the data, and what comes behind it. A short one is all in head.
+func split(head []byte, r *graphql.Response, executed bool) (_, data, tail []byte, err error) {
 	if len(r.Data) <= maxKept {
-		out, err := appendResponse(head, r, executed)
-		return [][]byte{append(out, tail...)}, err
+		head, err = appendResponse(head, r, executed)
+		return head, nil, nil, err
 	}
-	head, err := appendHead(head, r, executed)
-	if err != nil {
-		return nil, err
+	if head, err = appendHead(head, r, executed); err != nil {
+		return nil, nil, nil, err
 	}
-	behind, err := appendTail(nil, r)
-	return [][]byte{head, r.Data, append(behind, tail...)}, err
+	tail, err = appendTail(nil, r)
+	return head, r.Data, tail, err
 }

@@ -86,14 +86,19 @@ func (st *stream) leave() {
 func (st *stream) send(r *graphql.Response, executed bool) error {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	parts, err := split(st.form.head(st.frame[:0]), r, executed, st.form.tail(nil))
+	head, data, tail, err := split(st.form.head(st.frame[:0]), r, executed)
 	if err != nil {
 		st.server.cfg.Log.ErrorContext(st.ctx, "event not encoded", "err", err)
 		st.cancel(err)
 		return err
 	}
-	st.frame = parts[0]
-	return st.write(parts...)
+	if data == nil {
+		head = st.form.tail(head)
+	} else {
+		tail = st.form.tail(tail)
+	}
+	st.frame = head
+	return st.write(head, data, tail)
 }
 
 // complete ends the stream cleanly.

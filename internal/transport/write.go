@@ -31,13 +31,17 @@ func (c *socket) sendAnyway(op *operation, r *graphql.Response) {
 func (c *socket) writeResult(op *operation, r *graphql.Response) {
 	b := takeBuffer()
 	defer b.giveBack()
-	parts, err := split(append(b.bytes, op.head...), r, true, []byte{'}'})
-	if err != nil {
+	head, data, tail, err := split(append(b.bytes, op.head...), r, true)
+	switch {
+	case err != nil:
 		c.server.cfg.Log.ErrorContext(c.ctx, "event not encoded", "err", err)
-		return
+	case data == nil:
+		b.bytes = append(head, '}')
+		c.write(b.bytes, nil, nil)
+	default:
+		b.bytes = head
+		c.write(head, data, append(tail, '}'))
 	}
-	b.bytes = parts[0]
-	c.write(parts...)
 }
 
 func (c *socket) complete(id string) {
@@ -52,35 +56,31 @@ func (c *socket) writeFrame(make func(out []byte) []byte) {
 	defer b.giveBack()
 	if out := make(b.bytes); out != nil {
 		b.bytes = out
-		c.write(out)
+		c.write(out, nil, nil)
 	}
 }
 
 // write is called with writing held.
-func (c *socket) write(parts ...[]byte) {
-	n := 0
-	for _, p := range parts {
-		n += len(p)
-	}
-	c.stalled.Reset(c.server.timing.forWrite(n))
-	err := c.writeMessage(parts)
+func (c *socket) write(head, data, tail []byte) {
+	c.stalled.Reset(c.server.timing.forWrite(len(head) + len(data) + len(tail)))
+	err := c.writeMessage(head, data, tail)
 	c.stalled.Stop()
 	if err != nil {
 		c.cut()
 	}
 }
 
-// writeMessage writes one message, in one frame for each part. The timer, and the reader
-// when the socket ends, break off a write.
-func (c *socket) writeMessage(parts [][]byte) error {
-	if len(parts) == 1 {
-		return c.conn.Write(c.unwatched, websocket.MessageText, parts[0])
+// writeMessage writes one message, in one frame for each part when there are several. The
+// timer, and the reader when the socket ends, break off a write.
+func (c *socket) writeMessage(head, data, tail []byte) error {
+	if data == nil {
+		return c.conn.Write(c.unwatched, websocket.MessageText, head)
 	}
 	w, err := c.conn.Writer(c.unwatched, websocket.MessageText)
 	if err != nil {
 		return err
 	}
-	for _, p := range parts {
+	for _, p := range [...][]byte{head, data, tail} {
 		if _, err := w.Write(p); err != nil {
 			return err
 		}

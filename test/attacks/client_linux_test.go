@@ -1,0 +1,248 @@
+package attacks_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+type vars = map[string]any
+
+// user is somebody who has signed up, with connections of its own.
+type user struct {
+	server *server
+	token  string
+	http   *http.Client
+}
+
+// answer is what a client gets.
+type answer struct {
+	status int
+	size   int
+	Data   map[string]json.RawMessage
+	Errors []struct {
+		Message    string
+		Extensions struct{ Code string }
+	}
+}
+
+// code is that of the first error, "" when there is none.
+func (a answer) code() string {
+	if len(a.Errors) == 0 {
+		return ""
+	}
+	return a.Errors[0].Extensions.Code
+}
+
+// user signs somebody up.
+func (s *server) user(t *testing.T, name string) *user {
+	t.Helper()
+	u := &user{server: s, http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 200}}}
+	t.Cleanup(u.http.CloseIdleConnections)
+	a := u.ask(t, `mutation ($email: String!) { signUp(input: {email: $email, password: "correct horse 7 battery"}) {
+		accessToken } }`, vars{"email": name + "@example.org"})
+	var out struct{ AccessToken string }
+	if err := json.Unmarshal(a.Data["signUp"], &out); err != nil {
+		t.Fatal(err)
+	}
+	u.token = out.AccessToken
+	return u
+}
+
+// body is a request as JSON.
+func body(document string, v vars) []byte {
+	b, err := json.Marshal(vars{"query": document, "variables": v})
+	if err != nil {
+		panic(err) // The tests' own values.
+	}
+	return b
+}
+
+// try asks for something and reads the whole answer.
+func (u *user) try(ctx context.Context, document string, v vars) (answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+u.server.addr+"/graphql",
+		bytes.NewReader(body(document, v)))
+	if err != nil {
+		return answer{}, err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	if u.token != "" {
+		r.Header.Set("Authorization", "Bearer "+u.token)
+	}
+	resp, err := u.http.Do(r)
+	if err != nil {
+		return answer{}, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return answer{}, err
+	}
+	a := answer{status: resp.StatusCode, size: len(text)}
+	if err := json.Unmarshal(text, &a); err != nil {
+		return a, fmt.Errorf("%w in %.200q", err, text)
+	}
+	return a, nil
+}
+
+// ask is try for what has to succeed.
+func (u *user) ask(t *testing.T, document string, v vars) answer {
+	t.Helper()
+	a, err := u.try(t.Context(), document, v)
+	if err != nil || len(a.Errors) > 0 {
+		t.Fatalf("%.200s: got %+v, %v", document, a.Errors, err)
+	}
+	return a
+}
+
+// field reads a member of an answer's field, by the names on the way.
+func (a answer) field(t *testing.T, path ...string) string {
+	t.Helper()
+	raw := a.Data[path[0]]
+	for _, name := range path[1:] {
+		var object map[string]json.RawMessage
+		if err := json.Unmarshal(raw, &object); err != nil {
+			t.Fatal(err)
+		}
+		raw = object[name]
+	}
+	var text string
+	if err := json.Unmarshal(raw, &text); err != nil {
+		t.Fatalf("%v: %v", path, err)
+	}
+	return text
+}
+
+// unread sends a request whose answer nobody reads.
+func (u *user) unread(t *testing.T, document string, v vars) {
+	t.Helper()
+	conn, err := net.Dial("tcp", u.server.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	if err := conn.(*net.TCPConn).SetReadBuffer(4096); err != nil {
+		t.Fatal(err)
+	}
+	text := body(document, v)
+	_, err = fmt.Fprintf(conn, "POST /graphql HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n"+
+		"Authorization: Bearer %s\r\nContent-Length: %d\r\n\r\n%s", u.server.addr, u.token, len(text), text)
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// message is one of graphql-transport-ws.
+type message struct {
+	Type, ID string
+	Payload  json.RawMessage
+}
+
+// socket is an open WebSocket of a user.
+type socket struct {
+	conn *websocket.Conn
+	ctx  context.Context
+}
+
+func (u *user) socket(t *testing.T) *socket {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	conn, _, err := websocket.Dial(ctx, "ws://"+u.server.addr+"/graphql",
+		&websocket.DialOptions{Subprotocols: []string{"graphql-transport-ws"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.SetReadLimit(64 << 20)
+	t.Cleanup(func() { _ = conn.CloseNow() })
+	s := &socket{conn, ctx}
+	hello := `{"type":"connection_init","payload":{"Authorization":"Bearer ` + u.token + `"}}`
+	if err := conn.Write(ctx, websocket.MessageText, []byte(hello)); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := s.next(); err != nil || m.Type != "connection_ack" {
+		t.Fatalf("got %s, %v, want connection_ack", m.Type, err)
+	}
+	return s
+}
+
+// start begins an operation.
+func (s *socket) start(t *testing.T, id, document string, v vars) {
+	t.Helper()
+	if err := s.try(id, document, v); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// try is start on a socket that may be gone.
+func (s *socket) try(id, document string, v vars) error {
+	text := fmt.Sprintf(`{"type":"subscribe","id":%q,"payload":%s}`, id, body(document, v))
+	return s.conn.Write(s.ctx, websocket.MessageText, []byte(text))
+}
+
+func (s *socket) next() (m message, err error) {
+	_, data, err := s.conn.Read(s.ctx)
+	if err == nil {
+		err = json.Unmarshal(data, &m)
+	}
+	return m, err
+}
+
+// rounds is how often the bystander asks at least.
+const rounds = 5
+
+// bystander begins to chat, and returns what ends that: it fails the test unless all that
+// the bystander asked for was answered.
+func (s *server) bystander(t *testing.T) (stop func()) {
+	t.Helper()
+	u := s.user(t, "bystander")
+	done := make(chan struct{})
+	var chat sync.WaitGroup
+	chat.Go(func() {
+		n, longest := 0, time.Duration(0)
+		for ended := false; !ended || n < rounds; n++ {
+			begun := time.Now()
+			if err := u.chat(t.Context()); err != nil {
+				t.Errorf("the bystander's request %d: %v", n, err)
+				return
+			}
+			longest = max(longest, time.Since(begun))
+			select {
+			case <-done:
+				ended = true
+			case <-s.ended:
+				return // The test says so.
+			default:
+			}
+		}
+		t.Logf("the bystander was answered %d times, after %v at most", n, longest.Round(time.Millisecond))
+	})
+	return func() {
+		close(done)
+		chat.Wait()
+	}
+}
+
+// chat is a message with its reply, and a look at the page that shows it.
+func (u *user) chat(ctx context.Context) error {
+	for _, document := range []string{
+		`mutation { sendMessage(input: {content: "Hello.", wait: true}) { reply { status content } } }`,
+		`{ viewer { id } conversations(first: 5) { nodes { id messages(last: 20) { nodes { id role content } } } } }`,
+	} {
+		if a, err := u.try(ctx, document, nil); err != nil || len(a.Errors) > 0 {
+			return fmt.Errorf("%s: %+v %w", document, a.Errors, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,152 @@
+package attacks_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const (
+	// memory is what a server may have. It is killed, or ends by itself, beyond that.
+	memory = 512 << 20
+	// resident is what it may have had when all is over.
+	resident = 400 << 20
+	// patience bounds waits, on a machine that others use.
+	patience = 60 * time.Second
+)
+
+// binary builds the server once.
+var binary = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "parley-attacks-")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "parley")
+	cmd := exec.Command("go", "build", "-trimpath", "-o", path, "parley/cmd/parley")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if path, err := binary(); err == nil {
+		_ = os.RemoveAll(filepath.Dir(path)) // Left-overs in the temporary folder harm nobody.
+	}
+	os.Exit(code)
+}
+
+// server is a running server, on SQLite, with stock limits.
+type server struct {
+	addr  string
+	cmd   *exec.Cmd
+	log   bytes.Buffer
+	ended chan struct{}
+}
+
+// start starts a server in the limit, with more settings. When the test ends it is asked
+// whether it has kept to it.
+func start(t *testing.T, settings ...string) *server {
+	t.Helper()
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &server{addr: freeAddr(t), ended: make(chan struct{})}
+	s.cmd = exec.Command("sh", "-c", `ulimit -d "$1" && exec "$2"`, "sh", strconv.Itoa(memory>>10), path)
+	s.cmd.Env = append([]string{"PARLEY_ADDR=" + s.addr, "PARLEY_DATA_DIR=" + t.TempDir(), "PARLEY_SIGNUP=open",
+		"PARLEY_SENDS_PER_MINUTE=0"}, settings...)
+	s.cmd.Stderr = &s.log
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(s.ended)
+		_ = s.cmd.Wait() // How it ended is in its log.
+	}()
+	t.Cleanup(func() { s.stop(t) })
+	s.await(t)
+	return s
+}
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+// await waits until the server is ready.
+func (s *server) await(t *testing.T) {
+	t.Helper()
+	late := time.After(patience)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if resp, err := http.Get("http://" + s.addr + "/readyz"); err == nil {
+			_ = resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-s.ended:
+			t.Fatalf("the server ended:\n%s", s.log.Bytes())
+		case <-late:
+			t.Fatal("the server is not ready")
+		}
+	}
+}
+
+// stop ends the server, and fails the test when it had ended or has had too much memory.
+func (s *server) stop(t *testing.T) {
+	peak, err := s.peak()
+	if err != nil { // The process is gone.
+		<-s.ended
+		text := s.log.Bytes()
+		t.Errorf("the attack took the server down:\n%s", text[:min(len(text), 4000)])
+		return
+	}
+	t.Logf("the server has had %d MiB of memory", peak>>20)
+	if peak > resident {
+		t.Errorf("that is more than %d", resident>>20)
+	}
+	_ = s.cmd.Process.Signal(syscall.SIGTERM) // It may just have ended.
+	select {
+	case <-s.ended:
+	case <-time.After(patience):
+		_ = s.cmd.Process.Kill()
+		<-s.ended
+	}
+}
+
+// peak is the most memory that the server has had at once.
+func (s *server) peak() (int64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	for line := range bytes.Lines(text) {
+		if rest, ok := bytes.CutPrefix(line, []byte("VmHWM:")); ok {
+			n, err := strconv.ParseInt(string(bytes.Fields(rest)[0]), 10, 64)
+			return n << 10, err
+		}
+	}
+	return 0, errors.New("/proc does not say how much memory the server has had")
+}
