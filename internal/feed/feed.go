@@ -31,6 +31,9 @@ type Feed struct {
 	facts fact.Subscription
 	// hint is the fact that is being heard, when it carries no row; else nil.
 	hint *fact.Fact
+	// behind is set when facts were lost, until all that are left were heard. Meanwhile each
+	// look-up is the feed's own: it may show what was lost.
+	behind bool
 	// events are those that the reader has not taken yet.
 	events []Event
 	// watcher watches the running reply; nil: none does.
@@ -104,6 +107,7 @@ func (f *Feed) wait(ctx context.Context) (input, error) {
 		f.turn = replyFirst
 		select {
 		case <-f.facts.Missed():
+			f.behind = len(f.facts.Facts()) > 0
 			return doubted{}, nil
 		case <-f.wake:
 			return woken{}, nil
@@ -133,6 +137,7 @@ func (f *Feed) wait(ctx context.Context) (input, error) {
 			return nil, context.Cause(ctx)
 		case <-ready:
 		case <-f.facts.Missed():
+			f.behind = len(f.facts.Facts()) > 0
 			return doubted{}, nil
 		case <-f.wake:
 			return woken{}, nil
@@ -151,9 +156,10 @@ func (f *Feed) heard(heardOf *fact.Fact) input {
 		row := *m // The fact's own is shared.
 		f.service.replies.Overlay(&row)
 		in.fact.Message = &row
-	case heardOf.Conversation == nil && heardOf.UserID == f.userID:
+	case heardOf.Conversation == nil && heardOf.UserID == f.userID && !f.behind && len(f.facts.Missed()) == 0:
 		f.hint = heardOf
 	}
+	f.behind = f.behind && len(f.facts.Facts()) > 0
 	return in
 }
 
