@@ -111,8 +111,8 @@ func (l *listState) hear(f fact.Fact, o *outcome) {
 }
 
 // found takes the row as it is now, or as it was when another feed looked it up for the
-// same fact. What the list holds and the database does not is told as deleted, whatever was heard; what only a
-// fact has named is not, unless the fact said so.
+// same fact. What the list holds and the database does not is told as deleted, whatever was
+// heard; what only a fact has named is not, unless the fact said so.
 func (l *listState) found(in conversationRead, o *outcome) {
 	id := in.want.id
 	told, listed := l.known.changed[id]
