@@ -87,7 +87,7 @@ func weight(value any) int {
 }
 
 // growing makes place for the whole answer at once, when all its fields are resolved and
-// the first one is encoded.
+// the first one is encoded. What was refused is not encoded.
 func (a *answers) growing(inner graphql.RootFieldMiddleware) graphql.RootFieldMiddleware {
 	return func(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
 		m := inner(ctx, next)
@@ -95,7 +95,10 @@ func (a *answers) growing(inner graphql.RootFieldMiddleware) graphql.RootFieldMi
 			return m
 		}
 		return graphql.WriterFunc(func(w io.Writer) {
-			if b, ok := w.(*bytes.Buffer); ok && b.Available() == 0 {
+			if a.budget.Refused() != nil {
+				m = graphql.Null // Nobody gets it.
+			}
+			if b, ok := w.(*bytes.Buffer); ok && b.Available() == 0 && m != graphql.Null {
 				b.Grow(a.budget.Weight())
 			}
 			m.MarshalGQL(w)
