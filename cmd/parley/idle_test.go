@@ -103,7 +103,8 @@ func heap() int {
 // nobody else allocates.
 func TestAnIdleFeedIsSmall(t *testing.T) {
 	const feeds, most = 200, 13_000
-	i := startInside(t, append(sqliteEnviron(t), "PARLEY_SOCKETS_PER_USER=1000")...)
+	i := startInside(t, append(sqliteEnviron(t), "PARLEY_SOCKETS_PER_USER=1000",
+		"PARLEY_SUBSCRIPTIONS_PER_USER=1000")...)
 	token := i.signUp(t, "ada@example.com").AccessToken
 	var made struct {
 		CreateConversation struct{ Conversation struct{ ID string } }

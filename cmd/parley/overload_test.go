@@ -183,7 +183,8 @@ func TestOverloadByLag(t *testing.T) {
 		i := startProcess(t, append(environ, "OPENAI_BASE_URL="+baseURL, "PARLEY_QUEUE_AGE=50ms",
 			"PARLEY_SENDS_PER_MINUTE=0", "PARLEY_MAX_RUNNING=1000")...)
 		f := &flood{i: i, taken: make(map[int]sent)}
-		for _, name := range []string{"ada", "bea", "cleo"} {
+		// So many that none is refused for what it does alone.
+		for _, name := range []string{"ada", "bea", "cleo", "dan", "eve", "fay", "gil", "hal"} {
 			f.users = append(f.users, i.signUp(t, name+"@example.com"))
 		}
 		f.all(t, burst, func(n int) { f.send(t.Context(), n) })

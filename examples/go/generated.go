@@ -160,7 +160,7 @@ var AllResponseFormatType = []ResponseFormatType{
 type SendMessageInput struct {
 	// The conversation to send to. Without one, a new conversation is created.
 	ConversationId *string `json:"conversationId"`
-	// The text, 1 byte to 32 KiB.
+	// The text, 1 byte to 32 KiB unless the server is configured otherwise.
 	Content string `json:"content"`
 	// Makes repeats harmless: however often a send with the same key arrives, there is one
 	// message and one reply. 8 to 128 letters, digits, _ or -. A fresh UUID for each message

@@ -37,7 +37,9 @@ func (b *bundle) replicaWithClocks(machine, database time.Duration) *auth.Servic
 func TestClocksOfReplicas(t *testing.T) {
 	for _, wrong := range []time.Duration{20 * time.Second, -20 * time.Second, 5 * time.Hour, -5 * time.Hour} {
 		t.Run(wrong.String(), func(t *testing.T) {
-			each(t, func(c *auth.Config) { c.Limits.RefreshesPerHour = 2 }, func(t *testing.T, b *bundle) {
+			each(t, func(c *auth.Config) {
+				c.Limits.RefreshesPerHour, c.AccessTTL = 2, 2*time.Hour
+			}, func(t *testing.T, b *bundle) {
 				other := b.replicaWithClocks(wrong, 0)
 				tokens := b.signUp(t.Context())
 				if _, err := other.Authenticate(t.Context(), tokens.AccessToken); err != nil {

@@ -54,6 +54,8 @@ type SendState struct {
 	// LineBytes is about how long the texts of the visible line are that a model would be
 	// sent. What is being written counts as far as it is stored.
 	LineBytes int
+	// LineTokens is about how many tokens that is. What is being written counts as what it holds.
+	LineTokens int
 	// Unfinished are the replies of the conversation that are being written or wait, in the
 	// order of the line, with their ids, index, status and start only.
 	Unfinished []*ent.Message

@@ -147,7 +147,7 @@ func (a *asking) goOn(ctx context.Context, tx *ent.Tx, s SendState, in SendInput
 		return spot{}, err
 	}
 	promptBytes := s.LineBytes + len(in.Content)
-	a.prompt = prompt.Tokens(promptBytes)
+	a.prompt = s.LineTokens + prompt.Tokens(len(in.Content))
 	if err := a.checkLimits(s, a.now, waits); err != nil {
 		return spot{}, err
 	}

@@ -48,6 +48,8 @@ SELECT c.name, c.name_source, c.model, c.parameters, c.head_id, c.pinned, c.arch
     (SELECT CAST(sum(octet_length(b.content)) AS bigint) FROM messages AS b
       WHERE b.conversation_id = c.id AND b.user_id = $1 AND b.active AND b."index" >= 0
         AND ` + sentBytes + `)),
+  COALESCE(h.prompt_tokens + h.completion_tokens,
+    CASE WHEN h."index" = 0 THEN octet_length(h.content) / 4 ELSE h.reserved_tokens END),
   k.payload_hash, k.conversation_id, k.user_message_id, k.reply_id,
   (SELECT count(*) FROM messages AS r
     WHERE r.user_id = $1 AND (r.status = 'QUEUED' OR r.status = 'STREAMING') AND r.status = 'STREAMING'),
@@ -168,7 +170,7 @@ type beforeRow struct {
 	pinned, temporary                     sql.NullBool
 	archived, expires                     sql.NullTime
 	lastMessage, created, updated         sql.NullTime
-	headIndex, lineBytes                  sql.NullInt64
+	headIndex, lineBytes, lineTokens      sql.NullInt64
 	hash, conversation, question, reply   sql.NullString // of the known send
 	running                               int
 	nth                                   sql.NullTime
@@ -181,7 +183,7 @@ type beforeRow struct {
 
 func (r *beforeRow) targets() []any {
 	return []any{&r.name, &r.source, &r.model, &r.parameters, &r.head, &r.pinned, &r.archived, &r.temporary, &r.expires,
-		&r.lastMessage, &r.created, &r.updated, &r.headIndex, &r.lineBytes,
+		&r.lastMessage, &r.created, &r.updated, &r.headIndex, &r.lineBytes, &r.lineTokens,
 		&r.hash, &r.conversation, &r.question, &r.reply,
 		&r.running, &r.nth, &r.tokens, &r.reserved, &r.conversations,
 		&r.id, &r.parent, &r.status, &r.started, &r.index}
@@ -190,7 +192,8 @@ func (r *beforeRow) targets() []any {
 // state is what all rows say alike.
 func (r *beforeRow) state(q chat.SendQuery) chat.SendState {
 	s := chat.SendState{Running: r.running, Tokens: int(r.tokens.Int64), Reserved: int(r.reserved.Int64),
-		Conversations: r.conversations, LineBytes: int(r.lineBytes.Int64), HeadIndex: -1, Nth: timeOrNil(r.nth)}
+		Conversations: r.conversations, LineBytes: int(r.lineBytes.Int64),
+		LineTokens: int(r.lineTokens.Int64), HeadIndex: -1, Nth: timeOrNil(r.nth)}
 	if r.hash.Valid {
 		s.Known = &ent.Send{UserID: q.UserID, ClientKey: q.ClientKey, PayloadHash: r.hash.String,
 			ConversationID: pid.ID(r.conversation.String), UserMessageID: pid.ID(r.question.String),

@@ -25,17 +25,20 @@ func TestLongAnswers(t *testing.T) {
 	b := setup(t, waits{}, func(c *transport.Config) { c.Limits = transport.Limits{AnswerBytes: 300_000} })
 	const fits, over = 290_000, 300_001
 	for _, accept := range []string{"application/json", "text/event-stream", "multipart/mixed;subscriptionSpec=1.0"} {
-		if got := b.do(b.request(echo(fits), "Accept", accept)); !strings.Contains(got.text,
+		ask := func(text string) reply {
+			return b.do(b.request(text, "Accept", accept, "Authorization", "Bearer "+goodToken))
+		}
+		if got := ask(echo(fits)); !strings.Contains(got.text,
 			`{"data":{"echo":"`+strings.Repeat("x", fits)+`"}}`) {
 			t.Errorf("%s: got %.200s, want the long answer", accept, got.text)
 		}
-		if got := b.do(b.request(echo(over), "Accept", accept)); !strings.Contains(got.text, tooLong) ||
+		if got := ask(echo(over)); !strings.Contains(got.text, tooLong) ||
 			!strings.Contains(got.text, `"code":"OPERATION_TOO_COMPLEX"`) ||
 			!strings.Contains(got.text, `"data":null}`) {
 			t.Errorf("%s: got %.400s, want it refused", accept, got.text)
 		}
 	}
-	c := b.connect().init("")
+	c := b.connect().init(`{"Authorization":"Bearer ` + goodToken + `"}`)
 	c.send(`{"type":"subscribe","id":"q","payload":` + echo(fits) + `}`)
 	if m := c.want("next", "q"); string(m.Payload) != `{"data":{"echo":"`+strings.Repeat("x", fits)+`"}}` {
 		t.Errorf("a socket: got %.200s, want the long answer", m.Payload)
@@ -119,7 +122,7 @@ func TestUnreadAnswersAreLetGo(t *testing.T) {
 		_, err := conn.Write(append(append(header, 0, 0, 0, 0), text...))
 		return err
 	}
-	if err := say(`{"type":"connection_init"}`); err != nil {
+	if err := say(`{"type":"connection_init","payload":{"Authorization":"Bearer ` + goodToken + `"}}`); err != nil {
 		t.Fatal(err)
 	}
 	go func() {

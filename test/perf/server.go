@@ -107,7 +107,8 @@ func (b *bench) launch(v *version, s *storage, more ...string) (*server, error) 
 	if b.options.profiles != "" {
 		more = append(more, debugging()...)
 	}
-	more = v.known(more)
+	more = v.known(append(more, "PARLEY_CONVERSATIONS_PER_DAY=0", "PARLEY_BYTES_PER_USER=0",
+		"PARLEY_REQUESTS_PER_USER=10000", "PARLEY_SUBSCRIPTIONS_PER_USER=10000"))
 	for _, w := range more {
 		if where, ok := strings.CutPrefix(w, debugVariable+"="); ok {
 			r.debug = where
@@ -126,7 +127,7 @@ func (b *bench) launch(v *version, s *storage, more ...string) (*server, error) 
 		"PARLEY_MODELS=" + modelName,
 		"PARLEY_MODE=production",
 		"PARLEY_SIGNUP=open",
-		"PARLEY_SENDS_PER_MINUTE=0", "PARLEY_CONVERSATIONS_PER_DAY=0", "PARLEY_BYTES_PER_USER=0",
+		"PARLEY_SENDS_PER_MINUTE=0",
 		"PARLEY_MAX_RUNNING=1000",
 		"PARLEY_OIDC_ISSUER=" + issuerName,
 		"PARLEY_OIDC_AUDIENCE=" + audience,

@@ -134,7 +134,7 @@ func (c *Cluster) environ(data string) []string {
 		"PARLEY_AUTH_KEYS=test:" + base64.RawURLEncoding.EncodeToString(secret),
 		"PARLEY_MODELS=" + modelName,
 		"PARLEY_SIGNUP=open",
-		"PARLEY_SENDS_PER_MINUTE=0", "PARLEY_CONVERSATIONS_PER_DAY=0", "PARLEY_BYTES_PER_USER=0",
+		"PARLEY_SENDS_PER_MINUTE=0",
 		fmt.Sprintf("PARLEY_MAX_RUNNING=%d", MaxRunning),
 		"PARLEY_LEASE=" + c.cfg.Lease.String(),
 		"PARLEY_DRAIN=500ms", // Nobody balances a load here.

@@ -202,13 +202,13 @@ func (r *Replica) signal(p *process, s syscall.Signal) {
 	switch s {
 	case syscall.SIGTERM:
 		r.befell(history.Asked, pid, now)
-	case syscall.SIGSTOP:
+	case Freeze:
 		r.frozen.mu.Lock()
 		r.frozen.since[pid] = now
 		r.frozen.mu.Unlock()
 	}
 	_ = p.os.Signal(s) // It may just have ended.
-	if s != syscall.SIGCONT {
+	if s != Thaw {
 		return
 	}
 	r.frozen.mu.Lock()
