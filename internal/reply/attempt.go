@@ -3,6 +3,7 @@ package reply
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -106,6 +107,8 @@ func (a *Attempt) Go() {
 			a.abandon() // The row is a stray now, which is taken up.
 		}
 	}()
+	// The reply goes first: another processor would come for it late.
+	runtime.Gosched()
 }
 
 // abandon gives up an attempt whose row is not its own any more, or cannot be written. Its
