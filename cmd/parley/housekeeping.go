@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -19,7 +18,7 @@ func (s *server) start(ctx context.Context) (stop func(), err error) {
 	housekeeping, endHousekeeping := context.WithCancel(ctx)
 	var loops sync.WaitGroup
 	loops.Go(func() { s.keepHouse(housekeeping) })
-	loops.Go(func() { giveBackMemory(housekeeping, tideEvery, debug.FreeOSMemory) })
+	loops.Go(func() { newMemory().keep(housekeeping) })
 	if s.peers != nil {
 		s.peers.look(ctx) // Before anybody is let in.
 		loops.Go(func() { s.peers.run(housekeeping) })

@@ -55,8 +55,9 @@ func TestMemoryIsGivenBack(t *testing.T) { // Not parallel: others allocate.
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		times := 0
-		go giveBackMemory(ctx, time.Second, func() { times++; debug.FreeOSMemory() })
-		time.Sleep(5 * time.Second) // Of the bubble.
+		m := &memory{every: gcEvery, giveBack: func() { times++; debug.FreeOSMemory() }}
+		go m.keep(ctx)
+		time.Sleep(5 * tideLooks * gcEvery) // Of the bubble.
 		synctest.Wait()
 		cancel()
 		synctest.Wait()
@@ -75,4 +76,30 @@ func idle() uint64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return m.HeapIdle - m.HeapReleased
+}
+
+// While much is allocated a small heap gets room for garbage; one that is large, and a server
+// that rests, get what Go gives.
+func TestGCPercent(t *testing.T) {
+	t.Parallel()
+	const mb = 1 << 20
+	for _, tt := range []struct {
+		live, allocated uint64
+		want            int
+	}{
+		{10 * mb, 0, 100}, {10 * mb, 7 * mb, 100}, {10 * mb, 9 * mb, 240}, {0, 9 * mb, 400}, {3 * mb, 9 * mb, 400},
+		{24 * mb, 900 * mb, 100}, {200 * mb, 900 * mb, 100},
+	} {
+		if got := gcPercent(tt.live, tt.allocated); got != tt.want {
+			t.Errorf("%d MB live, %d MB allocated: got %d, want %d", tt.live/mb, tt.allocated/mb, got, tt.want)
+		}
+	}
+	for _, tt := range []struct {
+		want, percent int
+		differs       bool
+	}{{100, 100, false}, {240, 100, true}, {100, 240, true}, {240, 220, false}, {300, 220, true}, {220, 300, true}} {
+		if got := differs(tt.want, tt.percent); got != tt.differs {
+			t.Errorf("from %d to %d: got %v, want %v", tt.percent, tt.want, got, tt.differs)
+		}
+	}
 }
