@@ -1,6 +1,7 @@
 package reply
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -8,9 +9,14 @@ import (
 	"parley/internal/pid"
 )
 
-// linger is how long a final reply stays readable from memory, so that a query
-// that read the row just before its last write still shows the end.
-const linger = 5 * time.Second
+// A final reply stays readable from memory, so that a query that read the row just before its
+// last write still shows the end.
+const (
+	// linger is how long, which is as long as such a query may take.
+	linger = 5 * time.Second
+	// maxLingering bounds how many do: where so many end in that time, no query takes it.
+	maxLingering = 500
+)
 
 // uncertainFor is how long a discarded reply is remembered.
 const uncertainFor = time.Minute
@@ -22,8 +28,16 @@ type attempts struct {
 	mu sync.Mutex
 	// byReply has those that are prepared, run, or have just ended.
 	byReply map[pid.ID]*Attempt
+	// lingering are those of them that have ended, in the order in which they did.
+	lingering []lingering
 	// uncertain are replies whose commit failed: they may be there all the same.
 	uncertain map[pid.ID]time.Time
+}
+
+// lingering is an attempt that has ended.
+type lingering struct {
+	attempt *Attempt
+	since   time.Time
 }
 
 func newAttempts() *attempts {
@@ -73,20 +87,39 @@ func (s *attempts) neverRan(id pid.ID) bool {
 	return ok
 }
 
+// ended keeps an attempt whose reply is final for a while.
+func (s *attempts) ended(a *Attempt, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lingering = append(s.lingering, lingering{a, now})
+	s.letGo(now)
+}
+
 // expire drops what has been final, or uncertain, for a while.
 func (s *attempts) expire(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for id, a := range s.byReply {
-		if a.live.endedBefore(now.Add(-linger)) {
-			delete(s.byReply, id)
-		}
-	}
+	s.letGo(now)
 	for id, at := range s.uncertain {
 		if at.Before(now.Add(-uncertainFor)) {
 			delete(s.uncertain, id)
 		}
 	}
+}
+
+// letGo drops those that have lingered for long, or are too many. It is called with mu held.
+func (s *attempts) letGo(now time.Time) {
+	n := 0
+	for _, l := range s.lingering {
+		if len(s.lingering)-n <= maxLingering && !l.since.Before(now.Add(-linger)) {
+			break
+		}
+		if id := l.attempt.row.ID; s.byReply[id] == l.attempt {
+			delete(s.byReply, id)
+		}
+		n++
+	}
+	s.lingering = slices.Delete(s.lingering, 0, n)
 }
 
 // knows reports whether a reply runs here, is about to, or has just ended here.

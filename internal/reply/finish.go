@@ -41,6 +41,7 @@ func (a *Attempt) finish(final *ent.Message) {
 			failpoint.Hit("reply.after-final")
 			a.place.Leave() // Whoever sees the end may ask for the next one.
 			a.live.finish(final)
+			a.engine.attempts.ended(a, time.Now())
 			a.engine.tell(fact.ReplyFinished, final)
 			return
 		case errors.Is(err, errDeleted):
@@ -119,6 +120,7 @@ func (a *Attempt) finishInMemory() {
 	last := *a.row
 	a.live.flush().put(&last)
 	a.live.finish(deleted(&last))
+	a.engine.attempts.ended(a, time.Now())
 }
 
 // deleted is the final state of a reply whose row is gone.

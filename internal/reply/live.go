@@ -3,7 +3,6 @@ package reply
 import (
 	"slices"
 	"sync"
-	"time"
 
 	"parley/ent"
 )
@@ -27,8 +26,7 @@ type live struct {
 	final *ent.Message
 	// lost says that this replica may not write the reply any more: watchers turn to
 	// the row.
-	lost    bool
-	endedAt time.Time
+	lost bool
 	// waiting are the wake-ups of watchers: a list, since every delta goes through it.
 	waiting []chan struct{}
 	// ended is closed when final or lost is set.
@@ -183,7 +181,6 @@ func (l *live) end(set func()) {
 		return
 	}
 	set()
-	l.endedAt = time.Now()
 	l.wake()
 	close(l.ended)
 }
@@ -267,10 +264,4 @@ func (l *live) hasEnded() bool {
 	default:
 		return false
 	}
-}
-
-func (l *live) endedBefore(t time.Time) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return !l.endedAt.IsZero() && l.endedAt.Before(t)
 }
