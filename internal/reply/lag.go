@@ -24,7 +24,7 @@ type lag struct {
 const (
 	// lagHops is into how many waits for a processor the limit is divided. A send and a token
 	// pass several goroutines each, one after the other.
-	lagHops = 20
+	lagHops = 6
 	// lagQuantile of all these waits have to be short enough. Of the others many are the
 	// machine's, which has stopped a thread of ours: fewer replies would not make them fewer.
 	lagQuantile = 0.9
