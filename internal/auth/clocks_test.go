@@ -70,6 +70,7 @@ func TestClocksOfReplicas(t *testing.T) {
 				if _, err = other.Refresh(t.Context(), last.RefreshToken); err != nil {
 					t.Errorf("after that wait: %v", err)
 				}
+				b.clock.Advance(b.cfg.AccessTTL)
 				if _, err := other.Authenticate(t.Context(), last.AccessToken); !errors.Is(err, auth.ErrExpired) {
 					t.Errorf("an old token: %v, want ErrExpired", err)
 				}
