@@ -85,13 +85,19 @@ func (p *pressure) refused(now time.Time) time.Duration {
 	return time.Duration(min(max(p.out/(p.in+1), 1), pressureMost) * float64(patience))
 }
 
-// unlessKnown answers a known client key, and any other mutation with a refusal. It looks
-// without a lock: a record that is not there yet is one of a send that has not been answered.
-// That takes a read: where it would have to wait, the client is told to come back, with its
-// key.
-func (a *asking) unlessKnown(ctx context.Context, refusal error) (SendResult, error) {
-	if a.once.key == nil || !a.store.Idle() {
-		return SendResult{}, refusal
+// unlessKnown answers a known client key, and any other mutation with why it is refused. It
+// looks without a lock: a record that is not there yet is one of a send that has not been
+// answered. That takes a read: where it would have to wait, the client is told to come back,
+// with its key. Another refusal would say of what may be stored that it is not.
+func (a *asking) unlessKnown(ctx context.Context, why error) (SendResult, error) {
+	if a.once.key == nil {
+		return SendResult{}, why
+	}
+	if !a.store.Idle() {
+		if refused, ok := refusal.As(why); ok && refused.Code != refusal.CodeOverloaded {
+			why = refusal.Overloaded(patience + rand.N(patience)) // No pressure: it is its user's doing.
+		}
+		return SendResult{}, why
 	}
 	known, ok, err := a.once.find(ctx, a.store.Client().Send)
 	switch {
@@ -100,5 +106,5 @@ func (a *asking) unlessKnown(ctx context.Context, refusal error) (SendResult, er
 	case ok:
 		return a.repeat(ctx, a.once, known)
 	}
-	return SendResult{}, refusal
+	return SendResult{}, why
 }

@@ -165,7 +165,8 @@ type busyStore struct{ chat.Store }
 
 func (busyStore) Idle() bool { return false }
 
-// Nothing is looked up for a refusal where that would have to wait.
+// Nothing is looked up for a refusal where that would have to wait. A key that may be known is
+// then told to come back, and not that a limit of its user keeps its message out.
 func TestRefusalsDoNotWait(t *testing.T) {
 	t.Parallel()
 	each(t, chat.Config{}, func(t *testing.T, b *bundle) {
@@ -176,5 +177,10 @@ func TestRefusalsDoNotWait(t *testing.T) {
 		busy := b.service(t, chat.Config{MaxReplies: 1}, busyStore{b.store})
 		_, err := busy.SendMessage(u.ctx, u.id, in)
 		refused(t, err, refusal.CodeOverloaded)
+		full := b.service(t, chat.Config{BytesPerUser: 1}, busyStore{b.store})
+		_, err = full.SendMessage(u.ctx, u.id, in)
+		refused(t, err, refusal.CodeOverloaded)
+		_, err = full.SendMessage(u.ctx, u.id, chat.SendInput{Content: "without a key"})
+		refused(t, err, refusal.CodeQuotaExceeded)
 	})
 }

@@ -192,8 +192,8 @@ func (r *beforeRow) targets() []any {
 // state is what all rows say alike.
 func (r *beforeRow) state(q chat.SendQuery) chat.SendState {
 	s := chat.SendState{Running: r.running, Tokens: int(r.tokens.Int64), Reserved: int(r.reserved.Int64),
-		Conversations: r.conversations, LineBytes: int(r.lineBytes.Int64),
-		LineTokens: int(r.lineTokens.Int64), HeadIndex: -1, Nth: timeOrNil(r.nth)}
+		Conversations: r.conversations, HeadIndex: -1, LineBytes: int(r.lineBytes.Int64),
+		LineTokens: int(r.lineTokens.Int64), Nth: timeOrNil(r.nth)}
 	if r.hash.Valid {
 		s.Known = &ent.Send{UserID: q.UserID, ClientKey: q.ClientKey, PayloadHash: r.hash.String,
 			ConversationID: pid.ID(r.conversation.String), UserMessageID: pid.ID(r.question.String),
@@ -203,7 +203,7 @@ func (r *beforeRow) state(q chat.SendQuery) chat.SendState {
 		return s
 	}
 	if r.headIndex.Valid {
-		s.HeadIndex, s.LineBytes = int(r.headIndex.Int64), int(r.lineBytes.Int64)
+		s.HeadIndex = int(r.headIndex.Int64)
 	}
 	s.Conversation = &ent.Conversation{ID: q.ConversationID, UserID: q.UserID, Name: r.name.String,
 		NameSource: conversation.NameSource(r.source.String), Parameters: r.parameters.String,
