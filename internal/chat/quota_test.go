@@ -10,6 +10,7 @@ import (
 
 	"parley/ent"
 	"parley/internal/chat"
+	"parley/internal/pid"
 	"parley/internal/refusal"
 	"parley/internal/reply"
 	"parley/internal/upstream/upstreamtest"
@@ -39,6 +40,27 @@ func TestReservedTokens(t *testing.T) {
 		}
 		b.final(t, u, queued.Reply.ID)
 		b.ask(t, u, nil, "what was held and not used is free again")
+	})
+}
+
+// What a reply held that was cancelled is no part of its conversation.
+func TestTokensOfACancelledReply(t *testing.T) {
+	t.Parallel()
+	each(t, chat.Config{TokensPerDay: 3000}, func(t *testing.T, b *bundle) {
+		u := b.user(t)
+		first := b.running(t, u, nil, "one ")
+		in := chat.SendInput{ConversationID: &first.Conversation.ID, Content: "two", OnBusy: chat.Queue,
+			Parameters: &reply.Parameters{MaxTokens: ptr(5000)}}
+		for _, id := range []pid.ID{b.send(t, u, in).Reply.ID, first.Reply.ID} {
+			if _, err := b.StopReply(u.ctx, u.id, id); err != nil {
+				t.Fatal(err)
+			}
+			b.final(t, u, id)
+		}
+		got := b.send(t, u, chat.SendInput{ConversationID: &first.Conversation.ID, Content: "three", Wait: true})
+		if held := got.Reply.ReservedTokens; held == nil || *held > 1010 {
+			t.Errorf("the next reply holds %v tokens, want a few beside the 1000 of an answer", deref(held))
+		}
 	})
 }
 

@@ -16,6 +16,7 @@ import (
 	"parley/ent/privacy"
 	"parley/internal/chat"
 	"parley/internal/pid"
+	"parley/internal/prompt"
 	"parley/internal/viewer"
 )
 
@@ -49,7 +50,7 @@ SELECT c.name, c.name_source, c.model, c.parameters, c.head_id, c.pinned, c.arch
       WHERE b.conversation_id = c.id AND b.user_id = $1 AND b.active AND b."index" >= 0
         AND ` + sentBytes + `)),
   COALESCE(h.prompt_tokens + h.completion_tokens,
-    CASE WHEN h."index" = 0 THEN octet_length(h.content) / 4 ELSE h.reserved_tokens END),
+    CASE WHEN h.status = 'QUEUED' OR h.status = 'STREAMING' THEN h.reserved_tokens END),
   k.payload_hash, k.conversation_id, k.user_message_id, k.reply_id,
   (SELECT count(*) FROM messages AS r
     WHERE r.user_id = $1 AND (r.status = 'QUEUED' OR r.status = 'STREAMING') AND r.status = 'STREAMING'),
@@ -194,6 +195,9 @@ func (r *beforeRow) state(q chat.SendQuery) chat.SendState {
 	s := chat.SendState{Running: r.running, Tokens: int(r.tokens.Int64), Reserved: int(r.reserved.Int64),
 		Conversations: r.conversations, HeadIndex: -1, LineBytes: int(r.lineBytes.Int64),
 		LineTokens: int(r.lineTokens.Int64), Nth: timeOrNil(r.nth)}
+	if !r.lineTokens.Valid { // It ended before it used any, and does not hold any more what it held.
+		s.LineTokens = prompt.Tokens(s.LineBytes)
+	}
 	if r.hash.Valid {
 		s.Known = &ent.Send{UserID: q.UserID, ClientKey: q.ClientKey, PayloadHash: r.hash.String,
 			ConversationID: pid.ID(r.conversation.String), UserMessageID: pid.ID(r.question.String),
