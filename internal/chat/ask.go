@@ -57,7 +57,7 @@ type SendState struct {
 	// LineTokens is about how many tokens that is. What is being written counts as what it holds.
 	LineTokens int
 	// Unfinished are the replies of the conversation that are being written or wait, in the
-	// order of the line, with their ids, index, status and start only.
+	// order of the line, with their ids, index, status, start and what they hold only.
 	Unfinished []*ent.Message
 	// Running is how many replies of the user are being written.
 	Running int

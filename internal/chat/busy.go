@@ -58,6 +58,16 @@ func (a *asking) makeWay(ctx context.Context, l *line, unfinished []*ent.Message
 	return false, busy(unfinished[0])
 }
 
+// heldByQueued is how many tokens the replies hold that wait.
+func heldByQueued(unfinished []*ent.Message) (tokens int) {
+	for _, m := range unfinished {
+		if m.Status == message.StatusQUEUED && m.ReservedTokens != nil {
+			tokens += *m.ReservedTokens
+		}
+	}
+	return tokens
+}
+
 // interrupt asks for the running reply to be stopped and cancels those that wait. The
 // owner of the running one writes its end, with all its text, and starts the new one.
 func (a *asking) interrupt(ctx context.Context, l *line, unfinished, queued []*ent.Message) error {

@@ -64,6 +64,22 @@ func TestTokensOfACancelledReply(t *testing.T) {
 	})
 }
 
+// A message that interrupts does not count what the replies hold that it cancels.
+func TestInterruptFreesTokens(t *testing.T) {
+	t.Parallel()
+	each(t, chat.Config{TokensPerDay: 4000}, func(t *testing.T, b *bundle) {
+		u := b.user(t)
+		first := b.running(t, u, nil, "one ")
+		in := chat.SendInput{ConversationID: &first.Conversation.ID, Content: "two", OnBusy: chat.Queue,
+			Parameters: &reply.Parameters{MaxTokens: ptr(1900)}}
+		b.send(t, u, in)
+		in.Content = "three"
+		b.outOfTokens(t, u, in)
+		in.OnBusy = chat.Interrupt
+		b.final(t, u, b.send(t, u, in).Reply.ID)
+	})
+}
+
 // What a reply holds is what it is asked with and for.
 func TestWhatAReplyHolds(t *testing.T) {
 	t.Parallel()

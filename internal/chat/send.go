@@ -146,6 +146,9 @@ func (a *asking) goOn(ctx context.Context, tx *ent.Tx, s SendState, in SendInput
 	if err != nil {
 		return spot{}, err
 	}
+	if a.onBusy == Interrupt {
+		s.Reserved -= heldByQueued(s.Unfinished) // They are cancelled.
+	}
 	promptBytes := s.LineBytes + len(in.Content)
 	a.prompt = s.LineTokens + prompt.Tokens(len(in.Content))
 	if err := a.checkLimits(s, a.now, waits); err != nil {

@@ -62,7 +62,7 @@ SELECT c.name, c.name_source, c.model, c.parameters, c.head_id, c.pinned, c.arch
     WHERE w.user_id = $1 AND (w.status = 'QUEUED' OR w.status = 'STREAMING')),
   (SELECT count(*) FROM conversations AS n
     WHERE n.user_id = $1 AND n.updated_at >= $7 AND n.created_at >= $7),
-  u.id, u.parent_id, u.status, u.started_at, u."index"
+  u.id, u.parent_id, u.status, u.started_at, u."index", u.reserved_tokens
 FROM (SELECT 1 AS one) AS o
 LEFT JOIN conversations AS c ON c.id = $2 AND c.user_id = $1
 LEFT JOIN messages AS h ON h.id = c.head_id AND h.conversation_id = c.id AND h.user_id = $1
@@ -179,7 +179,7 @@ type beforeRow struct {
 	conversations                         int
 	id, parent, status                    sql.NullString // of an unfinished reply
 	started                               sql.NullTime
-	index                                 sql.NullInt64
+	index, held                           sql.NullInt64
 }
 
 func (r *beforeRow) targets() []any {
@@ -187,7 +187,7 @@ func (r *beforeRow) targets() []any {
 		&r.lastMessage, &r.created, &r.updated, &r.headIndex, &r.lineBytes, &r.lineTokens,
 		&r.hash, &r.conversation, &r.question, &r.reply,
 		&r.running, &r.nth, &r.tokens, &r.reserved, &r.conversations,
-		&r.id, &r.parent, &r.status, &r.started, &r.index}
+		&r.id, &r.parent, &r.status, &r.started, &r.index, &r.held}
 }
 
 // state is what all rows say alike.
@@ -226,6 +226,10 @@ func (r *beforeRow) unfinished(q chat.SendQuery) *ent.Message {
 	if r.parent.Valid {
 		parent := pid.ID(r.parent.String)
 		m.ParentID = &parent
+	}
+	if r.held.Valid {
+		held := int(r.held.Int64)
+		m.ReservedTokens = &held
 	}
 	return m
 }
