@@ -15,6 +15,7 @@ import (
 	"parley/ent/authsession"
 	"parley/ent/auththrottle"
 	"parley/ent/conversation"
+	"parley/ent/conversationdeletion"
 	"parley/ent/message"
 	"parley/ent/replica"
 	"parley/ent/send"
@@ -40,6 +41,8 @@ type Client struct {
 	AuthThrottle *AuthThrottleClient
 	// Conversation is the client for interacting with the Conversation builders.
 	Conversation *ConversationClient
+	// ConversationDeletion is the client for interacting with the ConversationDeletion builders.
+	ConversationDeletion *ConversationDeletionClient
 	// Message is the client for interacting with the Message builders.
 	Message *MessageClient
 	// Replica is the client for interacting with the Replica builders.
@@ -64,6 +67,7 @@ func (c *Client) init() {
 	c.AuthSession = NewAuthSessionClient(c.config)
 	c.AuthThrottle = NewAuthThrottleClient(c.config)
 	c.Conversation = NewConversationClient(c.config)
+	c.ConversationDeletion = NewConversationDeletionClient(c.config)
 	c.Message = NewMessageClient(c.config)
 	c.Replica = NewReplicaClient(c.config)
 	c.Send = NewSendClient(c.config)
@@ -159,16 +163,17 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 	cfg := c.config
 	cfg.driver = tx
 	return &Tx{
-		ctx:          ctx,
-		config:       cfg,
-		AuthSession:  NewAuthSessionClient(cfg),
-		AuthThrottle: NewAuthThrottleClient(cfg),
-		Conversation: NewConversationClient(cfg),
-		Message:      NewMessageClient(cfg),
-		Replica:      NewReplicaClient(cfg),
-		Send:         NewSendClient(cfg),
-		UsageDay:     NewUsageDayClient(cfg),
-		User:         NewUserClient(cfg),
+		ctx:                  ctx,
+		config:               cfg,
+		AuthSession:          NewAuthSessionClient(cfg),
+		AuthThrottle:         NewAuthThrottleClient(cfg),
+		Conversation:         NewConversationClient(cfg),
+		ConversationDeletion: NewConversationDeletionClient(cfg),
+		Message:              NewMessageClient(cfg),
+		Replica:              NewReplicaClient(cfg),
+		Send:                 NewSendClient(cfg),
+		UsageDay:             NewUsageDayClient(cfg),
+		User:                 NewUserClient(cfg),
 	}, nil
 }
 
@@ -186,16 +191,17 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 	cfg := c.config
 	cfg.driver = &txDriver{tx: tx, drv: c.driver}
 	return &Tx{
-		ctx:          ctx,
-		config:       cfg,
-		AuthSession:  NewAuthSessionClient(cfg),
-		AuthThrottle: NewAuthThrottleClient(cfg),
-		Conversation: NewConversationClient(cfg),
-		Message:      NewMessageClient(cfg),
-		Replica:      NewReplicaClient(cfg),
-		Send:         NewSendClient(cfg),
-		UsageDay:     NewUsageDayClient(cfg),
-		User:         NewUserClient(cfg),
+		ctx:                  ctx,
+		config:               cfg,
+		AuthSession:          NewAuthSessionClient(cfg),
+		AuthThrottle:         NewAuthThrottleClient(cfg),
+		Conversation:         NewConversationClient(cfg),
+		ConversationDeletion: NewConversationDeletionClient(cfg),
+		Message:              NewMessageClient(cfg),
+		Replica:              NewReplicaClient(cfg),
+		Send:                 NewSendClient(cfg),
+		UsageDay:             NewUsageDayClient(cfg),
+		User:                 NewUserClient(cfg),
 	}, nil
 }
 
@@ -225,8 +231,8 @@ func (c *Client) Close() error {
 // In order to add hooks to a specific client, call: `client.Node.Use(...)`.
 func (c *Client) Use(hooks ...Hook) {
 	for _, n := range []interface{ Use(...Hook) }{
-		c.AuthSession, c.AuthThrottle, c.Conversation, c.Message, c.Replica, c.Send,
-		c.UsageDay, c.User,
+		c.AuthSession, c.AuthThrottle, c.Conversation, c.ConversationDeletion,
+		c.Message, c.Replica, c.Send, c.UsageDay, c.User,
 	} {
 		n.Use(hooks...)
 	}
@@ -236,8 +242,8 @@ func (c *Client) Use(hooks ...Hook) {
 // In order to add interceptors to a specific client, call: `client.Node.Intercept(...)`.
 func (c *Client) Intercept(interceptors ...Interceptor) {
 	for _, n := range []interface{ Intercept(...Interceptor) }{
-		c.AuthSession, c.AuthThrottle, c.Conversation, c.Message, c.Replica, c.Send,
-		c.UsageDay, c.User,
+		c.AuthSession, c.AuthThrottle, c.Conversation, c.ConversationDeletion,
+		c.Message, c.Replica, c.Send, c.UsageDay, c.User,
 	} {
 		n.Intercept(interceptors...)
 	}
@@ -252,6 +258,8 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.AuthThrottle.mutate(ctx, m)
 	case *ConversationMutation:
 		return c.Conversation.mutate(ctx, m)
+	case *ConversationDeletionMutation:
+		return c.ConversationDeletion.mutate(ctx, m)
 	case *MessageMutation:
 		return c.Message.mutate(ctx, m)
 	case *ReplicaMutation:
@@ -714,6 +722,156 @@ func (c *ConversationClient) mutate(ctx context.Context, m *ConversationMutation
 		return (&ConversationDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
 	default:
 		return nil, fmt.Errorf("ent: unknown Conversation mutation op: %q", m.Op())
+	}
+}
+
+// ConversationDeletionClient is a client for the ConversationDeletion schema.
+type ConversationDeletionClient struct {
+	config
+}
+
+// NewConversationDeletionClient returns a client for the ConversationDeletion from the given config.
+func NewConversationDeletionClient(c config) *ConversationDeletionClient {
+	return &ConversationDeletionClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `conversationdeletion.Hooks(f(g(h())))`.
+func (c *ConversationDeletionClient) Use(hooks ...Hook) {
+	c.hooks.ConversationDeletion = append(c.hooks.ConversationDeletion, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `conversationdeletion.Intercept(f(g(h())))`.
+func (c *ConversationDeletionClient) Intercept(interceptors ...Interceptor) {
+	c.inters.ConversationDeletion = append(c.inters.ConversationDeletion, interceptors...)
+}
+
+// Create returns a builder for creating a ConversationDeletion entity.
+func (c *ConversationDeletionClient) Create() *ConversationDeletionCreate {
+	mutation := newConversationDeletionMutation(c.config, OpCreate)
+	return &ConversationDeletionCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of ConversationDeletion entities.
+func (c *ConversationDeletionClient) CreateBulk(builders ...*ConversationDeletionCreate) *ConversationDeletionCreateBulk {
+	return &ConversationDeletionCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *ConversationDeletionClient) MapCreateBulk(slice any, setFunc func(*ConversationDeletionCreate, int)) *ConversationDeletionCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &ConversationDeletionCreateBulk{err: fmt.Errorf("calling to ConversationDeletionClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*ConversationDeletionCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &ConversationDeletionCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for ConversationDeletion.
+func (c *ConversationDeletionClient) Update() *ConversationDeletionUpdate {
+	mutation := newConversationDeletionMutation(c.config, OpUpdate)
+	return &ConversationDeletionUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *ConversationDeletionClient) UpdateOne(_m *ConversationDeletion) *ConversationDeletionUpdateOne {
+	mutation := newConversationDeletionMutation(c.config, OpUpdateOne, withConversationDeletion(_m))
+	return &ConversationDeletionUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *ConversationDeletionClient) UpdateOneID(id int) *ConversationDeletionUpdateOne {
+	mutation := newConversationDeletionMutation(c.config, OpUpdateOne, withConversationDeletionID(id))
+	return &ConversationDeletionUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for ConversationDeletion.
+func (c *ConversationDeletionClient) Delete() *ConversationDeletionDelete {
+	mutation := newConversationDeletionMutation(c.config, OpDelete)
+	return &ConversationDeletionDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *ConversationDeletionClient) DeleteOne(_m *ConversationDeletion) *ConversationDeletionDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *ConversationDeletionClient) DeleteOneID(id int) *ConversationDeletionDeleteOne {
+	builder := c.Delete().Where(conversationdeletion.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &ConversationDeletionDeleteOne{builder}
+}
+
+// Query returns a query builder for ConversationDeletion.
+func (c *ConversationDeletionClient) Query() *ConversationDeletionQuery {
+	return &ConversationDeletionQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeConversationDeletion},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a ConversationDeletion entity by its id.
+func (c *ConversationDeletionClient) Get(ctx context.Context, id int) (*ConversationDeletion, error) {
+	return c.Query().Where(conversationdeletion.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *ConversationDeletionClient) GetX(ctx context.Context, id int) *ConversationDeletion {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// QueryUser queries the user edge of a ConversationDeletion.
+func (c *ConversationDeletionClient) QueryUser(_m *ConversationDeletion) *UserQuery {
+	query := (&UserClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(conversationdeletion.Table, conversationdeletion.FieldID, id),
+			sqlgraph.To(user.Table, user.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, conversationdeletion.UserTable, conversationdeletion.UserColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// Hooks returns the client hooks.
+func (c *ConversationDeletionClient) Hooks() []Hook {
+	hooks := c.hooks.ConversationDeletion
+	return append(hooks[:len(hooks):len(hooks)], conversationdeletion.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *ConversationDeletionClient) Interceptors() []Interceptor {
+	return c.inters.ConversationDeletion
+}
+
+func (c *ConversationDeletionClient) mutate(ctx context.Context, m *ConversationDeletionMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&ConversationDeletionCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&ConversationDeletionUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&ConversationDeletionUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&ConversationDeletionDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown ConversationDeletion mutation op: %q", m.Op())
 	}
 }
 
@@ -1457,6 +1615,22 @@ func (c *UserClient) QueryConversations(_m *User) *ConversationQuery {
 	return query
 }
 
+// QueryConversationDeletions queries the conversation_deletions edge of a User.
+func (c *UserClient) QueryConversationDeletions(_m *User) *ConversationDeletionQuery {
+	query := (&ConversationDeletionClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(user.Table, user.FieldID, id),
+			sqlgraph.To(conversationdeletion.Table, conversationdeletion.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, user.ConversationDeletionsTable, user.ConversationDeletionsColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
 // QueryMessages queries the messages edge of a User.
 func (c *UserClient) QueryMessages(_m *User) *MessageQuery {
 	query := (&MessageClient{config: c.config}).Query()
@@ -1534,12 +1708,12 @@ func (c *UserClient) mutate(ctx context.Context, m *UserMutation) (Value, error)
 // hooks and interceptors per client, for fast access.
 type (
 	hooks struct {
-		AuthSession, AuthThrottle, Conversation, Message, Replica, Send, UsageDay,
-		User []ent.Hook
+		AuthSession, AuthThrottle, Conversation, ConversationDeletion, Message, Replica,
+		Send, UsageDay, User []ent.Hook
 	}
 	inters struct {
-		AuthSession, AuthThrottle, Conversation, Message, Replica, Send, UsageDay,
-		User []ent.Interceptor
+		AuthSession, AuthThrottle, Conversation, ConversationDeletion, Message, Replica,
+		Send, UsageDay, User []ent.Interceptor
 	}
 )
 

@@ -9,6 +9,7 @@ import (
 	"parley/ent/authsession"
 	"parley/ent/auththrottle"
 	"parley/ent/conversation"
+	"parley/ent/conversationdeletion"
 	"parley/ent/message"
 	"parley/ent/replica"
 	"parley/ent/send"
@@ -80,14 +81,15 @@ var (
 func checkColumn(t, c string) error {
 	initCheck.Do(func() {
 		columnCheck = sql.NewColumnCheck(map[string]func(string) bool{
-			authsession.Table:  authsession.ValidColumn,
-			auththrottle.Table: auththrottle.ValidColumn,
-			conversation.Table: conversation.ValidColumn,
-			message.Table:      message.ValidColumn,
-			replica.Table:      replica.ValidColumn,
-			send.Table:         send.ValidColumn,
-			usageday.Table:     usageday.ValidColumn,
-			user.Table:         user.ValidColumn,
+			authsession.Table:          authsession.ValidColumn,
+			auththrottle.Table:         auththrottle.ValidColumn,
+			conversation.Table:         conversation.ValidColumn,
+			conversationdeletion.Table: conversationdeletion.ValidColumn,
+			message.Table:              message.ValidColumn,
+			replica.Table:              replica.ValidColumn,
+			send.Table:                 send.ValidColumn,
+			usageday.Table:             usageday.ValidColumn,
+			user.Table:                 user.ValidColumn,
 		})
 	})
 	return columnCheck(t, c)

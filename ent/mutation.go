@@ -9,6 +9,7 @@ import (
 	"parley/ent/authsession"
 	"parley/ent/auththrottle"
 	"parley/ent/conversation"
+	"parley/ent/conversationdeletion"
 	"parley/ent/message"
 	"parley/ent/predicate"
 	"parley/ent/replica"
@@ -32,14 +33,15 @@ const (
 	OpUpdateOne = ent.OpUpdateOne
 
 	// Node types.
-	TypeAuthSession  = "AuthSession"
-	TypeAuthThrottle = "AuthThrottle"
-	TypeConversation = "Conversation"
-	TypeMessage      = "Message"
-	TypeReplica      = "Replica"
-	TypeSend         = "Send"
-	TypeUsageDay     = "UsageDay"
-	TypeUser         = "User"
+	TypeAuthSession          = "AuthSession"
+	TypeAuthThrottle         = "AuthThrottle"
+	TypeConversation         = "Conversation"
+	TypeConversationDeletion = "ConversationDeletion"
+	TypeMessage              = "Message"
+	TypeReplica              = "Replica"
+	TypeSend                 = "Send"
+	TypeUsageDay             = "UsageDay"
+	TypeUser                 = "User"
 )
 
 // AuthSessionMutation represents an operation that mutates the AuthSession nodes in the graph.
@@ -2739,6 +2741,500 @@ func (m *ConversationMutation) ResetEdge(name string) error {
 		return nil
 	}
 	return fmt.Errorf("unknown Conversation edge %s", name)
+}
+
+// ConversationDeletionMutation represents an operation that mutates the ConversationDeletion nodes in the graph.
+type ConversationDeletionMutation struct {
+	config
+	op              Op
+	typ             string
+	id              *int
+	conversation_id *pid.ID
+	deleted_at      *time.Time
+	clearedFields   map[string]struct{}
+	user            *pid.ID
+	cleareduser     bool
+	done            bool
+	oldValue        func(context.Context) (*ConversationDeletion, error)
+	predicates      []predicate.ConversationDeletion
+}
+
+var _ ent.Mutation = (*ConversationDeletionMutation)(nil)
+
+// conversationdeletionOption allows management of the mutation configuration using functional options.
+type conversationdeletionOption func(*ConversationDeletionMutation)
+
+// newConversationDeletionMutation creates new mutation for the ConversationDeletion entity.
+func newConversationDeletionMutation(c config, op Op, opts ...conversationdeletionOption) *ConversationDeletionMutation {
+	m := &ConversationDeletionMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeConversationDeletion,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withConversationDeletionID sets the ID field of the mutation.
+func withConversationDeletionID(id int) conversationdeletionOption {
+	return func(m *ConversationDeletionMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *ConversationDeletion
+		)
+		m.oldValue = func(ctx context.Context) (*ConversationDeletion, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().ConversationDeletion.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withConversationDeletion sets the old ConversationDeletion of the mutation.
+func withConversationDeletion(node *ConversationDeletion) conversationdeletionOption {
+	return func(m *ConversationDeletionMutation) {
+		m.oldValue = func(context.Context) (*ConversationDeletion, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m ConversationDeletionMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m ConversationDeletionMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of ConversationDeletion entities.
+func (m *ConversationDeletionMutation) SetID(id int) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *ConversationDeletionMutation) ID() (id int, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *ConversationDeletionMutation) IDs(ctx context.Context) ([]int, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []int{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().ConversationDeletion.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetUserID sets the "user_id" field.
+func (m *ConversationDeletionMutation) SetUserID(pi pid.ID) {
+	m.user = &pi
+}
+
+// UserID returns the value of the "user_id" field in the mutation.
+func (m *ConversationDeletionMutation) UserID() (r pid.ID, exists bool) {
+	v := m.user
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUserID returns the old "user_id" field's value of the ConversationDeletion entity.
+// If the ConversationDeletion object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ConversationDeletionMutation) OldUserID(ctx context.Context) (v pid.ID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUserID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUserID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUserID: %w", err)
+	}
+	return oldValue.UserID, nil
+}
+
+// ResetUserID resets all changes to the "user_id" field.
+func (m *ConversationDeletionMutation) ResetUserID() {
+	m.user = nil
+}
+
+// SetConversationID sets the "conversation_id" field.
+func (m *ConversationDeletionMutation) SetConversationID(pi pid.ID) {
+	m.conversation_id = &pi
+}
+
+// ConversationID returns the value of the "conversation_id" field in the mutation.
+func (m *ConversationDeletionMutation) ConversationID() (r pid.ID, exists bool) {
+	v := m.conversation_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldConversationID returns the old "conversation_id" field's value of the ConversationDeletion entity.
+// If the ConversationDeletion object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ConversationDeletionMutation) OldConversationID(ctx context.Context) (v pid.ID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldConversationID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldConversationID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldConversationID: %w", err)
+	}
+	return oldValue.ConversationID, nil
+}
+
+// ResetConversationID resets all changes to the "conversation_id" field.
+func (m *ConversationDeletionMutation) ResetConversationID() {
+	m.conversation_id = nil
+}
+
+// SetDeletedAt sets the "deleted_at" field.
+func (m *ConversationDeletionMutation) SetDeletedAt(t time.Time) {
+	m.deleted_at = &t
+}
+
+// DeletedAt returns the value of the "deleted_at" field in the mutation.
+func (m *ConversationDeletionMutation) DeletedAt() (r time.Time, exists bool) {
+	v := m.deleted_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDeletedAt returns the old "deleted_at" field's value of the ConversationDeletion entity.
+// If the ConversationDeletion object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ConversationDeletionMutation) OldDeletedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDeletedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDeletedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDeletedAt: %w", err)
+	}
+	return oldValue.DeletedAt, nil
+}
+
+// ResetDeletedAt resets all changes to the "deleted_at" field.
+func (m *ConversationDeletionMutation) ResetDeletedAt() {
+	m.deleted_at = nil
+}
+
+// ClearUser clears the "user" edge to the User entity.
+func (m *ConversationDeletionMutation) ClearUser() {
+	m.cleareduser = true
+	m.clearedFields[conversationdeletion.FieldUserID] = struct{}{}
+}
+
+// UserCleared reports if the "user" edge to the User entity was cleared.
+func (m *ConversationDeletionMutation) UserCleared() bool {
+	return m.cleareduser
+}
+
+// UserIDs returns the "user" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// UserID instead. It exists only for internal usage by the builders.
+func (m *ConversationDeletionMutation) UserIDs() (ids []pid.ID) {
+	if id := m.user; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetUser resets all changes to the "user" edge.
+func (m *ConversationDeletionMutation) ResetUser() {
+	m.user = nil
+	m.cleareduser = false
+}
+
+// Where appends a list predicates to the ConversationDeletionMutation builder.
+func (m *ConversationDeletionMutation) Where(ps ...predicate.ConversationDeletion) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the ConversationDeletionMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *ConversationDeletionMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.ConversationDeletion, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *ConversationDeletionMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *ConversationDeletionMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (ConversationDeletion).
+func (m *ConversationDeletionMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *ConversationDeletionMutation) Fields() []string {
+	fields := make([]string, 0, 3)
+	if m.user != nil {
+		fields = append(fields, conversationdeletion.FieldUserID)
+	}
+	if m.conversation_id != nil {
+		fields = append(fields, conversationdeletion.FieldConversationID)
+	}
+	if m.deleted_at != nil {
+		fields = append(fields, conversationdeletion.FieldDeletedAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *ConversationDeletionMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case conversationdeletion.FieldUserID:
+		return m.UserID()
+	case conversationdeletion.FieldConversationID:
+		return m.ConversationID()
+	case conversationdeletion.FieldDeletedAt:
+		return m.DeletedAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *ConversationDeletionMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case conversationdeletion.FieldUserID:
+		return m.OldUserID(ctx)
+	case conversationdeletion.FieldConversationID:
+		return m.OldConversationID(ctx)
+	case conversationdeletion.FieldDeletedAt:
+		return m.OldDeletedAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown ConversationDeletion field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *ConversationDeletionMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case conversationdeletion.FieldUserID:
+		v, ok := value.(pid.ID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUserID(v)
+		return nil
+	case conversationdeletion.FieldConversationID:
+		v, ok := value.(pid.ID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetConversationID(v)
+		return nil
+	case conversationdeletion.FieldDeletedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDeletedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown ConversationDeletion field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *ConversationDeletionMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *ConversationDeletionMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *ConversationDeletionMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown ConversationDeletion numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *ConversationDeletionMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *ConversationDeletionMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *ConversationDeletionMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown ConversationDeletion nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *ConversationDeletionMutation) ResetField(name string) error {
+	switch name {
+	case conversationdeletion.FieldUserID:
+		m.ResetUserID()
+		return nil
+	case conversationdeletion.FieldConversationID:
+		m.ResetConversationID()
+		return nil
+	case conversationdeletion.FieldDeletedAt:
+		m.ResetDeletedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown ConversationDeletion field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *ConversationDeletionMutation) AddedEdges() []string {
+	edges := make([]string, 0, 1)
+	if m.user != nil {
+		edges = append(edges, conversationdeletion.EdgeUser)
+	}
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *ConversationDeletionMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case conversationdeletion.EdgeUser:
+		if id := m.user; id != nil {
+			return []ent.Value{*id}
+		}
+	}
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *ConversationDeletionMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 1)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *ConversationDeletionMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *ConversationDeletionMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 1)
+	if m.cleareduser {
+		edges = append(edges, conversationdeletion.EdgeUser)
+	}
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *ConversationDeletionMutation) EdgeCleared(name string) bool {
+	switch name {
+	case conversationdeletion.EdgeUser:
+		return m.cleareduser
+	}
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *ConversationDeletionMutation) ClearEdge(name string) error {
+	switch name {
+	case conversationdeletion.EdgeUser:
+		m.ClearUser()
+		return nil
+	}
+	return fmt.Errorf("unknown ConversationDeletion unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *ConversationDeletionMutation) ResetEdge(name string) error {
+	switch name {
+	case conversationdeletion.EdgeUser:
+		m.ResetUser()
+		return nil
+	}
+	return fmt.Errorf("unknown ConversationDeletion edge %s", name)
 }
 
 // MessageMutation represents an operation that mutates the Message nodes in the graph.
@@ -7799,35 +8295,38 @@ func (m *UsageDayMutation) ResetEdge(name string) error {
 // UserMutation represents an operation that mutates the User nodes in the graph.
 type UserMutation struct {
 	config
-	op                   Op
-	typ                  string
-	id                   *pid.ID
-	email                *string
-	name                 *string
-	password_hash        *string
-	password_changed_at  *time.Time
-	issuer               *string
-	subject              *string
-	external_email       *string
-	disabled_at          *time.Time
-	created_at           *time.Time
-	updated_at           *time.Time
-	clearedFields        map[string]struct{}
-	conversations        map[pid.ID]struct{}
-	removedconversations map[pid.ID]struct{}
-	clearedconversations bool
-	messages             map[pid.ID]struct{}
-	removedmessages      map[pid.ID]struct{}
-	clearedmessages      bool
-	sends                map[pid.ID]struct{}
-	removedsends         map[pid.ID]struct{}
-	clearedsends         bool
-	auth_sessions        map[pid.ID]struct{}
-	removedauth_sessions map[pid.ID]struct{}
-	clearedauth_sessions bool
-	done                 bool
-	oldValue             func(context.Context) (*User, error)
-	predicates           []predicate.User
+	op                            Op
+	typ                           string
+	id                            *pid.ID
+	email                         *string
+	name                          *string
+	password_hash                 *string
+	password_changed_at           *time.Time
+	issuer                        *string
+	subject                       *string
+	external_email                *string
+	disabled_at                   *time.Time
+	created_at                    *time.Time
+	updated_at                    *time.Time
+	clearedFields                 map[string]struct{}
+	conversations                 map[pid.ID]struct{}
+	removedconversations          map[pid.ID]struct{}
+	clearedconversations          bool
+	conversation_deletions        map[int]struct{}
+	removedconversation_deletions map[int]struct{}
+	clearedconversation_deletions bool
+	messages                      map[pid.ID]struct{}
+	removedmessages               map[pid.ID]struct{}
+	clearedmessages               bool
+	sends                         map[pid.ID]struct{}
+	removedsends                  map[pid.ID]struct{}
+	clearedsends                  bool
+	auth_sessions                 map[pid.ID]struct{}
+	removedauth_sessions          map[pid.ID]struct{}
+	clearedauth_sessions          bool
+	done                          bool
+	oldValue                      func(context.Context) (*User, error)
+	predicates                    []predicate.User
 }
 
 var _ ent.Mutation = (*UserMutation)(nil)
@@ -8439,6 +8938,60 @@ func (m *UserMutation) ResetConversations() {
 	m.removedconversations = nil
 }
 
+// AddConversationDeletionIDs adds the "conversation_deletions" edge to the ConversationDeletion entity by ids.
+func (m *UserMutation) AddConversationDeletionIDs(ids ...int) {
+	if m.conversation_deletions == nil {
+		m.conversation_deletions = make(map[int]struct{})
+	}
+	for i := range ids {
+		m.conversation_deletions[ids[i]] = struct{}{}
+	}
+}
+
+// ClearConversationDeletions clears the "conversation_deletions" edge to the ConversationDeletion entity.
+func (m *UserMutation) ClearConversationDeletions() {
+	m.clearedconversation_deletions = true
+}
+
+// ConversationDeletionsCleared reports if the "conversation_deletions" edge to the ConversationDeletion entity was cleared.
+func (m *UserMutation) ConversationDeletionsCleared() bool {
+	return m.clearedconversation_deletions
+}
+
+// RemoveConversationDeletionIDs removes the "conversation_deletions" edge to the ConversationDeletion entity by IDs.
+func (m *UserMutation) RemoveConversationDeletionIDs(ids ...int) {
+	if m.removedconversation_deletions == nil {
+		m.removedconversation_deletions = make(map[int]struct{})
+	}
+	for i := range ids {
+		delete(m.conversation_deletions, ids[i])
+		m.removedconversation_deletions[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedConversationDeletions returns the removed IDs of the "conversation_deletions" edge to the ConversationDeletion entity.
+func (m *UserMutation) RemovedConversationDeletionsIDs() (ids []int) {
+	for id := range m.removedconversation_deletions {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ConversationDeletionsIDs returns the "conversation_deletions" edge IDs in the mutation.
+func (m *UserMutation) ConversationDeletionsIDs() (ids []int) {
+	for id := range m.conversation_deletions {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetConversationDeletions resets all changes to the "conversation_deletions" edge.
+func (m *UserMutation) ResetConversationDeletions() {
+	m.conversation_deletions = nil
+	m.clearedconversation_deletions = false
+	m.removedconversation_deletions = nil
+}
+
 // AddMessageIDs adds the "messages" edge to the Message entity by ids.
 func (m *UserMutation) AddMessageIDs(ids ...pid.ID) {
 	if m.messages == nil {
@@ -8932,9 +9485,12 @@ func (m *UserMutation) ResetField(name string) error {
 
 // AddedEdges returns all edge names that were set/added in this mutation.
 func (m *UserMutation) AddedEdges() []string {
-	edges := make([]string, 0, 4)
+	edges := make([]string, 0, 5)
 	if m.conversations != nil {
 		edges = append(edges, user.EdgeConversations)
+	}
+	if m.conversation_deletions != nil {
+		edges = append(edges, user.EdgeConversationDeletions)
 	}
 	if m.messages != nil {
 		edges = append(edges, user.EdgeMessages)
@@ -8955,6 +9511,12 @@ func (m *UserMutation) AddedIDs(name string) []ent.Value {
 	case user.EdgeConversations:
 		ids := make([]ent.Value, 0, len(m.conversations))
 		for id := range m.conversations {
+			ids = append(ids, id)
+		}
+		return ids
+	case user.EdgeConversationDeletions:
+		ids := make([]ent.Value, 0, len(m.conversation_deletions))
+		for id := range m.conversation_deletions {
 			ids = append(ids, id)
 		}
 		return ids
@@ -8982,9 +9544,12 @@ func (m *UserMutation) AddedIDs(name string) []ent.Value {
 
 // RemovedEdges returns all edge names that were removed in this mutation.
 func (m *UserMutation) RemovedEdges() []string {
-	edges := make([]string, 0, 4)
+	edges := make([]string, 0, 5)
 	if m.removedconversations != nil {
 		edges = append(edges, user.EdgeConversations)
+	}
+	if m.removedconversation_deletions != nil {
+		edges = append(edges, user.EdgeConversationDeletions)
 	}
 	if m.removedmessages != nil {
 		edges = append(edges, user.EdgeMessages)
@@ -9005,6 +9570,12 @@ func (m *UserMutation) RemovedIDs(name string) []ent.Value {
 	case user.EdgeConversations:
 		ids := make([]ent.Value, 0, len(m.removedconversations))
 		for id := range m.removedconversations {
+			ids = append(ids, id)
+		}
+		return ids
+	case user.EdgeConversationDeletions:
+		ids := make([]ent.Value, 0, len(m.removedconversation_deletions))
+		for id := range m.removedconversation_deletions {
 			ids = append(ids, id)
 		}
 		return ids
@@ -9032,9 +9603,12 @@ func (m *UserMutation) RemovedIDs(name string) []ent.Value {
 
 // ClearedEdges returns all edge names that were cleared in this mutation.
 func (m *UserMutation) ClearedEdges() []string {
-	edges := make([]string, 0, 4)
+	edges := make([]string, 0, 5)
 	if m.clearedconversations {
 		edges = append(edges, user.EdgeConversations)
+	}
+	if m.clearedconversation_deletions {
+		edges = append(edges, user.EdgeConversationDeletions)
 	}
 	if m.clearedmessages {
 		edges = append(edges, user.EdgeMessages)
@@ -9054,6 +9628,8 @@ func (m *UserMutation) EdgeCleared(name string) bool {
 	switch name {
 	case user.EdgeConversations:
 		return m.clearedconversations
+	case user.EdgeConversationDeletions:
+		return m.clearedconversation_deletions
 	case user.EdgeMessages:
 		return m.clearedmessages
 	case user.EdgeSends:
@@ -9078,6 +9654,9 @@ func (m *UserMutation) ResetEdge(name string) error {
 	switch name {
 	case user.EdgeConversations:
 		m.ResetConversations()
+		return nil
+	case user.EdgeConversationDeletions:
+		m.ResetConversationDeletions()
 		return nil
 	case user.EdgeMessages:
 		m.ResetMessages()

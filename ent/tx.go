@@ -20,6 +20,8 @@ type Tx struct {
 	AuthThrottle *AuthThrottleClient
 	// Conversation is the client for interacting with the Conversation builders.
 	Conversation *ConversationClient
+	// ConversationDeletion is the client for interacting with the ConversationDeletion builders.
+	ConversationDeletion *ConversationDeletionClient
 	// Message is the client for interacting with the Message builders.
 	Message *MessageClient
 	// Replica is the client for interacting with the Replica builders.
@@ -164,6 +166,7 @@ func (tx *Tx) init() {
 	tx.AuthSession = NewAuthSessionClient(tx.config)
 	tx.AuthThrottle = NewAuthThrottleClient(tx.config)
 	tx.Conversation = NewConversationClient(tx.config)
+	tx.ConversationDeletion = NewConversationDeletionClient(tx.config)
 	tx.Message = NewMessageClient(tx.config)
 	tx.Replica = NewReplicaClient(tx.config)
 	tx.Send = NewSendClient(tx.config)

@@ -48,6 +48,8 @@ type User struct {
 type UserEdges struct {
 	// Conversations holds the value of the conversations edge.
 	Conversations []*Conversation `json:"conversations,omitempty"`
+	// ConversationDeletions holds the value of the conversation_deletions edge.
+	ConversationDeletions []*ConversationDeletion `json:"conversation_deletions,omitempty"`
 	// Messages holds the value of the messages edge.
 	Messages []*Message `json:"messages,omitempty"`
 	// Sends holds the value of the sends edge.
@@ -56,7 +58,7 @@ type UserEdges struct {
 	AuthSessions []*AuthSession `json:"auth_sessions,omitempty"`
 	// loadedTypes holds the information for reporting if a
 	// type was loaded (or requested) in eager-loading or not.
-	loadedTypes [4]bool
+	loadedTypes [5]bool
 }
 
 // ConversationsOrErr returns the Conversations value or an error if the edge
@@ -68,10 +70,19 @@ func (e UserEdges) ConversationsOrErr() ([]*Conversation, error) {
 	return nil, &NotLoadedError{edge: "conversations"}
 }
 
+// ConversationDeletionsOrErr returns the ConversationDeletions value or an error if the edge
+// was not loaded in eager-loading.
+func (e UserEdges) ConversationDeletionsOrErr() ([]*ConversationDeletion, error) {
+	if e.loadedTypes[1] {
+		return e.ConversationDeletions, nil
+	}
+	return nil, &NotLoadedError{edge: "conversation_deletions"}
+}
+
 // MessagesOrErr returns the Messages value or an error if the edge
 // was not loaded in eager-loading.
 func (e UserEdges) MessagesOrErr() ([]*Message, error) {
-	if e.loadedTypes[1] {
+	if e.loadedTypes[2] {
 		return e.Messages, nil
 	}
 	return nil, &NotLoadedError{edge: "messages"}
@@ -80,7 +91,7 @@ func (e UserEdges) MessagesOrErr() ([]*Message, error) {
 // SendsOrErr returns the Sends value or an error if the edge
 // was not loaded in eager-loading.
 func (e UserEdges) SendsOrErr() ([]*Send, error) {
-	if e.loadedTypes[2] {
+	if e.loadedTypes[3] {
 		return e.Sends, nil
 	}
 	return nil, &NotLoadedError{edge: "sends"}
@@ -89,7 +100,7 @@ func (e UserEdges) SendsOrErr() ([]*Send, error) {
 // AuthSessionsOrErr returns the AuthSessions value or an error if the edge
 // was not loaded in eager-loading.
 func (e UserEdges) AuthSessionsOrErr() ([]*AuthSession, error) {
-	if e.loadedTypes[3] {
+	if e.loadedTypes[4] {
 		return e.AuthSessions, nil
 	}
 	return nil, &NotLoadedError{edge: "auth_sessions"}
@@ -210,6 +221,11 @@ func (_m *User) Value(name string) (ent.Value, error) {
 // QueryConversations queries the "conversations" edge of the User entity.
 func (_m *User) QueryConversations() *ConversationQuery {
 	return NewUserClient(_m.config).QueryConversations(_m)
+}
+
+// QueryConversationDeletions queries the "conversation_deletions" edge of the User entity.
+func (_m *User) QueryConversationDeletions() *ConversationDeletionQuery {
+	return NewUserClient(_m.config).QueryConversationDeletions(_m)
 }
 
 // QueryMessages queries the "messages" edge of the User entity.

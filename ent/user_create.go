@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"parley/ent/authsession"
 	"parley/ent/conversation"
+	"parley/ent/conversationdeletion"
 	"parley/ent/message"
 	"parley/ent/send"
 	"parley/ent/user"
@@ -195,6 +196,21 @@ func (_c *UserCreate) AddConversations(v ...*Conversation) *UserCreate {
 		ids[i] = v[i].ID
 	}
 	return _c.AddConversationIDs(ids...)
+}
+
+// AddConversationDeletionIDs adds the "conversation_deletions" edge to the ConversationDeletion entity by IDs.
+func (_c *UserCreate) AddConversationDeletionIDs(ids ...int) *UserCreate {
+	_c.mutation.AddConversationDeletionIDs(ids...)
+	return _c
+}
+
+// AddConversationDeletions adds the "conversation_deletions" edges to the ConversationDeletion entity.
+func (_c *UserCreate) AddConversationDeletions(v ...*ConversationDeletion) *UserCreate {
+	ids := make([]int, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _c.AddConversationDeletionIDs(ids...)
 }
 
 // AddMessageIDs adds the "messages" edge to the Message entity by IDs.
@@ -403,6 +419,22 @@ func (_c *UserCreate) createSpec() (*User, *sqlgraph.CreateSpec) {
 			Bidi:    false,
 			Target: &sqlgraph.EdgeTarget{
 				IDSpec: sqlgraph.NewFieldSpec(conversation.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges = append(_spec.Edges, edge)
+	}
+	if nodes := _c.mutation.ConversationDeletionsIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   user.ConversationDeletionsTable,
+			Columns: []string{user.ConversationDeletionsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(conversationdeletion.FieldID, field.TypeInt),
 			},
 		}
 		for _, k := range nodes {

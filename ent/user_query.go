@@ -10,6 +10,7 @@ import (
 	"math"
 	"parley/ent/authsession"
 	"parley/ent/conversation"
+	"parley/ent/conversationdeletion"
 	"parley/ent/message"
 	"parley/ent/predicate"
 	"parley/ent/send"
@@ -26,15 +27,16 @@ import (
 // UserQuery is the builder for querying User entities.
 type UserQuery struct {
 	config
-	ctx               *QueryContext
-	order             []user.OrderOption
-	inters            []Interceptor
-	predicates        []predicate.User
-	withConversations *ConversationQuery
-	withMessages      *MessageQuery
-	withSends         *SendQuery
-	withAuthSessions  *AuthSessionQuery
-	modifiers         []func(*sql.Selector)
+	ctx                       *QueryContext
+	order                     []user.OrderOption
+	inters                    []Interceptor
+	predicates                []predicate.User
+	withConversations         *ConversationQuery
+	withConversationDeletions *ConversationDeletionQuery
+	withMessages              *MessageQuery
+	withSends                 *SendQuery
+	withAuthSessions          *AuthSessionQuery
+	modifiers                 []func(*sql.Selector)
 	// intermediate query (i.e. traversal path).
 	sql  *sql.Selector
 	path func(context.Context) (*sql.Selector, error)
@@ -86,6 +88,28 @@ func (_q *UserQuery) QueryConversations() *ConversationQuery {
 			sqlgraph.From(user.Table, user.FieldID, selector),
 			sqlgraph.To(conversation.Table, conversation.FieldID),
 			sqlgraph.Edge(sqlgraph.O2M, false, user.ConversationsTable, user.ConversationsColumn),
+		)
+		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
+		return fromU, nil
+	}
+	return query
+}
+
+// QueryConversationDeletions chains the current query on the "conversation_deletions" edge.
+func (_q *UserQuery) QueryConversationDeletions() *ConversationDeletionQuery {
+	query := (&ConversationDeletionClient{config: _q.config}).Query()
+	query.path = func(ctx context.Context) (fromU *sql.Selector, err error) {
+		if err := _q.prepareQuery(ctx); err != nil {
+			return nil, err
+		}
+		selector := _q.sqlQuery(ctx)
+		if err := selector.Err(); err != nil {
+			return nil, err
+		}
+		step := sqlgraph.NewStep(
+			sqlgraph.From(user.Table, user.FieldID, selector),
+			sqlgraph.To(conversationdeletion.Table, conversationdeletion.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, user.ConversationDeletionsTable, user.ConversationDeletionsColumn),
 		)
 		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
 		return fromU, nil
@@ -346,15 +370,16 @@ func (_q *UserQuery) Clone() *UserQuery {
 		return nil
 	}
 	return &UserQuery{
-		config:            _q.config,
-		ctx:               _q.ctx.Clone(),
-		order:             append([]user.OrderOption{}, _q.order...),
-		inters:            append([]Interceptor{}, _q.inters...),
-		predicates:        append([]predicate.User{}, _q.predicates...),
-		withConversations: _q.withConversations.Clone(),
-		withMessages:      _q.withMessages.Clone(),
-		withSends:         _q.withSends.Clone(),
-		withAuthSessions:  _q.withAuthSessions.Clone(),
+		config:                    _q.config,
+		ctx:                       _q.ctx.Clone(),
+		order:                     append([]user.OrderOption{}, _q.order...),
+		inters:                    append([]Interceptor{}, _q.inters...),
+		predicates:                append([]predicate.User{}, _q.predicates...),
+		withConversations:         _q.withConversations.Clone(),
+		withConversationDeletions: _q.withConversationDeletions.Clone(),
+		withMessages:              _q.withMessages.Clone(),
+		withSends:                 _q.withSends.Clone(),
+		withAuthSessions:          _q.withAuthSessions.Clone(),
 		// clone intermediate query.
 		sql:       _q.sql.Clone(),
 		path:      _q.path,
@@ -370,6 +395,17 @@ func (_q *UserQuery) WithConversations(opts ...func(*ConversationQuery)) *UserQu
 		opt(query)
 	}
 	_q.withConversations = query
+	return _q
+}
+
+// WithConversationDeletions tells the query-builder to eager-load the nodes that are connected to
+// the "conversation_deletions" edge. The optional arguments are used to configure the query builder of the edge.
+func (_q *UserQuery) WithConversationDeletions(opts ...func(*ConversationDeletionQuery)) *UserQuery {
+	query := (&ConversationDeletionClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	_q.withConversationDeletions = query
 	return _q
 }
 
@@ -490,8 +526,9 @@ func (_q *UserQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*User, e
 	var (
 		nodes       = []*User{}
 		_spec       = _q.querySpec()
-		loadedTypes = [4]bool{
+		loadedTypes = [5]bool{
 			_q.withConversations != nil,
+			_q.withConversationDeletions != nil,
 			_q.withMessages != nil,
 			_q.withSends != nil,
 			_q.withAuthSessions != nil,
@@ -522,6 +559,15 @@ func (_q *UserQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*User, e
 		if err := _q.loadConversations(ctx, query, nodes,
 			func(n *User) { n.Edges.Conversations = []*Conversation{} },
 			func(n *User, e *Conversation) { n.Edges.Conversations = append(n.Edges.Conversations, e) }); err != nil {
+			return nil, err
+		}
+	}
+	if query := _q.withConversationDeletions; query != nil {
+		if err := _q.loadConversationDeletions(ctx, query, nodes,
+			func(n *User) { n.Edges.ConversationDeletions = []*ConversationDeletion{} },
+			func(n *User, e *ConversationDeletion) {
+				n.Edges.ConversationDeletions = append(n.Edges.ConversationDeletions, e)
+			}); err != nil {
 			return nil, err
 		}
 	}
@@ -564,6 +610,36 @@ func (_q *UserQuery) loadConversations(ctx context.Context, query *ConversationQ
 	}
 	query.Where(predicate.Conversation(func(s *sql.Selector) {
 		s.Where(sql.InValues(s.C(user.ConversationsColumn), fks...))
+	}))
+	neighbors, err := query.All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range neighbors {
+		fk := n.UserID
+		node, ok := nodeids[fk]
+		if !ok {
+			return fmt.Errorf(`unexpected referenced foreign-key "user_id" returned %v for node %v`, fk, n.ID)
+		}
+		assign(node, n)
+	}
+	return nil
+}
+func (_q *UserQuery) loadConversationDeletions(ctx context.Context, query *ConversationDeletionQuery, nodes []*User, init func(*User), assign func(*User, *ConversationDeletion)) error {
+	fks := make([]driver.Value, 0, len(nodes))
+	nodeids := make(map[pid.ID]*User)
+	for i := range nodes {
+		fks = append(fks, nodes[i].ID)
+		nodeids[nodes[i].ID] = nodes[i]
+		if init != nil {
+			init(nodes[i])
+		}
+	}
+	if len(query.ctx.Fields) > 0 {
+		query.ctx.AppendFieldOnce(conversationdeletion.FieldUserID)
+	}
+	query.Where(predicate.ConversationDeletion(func(s *sql.Selector) {
+		s.Where(sql.InValues(s.C(user.ConversationDeletionsColumn), fks...))
 	}))
 	neighbors, err := query.All(ctx)
 	if err != nil {

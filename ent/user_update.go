@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"parley/ent/authsession"
 	"parley/ent/conversation"
+	"parley/ent/conversationdeletion"
 	"parley/ent/message"
 	"parley/ent/predicate"
 	"parley/ent/send"
@@ -169,6 +170,21 @@ func (_u *UserUpdate) AddConversations(v ...*Conversation) *UserUpdate {
 	return _u.AddConversationIDs(ids...)
 }
 
+// AddConversationDeletionIDs adds the "conversation_deletions" edge to the ConversationDeletion entity by IDs.
+func (_u *UserUpdate) AddConversationDeletionIDs(ids ...int) *UserUpdate {
+	_u.mutation.AddConversationDeletionIDs(ids...)
+	return _u
+}
+
+// AddConversationDeletions adds the "conversation_deletions" edges to the ConversationDeletion entity.
+func (_u *UserUpdate) AddConversationDeletions(v ...*ConversationDeletion) *UserUpdate {
+	ids := make([]int, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddConversationDeletionIDs(ids...)
+}
+
 // AddMessageIDs adds the "messages" edge to the Message entity by IDs.
 func (_u *UserUpdate) AddMessageIDs(ids ...pid.ID) *UserUpdate {
 	_u.mutation.AddMessageIDs(ids...)
@@ -238,6 +254,27 @@ func (_u *UserUpdate) RemoveConversations(v ...*Conversation) *UserUpdate {
 		ids[i] = v[i].ID
 	}
 	return _u.RemoveConversationIDs(ids...)
+}
+
+// ClearConversationDeletions clears all "conversation_deletions" edges to the ConversationDeletion entity.
+func (_u *UserUpdate) ClearConversationDeletions() *UserUpdate {
+	_u.mutation.ClearConversationDeletions()
+	return _u
+}
+
+// RemoveConversationDeletionIDs removes the "conversation_deletions" edge to ConversationDeletion entities by IDs.
+func (_u *UserUpdate) RemoveConversationDeletionIDs(ids ...int) *UserUpdate {
+	_u.mutation.RemoveConversationDeletionIDs(ids...)
+	return _u
+}
+
+// RemoveConversationDeletions removes "conversation_deletions" edges to ConversationDeletion entities.
+func (_u *UserUpdate) RemoveConversationDeletions(v ...*ConversationDeletion) *UserUpdate {
+	ids := make([]int, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveConversationDeletionIDs(ids...)
 }
 
 // ClearMessages clears all "messages" edges to the Message entity.
@@ -440,6 +477,51 @@ func (_u *UserUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 			Bidi:    false,
 			Target: &sqlgraph.EdgeTarget{
 				IDSpec: sqlgraph.NewFieldSpec(conversation.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
+	if _u.mutation.ConversationDeletionsCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   user.ConversationDeletionsTable,
+			Columns: []string{user.ConversationDeletionsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(conversationdeletion.FieldID, field.TypeInt),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedConversationDeletionsIDs(); len(nodes) > 0 && !_u.mutation.ConversationDeletionsCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   user.ConversationDeletionsTable,
+			Columns: []string{user.ConversationDeletionsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(conversationdeletion.FieldID, field.TypeInt),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.ConversationDeletionsIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   user.ConversationDeletionsTable,
+			Columns: []string{user.ConversationDeletionsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(conversationdeletion.FieldID, field.TypeInt),
 			},
 		}
 		for _, k := range nodes {
@@ -739,6 +821,21 @@ func (_u *UserUpdateOne) AddConversations(v ...*Conversation) *UserUpdateOne {
 	return _u.AddConversationIDs(ids...)
 }
 
+// AddConversationDeletionIDs adds the "conversation_deletions" edge to the ConversationDeletion entity by IDs.
+func (_u *UserUpdateOne) AddConversationDeletionIDs(ids ...int) *UserUpdateOne {
+	_u.mutation.AddConversationDeletionIDs(ids...)
+	return _u
+}
+
+// AddConversationDeletions adds the "conversation_deletions" edges to the ConversationDeletion entity.
+func (_u *UserUpdateOne) AddConversationDeletions(v ...*ConversationDeletion) *UserUpdateOne {
+	ids := make([]int, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddConversationDeletionIDs(ids...)
+}
+
 // AddMessageIDs adds the "messages" edge to the Message entity by IDs.
 func (_u *UserUpdateOne) AddMessageIDs(ids ...pid.ID) *UserUpdateOne {
 	_u.mutation.AddMessageIDs(ids...)
@@ -808,6 +905,27 @@ func (_u *UserUpdateOne) RemoveConversations(v ...*Conversation) *UserUpdateOne 
 		ids[i] = v[i].ID
 	}
 	return _u.RemoveConversationIDs(ids...)
+}
+
+// ClearConversationDeletions clears all "conversation_deletions" edges to the ConversationDeletion entity.
+func (_u *UserUpdateOne) ClearConversationDeletions() *UserUpdateOne {
+	_u.mutation.ClearConversationDeletions()
+	return _u
+}
+
+// RemoveConversationDeletionIDs removes the "conversation_deletions" edge to ConversationDeletion entities by IDs.
+func (_u *UserUpdateOne) RemoveConversationDeletionIDs(ids ...int) *UserUpdateOne {
+	_u.mutation.RemoveConversationDeletionIDs(ids...)
+	return _u
+}
+
+// RemoveConversationDeletions removes "conversation_deletions" edges to ConversationDeletion entities.
+func (_u *UserUpdateOne) RemoveConversationDeletions(v ...*ConversationDeletion) *UserUpdateOne {
+	ids := make([]int, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveConversationDeletionIDs(ids...)
 }
 
 // ClearMessages clears all "messages" edges to the Message entity.
@@ -1040,6 +1158,51 @@ func (_u *UserUpdateOne) sqlSave(ctx context.Context) (_node *User, err error) {
 			Bidi:    false,
 			Target: &sqlgraph.EdgeTarget{
 				IDSpec: sqlgraph.NewFieldSpec(conversation.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
+	if _u.mutation.ConversationDeletionsCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   user.ConversationDeletionsTable,
+			Columns: []string{user.ConversationDeletionsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(conversationdeletion.FieldID, field.TypeInt),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedConversationDeletionsIDs(); len(nodes) > 0 && !_u.mutation.ConversationDeletionsCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   user.ConversationDeletionsTable,
+			Columns: []string{user.ConversationDeletionsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(conversationdeletion.FieldID, field.TypeInt),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.ConversationDeletionsIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   user.ConversationDeletionsTable,
+			Columns: []string{user.ConversationDeletionsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(conversationdeletion.FieldID, field.TypeInt),
 			},
 		}
 		for _, k := range nodes {

@@ -121,6 +121,39 @@ var (
 			},
 		},
 	}
+	// ConversationDeletionsColumns holds the columns for the "conversation_deletions" table.
+	ConversationDeletionsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt, Increment: true},
+		{Name: "conversation_id", Type: field.TypeString},
+		{Name: "deleted_at", Type: field.TypeTime},
+		{Name: "user_id", Type: field.TypeString},
+	}
+	// ConversationDeletionsTable holds the schema information for the "conversation_deletions" table.
+	ConversationDeletionsTable = &schema.Table{
+		Name:       "conversation_deletions",
+		Columns:    ConversationDeletionsColumns,
+		PrimaryKey: []*schema.Column{ConversationDeletionsColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "conversation_deletions_users_conversation_deletions",
+				Columns:    []*schema.Column{ConversationDeletionsColumns[3]},
+				RefColumns: []*schema.Column{UsersColumns[0]},
+				OnDelete:   schema.Cascade,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "conversationdeletion_user_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{ConversationDeletionsColumns[3], ConversationDeletionsColumns[0]},
+			},
+			{
+				Name:    "conversationdeletion_deleted_at",
+				Unique:  false,
+				Columns: []*schema.Column{ConversationDeletionsColumns[2]},
+			},
+		},
+	}
 	// MessagesColumns holds the columns for the "messages" table.
 	MessagesColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeString},
@@ -369,6 +402,7 @@ var (
 		AuthSessionsTable,
 		AuthThrottlesTable,
 		ConversationsTable,
+		ConversationDeletionsTable,
 		MessagesTable,
 		ReplicasTable,
 		SendsTable,
@@ -380,6 +414,7 @@ var (
 func init() {
 	AuthSessionsTable.ForeignKeys[0].RefTable = UsersTable
 	ConversationsTable.ForeignKeys[0].RefTable = UsersTable
+	ConversationDeletionsTable.ForeignKeys[0].RefTable = UsersTable
 	MessagesTable.ForeignKeys[0].RefTable = ConversationsTable
 	MessagesTable.ForeignKeys[1].RefTable = MessagesTable
 	MessagesTable.ForeignKeys[2].RefTable = UsersTable

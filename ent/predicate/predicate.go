@@ -15,6 +15,9 @@ type AuthThrottle func(*sql.Selector)
 // Conversation is the predicate function for conversation builders.
 type Conversation func(*sql.Selector)
 
+// ConversationDeletion is the predicate function for conversationdeletion builders.
+type ConversationDeletion func(*sql.Selector)
+
 // Message is the predicate function for message builders.
 type Message func(*sql.Selector)
 

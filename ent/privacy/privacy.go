@@ -182,6 +182,30 @@ func (f ConversationMutationRuleFunc) EvalMutation(ctx context.Context, m ent.Mu
 	return Denyf("ent/privacy: unexpected mutation type %T, expect *ent.ConversationMutation", m)
 }
 
+// The ConversationDeletionQueryRuleFunc type is an adapter to allow the use of ordinary
+// functions as a query rule.
+type ConversationDeletionQueryRuleFunc func(context.Context, *ent.ConversationDeletionQuery) error
+
+// EvalQuery return f(ctx, q).
+func (f ConversationDeletionQueryRuleFunc) EvalQuery(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.ConversationDeletionQuery); ok {
+		return f(ctx, q)
+	}
+	return Denyf("ent/privacy: unexpected query type %T, expect *ent.ConversationDeletionQuery", q)
+}
+
+// The ConversationDeletionMutationRuleFunc type is an adapter to allow the use of ordinary
+// functions as a mutation rule.
+type ConversationDeletionMutationRuleFunc func(context.Context, *ent.ConversationDeletionMutation) error
+
+// EvalMutation calls f(ctx, m).
+func (f ConversationDeletionMutationRuleFunc) EvalMutation(ctx context.Context, m ent.Mutation) error {
+	if m, ok := m.(*ent.ConversationDeletionMutation); ok {
+		return f(ctx, m)
+	}
+	return Denyf("ent/privacy: unexpected mutation type %T, expect *ent.ConversationDeletionMutation", m)
+}
+
 // The MessageQueryRuleFunc type is an adapter to allow the use of ordinary
 // functions as a query rule.
 type MessageQueryRuleFunc func(context.Context, *ent.MessageQuery) error

@@ -7,6 +7,7 @@ import (
 	"parley/ent/authsession"
 	"parley/ent/auththrottle"
 	"parley/ent/conversation"
+	"parley/ent/conversationdeletion"
 	"parley/ent/message"
 	"parley/ent/replica"
 	"parley/ent/schema"
@@ -111,6 +112,15 @@ func init() {
 	conversationDescID := conversationFields[0].Descriptor()
 	// conversation.DefaultID holds the default value on creation for the id field.
 	conversation.DefaultID = conversationDescID.Default.(func() pid.ID)
+	conversationdeletion.Policy = privacy.NewPolicies(schema.ConversationDeletion{})
+	conversationdeletion.Hooks[0] = func(next ent.Mutator) ent.Mutator {
+		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+			if err := conversationdeletion.Policy.EvalMutation(ctx, m); err != nil {
+				return nil, err
+			}
+			return next.Mutate(ctx, m)
+		})
+	}
 	message.Policy = privacy.NewPolicies(schema.Message{})
 	message.Hooks[0] = func(next ent.Mutator) ent.Mutator {
 		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {

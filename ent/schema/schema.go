@@ -6,8 +6,8 @@
 // finds nothing and changes nothing.
 //
 // What is where: an entity with its policy is in the file of its name (user.go,
-// authsession.go, auththrottle.go, conversation.go, message.go, send.go, replica.go,
-// usageday.go); policy.go has the forms of policies, schema.go what entities share, and
+// authsession.go, auththrottle.go, conversation.go, conversationdeletion.go, message.go,
+// send.go, replica.go, usageday.go); policy.go has the forms of policies, schema.go what entities share, and
 // leaving.go the columns that only the version before still needs.
 package schema
 

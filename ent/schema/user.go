@@ -40,6 +40,7 @@ func (User) Fields() []ent.Field {
 func (User) Edges() []ent.Edge {
 	return []ent.Edge{
 		edge.To("conversations", Conversation.Type).Annotations(entsql.OnDelete(entsql.Cascade)),
+		edge.To("conversation_deletions", ConversationDeletion.Type).Annotations(entsql.OnDelete(entsql.Cascade)),
 		edge.To("messages", Message.Type).Annotations(entsql.OnDelete(entsql.Cascade)),
 		edge.To("sends", Send.Type).Annotations(entsql.OnDelete(entsql.Cascade)),
 		edge.To("auth_sessions", AuthSession.Type).Annotations(entsql.OnDelete(entsql.Cascade)),

@@ -38,6 +38,8 @@ const (
 	FieldUpdatedAt = "updated_at"
 	// EdgeConversations holds the string denoting the conversations edge name in mutations.
 	EdgeConversations = "conversations"
+	// EdgeConversationDeletions holds the string denoting the conversation_deletions edge name in mutations.
+	EdgeConversationDeletions = "conversation_deletions"
 	// EdgeMessages holds the string denoting the messages edge name in mutations.
 	EdgeMessages = "messages"
 	// EdgeSends holds the string denoting the sends edge name in mutations.
@@ -53,6 +55,13 @@ const (
 	ConversationsInverseTable = "conversations"
 	// ConversationsColumn is the table column denoting the conversations relation/edge.
 	ConversationsColumn = "user_id"
+	// ConversationDeletionsTable is the table that holds the conversation_deletions relation/edge.
+	ConversationDeletionsTable = "conversation_deletions"
+	// ConversationDeletionsInverseTable is the table name for the ConversationDeletion entity.
+	// It exists in this package in order to avoid circular dependency with the "conversationdeletion" package.
+	ConversationDeletionsInverseTable = "conversation_deletions"
+	// ConversationDeletionsColumn is the table column denoting the conversation_deletions relation/edge.
+	ConversationDeletionsColumn = "user_id"
 	// MessagesTable is the table that holds the messages relation/edge.
 	MessagesTable = "messages"
 	// MessagesInverseTable is the table name for the Message entity.
@@ -193,6 +202,20 @@ func ByConversations(term sql.OrderTerm, terms ...sql.OrderTerm) OrderOption {
 	}
 }
 
+// ByConversationDeletionsCount orders the results by conversation_deletions count.
+func ByConversationDeletionsCount(opts ...sql.OrderTermOption) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborsCount(s, newConversationDeletionsStep(), opts...)
+	}
+}
+
+// ByConversationDeletions orders the results by conversation_deletions terms.
+func ByConversationDeletions(term sql.OrderTerm, terms ...sql.OrderTerm) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborTerms(s, newConversationDeletionsStep(), append([]sql.OrderTerm{term}, terms...)...)
+	}
+}
+
 // ByMessagesCount orders the results by messages count.
 func ByMessagesCount(opts ...sql.OrderTermOption) OrderOption {
 	return func(s *sql.Selector) {
@@ -239,6 +262,13 @@ func newConversationsStep() *sqlgraph.Step {
 		sqlgraph.From(Table, FieldID),
 		sqlgraph.To(ConversationsInverseTable, FieldID),
 		sqlgraph.Edge(sqlgraph.O2M, false, ConversationsTable, ConversationsColumn),
+	)
+}
+func newConversationDeletionsStep() *sqlgraph.Step {
+	return sqlgraph.NewStep(
+		sqlgraph.From(Table, FieldID),
+		sqlgraph.To(ConversationDeletionsInverseTable, FieldID),
+		sqlgraph.Edge(sqlgraph.O2M, false, ConversationDeletionsTable, ConversationDeletionsColumn),
 	)
 }
 func newMessagesStep() *sqlgraph.Step {

@@ -749,6 +749,29 @@ func HasConversationsWith(preds ...predicate.Conversation) predicate.User {
 	})
 }
 
+// HasConversationDeletions applies the HasEdge predicate on the "conversation_deletions" edge.
+func HasConversationDeletions() predicate.User {
+	return predicate.User(func(s *sql.Selector) {
+		step := sqlgraph.NewStep(
+			sqlgraph.From(Table, FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, ConversationDeletionsTable, ConversationDeletionsColumn),
+		)
+		sqlgraph.HasNeighbors(s, step)
+	})
+}
+
+// HasConversationDeletionsWith applies the HasEdge predicate on the "conversation_deletions" edge with a given conditions (other predicates).
+func HasConversationDeletionsWith(preds ...predicate.ConversationDeletion) predicate.User {
+	return predicate.User(func(s *sql.Selector) {
+		step := newConversationDeletionsStep()
+		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
+			for _, p := range preds {
+				p(s)
+			}
+		})
+	})
+}
+
 // HasMessages applies the HasEdge predicate on the "messages" edge.
 func HasMessages() predicate.User {
 	return predicate.User(func(s *sql.Selector) {

@@ -15,12 +15,13 @@ var ownerRooms = []string{"internal/chat", "internal/reply", "internal/auth", "i
 
 // ownerPredicates are the predicates that name the owner, by the entity's name.
 var ownerPredicates = map[string]string{
-	"Conversation": module + "/ent/conversation.UserID",
-	"Message":      module + "/ent/message.UserID",
-	"Send":         module + "/ent/send.UserID",
-	"AuthSession":  module + "/ent/authsession.UserID",
-	"UsageDay":     module + "/ent/usageday.UserID",
-	"User":         module + "/ent/user.ID",
+	"Conversation":         module + "/ent/conversation.UserID",
+	"Message":              module + "/ent/message.UserID",
+	"Send":                 module + "/ent/send.UserID",
+	"ConversationDeletion": module + "/ent/conversationdeletion.UserID",
+	"AuthSession":          module + "/ent/authsession.UserID",
+	"UsageDay":             module + "/ent/usageday.UserID",
+	"User":                 module + "/ent/user.ID",
 }
 
 // strangers lists, by function, the statements that name no owner though nothing in the

@@ -20,7 +20,7 @@ type Sends interface {
 	// AtOnce is how many writes of one user are worth handing to the database at a time.
 	AtOnce() int
 	// LockSend takes the lock of the user and, unless its id is empty, that of the
-	// conversation, and reads the clock after that.
+	// conversation, and reads the clock after that. Deletions take them so, too.
 	LockSend(ctx context.Context, tx *ent.Tx, userID, conversationID pid.ID) (time.Time, error)
 	// BeforeSend reads all that decides. The caller holds the locks.
 	BeforeSend(ctx context.Context, tx *ent.Tx, q SendQuery) (SendState, error)

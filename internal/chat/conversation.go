@@ -259,7 +259,9 @@ func (in ConversationPatch) apply(ctx context.Context, l *line) (*ent.Conversati
 // stops its reply. What that has used so far counts. Error: NOT_FOUND.
 func (s *Service) DeleteConversation(ctx context.Context, userID, id pid.ID) error {
 	err := s.inTurn(ctx, userID, func(tx *ent.Tx) error {
-		if err := s.store.Lock(ctx, tx, string(id)); err != nil {
+		// The user's lock too, so that deletions are seen in the order of their numbers.
+		now, err := s.store.LockSend(ctx, tx, userID, id)
+		if err != nil {
 			return err
 		}
 		used, running, err := s.replies.UsedSoFar(ctx, tx, userID, id)
@@ -272,6 +274,10 @@ func (s *Service) DeleteConversation(ctx context.Context, userID, id pid.ID) err
 		}
 		if n == 0 {
 			return refusal.NotFound("conversation")
+		}
+		err = tx.ConversationDeletion.Create().SetUserID(userID).SetConversationID(id).SetDeletedAt(now).Exec(ctx)
+		if err != nil {
+			return fmt.Errorf("note deletion: %w", err)
 		}
 		if running {
 			if err := s.store.AddUsage(ctx, tx, used); err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"parley/ent/conversationdeletion"
 	"parley/ent/predicate"
 	"parley/ent/send"
 	"parley/internal/pid"
@@ -18,6 +19,9 @@ const (
 	// KeepKeys is how long a client key is known. Nobody sends the same thing again after
 	// that time because an answer was lost.
 	KeepKeys = 30 * 24 * time.Hour
+	// keepDeletions is how long a deletion is noted: feeds that missed it read it when they are
+	// told that they may have, which is a matter of seconds, or of an outage.
+	keepDeletions = 24 * time.Hour
 	// sweepBatch is how many rows are removed at a time, so that nobody waits long for a turn
 	// to write.
 	sweepBatch = 500
@@ -40,6 +44,11 @@ func (s *Service) Sweep(ctx context.Context) error {
 			}
 		}
 	}
+	for more := true; more; {
+		if more, err = s.sweepDeletions(ctx, now.Add(-keepDeletions)); err != nil {
+			return fmt.Errorf("remove old deletions: %w", err)
+		}
+	}
 	return nil
 }
 
@@ -57,5 +66,21 @@ func (s *Service) sweepSends(ctx context.Context, old []predicate.Send) (more bo
 		return false, err
 	}
 	_, err = s.store.Client().Send.Delete().Where(send.IDIn(ids...)).Exec(ctx)
+	return len(ids) == sweepBatch, err
+}
+
+// sweepDeletions removes some of the deletions before then, and reports whether there may
+// be more.
+func (s *Service) sweepDeletions(ctx context.Context, then time.Time) (more bool, err error) {
+	ctx = viewer.AsSweep(ctx)
+	ids, err := s.store.Client().ConversationDeletion.Query().
+		Where(conversationdeletion.DeletedAtLT(then)).
+		Order(conversationdeletion.ByDeletedAt()).
+		Limit(sweepBatch).
+		IDs(ctx)
+	if err != nil || len(ids) == 0 {
+		return false, err
+	}
+	_, err = s.store.Client().ConversationDeletion.Delete().Where(conversationdeletion.IDIn(ids...)).Exec(ctx)
 	return len(ids) == sweepBatch, err
 }

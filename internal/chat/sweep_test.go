@@ -55,6 +55,37 @@ func TestSendsExpire(t *testing.T) {
 	})
 }
 
+// Notes of deletions go after a day, in batches.
+func TestDeletionsExpire(t *testing.T) {
+	t.Parallel()
+	each(t, chat.Config{}, func(t *testing.T, b *bundle) {
+		u := b.user(t)
+		c, err := b.CreateConversation(u.ctx, u.id, chat.NewConversation{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		now := time.Now()
+		for range 3 {
+			var old []*ent.ConversationDeletionCreate
+			for range 200 {
+				old = append(old, b.store.Client().ConversationDeletion.Create().SetUserID(u.id).
+					SetConversationID("old").SetDeletedAt(now.Add(-25*time.Hour)))
+			}
+			b.store.Client().ConversationDeletion.CreateBulk(old...).ExecX(u.ctx)
+		}
+		if err := b.DeleteConversation(u.ctx, u.id, c.ID); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		left := b.store.Client().ConversationDeletion.Query().AllX(u.ctx)
+		if len(left) != 1 || left[0].ConversationID != c.ID || left[0].DeletedAt.Before(now.Add(-time.Hour)) {
+			t.Errorf("%d are left, %v, want the one of now", len(left), left)
+		}
+	})
+}
+
 // What runs for a user who is disabled is stopped with its text, and what waits behind it
 // calls no model.
 func TestRepliesOfDisabledUsersEnd(t *testing.T) {

@@ -73,6 +73,9 @@ type (
 	windowRead struct {
 		want   want
 		window window
+		// deletions are the user's, in their order: those after the one that was asked for. For
+		// a beginning, it is the last one alone.
+		deletions []deletion
 	}
 	// unwatchable: the reply is gone with its row.
 	unwatchable struct{ want want }
@@ -115,6 +118,8 @@ type want struct {
 	id   pid.ID
 	// because is the kind of the fact that made it look something up.
 	because fact.Kind
+	// after is the number of the last deletion that need not be read for a comparison.
+	after int
 	// anew asks for a row that is read now, and not shared with other feeds.
 	anew bool
 	// message is the reply to watch, or the one whose question is wanted.

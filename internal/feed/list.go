@@ -14,6 +14,10 @@ type listState struct {
 	// known is what the client knows, owed what it did not when a comparison differed.
 	known window
 	owed  debt
+	// settled is the number of a deletion: it and all before it the client knows. Windows do
+	// not show that what was made and deleted between them, unheard, is not there; the client
+	// may have seen it by a query of its own.
+	settled int
 	// gone are conversations that are not there any more, so that a late fact does not
 	// bring one back.
 	gone graves
@@ -56,11 +60,11 @@ func (l *listState) listen(in input, o *outcome) {
 		l.found(in, o)
 	case doubted:
 		if l.doubt.raise() {
-			o.want(want{kind: wantComparison})
+			o.want(want{kind: wantComparison, after: l.settled})
 		}
 	case woken:
 		if l.doubt.wake() {
-			o.want(want{kind: wantComparison})
+			o.want(want{kind: wantComparison, after: l.settled})
 		}
 	}
 }
@@ -68,17 +72,35 @@ func (l *listState) listen(in input, o *outcome) {
 // compare takes the state of the database, as the beginning or as a comparison.
 func (l *listState) compare(now windowRead, o *outcome) {
 	if now.want.kind == wantBeginning {
-		l.at, l.doubt, l.known, l.owed = following, calm, now.window, debt{}
+		l.at, l.doubt, l.known, l.owed, l.settled = following, calm, now.window, debt{}, 0
+		for _, d := range now.deletions {
+			l.settled = d.number
+		}
 		o.tell(Event{Kind: Opened})
 		return
 	}
 	owes := l.known.owes(now.window)
 	paid := l.known.hasPaid(l.owed, func(id pid.ID) bool { return l.gone.of(id) != notGone })
-	agrees := l.known.count == now.window.count && owes.none() && paid
+	agrees := l.known.count == now.window.count && owes.none() && paid && l.settle(now.deletions)
 	if l.doubt.answer(agrees, o) {
 		l.at = fresh
 	}
 	l.owed = owes
+}
+
+// settle takes the deletions since the last that was settled. It reports whether they are
+// all there are and the client was told of each.
+func (l *listState) settle(deletions []deletion) bool {
+	if len(deletions) == maxDeletions {
+		return false // There may be more.
+	}
+	for _, d := range deletions {
+		if l.gone.of(d.id) != deletionTold {
+			return false
+		}
+		l.settled = d.number
+	}
+	return true
 }
 
 // hear takes a fact. Its row is told when it is known to be the latest so far; else the

@@ -20,11 +20,11 @@ type listStory struct {
 	// size is how many of the latest changes are read, unseen how many there were since
 	// they were: more than that cannot be told apart.
 	size, unseen int
-	// read is when the feed has read the state it began with.
-	read    time.Time
-	rows    map[pid.ID]*ent.Conversation
-	deleted map[pid.ID]bool
-	client  *sidebar
+	rows         map[pid.ID]*ent.Conversation
+	// deletions are those that were, deleted those that somebody has spoken of.
+	deletions []deletion
+	deleted   map[pid.ID]bool
+	client    *sidebar
 }
 
 // sidebar is what the client holds: the version of each conversation, as events have it.
@@ -75,8 +75,20 @@ func (l *listStory) any() *ent.Conversation {
 	return l.rows[ids[l.IntN(len(ids))]]
 }
 
+// look has the client see one of the conversations by a query of its own.
+func (l *listStory) look() {
+	if len(l.rows) > 0 && l.client.opened {
+		row := l.any()
+		l.client.rows[row.ID] = row.UpdatedAt
+		l.note("the client looks at %s", row.ID)
+	}
+}
+
 // happen commits something and publishes its fact.
 func (l *listStory) happen() {
+	if l.IntN(4) == 0 {
+		l.look()
+	}
 	if l.unseen >= l.size { // The bus doubts more often than that.
 		return
 	}
@@ -94,6 +106,7 @@ func (l *listStory) happen() {
 		id := l.any().ID
 		delete(l.rows, id)
 		l.deleted[id] = true
+		l.deletions = append(l.deletions, deletion{len(l.deletions) + 1, id})
 		l.note("deleted %s", id)
 		l.publish(fact.Fact{Kind: fact.ConversationDeleted, UserID: l.userID, ConversationID: id,
 			Conversation: &ent.Conversation{ID: id, UserID: l.userID}})
@@ -126,11 +139,12 @@ func (l *listStory) fulfil(w want) input {
 			now.oldest = c.UpdatedAt
 		}
 	}
-	if w.kind == wantBeginning {
-		l.read = now.asOf
+	deletions := l.deletions[max(0, len(l.deletions)-1):]
+	if w.kind == wantComparison {
+		deletions = l.deletions[w.after:]
 	}
-	l.note("read %d, %d", now.count, len(now.changed))
-	return windowRead{w, now}
+	l.note("read %d, %d, and %d deletions", now.count, len(now.changed), len(deletions))
+	return windowRead{w, now, deletions}
 }
 
 // shows is the client's rule, with everything that may not be.
@@ -144,11 +158,7 @@ func (l *listStory) shows(e Event) {
 	case Opened: // It fetches everything.
 		c.opened, c.rows, c.told = true, make(map[pid.ID]time.Time), make(map[pid.ID]time.Time)
 		for id, row := range l.rows {
-			// What was made since the feed has read is known to it by facts alone. When all of
-			// those are lost and it is deleted, nothing is left that could tell.
-			if !row.CreatedAt.After(l.read) {
-				c.rows[id] = row.UpdatedAt
-			}
+			c.rows[id] = row.UpdatedAt
 		}
 	case ConversationCreated, ConversationUpdated:
 		if e.Conversation.UserID != l.userID {
@@ -241,7 +251,7 @@ func TestLostPairs(t *testing.T) {
 		if oldest > 0 {
 			w.oldest = at(oldest)
 		}
-		return windowRead{want{kind: kind}, w}
+		return windowRead{want{kind: kind}, w, nil}
 	}
 	one := map[pid.ID]time.Time{"cnv_1": at(1)}
 	for _, c := range []struct {
@@ -286,7 +296,7 @@ func TestGoneWhenLookedUp(t *testing.T) {
 	l := newList("usr_1")
 	l.apply(begun{})
 	l.apply(windowRead{want{kind: wantBeginning},
-		window{count: 1, changed: map[pid.ID]time.Time{"cnv_1": time.UnixMicro(1)}}})
+		window{count: 1, changed: map[pid.ID]time.Time{"cnv_1": time.UnixMicro(1)}}, nil})
 	o := l.apply(heard{fact.Fact{Kind: fact.ConversationUpdated, UserID: "usr_1", ConversationID: "cnv_1"}})
 	if len(o.wants) != 1 {
 		t.Fatalf("got %+v, want a look-up", o)

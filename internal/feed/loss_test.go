@@ -3,11 +3,14 @@ package feed_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"parley/ent"
+	"parley/internal/bus"
 	"parley/internal/chat"
 	"parley/internal/fact"
 	"parley/internal/feed"
@@ -83,6 +86,40 @@ func TestMissedFacts(t *testing.T) {
 			sidebar.Close()
 			open.Close()
 		}
+	})
+}
+
+// What was made and deleted unheard is in no window. The client may have seen it meanwhile,
+// by a query of its own, and is told to look again.
+func TestMissedLife(t *testing.T) {
+	t.Parallel()
+	each(t, chat.Config{}, func(t *testing.T, b *bundle) {
+		u := b.user(t)
+		id := b.ask(t, u, nil, "one").Conversation.ID
+		cfg := chat.Config{WaitLimit: time.Second, MaxRunning: 1, MaxReplies: 1, MaxBacklog: time.Hour,
+			MaxMessageBytes: 1 << 10, MaxPromptBytes: 1 << 20}
+		unheard, err := chat.New(cfg, b.store, b.engine, b.catalog, bus.NewLocal(), slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		live := func(s *chat.Service) {
+			c, err := s.CreateConversation(u.ctx, u.id, chat.NewConversation{})
+			if err == nil {
+				err = s.DeleteConversation(u.ctx, u.id, c.ID)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		live(unheard) // Before anybody listens.
+		sidebar := b.feeds.List(u.id)
+		t.Cleanup(sidebar.Close)
+		next(t, u, sidebar)
+		live(b.Service)
+		until(t, u, sidebar, "deleted")
+		live(unheard)
+		b.flood(u, id)
+		until(t, u, sidebar, "opened")
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"parley/ent"
 	"parley/ent/conversation"
+	"parley/ent/conversationdeletion"
 	"parley/ent/message"
 	"parley/internal/pid"
 	"parley/internal/reply"
@@ -91,10 +92,14 @@ func (s *Service) headIndex(ctx context.Context, now lineRead) (int, error) {
 	return m.Index, nil
 }
 
-// window reads the state of a list.
+// window reads the state of a list. Deletions come first: what is deleted later is newer
+// than the beginning, and compared.
 func (s *Service) window(ctx context.Context, userID pid.ID, w want) (input, error) {
 	now := windowRead{want: w}
 	var err error
+	if now.deletions, err = s.deletions(ctx, userID, w); err != nil {
+		return nil, fmt.Errorf("read deletions: %w", err)
+	}
 	if w.kind == wantBeginning {
 		if now.window.asOf, err = s.store.Now(ctx); err != nil {
 			return nil, fmt.Errorf("read clock: %w", err)
@@ -123,4 +128,27 @@ func (s *Service) window(ctx context.Context, userID pid.ID, w want) (input, err
 		return nil, fmt.Errorf("count conversations: %w", err)
 	}
 	return now, nil
+}
+
+// deletions reads those that a window is compared with; for a beginning, the last one.
+func (s *Service) deletions(ctx context.Context, userID pid.ID, w want) ([]deletion, error) {
+	q := s.store.Client().ConversationDeletion.Query().
+		Where(conversationdeletion.UserID(userID)).
+		Order(conversationdeletion.ByID(sql.OrderDesc())).
+		Limit(1)
+	if w.kind == wantComparison {
+		q = s.store.Client().ConversationDeletion.Query().
+			Where(conversationdeletion.UserID(userID), conversationdeletion.IDGT(w.after)).
+			Order(conversationdeletion.ByID()).
+			Limit(maxDeletions)
+	}
+	rows, err := q.Select(conversationdeletion.FieldID, conversationdeletion.FieldConversationID).All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]deletion, len(rows))
+	for i, d := range rows {
+		list[i] = deletion{d.ID, d.ConversationID}
+	}
+	return list, nil
 }

@@ -22,6 +22,15 @@ type window struct {
 	oldest time.Time
 }
 
+// maxDeletions is how many deletions are compared. After more than that, a feed begins anew.
+const maxDeletions = maxGraves / 2
+
+// deletion is the deletion of one conversation. A user's later one has a larger number.
+type deletion struct {
+	number int
+	id     pid.ID
+}
+
 // unsure is a count that equals none.
 const unsure = -1
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/schema"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -17,6 +18,7 @@ import (
 	"parley/ent/authsession"
 	"parley/ent/auththrottle"
 	"parley/ent/conversation"
+	"parley/ent/conversationdeletion"
 	"parley/ent/message"
 	entmigrate "parley/ent/migrate"
 	"parley/ent/replica"
@@ -67,6 +69,11 @@ var entities = map[string]entity{
 		func(ctx context.Context, c *ent.Client, id pid.ID) (any, error) {
 			return c.Send.Query().Where(send.ID(id)).Only(ctx)
 		}, viewer.AsUser, func() any { return &ent.Send{} }},
+	"ConversationDeletion": {entmigrate.ConversationDeletionsTable,
+		func(c *ent.Client) any { return c.ConversationDeletion.Create() },
+		func(ctx context.Context, c *ent.Client, _ pid.ID) (any, error) { // Ids are numbers.
+			return c.ConversationDeletion.Query().Order(conversationdeletion.ByID(sql.OrderDesc())).First(ctx)
+		}, viewer.AsUser, func() any { return &ent.ConversationDeletion{} }},
 	"UsageDay": {entmigrate.UsageDaysTable, func(c *ent.Client) any { return c.UsageDay.Create() },
 		func(ctx context.Context, c *ent.Client, id pid.ID) (any, error) {
 			return c.UsageDay.Query().Where(usageday.ID(id)).Only(ctx)
@@ -189,7 +196,7 @@ func sameRow(want, got any) string {
 		cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".Edges" }, cmp.Ignore()),
 		cmp.Comparer(func(a, b time.Time) bool { return a.Equal(b) }),
 		cmpopts.IgnoreUnexported(ent.User{}, ent.AuthSession{}, ent.AuthThrottle{}, ent.Conversation{}, ent.Message{},
-			ent.Send{}, ent.UsageDay{}, ent.Replica{}),
+			ent.ConversationDeletion{}, ent.Send{}, ent.UsageDay{}, ent.Replica{}),
 	)
 }
 
@@ -249,7 +256,8 @@ func TestColumns(t *testing.T) {
 			return nil
 		},
 	}
-	order := []string{"User", "AuthSession", "AuthThrottle", "Conversation", "Message", "Send", "UsageDay", "Replica"}
+	order := []string{"User", "AuthSession", "AuthThrottle", "Conversation", "Message", "Send",
+		"ConversationDeletion", "UsageDay", "Replica"}
 	for name, value := range variants {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -260,8 +268,11 @@ func TestColumns(t *testing.T) {
 					id := pid.New(pid.User)
 					want := e.empty()
 					fixed["ID"] = any(id)
-					if name == "AuthThrottle" {
+					switch name {
+					case "AuthThrottle":
 						fixed["ID"] = string(id)
+					case "ConversationDeletion":
+						fixed["ID"] = 1
 					}
 					if value != nil {
 						fill(want, fixed, value)

@@ -309,6 +309,8 @@ func TestQueryPlans(t *testing.T) {
 		}
 		opened := j.take()
 		check("unfinished replies of a conversation", opened, "status = 'QUEUED'", false, partial...)
+		check("last deletion of a list", opened, "ORDER BY conversation_deletions.id DESC", true,
+			"conversationdeletion_user_id_id")
 		check("latest changes of a list", opened, "ORDER BY conversations.updated_at DESC", true,
 			"conversation_user_id_updated_at_id")
 

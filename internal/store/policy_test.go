@@ -55,6 +55,10 @@ var policies = map[string]map[string]grants{
 		"none": nothing, "A": {1, 1, refused, 1, 1}, "B": {1, refused, 1, 1, 1},
 		"sign-in": nothing, "sweep": {2, refused, refused, 2, refused}, "admin": nothing,
 	},
+	"ConversationDeletion": {
+		"none": nothing, "A": {1, 1, refused, refused, refused}, "B": {1, refused, 1, refused, refused},
+		"sign-in": nothing, "sweep": {2, refused, refused, refused, 2}, "admin": nothing,
+	},
 	"Send": {
 		"none": nothing, "A": {1, 1, refused, refused, refused}, "B": {1, refused, 1, refused, refused},
 		"sign-in": nothing, "sweep": {2, refused, refused, refused, 2}, "admin": nothing,
@@ -142,6 +146,17 @@ func (p *pair) operations(now time.Time) map[string]operations {
 			},
 			func(ctx context.Context, tx *ent.Tx) (int, error) { return tx.Message.Delete().Exec(ctx) },
 		},
+		"ConversationDeletion": {
+			func(ctx context.Context, tx *ent.Tx) (int, error) { return tx.ConversationDeletion.Query().Count(ctx) },
+			func(ctx context.Context, tx *ent.Tx, owner int) error {
+				return tx.ConversationDeletion.Create().SetUserID(p.users[owner]).SetConversationID("c").
+					SetDeletedAt(now).Exec(ctx)
+			},
+			func(ctx context.Context, tx *ent.Tx) (int, error) {
+				return tx.ConversationDeletion.Update().Save(ctx)
+			},
+			func(ctx context.Context, tx *ent.Tx) (int, error) { return tx.ConversationDeletion.Delete().Exec(ctx) },
+		},
 		"Send": {
 			func(ctx context.Context, tx *ent.Tx) (int, error) { return tx.Send.Query().Count(ctx) },
 			func(ctx context.Context, tx *ent.Tx, owner int) error {
@@ -193,8 +208,8 @@ func TestPolicies(t *testing.T) {
 		}
 		// Two rows of each: one of A, one of B.
 		err := s.InTx(t.Context(), func(tx *ent.Tx) error {
-			for _, name := range []string{"User", "AuthSession", "AuthThrottle", "Conversation", "Message", "Send",
-				"UsageDay", "Replica"} {
+			for _, name := range []string{"User", "AuthSession", "AuthThrottle", "Conversation", "Message",
+				"ConversationDeletion", "Send", "UsageDay", "Replica"} {
 				for owner := range 2 {
 					ctx := entities[name].ctx(t.Context(), p.users[owner])
 					if err := ops[name].create(ctx, tx, owner); err != nil {
