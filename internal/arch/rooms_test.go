@@ -61,7 +61,7 @@ var rooms = map[string][]string{
 	"test/faults/wait":    {},
 	// They know the server from outside only.
 	"test/perf":    {},
-	"test/attacks": {},
+	"test/attacks": {"internal/store/storetest"},
 	// Compiled into tests only.
 	"internal/bus/bustest":           {all},
 	"internal/refusal/refusaltest":   {all},

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,21 +18,25 @@ import (
 
 type vars = map[string]any
 
-// user is somebody who has signed up, with connections of its own.
+// user is somebody who has signed up, with connections of its own; without tokens, nobody.
 type user struct {
-	server *server
-	token  string
-	http   *http.Client
+	server         *server
+	token, refresh string
+	http           *http.Client
 }
 
-// answer is what a client gets.
+// bulk is the size of answers that are no refusals, and that the tests only weigh: to read
+// hundreds of megabytes of JSON takes them longer than the server to write them.
+const bulk = 1 << 20
+
+// answer is what a client gets; without data when it is more than bulk.
 type answer struct {
 	status int
 	size   int
 	Data   map[string]json.RawMessage
 	Errors []struct {
 		Message    string
-		Extensions struct{ Code string }
+		Extensions struct{ Code, Quota string }
 	}
 }
 
@@ -43,18 +48,21 @@ func (a answer) code() string {
 	return a.Errors[0].Extensions.Code
 }
 
-// user signs somebody up.
-func (s *server) user(t *testing.T, name string) *user {
+// nobody is a client that has not signed in.
+func (s *server) nobody(t *testing.T) *user {
 	t.Helper()
 	u := &user{server: s, http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 200}}}
 	t.Cleanup(u.http.CloseIdleConnections)
+	return u
+}
+
+// user signs somebody up.
+func (s *server) user(t *testing.T, name string) *user {
+	t.Helper()
+	u := s.nobody(t)
 	a := u.ask(t, `mutation ($email: String!) { signUp(input: {email: $email, password: "correct horse 7 battery"}) {
-		accessToken } }`, vars{"email": name + "@example.org"})
-	var out struct{ AccessToken string }
-	if err := json.Unmarshal(a.Data["signUp"], &out); err != nil {
-		t.Fatal(err)
-	}
-	u.token = out.AccessToken
+		accessToken refreshToken } }`, vars{"email": name + "@example.org"})
+	u.token, u.refresh = a.field(t, "signUp", "accessToken"), a.field(t, "signUp", "refreshToken")
 	return u
 }
 
@@ -69,14 +77,22 @@ func body(document string, v vars) []byte {
 
 // try asks for something and reads the whole answer.
 func (u *user) try(ctx context.Context, document string, v vars) (answer, error) {
+	return u.post(ctx, body(document, v), "")
+}
+
+// post is try for a body as it stands, with an Accept header where one is given.
+func (u *user) post(ctx context.Context, text []byte, accept string) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+u.server.addr+"/graphql",
-		bytes.NewReader(body(document, v)))
+		bytes.NewReader(text))
 	if err != nil {
 		return answer{}, err
 	}
 	r.Header.Set("Content-Type", "application/json")
+	if accept != "" {
+		r.Header.Set("Accept", accept)
+	}
 	if u.token != "" {
 		r.Header.Set("Authorization", "Bearer "+u.token)
 	}
@@ -85,13 +101,16 @@ func (u *user) try(ctx context.Context, document string, v vars) (answer, error)
 		return answer{}, err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	text, err := io.ReadAll(resp.Body)
+	got, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return answer{}, err
 	}
-	a := answer{status: resp.StatusCode, size: len(text)}
-	if err := json.Unmarshal(text, &a); err != nil {
-		return a, fmt.Errorf("%w in %.200q", err, text)
+	a := answer{status: resp.StatusCode, size: len(got)}
+	if a.size > bulk {
+		return a, nil
+	}
+	if err := json.Unmarshal(got, &a); err != nil {
+		return a, fmt.Errorf("%w in %.200q", err, got)
 	}
 	return a, nil
 }
@@ -155,20 +174,33 @@ type socket struct {
 	ctx  context.Context
 }
 
-func (u *user) socket(t *testing.T) *socket {
+// dial opens a WebSocket on which nobody has said who it is. Without an error, the status is
+// 101.
+func (s *server) dial(t *testing.T) (c *socket, status int, err error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
-	conn, _, err := websocket.Dial(ctx, "ws://"+u.server.addr+"/graphql",
+	conn, resp, err := websocket.Dial(ctx, "ws://"+s.addr+"/graphql",
 		&websocket.DialOptions{Subprotocols: []string{"graphql-transport-ws"}})
+	if resp != nil {
+		status = resp.StatusCode
+	}
 	if err != nil {
-		t.Fatal(err)
+		return nil, status, err
 	}
 	conn.SetReadLimit(64 << 20)
 	t.Cleanup(func() { _ = conn.CloseNow() })
-	s := &socket{conn, ctx}
+	return &socket{conn, ctx}, status, nil
+}
+
+func (u *user) socket(t *testing.T) *socket {
+	t.Helper()
+	s, _, err := u.server.dial(t)
+	if err != nil {
+		t.Fatal(err)
+	}
 	hello := `{"type":"connection_init","payload":{"Authorization":"Bearer ` + u.token + `"}}`
-	if err := conn.Write(ctx, websocket.MessageText, []byte(hello)); err != nil {
+	if err := s.write(hello); err != nil {
 		t.Fatal(err)
 	}
 	if m, err := s.next(); err != nil || m.Type != "connection_ack" {
@@ -187,12 +219,20 @@ func (s *socket) start(t *testing.T, id, document string, v vars) {
 
 // try is start on a socket that may be gone.
 func (s *socket) try(id, document string, v vars) error {
-	text := fmt.Sprintf(`{"type":"subscribe","id":%q,"payload":%s}`, id, body(document, v))
+	return s.write(fmt.Sprintf(`{"type":"subscribe","id":%q,"payload":%s}`, id, body(document, v)))
+}
+
+func (s *socket) write(text string) error {
 	return s.conn.Write(s.ctx, websocket.MessageText, []byte(text))
 }
 
-func (s *socket) next() (m message, err error) {
+func (s *socket) read() ([]byte, error) {
 	_, data, err := s.conn.Read(s.ctx)
+	return data, err
+}
+
+func (s *socket) next() (m message, err error) {
+	data, err := s.read()
 	if err == nil {
 		err = json.Unmarshal(data, &m)
 	}
@@ -200,13 +240,13 @@ func (s *socket) next() (m message, err error) {
 }
 
 // rounds is how often the bystander asks at least.
-const rounds = 5
+const rounds = 3
 
 // bystander begins to chat, and returns what ends that: it fails the test unless all that
 // the bystander asked for was answered.
 func (s *server) bystander(t *testing.T) (stop func()) {
 	t.Helper()
-	u := s.user(t, "bystander")
+	u := s.user(t, "bystander-of-"+strings.ReplaceAll(s.addr, ":", "-")) // One for each life of a server.
 	done := make(chan struct{})
 	var chat sync.WaitGroup
 	chat.Go(func() {

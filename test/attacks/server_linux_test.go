@@ -1,15 +1,16 @@
 package attacks_test
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -48,7 +49,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// server is a running server, on SQLite, with stock limits.
+// server is a running server, on SQLite unless it is told otherwise, with stock limits.
 type server struct {
 	addr  string
 	cmd   *exec.Cmd
@@ -64,31 +65,38 @@ func start(t *testing.T, settings ...string) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{addr: freeAddr(t), ended: make(chan struct{})}
+	s := &server{ended: make(chan struct{})}
 	s.cmd = exec.Command("sh", "-c", `ulimit -d "$1" && exec "$2"`, "sh", strconv.Itoa(memory>>10), path)
-	s.cmd.Env = append([]string{"PARLEY_ADDR=" + s.addr, "PARLEY_DATA_DIR=" + t.TempDir(), "PARLEY_SIGNUP=open",
+	s.cmd.Env = append([]string{"PARLEY_ADDR=127.0.0.1:0", "PARLEY_DATA_DIR=" + t.TempDir(), "PARLEY_SIGNUP=open",
 		"PARLEY_SENDS_PER_MINUTE=0"}, settings...)
 	s.cmd.Stderr = &s.log
-	if err := s.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		defer close(s.ended)
-		_ = s.cmd.Wait() // How it ended is in its log.
-	}()
-	t.Cleanup(func() { s.stop(t) })
-	s.await(t)
-	return s
-}
-
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	stdout, err := s.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	addr := make(chan string, 1)
+	go func() {
+		defer close(s.ended)
+		for lines := bufio.NewScanner(stdout); lines.Scan(); {
+			if _, rest, ok := strings.Cut(lines.Text(), "listening on http://"); ok {
+				addr <- strings.Fields(rest)[0] // It says so once.
+			}
+		}
+		_ = s.cmd.Wait() // How it ended is in its log.
+	}()
+	t.Cleanup(func() { s.stop(t) })
+	select {
+	case s.addr = <-addr:
+	case <-s.ended:
+		t.Fatalf("the server ended:\n%s", s.log.Bytes())
+	case <-time.After(patience):
+		t.Fatal("the server does not say where it listens")
+	}
+	s.await(t)
+	return s
 }
 
 // await waits until the server is ready.
@@ -134,6 +142,26 @@ func (s *server) stop(t *testing.T) {
 		_ = s.cmd.Process.Kill()
 		<-s.ended
 	}
+}
+
+// cpu is how much time of processors the server has had.
+func (s *server) cpu(t *testing.T) time.Duration {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The second field is a name in brackets, in which anything may stand.
+	fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
+	total := time.Duration(0)
+	for _, field := range fields[11:13] { // For itself, and in the kernel: in hundredths of a second.
+		n, err := strconv.Atoi(string(field))
+		if err != nil {
+			t.Fatal(err)
+		}
+		total += time.Duration(n) * 10 * time.Millisecond
+	}
+	return total
 }
 
 // peak is the most memory that the server has had at once.
