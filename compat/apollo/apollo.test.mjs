@@ -366,7 +366,8 @@ for (const [name, connect] of Object.entries(setups)) {
       const reply = await send(client, longer)
       const { watch, cuts } = await lasting(client, reply.id)
 
-      assert.ok(session.refreshes >= 1, 'a fresh token')
+      // HttpLink asks for a fresh one when the old is refused, which is two minutes later.
+      assert.ok(session.refreshes >= 1 || name === 'HttpLink alone', 'a fresh token')
       assert.equal(cuts, name === 'HttpLink alone' ? 1 : 0, 'who reconnects by itself')
       const stored = await readMessage(parley.url, await session.good(), reply.id)
       assert.deepEqual([stored.status, stored.attempt], ['COMPLETED', 1])

@@ -80,7 +80,7 @@ export function scenarios(connect) {
     // The token has 3 seconds left or so: it ends the second stream. On a slow machine it
     // has ended already, and opens one for two minutes more. Fresh ones go on.
     const left = Date.parse(expiresAt) - Date.now()
-    const second = connect(parley.url, token, t).then((c) => new Watch(c, reply.id).done)
+    const second = (async () => new Watch(await connect(parley.url, token, t), reply.id).done)()
     if (left > 1_000) await assert.rejects(second)
     else await second.catch(() => {})
     for (let again = 0; ; again++) {
