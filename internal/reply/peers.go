@@ -3,7 +3,7 @@ package reply
 import (
 	"context"
 	"fmt"
-	"time"
+	"slices"
 
 	"parley/ent"
 	"parley/ent/replica"
@@ -43,22 +43,18 @@ func (e *Engine) ReadPeers(ctx context.Context) ([]Peer, error) {
 	return peersOf(rows, e.id), nil
 }
 
-// peersOf is all but one of the rows, which are in the order of their age. One that has no
-// row is the youngest.
+// peersOf is all but one of the rows. One that has no row is the youngest.
 func peersOf(rows []*ent.Replica, id pid.ID) []Peer {
-	var born time.Time
-	for _, row := range rows {
-		if row.ID == id {
-			born = row.CreatedAt
-		}
+	var self *ent.Replica
+	if i := slices.IndexFunc(rows, func(r *ent.Replica) bool { return r.ID == id }); i >= 0 {
+		self = rows[i]
 	}
 	peers := make([]Peer, 0, len(rows))
 	for _, row := range rows {
-		if row.ID == id {
-			continue
+		if row.ID != id {
+			older := self == nil || began(row, self) < 0
+			peers = append(peers, Peer{ID: row.ID, Address: row.Address, Keys: row.Keys, Older: older})
 		}
-		older := born.IsZero() || row.CreatedAt.Before(born) || row.CreatedAt.Equal(born) && row.ID < id
-		peers = append(peers, Peer{ID: row.ID, Address: row.Address, Keys: row.Keys, Older: older})
 	}
 	return peers
 }
