@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 
+	"parley/internal/refusal"
+
 	"github.com/coder/websocket"
 )
 
@@ -48,7 +50,7 @@ var (
 	deniedFull = &denial{
 		closeCode: closeTryLater, closeReason: "Too many sockets",
 		status: http.StatusTooManyRequests, retryAfter: 5,
-		code: codeRateLimited, message: "Too many sockets and streams are open. Try again in 5 seconds.",
+		code: string(refusal.CodeRateLimited), message: "Too many sockets and streams are open. Try again in 5 seconds.",
 	}
 	deniedRestart = deniedForNow("The server is restarting.")
 )
@@ -174,11 +176,11 @@ func (a *admission) close() []member {
 // turnAway answers a request by which a socket or a stream would have been opened.
 func (s *Server) turnAway(w http.ResponseWriter, r *http.Request, why *denial) {
 	w.Header().Set("Retry-After", strconv.Itoa(why.retryAfter))
-	refusal := coded(why.code, why.message)
-	if why.code == codeRateLimited {
-		refusal = later(refusal, why.retryAfter)
+	e := coded(why.code, why.message)
+	if why.code == string(refusal.CodeRateLimited) {
+		e.Extensions["retryAfter"] = why.retryAfter
 	}
-	s.refuseWith(w, r, why.status, refusal)
+	s.refuseWith(w, r, why.status, e)
 }
 
 // addressOf names the client for the limit by address.

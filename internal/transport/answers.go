@@ -124,19 +124,19 @@ func (a *answers) next() *graphql.Response {
 		// A subscription has left something out that its client does not know, and would
 		// do so again.
 		a.over = true
-		response = &graphql.Response{Errors: gqlerror.List{a.refused(why)}}
+		response = &graphql.Response{Errors: gqlerror.List{a.instead(why)}}
 	}
 	a.account.keep(cap(response.Data))
 	return response
 }
 
-// refused is what a client gets instead of an answer. A mutation has mostly been done.
-func (a *answers) refused(why *refusal.Error) *gqlerror.Error {
-	message := why.Message
+// instead is what a client gets in place of an answer. A mutation has mostly been done.
+func (a *answers) instead(why *refusal.Error) *gqlerror.Error {
+	e := graphQLError(why)
 	if a.kind == ast.Mutation {
-		message = "What was asked for has been done as far as the answer went. " + message
+		e.Message = "What was asked for has been done as far as the answer went. " + e.Message
 	}
-	return &gqlerror.Error{Message: message, Extensions: why.Extensions()}
+	return e
 }
 
 // written is called when the client has the response, or does not take it.

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"time"
 
+	"parley/internal/refusal"
+
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 )
@@ -67,13 +69,9 @@ func coded(code, message string) *gqlerror.Error {
 	return &gqlerror.Error{Message: message, Extensions: map[string]any{"code": code}}
 }
 
-// codeRateLimited is the one code here that says when to try again.
-const codeRateLimited = "RATE_LIMITED"
-
-// later adds to a refusal after how many seconds to try again.
-func later(refusal *gqlerror.Error, seconds int) *gqlerror.Error {
-	refusal.Extensions["retryAfter"] = seconds
-	return refusal
+// graphQLError is a refusal for the client.
+func graphQLError(why *refusal.Error) *gqlerror.Error {
+	return &gqlerror.Error{Message: why.Message, Extensions: why.Extensions()}
 }
 
 // refuse answers a request that carries no operation, or one that may not run, with

@@ -7,6 +7,8 @@ import (
 	"math"
 	"strings"
 
+	"parley/internal/refusal"
+
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
@@ -79,7 +81,7 @@ func (l Limits) withDefaults() Limits {
 }
 
 // codeTooComplex is the code of an operation that asks for too much.
-const codeTooComplex = "OPERATION_TOO_COMPLEX"
+const codeTooComplex = string(refusal.CodeTooComplex)
 
 func tooComplex(what string, limit int) *gqlerror.Error {
 	return coded(codeTooComplex, fmt.Sprintf("The operation has too many %s; at most %d are allowed.", what, limit))

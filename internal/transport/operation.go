@@ -3,6 +3,9 @@ package transport
 import (
 	"context"
 	"fmt"
+	"time"
+
+	"parley/internal/refusal"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
@@ -46,9 +49,8 @@ func (c *socket) start(m message) bool {
 	}
 	if count >= c.server.cfg.Limits.Operations {
 		cancel()
-		full := later(coded(codeRateLimited, "Too many operations run on this socket. Try again in 1 second."), 1)
-		refusal := &graphql.Response{Errors: gqlerror.List{full}}
-		c.sendAnyway(op, refusal)
+		full := graphQLError(refusal.RateLimited("Too many operations run on this socket.", time.Second))
+		c.sendAnyway(op, &graphql.Response{Errors: gqlerror.List{full}})
 		c.complete(m.id)
 		return true
 	}

@@ -3,9 +3,12 @@ package transport
 import (
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"parley/internal/refusal"
 )
 
 // underway bounds what one user has under way: requests, and subscriptions, which are asked
@@ -46,11 +49,11 @@ func (u *underway) begin(user string, op *graphql.OperationContext, cost int) (e
 	now := u.byUser[user].plus(more)
 	switch {
 	case now.requests > u.requests:
-		full = u.tooMany("requests under way", u.requests, 1)
+		full = tooMany("requests under way", u.requests, time.Second)
 	case now.subscriptions > u.subscriptions:
-		full = u.tooMany("subscriptions", u.subscriptions, 5)
+		full = tooMany("subscriptions", u.subscriptions, 5*time.Second)
 	case now.cost > u.cost && now.subscriptions > 1:
-		full = u.tooMany("fields in all subscriptions together", u.cost, 5)
+		full = tooMany("fields in all subscriptions together", u.cost, 5*time.Second)
 	default:
 		u.byUser[user] = now
 		return func() { u.end(user, more) }, nil
@@ -58,13 +61,8 @@ func (u *underway) begin(user string, op *graphql.OperationContext, cost int) (e
 	return func() {}, full
 }
 
-func (u *underway) tooMany(what string, limit, seconds int) *gqlerror.Error {
-	unit := "seconds"
-	if seconds == 1 {
-		unit = "second"
-	}
-	return later(coded(codeRateLimited, fmt.Sprintf("A user may have %d %s. Try again in %d %s.",
-		limit, what, seconds, unit)), seconds)
+func tooMany(what string, limit int, wait time.Duration) *gqlerror.Error {
+	return graphQLError(refusal.RateLimited(fmt.Sprintf("A user may have %d %s.", limit, what), wait))
 }
 
 func (u *underway) end(user string, less load) {
