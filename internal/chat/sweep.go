@@ -38,18 +38,23 @@ func (s *Service) Sweep(ctx context.Context) error {
 		{send.CreatedAtLT(now.Add(-KeepKeys)), madeBefore(now.Add(-KeepKeys))},
 		{send.CreatedAtLT(now.Add(-keepSends)), madeBefore(now.Add(-keepSends)), send.ClientKeyIsNil()},
 	} {
-		for more := true; more; {
-			if more, err = s.sweepSends(ctx, old); err != nil {
-				return fmt.Errorf("remove old sends: %w", err)
-			}
+		if err := all(func() (bool, error) { return s.sweepSends(ctx, old) }); err != nil {
+			return fmt.Errorf("remove old sends: %w", err)
 		}
 	}
-	for more := true; more; {
-		if more, err = s.sweepDeletions(ctx, now.Add(-keepDeletions)); err != nil {
-			return fmt.Errorf("remove old deletions: %w", err)
-		}
+	if err := all(func() (bool, error) { return s.sweepDeletions(ctx, now.Add(-keepDeletions)) }); err != nil {
+		return fmt.Errorf("remove old deletions: %w", err)
 	}
 	return nil
+}
+
+// all removes batch after batch.
+func all(batch func() (more bool, err error)) error {
+	for {
+		if more, err := batch(); err != nil || !more {
+			return err
+		}
+	}
 }
 
 // madeBefore narrows sends by their ids, which sort by time and need no index of their own.
