@@ -167,18 +167,23 @@ func (a *asking) try(ctx context.Context, place placing) error {
 	if err := a.checkRoom(ctx, a.once.userID); err != nil {
 		return &earlyError{err}
 	}
-	leave, err := a.crowd.enter(ctx, a.once.userID)
+	// The place comes first: who waits for the user's turn is counted, and not refused after it.
+	var err error
+	if a.place == nil {
+		if a.place, err = a.admit(); err != nil {
+			return &earlyError{err}
+		}
+	}
+	leave, err := a.crowd.enter(ctx, a.once.userID, a.cfg.MaxBacklog)
+	if errors.Is(err, ErrBusy) {
+		return &earlyError{a.overloaded()}
+	}
 	if err != nil {
 		return &earlyError{err}
 	}
 	defer leave()
 	if err := a.checkRate(); err != nil { // As those before it have found.
 		return &earlyError{err}
-	}
-	if a.place == nil {
-		if a.place, err = a.admit(); err != nil {
-			return &earlyError{err}
-		}
 	}
 	err = a.store.InTx(a.within(ctx), func(tx *ent.Tx) error { return a.write(ctx, tx, place) })
 	if errors.Is(err, ErrBusy) {

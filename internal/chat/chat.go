@@ -121,7 +121,7 @@ func New(
 
 // inTurn runs fn in one transaction when it is the user's turn.
 func (s *Service) inTurn(ctx context.Context, userID pid.ID, fn func(tx *ent.Tx) error) error {
-	leave, err := s.crowd.enter(ctx, userID)
+	leave, err := s.crowd.enter(ctx, userID, crowdPatience)
 	if err != nil {
 		return err
 	}

@@ -13,8 +13,10 @@ import (
 const (
 	// maxCrowd is how many writes of one user may wait for their turn.
 	maxCrowd = 100
-	// crowdPatience is how long each of them waits. Who waits longer wants too much at once.
+	// crowdPatience is how long one of them waits at most. Who waits longer wants too much at once.
 	crowdPatience = 5 * time.Second
+	// crowdMemory is by how many writes what is remembered of their time falls to a third.
+	crowdMemory = 8
 	// maxRefused bounds the users of whom it is remembered that they have sent too much.
 	// Beyond it, one is forgotten, which costs a look at the database.
 	maxRefused = 10_000
@@ -34,6 +36,8 @@ type crowd struct {
 	users map[pid.ID]*party
 	// refused has the end of the time for which a user may send no more.
 	refused map[pid.ID]time.Time
+	// takes is about how long a write has been inside lately, whoever's it was.
+	takes time.Duration
 }
 
 // party is what one user does at the moment.
@@ -46,20 +50,27 @@ func newCrowd(atOnce int) *crowd {
 	return &crowd{atOnce: atOnce, users: make(map[pid.ID]*party), refused: make(map[pid.ID]time.Time)}
 }
 
-// enter waits for the user's turn. The caller calls leave, once. Errors: RATE_LIMITED, and
-// the cause of ctx's end.
-func (c *crowd) enter(ctx context.Context, id pid.ID) (leave func(), err error) {
+// enter waits for the user's turn. A wait that would be longer than most is refused before it
+// begins: to be refused late is worst. The caller calls leave, once. Errors: ErrBusy,
+// RATE_LIMITED, and the cause of ctx's end.
+func (c *crowd) enter(ctx context.Context, id pid.ID, most time.Duration) (leave func(), err error) {
 	c.mu.Lock()
 	p := c.users[id]
 	if p == nil {
 		p = &party{}
 		c.users[id] = p
 	}
-	leave = func() { c.leave(id, p) }
+	var since time.Time // When it went inside.
+	leave = func() { c.leave(id, p, time.Since(since)) }
 	if p.inside < c.atOnce {
 		p.inside++
 		c.mu.Unlock()
+		since = time.Now()
 		return leave, nil
+	}
+	if wait := c.takes * time.Duration(len(p.waiting)+1) / time.Duration(c.atOnce); wait > most {
+		c.mu.Unlock()
+		return nil, ErrBusy
 	}
 	if len(p.waiting) >= maxCrowd {
 		c.mu.Unlock()
@@ -72,6 +83,7 @@ func (c *crowd) enter(ctx context.Context, id pid.ID) (leave func(), err error) 
 	defer patience.Stop()
 	select {
 	case <-turn:
+		since = time.Now()
 		return leave, nil
 	case <-ctx.Done():
 		err = context.Cause(ctx)
@@ -82,16 +94,18 @@ func (c *crowd) enter(ctx context.Context, id pid.ID) (leave func(), err error) 
 	defer c.mu.Unlock()
 	at := slices.Index(p.waiting, turn)
 	if at < 0 { // It was given a moment ago.
+		since = time.Now()
 		return leave, nil
 	}
 	p.waiting = slices.Delete(p.waiting, at, at+1)
 	return nil, err
 }
 
-// leave gives the turn to the user's next.
-func (c *crowd) leave(id pid.ID, p *party) {
+// leave gives the turn to the user's next, after so long inside.
+func (c *crowd) leave(id pid.ID, p *party, inside time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.takes += (inside - c.takes) / crowdMemory
 	if len(p.waiting) > 0 {
 		close(p.waiting[0])
 		p.waiting = slices.Delete(p.waiting, 0, 1)

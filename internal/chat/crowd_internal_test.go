@@ -13,7 +13,7 @@ import (
 
 func mustEnter(t *testing.T, c *crowd, id pid.ID) func() {
 	t.Helper()
-	leave, err := c.enter(t.Context(), id)
+	leave, err := c.enter(t.Context(), id, crowdPatience)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +37,7 @@ func TestCrowdTakesTurns(t *testing.T) {
 		gone, cancel := context.WithCancelCause(t.Context())
 		why := errors.New("gone")
 		cancel(why)
-		if _, err := c.enter(gone, "a"); !errors.Is(err, why) {
+		if _, err := c.enter(gone, "a", crowdPatience); !errors.Is(err, why) {
 			t.Errorf("got %v, want the cause of the context's end", err)
 		}
 		mustEnter(t, c, "b")() // Nobody else waits.
@@ -63,11 +63,15 @@ func TestCrowdHasBounds(t *testing.T) {
 		leave := mustEnter(t, c, "a")
 		refused := make(chan error, maxCrowd)
 		for range maxCrowd {
-			go func() { _, err := c.enter(t.Context(), "a"); refused <- err }()
+			go func() {
+				_, err := c.enter(t.Context(), "a", crowdPatience)
+				refused <- err
+			}()
 		}
 		synctest.Wait()
 		began := time.Now()
-		if _, err := c.enter(t.Context(), "a"); !refusal.Is(err, refusal.CodeRateLimited) || time.Since(began) > 0 {
+		if _, err := c.enter(t.Context(), "a", crowdPatience); !refusal.Is(err, refusal.CodeRateLimited) ||
+			time.Since(began) > 0 {
 			t.Errorf("got %v after %v, want RATE_LIMITED at once", err, time.Since(began))
 		}
 		for range maxCrowd {
@@ -77,6 +81,48 @@ func TestCrowdHasBounds(t *testing.T) {
 		}
 		leave()
 		mustEnter(t, c, "a")()
+	})
+}
+
+// Whoever would wait for longer than is right is refused at once, and it passes: one that need
+// not wait is always let in, and tells how long a write takes by now.
+func TestCrowdRefusesBeforeTheWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(1)
+		write := func(d time.Duration) {
+			leave := mustEnter(t, c, "b")
+			time.Sleep(d)
+			leave()
+		}
+		for range 4 * crowdMemory {
+			write(300 * time.Millisecond)
+		}
+		leave := mustEnter(t, c, "a")
+		second := make(chan func())
+		go func() { second <- mustEnter(t, c, "a") }()
+		synctest.Wait()
+		began := time.Now()
+		if _, err := c.enter(t.Context(), "a", 500*time.Millisecond); !errors.Is(err, ErrBusy) {
+			t.Errorf("got %v, want ErrBusy: two are before it", err)
+		}
+		if waited := time.Since(began); waited > 0 {
+			t.Errorf("it waited %v, want it refused at once", waited)
+		}
+		leave()
+		(<-second)()
+		for range 4 * crowdMemory {
+			write(time.Millisecond)
+		}
+		leave = mustEnter(t, c, "a")
+		go func() { mustEnter(t, c, "a")() }()
+		synctest.Wait()
+		go leave()
+		third, err := c.enter(t.Context(), "a", 500*time.Millisecond)
+		if err != nil {
+			t.Fatalf("got %v after quick writes, want its turn", err)
+		}
+		third()
 	})
 }
 
