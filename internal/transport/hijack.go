@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"net"
 	"net/http"
+	"sync"
 )
 
 // The buffers of a socket, which it keeps while it waits. Those of net/http have 4 KiB
@@ -37,15 +38,18 @@ func (w *smallBuffers) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 }
 
 // frames joins what the library writes of a frame of WebSocket: the buffer, which has the
-// head and how the payload begins, and the rest. Without it they would be two packets.
+// head and how the payload begins, and the rest. Without it they would be two packets. They
+// are copied: net.Buffers writes at once what it has only to a bare TCP connection, and what
+// lies below may be wrapped or encrypted.
 type frames struct {
 	net.Conn
 	paced pacedConn // for what is long
 	begun [writeBuffer]byte
 	n     int // of begun
-	parts [2][]byte
-	both  net.Buffers
 }
+
+// joined has buffers for whole frames, which no socket keeps.
+var joined = sync.Pool{New: func() any { b := make([]byte, 0, 512); return &b }}
 
 // Write implements io.Writer. Each frame is written in one call or in two.
 func (f *frames) Write(p []byte) (int, error) {
@@ -56,20 +60,18 @@ func (f *frames) Write(p []byte) (int, error) {
 		}
 		return f.paced.Write(p)
 	}
+	begun := f.begun[:f.n]
+	f.n = 0
 	if len(p) > stretch {
-		begun := f.begun[:f.n]
-		f.n = 0
 		if _, err := f.paced.Write(begun); err != nil {
 			return 0, err
 		}
 		return f.paced.Write(p)
 	}
-	f.parts = [2][]byte{f.begun[:f.n], p}
-	f.n = 0
-	f.both = f.parts[:]
-	_, err := f.both.WriteTo(f.Conn)
-	f.parts, f.both = [2][]byte{}, nil
-	if err != nil {
+	buffer := joined.Get().(*[]byte)
+	defer joined.Put(buffer)
+	*buffer = append(append((*buffer)[:0], begun...), p...)
+	if _, err := f.Conn.Write(*buffer); err != nil {
 		return 0, err // How much of it was written says nothing: the connection is over.
 	}
 	return len(p), nil
