@@ -49,7 +49,8 @@ type target struct {
 	version  *version
 	addr     string
 	process  *process
-	server   *server // nil for the model and the relay.
+	server   *server  // nil for the model, the relay and bare servers.
+	bare     *storage // Of a bare server; nil for all others.
 }
 
 // newBench builds the server and starts the model and the relay. The caller closes it.
@@ -131,6 +132,10 @@ func (b *bench) columnOf(database string, v *version) string {
 	return name
 }
 
+func (b *bench) bareColumn(database string) string {
+	return "bare " + map[string]string{sqliteName: "SQLite", postgresName: "Postgres"}[database]
+}
+
 // startServers starts a server of every version on every database, each warm. The caller
 // calls stop.
 func (b *bench) startServers(ctx context.Context) (targets []*target, stop func() error, err error) {
@@ -142,6 +147,16 @@ func (b *bench) startServers(ctx context.Context) (targets []*target, stop func(
 		return errors.Join(errs...)
 	}
 	for _, database := range b.options.databases {
+		if b.options.bare {
+			t, err := b.startBare(ctx, database)
+			if err == nil {
+				targets = append(targets, t)
+				err = b.warm(ctx, t)
+			}
+			if err != nil {
+				return nil, nil, errors.Join(err, stop())
+			}
+		}
 		for _, v := range b.versions {
 			t, err := b.start(ctx, database, v)
 			if err == nil {
@@ -154,6 +169,24 @@ func (b *bench) startServers(ctx context.Context) (targets []*target, stop func(
 		}
 	}
 	return targets, stop, nil
+}
+
+// startBare starts a bare server on an empty database. Its store is no other than that of a
+// server, so that it can be removed like one.
+func (b *bench) startBare(ctx context.Context, database string) (*target, error) {
+	s, err := newStorage(ctx, database, b.admin)
+	if err != nil {
+		return nil, err
+	}
+	name := s.dir
+	if database == postgresName {
+		name = s.url
+	}
+	p, addr, err := spawnSelf("bare", b.model, database, name)
+	if err != nil {
+		return nil, errors.Join(err, s.remove(ctx))
+	}
+	return &target{name: b.bareColumn(database), database: database, addr: addr, process: p, bare: s}, nil
 }
 
 // start starts one server on an empty database and returns when it is ready.
@@ -196,6 +229,10 @@ func (b *bench) readied(ctx context.Context, r *server, database string, v *vers
 
 // stop ends a server, and notes what its log warns of.
 func (b *bench) stop(ctx context.Context, t *target) error {
+	if t.bare != nil {
+		t.process.stop()
+		return t.bare.remove(ctx)
+	}
 	counts := t.server.warnings()
 	for _, message := range slices.Sorted(maps.Keys(counts)) {
 		b.note("%s, log: %d × %s.", t.name, counts[message], message)
@@ -214,7 +251,7 @@ const openers = 32
 
 // open opens n chats with a target. The caller closes them by closeAll.
 func (b *bench) open(ctx context.Context, t *target, n int) ([]chat, error) {
-	if t.server == nil {
+	if t.server == nil && t.bare == nil {
 		return openStreams(t.addr, n), nil
 	}
 	chats := make([]chat, n)

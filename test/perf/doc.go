@@ -9,8 +9,10 @@
 //
 // A scripted model server writes tokens that carry their number and the time at which
 // they were written. The relay is the least that can stand between a client and a
-// model: it copies the model's stream, with a flush for each event. Both are this
-// command again, as processes of their own. The server is the real binary, on SQLite
+// model: it copies the model's stream, with a flush for each event. With -bare there is a bare
+// server on each database too: the least that keeps what it is sent by the same statements and
+// commits, which is the floor for whatever does that. All are this command again, as processes
+// of their own. The server is the real binary, on SQLite
 // and on Postgres. The clients are this process: each chat is one WebSocket with one
 // subscription to its conversation, on which it also sends. Users come from a token
 // issuer of this process, so that no password is hashed and no sign-up counted.
@@ -30,7 +32,7 @@
 //   - main.go, modes.go, state.go, overload.go, soak.go: the command, and its modes: of tokens
 //     on their way, of processes as they stand, of what is too much, and of what grows.
 //   - bench.go, load.go: who takes turns, and what the chats of a turn do.
-//   - script.go, model.go, relay.go: what the model writes, and the two helpers.
+//   - script.go, model.go, relay.go, bare.go, barestore.go: what the model writes, and the helpers.
 //   - reply.go, quantile.go: the check of a reply, and percentiles.
 //   - stream.go, socket.go, frame.go: clients of the model and the relay, and of the server.
 //   - server.go, version.go, process.go, host_linux.go, host_other.go, inside.go, broker.go,

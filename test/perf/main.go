@@ -25,6 +25,8 @@ func main() {
 		err = serveModel(ctx, os.Stdout)
 	case len(os.Args) > 2 && os.Args[1] == "relay":
 		err = serveRelay(ctx, os.Args[2], os.Stdout)
+	case len(os.Args) > 4 && os.Args[1] == "bare":
+		err = serveBare(ctx, os.Args[2], os.Args[3], os.Args[4], os.Stdout)
 	default:
 		err = run(ctx, os.Args[1:], os.Stdout)
 	}
@@ -50,6 +52,7 @@ type options struct {
 	soak      time.Duration
 	environ   []string
 	profiles  string
+	bare      bool
 	verbose   bool
 }
 
@@ -71,6 +74,7 @@ func parseOptions(args []string, output io.Writer) (options, error) {
 	})
 	flags.StringVar(&o.profiles, "profile", "",
 		"a folder for processor profiles of the servers, which then run in development mode and cost more")
+	flags.BoolVar(&o.bare, "bare", false, "measure the least server that stores what it is sent, too: the floor")
 	flags.BoolVar(&o.verbose, "v", false, "also print every round")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err

@@ -173,6 +173,9 @@ func (b *bench) write(out io.Writer) error {
 func (b *bench) head() []string {
 	cells := []string{"", relayName}
 	for _, database := range b.options.databases {
+		if b.options.bare {
+			cells = append(cells, b.bareColumn(database))
+		}
 		for _, v := range b.versions {
 			cells = append(cells, b.columnOf(database, v))
 		}
@@ -193,6 +196,9 @@ func (b *bench) line(r row) []string {
 	}
 	cells := []string{r.name, figure(base, r.unit)}
 	for _, database := range b.options.databases {
+		if b.options.bare {
+			cells = append(cells, against(b.figures.of(r.name, b.bareColumn(database)), base, r.unit))
+		}
 		var values []float64
 		for _, v := range b.versions {
 			value := b.figures.of(r.name, b.columnOf(database, v))
