@@ -52,7 +52,8 @@ func TestFramesAreJoined(t *testing.T) {
 				t.Errorf("%d bytes, frame %d: %d bytes were written, want %d", size, n, conn.written.Len(), len(want))
 			}
 		}
-		want := 2                                             // One for each frame, whatever the connection is wrapped in.
+		// One for each frame, whatever the connection is wrapped in.
+		want := 2
 		if rest := len(frame) - writeBuffer; rest > stretch { // In stretches.
 			want = 2 * (1 + (rest+stretch-1)/stretch)
 		}

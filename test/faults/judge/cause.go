@@ -25,15 +25,22 @@ type process struct {
 	renewed []time.Duration // By the database's log.
 }
 
-// processes finds processes by the id that each has given itself.
+// processes finds processes by the id that each has given itself. An address may be given
+// to a later process again: its first lease tells which one it was.
 func (b *book) processes() map[string]*process {
-	byAddress := make(map[string]*process)
+	byAddress := make(map[string][]*process)
 	for _, r := range b.processRecords {
-		byAddress[r.Address] = &process{place: r.Replica, id: r.Process, began: r.At}
+		p := &process{place: r.Replica, id: r.Process, began: r.At}
+		byAddress[r.Address] = append(byAddress[r.Address], p)
 	}
 	found := make(map[string]*process)
 	for _, r := range b.leases {
-		p := byAddress[r.Lease.Address]
+		p := found[r.Lease.Replica]
+		for _, q := range byAddress[r.Lease.Address] {
+			if found[r.Lease.Replica] == nil && (p == nil || q.began <= r.At+slack) {
+				p = q
+			}
+		}
 		if p == nil {
 			continue
 		}

@@ -66,6 +66,10 @@ func goodHistory() []history.Record {
 	t.takenOver()
 	t.stopped()
 	t.others()
+	// A later process may be given the address of one that has died.
+	t.at(14*s, history.Record{Op: history.OpProcess, Replica: "r1", Process: 102, Address: "here/r0"})
+	t.at(14*s, history.Record{Op: history.OpLease,
+		Lease: &history.Lease{Replica: "rep_2", Address: "here/r0", Kind: "INSERT"}})
 	t.at(15*s, history.Record{Op: history.OpHeal})
 	t.at(16*s, history.Record{Op: history.OpSettled})
 	t.finalReads()
