@@ -69,7 +69,7 @@ func (s *server) authenticate(ctx context.Context, token string) (transport.Iden
 	}
 	p, err := s.auth.Authenticate(ctx, token)
 	if refusal.Is(err, refusal.CodeUnauthenticated) {
-		return transport.Identity{}, transport.ErrForbidden
+		return transport.Identity{Context: auth.WithRefused(ctx, err)}, transport.ErrForbidden
 	}
 	if err != nil {
 		return transport.Identity{}, err

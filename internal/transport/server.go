@@ -26,7 +26,8 @@ type Config struct {
 	// Operations surrounds every operation. Nil: nothing does.
 	Operations graphql.OperationMiddleware
 	// Authenticate says who holds a token, which may be empty. ErrForbidden means
-	// that the token is not good; any other error, that this cannot be said now.
+	// that the token is not good, and comes with nobody's identity, by whose context the
+	// schema may know that; any other error, that this cannot be said now.
 	Authenticate func(ctx context.Context, token string) (Identity, error)
 	// ClientAddr names what is counted for the client's address while nobody is known on
 	// a socket or stream; "" is not counted. Nil: none is.

@@ -155,7 +155,7 @@ func (b *bundle) authenticate(ctx context.Context, token string) (transport.Iden
 	case downToken:
 		return transport.Identity{}, errDown
 	}
-	return transport.Identity{}, transport.ErrForbidden
+	return transport.Identity{Context: ctx}, transport.ErrForbidden
 }
 
 // expireTokens ends everything that good tokens have begun.

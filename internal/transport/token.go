@@ -7,10 +7,7 @@ import "strings"
 func tokenOf(payload map[string]any) string {
 	for _, key := range []string{"Authorization", "authorization", "token", "authToken"} {
 		if text, ok := payload[key].(string); ok {
-			if strings.Contains(text, " ") {
-				return bearer(text)
-			}
-			return text
+			return bearer(text)
 		}
 	}
 	if headers, ok := payload["headers"].(map[string]any); ok {
@@ -19,11 +16,15 @@ func tokenOf(payload map[string]any) string {
 	return ""
 }
 
-// bearer returns the token of an Authorization header, or "".
+// bearer returns the token of an Authorization header, or "": what follows the scheme, or,
+// without any scheme, all of it. What has another scheme is for somebody else.
 func bearer(header string) string {
-	scheme, token, _ := strings.Cut(header, " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return ""
+	scheme, token, more := strings.Cut(strings.TrimSpace(header), " ")
+	switch {
+	case strings.EqualFold(scheme, "Bearer"):
+		return strings.TrimSpace(token)
+	case !more:
+		return scheme
 	}
-	return strings.TrimSpace(token)
+	return ""
 }
