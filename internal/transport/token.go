@@ -7,7 +7,10 @@ import "strings"
 func tokenOf(payload map[string]any) string {
 	for _, key := range []string{"Authorization", "authorization", "token", "authToken"} {
 		if text, ok := payload[key].(string); ok {
-			return bearer(text)
+			if strings.Contains(text, " ") {
+				return bearer(text)
+			}
+			return text
 		}
 	}
 	if headers, ok := payload["headers"].(map[string]any); ok {
@@ -16,15 +19,11 @@ func tokenOf(payload map[string]any) string {
 	return ""
 }
 
-// bearer returns the token of an Authorization header, or "": what follows the scheme, or,
-// without any scheme, all of it. What has another scheme is for somebody else.
+// bearer returns the token of an Authorization header, or "".
 func bearer(header string) string {
-	scheme, token, more := strings.Cut(strings.TrimSpace(header), " ")
-	switch {
-	case strings.EqualFold(scheme, "Bearer"):
-		return strings.TrimSpace(token)
-	case !more:
-		return scheme
+	scheme, token, _ := strings.Cut(header, " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
 	}
-	return ""
+	return strings.TrimSpace(token)
 }
