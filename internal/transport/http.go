@@ -15,6 +15,7 @@ import (
 // stream.
 func (s *Server) serveOperation(w http.ResponseWriter, r *http.Request) {
 	w.Header().Add("Vary", "Accept")
+	w.Header().Add("Vary", "Accept-Encoding")
 	accepts := parseAccept(r.Header.Values("Accept"))
 	if len(accepts) == 0 {
 		s.refuse(w, r, http.StatusNotAcceptable, "BAD_REQUEST",
@@ -140,7 +141,9 @@ func (s *Server) serveResult(
 		s.streamOnce(w, r, f, response, true)
 		return
 	}
-	s.writeJSON(w, r, http.StatusOK, f, response, true)
+	// What a mutation answers may hold tokens, and stands beside what was sent: its length is
+	// to say no more than that.
+	s.writeResult(w, r, http.StatusOK, f, response, true, op.Operation.Operation == ast.Query)
 }
 
 // serveSubscription serves a stream of results.

@@ -82,6 +82,8 @@ type Server struct {
 	admission *admission
 	underway  *underway
 	ledger    *ledger
+	// compressor is for answers that are not streams.
+	compressor *compressor
 }
 
 // timing holds what tests shorten.
@@ -137,6 +139,8 @@ func newServer(cfg Config, t timing) *Server {
 		admission: newAdmission(cfg.Limits.SocketsPerAddr, cfg.Limits.SocketsPerUser),
 		underway:  newUnderway(cfg.Limits),
 		ledger:    newLedger(cfg.Limits, t.room),
+
+		compressor: newCompressor(),
 	}
 	s.executor.SetQueryCache(lru.New[*ast.QueryDocument](cachedDocuments))
 	s.executor.SetParserTokenLimit(cfg.Limits.Tokens)
