@@ -256,7 +256,8 @@ func describe(schema *ast.Schema) map[string][]string {
 			lines = append(lines, "on "+string(l))
 		}
 		for _, a := range d.Arguments {
-			lines = append(lines, "argument "+a.Name+" "+a.Type.String()+" "+defaultOf(a.DefaultValue)+" "+a.Description)
+			lines = append(lines, "argument "+a.Name+" "+a.Type.String()+" "+defaultOf(a.DefaultValue)+" "+
+				a.Description)
 		}
 		slices.Sort(lines)
 		out["@"+d.Name] = lines

@@ -118,7 +118,8 @@ func TestMessagesHaveTheirClientKey(t *testing.T) {
 		if got, want := fmt.Sprint(added), fmt.Sprint(list.at("conversation.messages.edges")); got != want {
 			t.Errorf("the feed added %s, the list has %s", got, want)
 		}
-		if got := list.raw; strings.Count(got, `"clientKey":"key-0001"`) != 1 || strings.Count(got, `"clientKey":null`) != 3 {
+		if got := list.raw; strings.Count(got, `"clientKey":"key-0001"`) != 1 ||
+			strings.Count(got, `"clientKey":null`) != 3 {
 			t.Errorf("got %s, want one key and three without", got)
 		}
 	})

@@ -49,7 +49,7 @@ func schemaPage() http.Handler {
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Access-Control-Allow-Origin", "*") // As public as the source it comes from.
-		w.Header().Add("Vary", "Accept-Encoding")
+		w.Header().Set("Vary", "Accept-Encoding")
 		if !transport.AcceptsGzip(r.Header) {
 			plainText(w, http.StatusOK, sdl)
 			return

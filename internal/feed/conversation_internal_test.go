@@ -451,12 +451,13 @@ func TestTheEndComesFirst(t *testing.T) {
 		t.Errorf("got %+v before the end", o)
 	}
 	c.apply(doubted{})
-	if o := c.apply(lineRead{want: want{kind: wantComparison}, conversation: &next}); len(o.events) > 0 || c.at != following {
+	o := c.apply(lineRead{want: want{kind: wantComparison}, conversation: &next})
+	if len(o.events) > 0 || c.at != following {
 		t.Errorf("got %+v of what is going to be told", o)
 	}
 	end := *m
 	end.Status = message.StatusCOMPLETED
-	o := c.apply(updated{reply.Update{Kind: reply.Finished, Message: &end}})
+	o = c.apply(updated{reply.Update{Kind: reply.Finished, Message: &end}})
 	if len(o.events) != 2 || o.events[0].Kind != Reply || o.events[1].Conversation != &next {
 		t.Errorf("got %+v, want the end and then the conversation", o.events)
 	}

@@ -78,7 +78,8 @@ func until(t *testing.T, u person, f *feed.Feed, last string) (list []string, te
 		e := next(t, u, f)
 		what := describe(e)
 		if e.Kind == feed.ConversationUpdated {
-			stirred := told != nil && told.LastMessageAt.Equal(e.Conversation.LastMessageAt) && told.Name == e.Conversation.Name
+			stirred := told != nil && told.LastMessageAt.Equal(e.Conversation.LastMessageAt) &&
+				told.Name == e.Conversation.Name
 			told = e.Conversation
 			if stirred && what != last { // A reply has ended, before or behind what is told of it.
 				continue

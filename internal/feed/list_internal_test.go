@@ -328,7 +328,8 @@ func TestTheFirstUpdateMayBeACreation(t *testing.T) {
 	t.Parallel()
 	l := newList("usr_1")
 	l.apply(begun{})
-	l.apply(windowRead{want{kind: wantBeginning}, window{asOf: time.UnixMicro(5), changed: map[pid.ID]time.Time{}}, nil})
+	l.apply(windowRead{want{kind: wantBeginning},
+		window{asOf: time.UnixMicro(5), changed: make(map[pid.ID]time.Time)}, nil})
 	for made, want := range map[int64]Kind{6: ConversationCreated, 4: ConversationUpdated} {
 		row := &ent.Conversation{ID: pid.ID(fmt.Sprint("cnv_", made)), UserID: "usr_1",
 			CreatedAt: time.UnixMicro(made), UpdatedAt: time.UnixMicro(7)}

@@ -37,7 +37,7 @@ func TestMissedFacts(t *testing.T) {
 		id := r.Conversation.ID
 		extra := b.ask(t, u, nil, "to be deleted")
 		for what, lose := range map[string]func(){
-			"a message":      func() { b.ask(t, u, &id, "two") },
+			"a message": func() { b.ask(t, u, &id, "two") },
 			"a conversation": func() {
 				if _, err := b.CreateConversation(u.ctx, u.id, chat.NewConversation{}); err != nil {
 					t.Error(err)

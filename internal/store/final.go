@@ -60,8 +60,8 @@ const firstWaiting = `SELECT %s FROM messages
   ORDER BY "index" LIMIT 1`
 
 // endStatement is the end of a reply on SQLite, which writes one table in a statement: the
-// usage is another one, and so is the version of the conversation. It returns a row where the fence held, with the reply that waits as
-// JSON, since sub-selects have one column.
+// usage is another one, and so is the version of the conversation. It returns a row where the
+// fence held, with the reply that waits as JSON, since sub-selects have one column.
 func endStatement() string {
 	update, next := finalUpdate("")
 	var object []string

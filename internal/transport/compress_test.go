@@ -44,7 +44,7 @@ func TestAnswersAreCompressed(t *testing.T) {
 		compressed bool
 		chunked    bool
 	}{
-		"a query":               {echoed("query", words), []string{"Accept-Encoding", "gzip, deflate, br"}, true, false},
+		"a query":               {echoed("query", words), []string{"Accept-Encoding", "gzip, br"}, true, false},
 		"a long query":          {echoed("query", noise(200_000)), []string{"Accept-Encoding", "gzip"}, true, true},
 		"a short answer":        {echoed("query", "short"), []string{"Accept-Encoding", "gzip"}, false, false},
 		"a mutation":            {echoed("mutation", words), []string{"Accept-Encoding", "gzip"}, false, false},
