@@ -44,6 +44,8 @@ type Message struct {
 	ErrorCode *string `json:"error_code,omitempty"`
 	// The model asked for; replies only.
 	Model *string `json:"model,omitempty"`
+	// The key that a message of the user was sent with, for its sender to know it again. What makes repeats harmless is the Send.
+	ClientKey *string `json:"client_key,omitempty"`
 	// The parameters in force when the reply was asked for; a new attempt uses them again.
 	Parameters string `json:"parameters,omitempty"`
 	// PromptTokens holds the value of the "prompt_tokens" field.
@@ -154,7 +156,7 @@ func (*Message) scanValues(columns []string) ([]any, error) {
 			values[i] = new(sql.NullBool)
 		case message.FieldIndex, message.FieldPromptTokens, message.FieldCompletionTokens, message.FieldPromptBytes, message.FieldCachedTokens, message.FieldReasoningTokens, message.FieldReservedTokens, message.FieldAttempt, message.FieldCrashes:
 			values[i] = new(sql.NullInt64)
-		case message.FieldRole, message.FieldContent, message.FieldReasoning, message.FieldStatus, message.FieldFinishReason, message.FieldErrorCode, message.FieldModel, message.FieldParameters, message.FieldSystemPromptHash, message.FieldSalvage:
+		case message.FieldRole, message.FieldContent, message.FieldReasoning, message.FieldStatus, message.FieldFinishReason, message.FieldErrorCode, message.FieldModel, message.FieldClientKey, message.FieldParameters, message.FieldSystemPromptHash, message.FieldSalvage:
 			values[i] = new(sql.NullString)
 		case message.FieldStopRequestedAt, message.FieldStartedAt, message.FieldFinishedAt, message.FieldCreatedAt:
 			values[i] = new(sql.NullTime)
@@ -254,6 +256,13 @@ func (_m *Message) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.Model = new(string)
 				*_m.Model = value.String
+			}
+		case message.FieldClientKey:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field client_key", values[i])
+			} else if value.Valid {
+				_m.ClientKey = new(string)
+				*_m.ClientKey = value.String
 			}
 		case message.FieldParameters:
 			if value, ok := values[i].(*sql.NullString); !ok {
@@ -465,6 +474,11 @@ func (_m *Message) String() string {
 	builder.WriteString(", ")
 	if v := _m.Model; v != nil {
 		builder.WriteString("model=")
+		builder.WriteString(*v)
+	}
+	builder.WriteString(", ")
+	if v := _m.ClientKey; v != nil {
+		builder.WriteString("client_key=")
 		builder.WriteString(*v)
 	}
 	builder.WriteString(", ")

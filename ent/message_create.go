@@ -162,6 +162,20 @@ func (_c *MessageCreate) SetNillableModel(v *string) *MessageCreate {
 	return _c
 }
 
+// SetClientKey sets the "client_key" field.
+func (_c *MessageCreate) SetClientKey(v string) *MessageCreate {
+	_c.mutation.SetClientKey(v)
+	return _c
+}
+
+// SetNillableClientKey sets the "client_key" field if the given value is not nil.
+func (_c *MessageCreate) SetNillableClientKey(v *string) *MessageCreate {
+	if v != nil {
+		_c.SetClientKey(*v)
+	}
+	return _c
+}
+
 // SetParameters sets the "parameters" field.
 func (_c *MessageCreate) SetParameters(v string) *MessageCreate {
 	_c.mutation.SetParameters(v)
@@ -675,6 +689,10 @@ func (_c *MessageCreate) createSpec() (*Message, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Model(); ok {
 		_spec.SetField(message.FieldModel, field.TypeString, value)
 		_node.Model = &value
+	}
+	if value, ok := _c.mutation.ClientKey(); ok {
+		_spec.SetField(message.FieldClientKey, field.TypeString, value)
+		_node.ClientKey = &value
 	}
 	if value, ok := _c.mutation.Parameters(); ok {
 		_spec.SetField(message.FieldParameters, field.TypeString, value)
@@ -1278,6 +1296,9 @@ func (u *MessageUpsertOne) UpdateNewValues() *MessageUpsertOne {
 		}
 		if _, exists := u.create.mutation.Role(); exists {
 			s.SetIgnore(message.FieldRole)
+		}
+		if _, exists := u.create.mutation.ClientKey(); exists {
+			s.SetIgnore(message.FieldClientKey)
 		}
 		if _, exists := u.create.mutation.ReservedTokens(); exists {
 			s.SetIgnore(message.FieldReservedTokens)
@@ -1961,6 +1982,9 @@ func (u *MessageUpsertBulk) UpdateNewValues() *MessageUpsertBulk {
 			}
 			if _, exists := b.mutation.Role(); exists {
 				s.SetIgnore(message.FieldRole)
+			}
+			if _, exists := b.mutation.ClientKey(); exists {
+				s.SetIgnore(message.FieldClientKey)
 			}
 			if _, exists := b.mutation.ReservedTokens(); exists {
 				s.SetIgnore(message.FieldReservedTokens)

@@ -602,6 +602,9 @@ func (_u *MessageUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if _u.mutation.ModelCleared() {
 		_spec.ClearField(message.FieldModel, field.TypeString)
 	}
+	if _u.mutation.ClientKeyCleared() {
+		_spec.ClearField(message.FieldClientKey, field.TypeString)
+	}
 	if value, ok := _u.mutation.Parameters(); ok {
 		_spec.SetField(message.FieldParameters, field.TypeString, value)
 	}
@@ -1369,6 +1372,9 @@ func (_u *MessageUpdateOne) sqlSave(ctx context.Context) (_node *Message, err er
 	}
 	if _u.mutation.ModelCleared() {
 		_spec.ClearField(message.FieldModel, field.TypeString)
+	}
+	if _u.mutation.ClientKeyCleared() {
+		_spec.ClearField(message.FieldClientKey, field.TypeString)
 	}
 	if value, ok := _u.mutation.Parameters(); ok {
 		_spec.SetField(message.FieldParameters, field.TypeString, value)

@@ -3253,6 +3253,7 @@ type MessageMutation struct {
 	finish_reason        *message.FinishReason
 	error_code           *string
 	model                *string
+	client_key           *string
 	parameters           *string
 	prompt_tokens        *int
 	addprompt_tokens     *int
@@ -3899,6 +3900,55 @@ func (m *MessageMutation) ModelCleared() bool {
 func (m *MessageMutation) ResetModel() {
 	m.model = nil
 	delete(m.clearedFields, message.FieldModel)
+}
+
+// SetClientKey sets the "client_key" field.
+func (m *MessageMutation) SetClientKey(s string) {
+	m.client_key = &s
+}
+
+// ClientKey returns the value of the "client_key" field in the mutation.
+func (m *MessageMutation) ClientKey() (r string, exists bool) {
+	v := m.client_key
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldClientKey returns the old "client_key" field's value of the Message entity.
+// If the Message object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *MessageMutation) OldClientKey(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldClientKey is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldClientKey requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldClientKey: %w", err)
+	}
+	return oldValue.ClientKey, nil
+}
+
+// ClearClientKey clears the value of the "client_key" field.
+func (m *MessageMutation) ClearClientKey() {
+	m.client_key = nil
+	m.clearedFields[message.FieldClientKey] = struct{}{}
+}
+
+// ClientKeyCleared returns if the "client_key" field was cleared in this mutation.
+func (m *MessageMutation) ClientKeyCleared() bool {
+	_, ok := m.clearedFields[message.FieldClientKey]
+	return ok
+}
+
+// ResetClientKey resets all changes to the "client_key" field.
+func (m *MessageMutation) ResetClientKey() {
+	m.client_key = nil
+	delete(m.clearedFields, message.FieldClientKey)
 }
 
 // SetParameters sets the "parameters" field.
@@ -4991,7 +5041,7 @@ func (m *MessageMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *MessageMutation) Fields() []string {
-	fields := make([]string, 0, 29)
+	fields := make([]string, 0, 30)
 	if m.conversation != nil {
 		fields = append(fields, message.FieldConversationID)
 	}
@@ -5027,6 +5077,9 @@ func (m *MessageMutation) Fields() []string {
 	}
 	if m.model != nil {
 		fields = append(fields, message.FieldModel)
+	}
+	if m.client_key != nil {
+		fields = append(fields, message.FieldClientKey)
 	}
 	if m.parameters != nil {
 		fields = append(fields, message.FieldParameters)
@@ -5111,6 +5164,8 @@ func (m *MessageMutation) Field(name string) (ent.Value, bool) {
 		return m.ErrorCode()
 	case message.FieldModel:
 		return m.Model()
+	case message.FieldClientKey:
+		return m.ClientKey()
 	case message.FieldParameters:
 		return m.Parameters()
 	case message.FieldPromptTokens:
@@ -5178,6 +5233,8 @@ func (m *MessageMutation) OldField(ctx context.Context, name string) (ent.Value,
 		return m.OldErrorCode(ctx)
 	case message.FieldModel:
 		return m.OldModel(ctx)
+	case message.FieldClientKey:
+		return m.OldClientKey(ctx)
 	case message.FieldParameters:
 		return m.OldParameters(ctx)
 	case message.FieldPromptTokens:
@@ -5304,6 +5361,13 @@ func (m *MessageMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetModel(v)
+		return nil
+	case message.FieldClientKey:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetClientKey(v)
 		return nil
 	case message.FieldParameters:
 		v, ok := value.(string)
@@ -5577,6 +5641,9 @@ func (m *MessageMutation) ClearedFields() []string {
 	if m.FieldCleared(message.FieldModel) {
 		fields = append(fields, message.FieldModel)
 	}
+	if m.FieldCleared(message.FieldClientKey) {
+		fields = append(fields, message.FieldClientKey)
+	}
 	if m.FieldCleared(message.FieldPromptTokens) {
 		fields = append(fields, message.FieldPromptTokens)
 	}
@@ -5635,6 +5702,9 @@ func (m *MessageMutation) ClearField(name string) error {
 		return nil
 	case message.FieldModel:
 		m.ClearModel()
+		return nil
+	case message.FieldClientKey:
+		m.ClearClientKey()
 		return nil
 	case message.FieldPromptTokens:
 		m.ClearPromptTokens()
@@ -5712,6 +5782,9 @@ func (m *MessageMutation) ResetField(name string) error {
 		return nil
 	case message.FieldModel:
 		m.ResetModel()
+		return nil
+	case message.FieldClientKey:
+		m.ResetClientKey()
 		return nil
 	case message.FieldParameters:
 		m.ResetParameters()

@@ -58,7 +58,7 @@ func (r *mutationResolver) ChangePassword(ctx context.Context, input model.Chang
 func (r *queryResolver) Viewer(ctx context.Context) (*ent.User, error) {
 	id, err := userID(ctx)
 	if err != nil {
-		return nil, nil // Nobody is asking: that is an answer here.
+		return nil, auth.Refused(ctx) // That nobody is asking is an answer here.
 	}
 	return r.self(ctx, id)
 }

@@ -30,6 +30,7 @@ type level struct {
 	messages      batch[messageKey, *ent.Message]
 	systemPrompts batch[pid.ID, string]
 	running       batch[pid.ID, *ent.Message]
+	queued        batch[pid.ID, []*ent.Message]
 	counts        batch[pid.ID, int]
 	pages         batch[pageKey, pageResult]
 
@@ -117,6 +118,7 @@ func (l *level) run(ctx context.Context) {
 	fill(ctx, &all, &l.messages, r.loadMessages)
 	fill(ctx, &all, &l.systemPrompts, r.loadSystemPrompts)
 	fill(ctx, &all, &l.running, r.loadRunning)
+	fill(ctx, &all, &l.queued, r.loadQueued)
 	fill(ctx, &all, &l.counts, r.loadCounts)
 	fill(ctx, &all, &l.pages, r.loadPages)
 	all.Wait()
@@ -125,6 +127,11 @@ func (l *level) run(ctx context.Context) {
 	descend(&l.conversations, func(_ pid.ID, c *ent.Conversation, s ast.SelectionSet) { below.askOf(c, s) })
 	descend(&l.messages, func(_ messageKey, m *ent.Message, s ast.SelectionSet) { below.askOf(m, s) })
 	descend(&l.running, func(_ pid.ID, m *ent.Message, s ast.SelectionSet) { below.askOf(m, s) })
+	descend(&l.queued, func(_ pid.ID, list []*ent.Message, s ast.SelectionSet) {
+		for _, m := range list {
+			below.askOf(m, s)
+		}
+	})
 	descend(&l.pages, func(k pageKey, p pageResult, s ast.SelectionSet) { below.askOfPage(k.id, p.page, s) })
 	l.below = below.asked()
 }

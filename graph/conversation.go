@@ -45,11 +45,15 @@ func (r *Resolver) conversationConnection(
 		Count: func(ctx context.Context) (int, error) { return r.Chat.CountConversations(ctx, user, filter) },
 	}
 	for i, c := range page.Items {
-		out.Edges[i] = &model.ConversationEdge{Node: c, Cursor: chat.ConversationCursor(c.LastMessageAt, c.ID)}
+		out.Edges[i] = conversationEdge(c)
 	}
 	out.PageInfo = pageInfo(page.HasNext, page.HasPrevious, len(out.Edges),
 		func(i int) string { return out.Edges[i].Cursor })
 	return out, nil
+}
+
+func conversationEdge(c *ent.Conversation) *model.ConversationEdge {
+	return &model.ConversationEdge{Node: c, Cursor: chat.ConversationCursor(c.LastMessageAt, c.ID)}
 }
 
 func conversationsOf(l *level) *batch[pid.ID, *ent.Conversation] { return &l.conversations }
@@ -57,6 +61,8 @@ func conversationsOf(l *level) *batch[pid.ID, *ent.Conversation] { return &l.con
 func systemPromptsOf(l *level) *batch[pid.ID, string] { return &l.systemPrompts }
 
 func runningOf(l *level) *batch[pid.ID, *ent.Message] { return &l.running }
+
+func queuedOf(l *level) *batch[pid.ID, []*ent.Message] { return &l.queued }
 
 func (r *Resolver) loadConversations(ctx context.Context, ids []pid.ID) (map[pid.ID]*ent.Conversation, error) {
 	return own(ctx, func(user pid.ID) (map[pid.ID]*ent.Conversation, error) {
@@ -75,6 +81,12 @@ func (r *Resolver) loadRunning(ctx context.Context, ids []pid.ID) (map[pid.ID]*e
 	})
 }
 
+func (r *Resolver) loadQueued(ctx context.Context, ids []pid.ID) (map[pid.ID][]*ent.Message, error) {
+	return own(ctx, func(user pid.ID) (map[pid.ID][]*ent.Message, error) {
+		return r.Chat.QueuedReplies(ctx, user, ids)
+	})
+}
+
 // askOfConversation puts the keys of what is selected of a conversation on a level.
 func (a *asker) askOfConversation(c *ent.Conversation, selected ast.SelectionSet) {
 	if c == nil {
@@ -86,6 +98,8 @@ func (a *asker) askOfConversation(c *ent.Conversation, selected ast.SelectionSet
 			a.on().systemPrompts.ask(c.ID, f.Selections)
 		case "runningReply":
 			a.on().running.ask(c.ID, f.Selections)
+		case "queuedReplies":
+			a.on().queued.ask(c.ID, f.Selections)
 		case "user":
 			a.on().users.ask(c.UserID, f.Selections)
 		case "messages":

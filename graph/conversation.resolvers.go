@@ -40,6 +40,12 @@ func (r *conversationResolver) RunningReply(ctx context.Context, obj *ent.Conver
 	return m, err
 }
 
+// QueuedReplies is the resolver for the queuedReplies field.
+func (r *conversationResolver) QueuedReplies(ctx context.Context, obj *ent.Conversation) ([]*ent.Message, error) {
+	list, _, err := get(ctx, r.Resolver, queuedOf, obj.ID)
+	return list, err
+}
+
 // User is the resolver for the user field.
 func (r *conversationResolver) User(ctx context.Context, obj *ent.Conversation) (*ent.User, error) {
 	u, _, err := get(ctx, r.Resolver, usersOf, obj.UserID)

@@ -88,11 +88,11 @@ func conversationEvent(e feed.Event) model.ConversationEvent {
 	case feed.ConversationDeleted:
 		return &model.ConversationDeleted{ConversationID: e.ConversationID}
 	case feed.MessageAdded:
-		return &model.MessageAdded{Message: e.Message}
+		return &model.MessageAdded{Message: e.Message, Edge: messageEdge(e.Message)}
 	case feed.Reply:
 		return messageEvent(e.Update).(model.ConversationEvent)
 	}
-	return &model.ConversationUpdated{Conversation: e.Conversation}
+	return &model.ConversationUpdated{Conversation: e.Conversation, Edge: conversationEdge(e.Conversation)}
 }
 
 func viewerEvent(user *ent.User) func(feed.Event) model.ViewerEvent {
@@ -101,10 +101,10 @@ func viewerEvent(user *ent.User) func(feed.Event) model.ViewerEvent {
 		case feed.Opened:
 			return &model.ViewerReady{Viewer: user}
 		case feed.ConversationCreated:
-			return &model.ConversationCreated{Conversation: e.Conversation}
+			return &model.ConversationCreated{Conversation: e.Conversation, Edge: conversationEdge(e.Conversation)}
 		case feed.ConversationDeleted:
 			return &model.ConversationDeleted{ConversationID: e.ConversationID}
 		}
-		return &model.ConversationUpdated{Conversation: e.Conversation}
+		return &model.ConversationUpdated{Conversation: e.Conversation, Edge: conversationEdge(e.Conversation)}
 	}
 }

@@ -22,11 +22,15 @@ func messageConnection(page chat.Page[*ent.Message], count model.Count) *model.M
 		Count: count,
 	}
 	for i, m := range page.Items {
-		out.Edges[i] = &model.MessageEdge{Node: m, Cursor: chat.MessageCursor(m.Index)}
+		out.Edges[i] = messageEdge(m)
 	}
 	out.PageInfo = pageInfo(page.HasNext, page.HasPrevious, len(out.Edges),
 		func(i int) string { return out.Edges[i].Cursor })
 	return out
+}
+
+func messageEdge(m *ent.Message) *model.MessageEdge {
+	return &model.MessageEdge{Node: m, Cursor: chat.MessageCursor(m.Index)}
 }
 
 func usage(m *ent.Message) *model.Usage {

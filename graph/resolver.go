@@ -47,7 +47,16 @@ type Resolver struct {
 
 // NewSchema returns the executable schema.
 func NewSchema(r *Resolver) graphql.ExecutableSchema {
-	return generated.NewExecutableSchema(generated.Config{Resolvers: r})
+	return generated.NewExecutableSchema(generated.Config{Schema: served(), Resolvers: r})
+}
+
+// unknown is the answer to what needs a user and has none: why the token is not valid, where
+// there was one.
+func unknown(ctx context.Context) error {
+	if err := auth.Refused(ctx); err != nil {
+		return err
+	}
+	return errSignIn()
 }
 
 // userID returns who is asking, or UNAUTHENTICATED.
@@ -57,7 +66,7 @@ func userID(ctx context.Context) (pid.ID, error) {
 			return id, nil
 		}
 	}
-	return "", errSignIn()
+	return "", unknown(ctx)
 }
 
 // principal returns the credential of the request, or UNAUTHENTICATED.
@@ -65,5 +74,5 @@ func principal(ctx context.Context) (auth.Principal, error) {
 	if p, ok := auth.PrincipalFrom(ctx); ok {
 		return p, nil
 	}
-	return auth.Principal{}, errSignIn()
+	return auth.Principal{}, unknown(ctx)
 }

@@ -227,7 +227,7 @@ func (b *bundle) authenticate(ctx context.Context, token string) (transport.Iden
 	}
 	p, err := b.auth.Authenticate(ctx, token)
 	if refusal.Is(err, refusal.CodeUnauthenticated) {
-		return transport.Identity{}, transport.ErrForbidden
+		return transport.Identity{Context: auth.WithRefused(ctx, err)}, transport.ErrForbidden
 	}
 	if err != nil {
 		return transport.Identity{}, err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"compress/gzip"
 	"context"
 	"io"
 	"log/slog"
@@ -9,6 +10,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"parley/graph"
@@ -25,18 +27,36 @@ func routes(cfg config, ready *readiness, graphql http.Handler) http.Handler {
 	mux.Handle("/graphql", graphql)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plainText(w, http.StatusOK, "ok\n") })
 	mux.Handle("GET /readyz", ready)
-	sdl := graph.SDL()
 	if cfg.Mode == development {
-		mux.HandleFunc("GET /schema.graphql", func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Access-Control-Allow-Origin", "*") // As public as the source it comes from.
-			plainText(w, http.StatusOK, sdl)
-		})
+		mux.Handle("GET /schema.graphql", schemaPage())
 		graphiql := web.GraphiQL()
 		mux.Handle("/graphiql", graphiql)
 		mux.Handle("/graphiql/", graphiql)
 		mux.Handle("GET /{$}", http.RedirectHandler("graphiql", http.StatusFound))
 	}
 	return boundBodies(mux, bodyLimit)
+}
+
+// schemaPage serves the SDL, compressed to who takes that.
+func schemaPage() http.Handler {
+	sdl := graph.SDL()
+	compressed := sync.OnceValue(func() string {
+		var b strings.Builder
+		z := gzip.NewWriter(&b)
+		_, _ = io.WriteString(z, sdl) // A strings.Builder takes everything.
+		_ = z.Close()
+		return b.String()
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Access-Control-Allow-Origin", "*") // As public as the source it comes from.
+		w.Header().Set("Vary", "Accept-Encoding")
+		if !transport.AcceptsGzip(r.Header) {
+			plainText(w, http.StatusOK, sdl)
+			return
+		}
+		w.Header().Set("Content-Encoding", "gzip")
+		plainText(w, http.StatusOK, compressed())
+	})
 }
 
 // bodyLimit is how long the body of a request may take.
@@ -69,7 +89,7 @@ func (s *server) authenticate(ctx context.Context, token string) (transport.Iden
 	}
 	p, err := s.auth.Authenticate(ctx, token)
 	if refusal.Is(err, refusal.CodeUnauthenticated) {
-		return transport.Identity{}, transport.ErrForbidden
+		return transport.Identity{Context: auth.WithRefused(ctx, err)}, transport.ErrForbidden
 	}
 	if err != nil {
 		return transport.Identity{}, err

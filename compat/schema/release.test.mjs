@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { diff } from '@graphql-inspector/core'
-import { buildSchema } from 'graphql'
-import { printed, read, sorted, written } from './schema.mjs'
+import { buildClientSchema, buildSchema, getIntrospectionQuery } from 'graphql'
+import { call, serverURL } from '../lib/parley.mjs'
+import { inOrder, printed, read, sorted, written } from './schema.mjs'
 
 const released = 'graph/schema/released.graphql'
 
@@ -35,6 +36,23 @@ test('examples/schema.graphql is what the binary prints', () => {
     read('examples/schema.graphql') === printed(),
     'it is not: run "bin/parley schema >examples/schema.graphql", and go generate in examples/go',
   )
+})
+
+test('introspection tells what the binary prints, and no more', async () => {
+  const query = getIntrospectionQuery({
+    specifiedByUrl: true,
+    directiveIsRepeatable: true,
+    schemaDescription: true,
+    inputValueDeprecation: true,
+    oneOf: true,
+  })
+  const { data, errors } = await call(serverURL(), query)
+  assert.equal(errors, undefined)
+  const told = buildClientSchema(data)
+  assert.equal(inOrder(told), sorted(printed()))
+  const directives = (schema) => schema.getDirectives().map(String).sort()
+  assert.deepEqual(directives(told), directives(buildSchema(printed())))
+  assert.match(told.description, /sendMessage/)
 })
 
 test('nothing breaks clients of the last release', async (t) => {

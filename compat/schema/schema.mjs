@@ -25,5 +25,6 @@ export function printed() {
   return execFileSync(process.env.PARLEY_BINARY, ['schema'], { encoding: 'utf8', env: cleanEnvironment() })
 }
 
-// sorted is a schema in a form in which equal ones are equal texts.
-export const sorted = (sdl) => printSchema(lexicographicSortSchema(buildSchema(sdl)))
+// inOrder is a schema in a form in which equal ones are equal texts, and sorted the same of its text.
+export const inOrder = (schema) => printSchema(lexicographicSortSchema(schema))
+export const sorted = (sdl) => inOrder(buildSchema(sdl))

@@ -41,6 +41,8 @@ const (
 	FieldErrorCode = "error_code"
 	// FieldModel holds the string denoting the model field in the database.
 	FieldModel = "model"
+	// FieldClientKey holds the string denoting the client_key field in the database.
+	FieldClientKey = "client_key"
 	// FieldParameters holds the string denoting the parameters field in the database.
 	FieldParameters = "parameters"
 	// FieldPromptTokens holds the string denoting the prompt_tokens field in the database.
@@ -124,6 +126,7 @@ var Columns = []string{
 	FieldFinishReason,
 	FieldErrorCode,
 	FieldModel,
+	FieldClientKey,
 	FieldParameters,
 	FieldPromptTokens,
 	FieldCompletionTokens,
@@ -330,6 +333,11 @@ func ByErrorCode(opts ...sql.OrderTermOption) OrderOption {
 // ByModel orders the results by the model field.
 func ByModel(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldModel, opts...).ToFunc()
+}
+
+// ByClientKey orders the results by the client_key field.
+func ByClientKey(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldClientKey, opts...).ToFunc()
 }
 
 // ByParameters orders the results by the parameters field.

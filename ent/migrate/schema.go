@@ -166,6 +166,7 @@ var (
 		{Name: "finish_reason", Type: field.TypeEnum, Nullable: true, Enums: []string{"STOP", "LENGTH", "CONTENT_FILTER", "TOOL_CALLS"}},
 		{Name: "error_code", Type: field.TypeString, Nullable: true},
 		{Name: "model", Type: field.TypeString, Nullable: true},
+		{Name: "client_key", Type: field.TypeString, Nullable: true},
 		{Name: "parameters", Type: field.TypeString, Size: 2147483647, Default: ""},
 		{Name: "prompt_tokens", Type: field.TypeInt, Nullable: true},
 		{Name: "completion_tokens", Type: field.TypeInt, Nullable: true},
@@ -195,19 +196,19 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "messages_conversations_messages",
-				Columns:    []*schema.Column{MessagesColumns[27]},
+				Columns:    []*schema.Column{MessagesColumns[28]},
 				RefColumns: []*schema.Column{ConversationsColumns[0]},
 				OnDelete:   schema.Cascade,
 			},
 			{
 				Symbol:     "messages_messages_children",
-				Columns:    []*schema.Column{MessagesColumns[28]},
+				Columns:    []*schema.Column{MessagesColumns[29]},
 				RefColumns: []*schema.Column{MessagesColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "messages_users_messages",
-				Columns:    []*schema.Column{MessagesColumns[29]},
+				Columns:    []*schema.Column{MessagesColumns[30]},
 				RefColumns: []*schema.Column{UsersColumns[0]},
 				OnDelete:   schema.Cascade,
 			},
@@ -216,7 +217,7 @@ var (
 			{
 				Name:    "message_visible_line",
 				Unique:  true,
-				Columns: []*schema.Column{MessagesColumns[27], MessagesColumns[1]},
+				Columns: []*schema.Column{MessagesColumns[28], MessagesColumns[1]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "active",
 				},
@@ -224,7 +225,7 @@ var (
 			{
 				Name:    "message_one_streaming",
 				Unique:  true,
-				Columns: []*schema.Column{MessagesColumns[27]},
+				Columns: []*schema.Column{MessagesColumns[28]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "status = 'STREAMING'",
 				},
@@ -232,7 +233,7 @@ var (
 			{
 				Name:    "message_unfinished",
 				Unique:  false,
-				Columns: []*schema.Column{MessagesColumns[27], MessagesColumns[1], MessagesColumns[0]},
+				Columns: []*schema.Column{MessagesColumns[28], MessagesColumns[1], MessagesColumns[0]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "status = 'QUEUED' OR status = 'STREAMING'",
 				},
@@ -240,7 +241,7 @@ var (
 			{
 				Name:    "message_running_by_owner",
 				Unique:  false,
-				Columns: []*schema.Column{MessagesColumns[19], MessagesColumns[23]},
+				Columns: []*schema.Column{MessagesColumns[20], MessagesColumns[24]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "status = 'STREAMING'",
 				},
@@ -248,7 +249,7 @@ var (
 			{
 				Name:    "message_unfinished_by_user",
 				Unique:  false,
-				Columns: []*schema.Column{MessagesColumns[29]},
+				Columns: []*schema.Column{MessagesColumns[30]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "status = 'QUEUED' OR status = 'STREAMING'",
 				},
@@ -256,7 +257,7 @@ var (
 			{
 				Name:    "message_usage_by_user",
 				Unique:  false,
-				Columns: []*schema.Column{MessagesColumns[29], MessagesColumns[26]},
+				Columns: []*schema.Column{MessagesColumns[30], MessagesColumns[27]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "role = 'ASSISTANT'",
 				},
@@ -264,12 +265,12 @@ var (
 			{
 				Name:    "message_parent_id",
 				Unique:  false,
-				Columns: []*schema.Column{MessagesColumns[28]},
+				Columns: []*schema.Column{MessagesColumns[29]},
 			},
 			{
 				Name:    "message_conversation_id",
 				Unique:  false,
-				Columns: []*schema.Column{MessagesColumns[27]},
+				Columns: []*schema.Column{MessagesColumns[28]},
 			},
 		},
 	}

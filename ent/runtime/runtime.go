@@ -149,27 +149,27 @@ func init() {
 	// message.DefaultReasoning holds the default value on creation for the reasoning field.
 	message.DefaultReasoning = messageDescReasoning.Default.(string)
 	// messageDescParameters is the schema descriptor for parameters field.
-	messageDescParameters := messageFields[13].Descriptor()
+	messageDescParameters := messageFields[14].Descriptor()
 	// message.DefaultParameters holds the default value on creation for the parameters field.
 	message.DefaultParameters = messageDescParameters.Default.(string)
 	// messageDescUsageEstimated is the schema descriptor for usage_estimated field.
-	messageDescUsageEstimated := messageFields[19].Descriptor()
+	messageDescUsageEstimated := messageFields[20].Descriptor()
 	// message.DefaultUsageEstimated holds the default value on creation for the usage_estimated field.
 	message.DefaultUsageEstimated = messageDescUsageEstimated.Default.(bool)
 	// messageDescAttempt is the schema descriptor for attempt field.
-	messageDescAttempt := messageFields[23].Descriptor()
+	messageDescAttempt := messageFields[24].Descriptor()
 	// message.DefaultAttempt holds the default value on creation for the attempt field.
 	message.DefaultAttempt = messageDescAttempt.Default.(int)
 	// messageDescCrashes is the schema descriptor for crashes field.
-	messageDescCrashes := messageFields[24].Descriptor()
+	messageDescCrashes := messageFields[25].Descriptor()
 	// message.DefaultCrashes holds the default value on creation for the crashes field.
 	message.DefaultCrashes = messageDescCrashes.Default.(int)
 	// messageDescSalvage is the schema descriptor for salvage field.
-	messageDescSalvage := messageFields[25].Descriptor()
+	messageDescSalvage := messageFields[26].Descriptor()
 	// message.DefaultSalvage holds the default value on creation for the salvage field.
 	message.DefaultSalvage = messageDescSalvage.Default.(string)
 	// messageDescCreatedAt is the schema descriptor for created_at field.
-	messageDescCreatedAt := messageFields[29].Descriptor()
+	messageDescCreatedAt := messageFields[30].Descriptor()
 	// message.DefaultCreatedAt holds the default value on creation for the created_at field.
 	message.DefaultCreatedAt = messageDescCreatedAt.Default.(func() time.Time)
 	// messageDescID is the schema descriptor for id field.

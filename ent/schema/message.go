@@ -40,6 +40,8 @@ func (Message) Fields() []ent.Field {
 			Comment("A reply.Code."),
 		field.String("model").Optional().Nillable().
 			Comment("The model asked for; replies only."),
+		field.String("client_key").Optional().Nillable().Immutable().
+			Comment("The key that a message of the user was sent with, for its sender to know it again. What makes repeats harmless is the Send."),
 		field.Text("parameters").Default("").
 			Comment("The parameters in force when the reply was asked for; a new attempt uses them again."),
 		field.Int("prompt_tokens").Optional().Nillable(),

@@ -24,6 +24,7 @@ type ConversationResolver interface {
 	Parameters(ctx context.Context, obj *ent.Conversation) (*model.Parameters, error)
 
 	RunningReply(ctx context.Context, obj *ent.Conversation) (*ent.Message, error)
+	QueuedReplies(ctx context.Context, obj *ent.Conversation) ([]*ent.Message, error)
 
 	User(ctx context.Context, obj *ent.Conversation) (*ent.User, error)
 	Messages(ctx context.Context, obj *ent.Conversation, first *int, after *string, last *int, before *string) (*model.MessageConnection, error)
@@ -268,6 +269,38 @@ func (ec *executionContext) _Conversation_runningReply(ctx context.Context, fiel
 	)
 }
 func (ec *executionContext) fieldContext_Conversation_runningReply(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Conversation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Message(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Conversation_queuedReplies(ctx context.Context, field graphql.CollectedField, obj *ent.Conversation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Conversation_queuedReplies(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Conversation().QueuedReplies(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*ent.Message) graphql.Marshaler {
+			return ec.marshalNMessage2ᚕᚖparleyᚋentᚐMessageᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Conversation_queuedReplies(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "Conversation",
 		Field:      field,
@@ -1425,6 +1458,12 @@ func (ec *executionContext) _Conversation(ctx context.Context, sel ast.Selection
 				true, false,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Conversation_runningReply(ctx, field, obj)
+				})
+		case "queuedReplies":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Conversation_queuedReplies(ctx, field, obj)
 				})
 		case "pinned":
 			out.Values[i] = ec._Conversation_pinned(ctx, field, obj)

@@ -335,7 +335,8 @@ type ChangePasswordPayload {
 
 extend type Query {
   """
-  The user that the access token belongs to; null without a token.
+  The user that the access token belongs to; null when no token was sent. UNAUTHENTICATED
+  when the token that was sent is not valid, or no longer: refresh it.
   """
   viewer: User
 }
@@ -436,6 +437,11 @@ type Conversation implements Node {
   runningReply: Message
 
   """
+  The replies that wait for it, in the order in which they are written; at most 10.
+  """
+  queuedReplies: [Message!]!
+
+  """
   Whether the user wants it at the top of lists. Clients do the sorting.
   """
   pinned: Boolean!
@@ -451,7 +457,7 @@ type Conversation implements Node {
   createdAt: DateTime!
 
   """
-  When its settings or messages last changed.
+  When its settings or messages last changed; the end of a reply is such a change.
   """
   updatedAt: DateTime!
 
@@ -1013,6 +1019,11 @@ type MessageAdded {
   The new message.
   """
   message: Message!
+
+  """
+  The same as an edge of Conversation.messages, to append to the list that you hold.
+  """
+  edge: MessageEdge!
 }
 
 """
@@ -1023,16 +1034,30 @@ type ConversationCreated {
   The new conversation.
   """
   conversation: Conversation!
+
+  """
+  The same as an edge of conversations, to put in front of the list that you hold.
+  """
+  edge: ConversationEdge!
 }
 
 """
-The settings of a conversation, its head or the time of its last message have changed.
+A conversation has changed: its settings, its head, the time of its last message, or its
+unfinished replies. It comes when a reply is asked for, whether it starts or waits, when
+one ends, and when the next one has its turn. Select runningReply and queuedReplies to
+show that in a list.
 """
 type ConversationUpdated {
   """
   The conversation as it is now.
   """
   conversation: Conversation!
+
+  """
+  The same as an edge of conversations. Its cursor says where in the list the conversation
+  belongs now: in front, when there is a new message.
+  """
+  edge: ConversationEdge!
 }
 
 """
@@ -1131,6 +1156,12 @@ type Message implements Node {
   Who wrote the message.
   """
   role: MessageRole!
+
+  """
+  The clientKey that the message was sent with, by which its sender knows it again; null
+  for messages that were sent without one, and for other roles.
+  """
+  clientKey: String
 
   """
   The text; while the status is STREAMING, the text so far.
@@ -1545,6 +1576,18 @@ extend type Mutation {
 }
 `, BuiltIn: false},
 	{Name: "../schema/schema.graphql", Input: `"""
+Parley stores conversations with models, and pushes each reply while it is written. Sign in
+with signUp or signIn, and send the access token as "Authorization: Bearer …". Write with
+sendMessage; follow a conversation with conversationEvents, and the list of them with
+viewerEvents. An error has a stable code in extensions.code; docs/protocol.md lists them.
+"""
+schema {
+  query: Query
+  mutation: Mutation
+  subscription: Subscription
+}
+
+"""
 An instant, as RFC 3339 text in UTC with up to six decimals of a second.
 """
 scalar DateTime @specifiedBy(url: "https://scalars.graphql.org/andimarek/date-time")
@@ -1587,8 +1630,8 @@ type PageInfo {
 }
 
 """
-Reading. Every field needs an access token, except viewer, which is null without one.
-What belongs to another user is answered like what does not exist.
+Reading. Every field needs a valid access token, except viewer, which is null when none was
+sent. What belongs to another user is answered like what does not exist.
 """
 type Query {
   """
@@ -1670,6 +1713,8 @@ func (ec *executionContext) childFields_Conversation(ctx context.Context, field 
 		return ec.fieldContext_Conversation_headId(ctx, field)
 	case "runningReply":
 		return ec.fieldContext_Conversation_runningReply(ctx, field)
+	case "queuedReplies":
+		return ec.fieldContext_Conversation_queuedReplies(ctx, field)
 	case "pinned":
 		return ec.fieldContext_Conversation_pinned(ctx, field)
 	case "archivedAt":
@@ -1736,6 +1781,8 @@ func (ec *executionContext) childFields_Message(ctx context.Context, field graph
 		return ec.fieldContext_Message_index(ctx, field)
 	case "role":
 		return ec.fieldContext_Message_role(ctx, field)
+	case "clientKey":
+		return ec.fieldContext_Message_clientKey(ctx, field)
 	case "content":
 		return ec.fieldContext_Message_content(ctx, field)
 	case "reasoning":

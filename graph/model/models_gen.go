@@ -78,6 +78,8 @@ type ConversationConnection struct {
 type ConversationCreated struct {
 	// The new conversation.
 	Conversation *ent.Conversation `json:"conversation"`
+	// The same as an edge of conversations, to put in front of the list that you hold.
+	Edge *ConversationEdge `json:"edge"`
 }
 
 func (ConversationCreated) IsViewerEvent() {}
@@ -111,10 +113,16 @@ type ConversationSnapshot struct {
 
 func (ConversationSnapshot) IsConversationEvent() {}
 
-// The settings of a conversation, its head or the time of its last message have changed.
+// A conversation has changed: its settings, its head, the time of its last message, or its
+// unfinished replies. It comes when a reply is asked for, whether it starts or waits, when
+// one ends, and when the next one has its turn. Select runningReply and queuedReplies to
+// show that in a list.
 type ConversationUpdated struct {
 	// The conversation as it is now.
 	Conversation *ent.Conversation `json:"conversation"`
+	// The same as an edge of conversations. Its cursor says where in the list the conversation
+	// belongs now: in front, when there is a new message.
+	Edge *ConversationEdge `json:"edge"`
 }
 
 func (ConversationUpdated) IsConversationEvent() {}
@@ -155,6 +163,8 @@ type DeleteConversationPayload struct {
 type MessageAdded struct {
 	// The new message.
 	Message *ent.Message `json:"message"`
+	// The same as an edge of Conversation.messages, to append to the list that you hold.
+	Edge *MessageEdge `json:"edge"`
 }
 
 func (MessageAdded) IsConversationEvent() {}
@@ -316,8 +326,8 @@ type ParametersInput struct {
 	ResponseFormat graphql.Omittable[*ResponseFormatInput] `json:"responseFormat,omitempty"`
 }
 
-// Reading. Every field needs an access token, except viewer, which is null without one.
-// What belongs to another user is answered like what does not exist.
+// Reading. Every field needs a valid access token, except viewer, which is null when none was
+// sent. What belongs to another user is answered like what does not exist.
 type Query struct {
 }
 

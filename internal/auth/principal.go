@@ -30,6 +30,22 @@ func PrincipalFrom(ctx context.Context) (Principal, bool) {
 	return p, ok
 }
 
+type refusedKey struct{}
+
+// WithRefused returns a context in which a token was presented that is not valid, or no
+// longer; why is what Authenticate returned.
+func WithRefused(ctx context.Context, why error) context.Context {
+	return context.WithValue(ctx, refusedKey{}, why)
+}
+
+// Refused returns why the token that was presented is not valid, UNAUTHENTICATED, and nil
+// where none was presented. Whoever presented one believes to be signed in, and has to hear
+// of it by the first field that asks who that is.
+func Refused(ctx context.Context) error {
+	why, _ := ctx.Value(refusedKey{}).(error)
+	return why
+}
+
 type clientAddrKey struct{}
 
 // WithClientAddr returns a context that carries the client's network address, by

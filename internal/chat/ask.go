@@ -144,10 +144,10 @@ func (a *asking) run(ctx context.Context, place placing) (SendResult, error) {
 	}
 	failpoint.Hit("chat.after-send-commit")
 	a.pressure.admitted(time.Now())
+	_ = a.publish(nil, a.facts...) // There was no error. The facts of the end come behind these.
 	if a.attempt != nil {
 		a.attempt.Go()
 	}
-	_ = a.publish(nil, a.facts...) // There was no error.
 	failpoint.Hit("chat.after-send-told")
 	return a.stored, nil
 }
@@ -287,6 +287,7 @@ func (a *asking) insert(ctx context.Context, tx *ent.Tx, at spot) error {
 	reserved := a.prompt + reply.AnswerTokens(parameters)
 	answer.ReservedTokens = &reserved
 	l.moveHead(answer.ID, question.Content)
+	question.ClientKey = a.once.key
 	rows := SendRows{Conversation: l.conversation, Root: at.root, Question: question, Reply: answer,
 		ClientKey: a.once.key, PayloadHash: a.once.hash}
 	if err := a.store.StoreSend(ctx, tx, rows); err != nil {

@@ -146,6 +146,7 @@ func (s *Service) StopReply(ctx context.Context, userID, id pid.ID) (*ent.Messag
 // cancel ends a reply that waits and writes into m what became of it. When its turn
 // has come meanwhile, it is left alone.
 func (s *Service) cancel(ctx context.Context, userID pid.ID, m *ent.Message) error {
+	var c *ent.Conversation
 	err := s.inTurn(ctx, userID, func(tx *ent.Tx) error {
 		if err := s.store.Lock(ctx, tx, string(m.ConversationID)); err != nil {
 			return err
@@ -163,6 +164,9 @@ func (s *Service) cancel(ctx context.Context, userID pid.ID, m *ent.Message) err
 				return err
 			}
 			row.Status, row.FinishedAt, row.PromptBytes = message.StatusSTOPPED, &now, nil
+			if c, err = s.store.Touch(ctx, tx, userID, row.ConversationID, now); err != nil {
+				return err
+			}
 		}
 		failpoint.Hit("chat.cancel-uncommitted")
 		*m = *row.Unwrap()
@@ -178,5 +182,7 @@ func (s *Service) cancel(ctx context.Context, userID pid.ID, m *ent.Message) err
 	default:
 		return nil // Its turn has come.
 	}
-	return s.publish(err, finished)
+	updated := conversationFact(fact.ConversationUpdated, userID, m.ConversationID, c)
+	updated.MessageID = m.ID
+	return s.publish(err, finished, updated)
 }

@@ -37,6 +37,9 @@ type Store interface {
 	Idle() bool
 	// StoredBytes returns how long all texts of a user are together, who is the viewer.
 	StoredBytes(ctx context.Context, userID pid.ID) (int, error)
+	// Touch moves the version of a conversation, whose lock tx holds, and returns the row as it
+	// becomes; nil when it is gone.
+	Touch(ctx context.Context, tx *ent.Tx, userID, id pid.ID, now time.Time) (*ent.Conversation, error)
 	// AddUsage adds a call of a model to the usage of its day.
 	AddUsage(ctx context.Context, tx *ent.Tx, call usage.Call) error
 	Sends

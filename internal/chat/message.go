@@ -192,6 +192,25 @@ func (s *Service) SystemPrompts(
 	return prompts, nil
 }
 
+// QueuedReplies returns the replies that wait in each conversation, in the order of the line,
+// with one query; a conversation without any is left out.
+func (s *Service) QueuedReplies(
+	ctx context.Context, userID pid.ID, conversationIDs []pid.ID,
+) (map[pid.ID][]*ent.Message, error) {
+	items, err := s.store.Client().Message.Query().
+		Where(message.UserID(userID), message.ConversationIDIn(conversationIDs...), reply.Queued()).
+		Order(message.ByIndex()).
+		All(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read queued replies: %w", err)
+	}
+	queued := make(map[pid.ID][]*ent.Message)
+	for _, m := range items {
+		queued[m.ConversationID] = append(queued[m.ConversationID], m)
+	}
+	return queued, nil
+}
+
 // RunningReplies returns the reply that is being written in each conversation,
 // with its live text, with one query; a conversation without one is left out.
 func (s *Service) RunningReplies(

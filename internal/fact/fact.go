@@ -19,7 +19,8 @@ type Kind uint8
 const (
 	// ConversationCreated goes to the owner.
 	ConversationCreated Kind = iota + 1
-	// ConversationUpdated goes to the owner and the conversation.
+	// ConversationUpdated goes to the owner and the conversation, also when a reply has been
+	// asked for, and when the one in MessageID has ended.
 	ConversationUpdated
 	// ConversationDeleted goes to the owner and the conversation, and stops its replies.
 	ConversationDeleted

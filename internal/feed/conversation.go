@@ -24,6 +24,9 @@ type conversationState struct {
 	// may be admitted a moment before the watchers of the last one know that it is final.
 	watching *ent.Message
 	upcoming []*ent.Message
+	// held is what the end of the watched reply has made of the conversation: it is told
+	// behind that. nil: nothing is.
+	held *ent.Conversation
 }
 
 func newConversation(userID, id pid.ID) *conversationState {
@@ -57,6 +60,7 @@ func (c *conversationState) apply(in input) outcome {
 			c.listen(in, &o)
 		}
 	}
+	c.letGo(&o)
 	c.goOn(&o)
 	return o
 }
@@ -76,6 +80,18 @@ func (c *conversationState) listen(in input, o *outcome) {
 		if c.doubt.wake() {
 			o.want(want{kind: wantComparison, id: c.id})
 		}
+	}
+}
+
+// letGo tells what was held when the end that it was held for has been told.
+func (c *conversationState) letGo(o *outcome) {
+	if c.held == nil || c.watching != nil {
+		return
+	}
+	row := c.held
+	c.held = nil
+	if c.at == following && row.UpdatedAt.After(c.version) {
+		c.tellConversation(row, o)
 	}
 }
 
@@ -106,7 +122,7 @@ func (c *conversationState) fail(w want, o *outcome) {
 		c.doubt.fail(o)
 		return
 	}
-	c.at, c.watching, c.upcoming = fresh, nil, nil
+	c.at, c.watching, c.upcoming, c.held = fresh, nil, nil, nil
 	o.want(want{kind: wantUnwatch})
 }
 
@@ -126,7 +142,7 @@ func (c *conversationState) compare(now lineRead, o *outcome) {
 func (c *conversationState) open(now lineRead, o *outcome) {
 	c.at, c.doubt, c.version = following, calm, now.conversation.UpdatedAt
 	c.line = newLine(now.conversation.HeadID, now.headIndex)
-	c.upcoming = nil
+	c.upcoming, c.held = nil, nil
 	// What lies behind the head was added after the conversation was read. Its facts come.
 	unfinished := slices.DeleteFunc(now.unfinished, func(m *ent.Message) bool { return m.Index > now.headIndex })
 	e := Event{Kind: Opened, ConversationID: c.id, Conversation: now.conversation}
@@ -145,7 +161,11 @@ func (c *conversationState) open(now lineRead, o *outcome) {
 // knows reports whether the client has been told of this state, or will be by the reply
 // that is watched.
 func (c *conversationState) knows(now lineRead) bool {
-	if !c.version.Equal(now.conversation.UpdatedAt) || c.line.head != now.conversation.HeadID {
+	version := c.version
+	if c.held != nil && c.held.UpdatedAt.After(version) {
+		version = c.held.UpdatedAt
+	}
+	if !version.Equal(now.conversation.UpdatedAt) || c.line.head != now.conversation.HeadID {
 		return false
 	}
 	var watched pid.ID
@@ -165,7 +185,10 @@ func (c *conversationState) hear(f fact.Fact, o *outcome) {
 			o.want(want{kind: wantConversation, id: c.id, because: f.Kind})
 		case f.Kind == fact.ConversationDeleted:
 			c.part()
-		case row.UpdatedAt.After(c.version):
+		case !row.UpdatedAt.After(c.version):
+		case c.watching != nil && c.watching.ID == f.MessageID:
+			c.held = row
+		default:
 			c.tellConversation(row, o)
 		}
 	case fact.MessageAdded, fact.ReplyStarted: // Either may be heard first.

@@ -82,6 +82,13 @@ func (c *chatStory) touch() fact.Fact {
 	return fact.Fact{Kind: fact.ConversationUpdated, UserID: c.userID, ConversationID: c.id, Conversation: c.row}
 }
 
+// touchBy is what the end of a reply does to the conversation.
+func (c *chatStory) touchBy(m *ent.Message) fact.Fact {
+	f := c.touch()
+	f.MessageID = m.ID
+	return f
+}
+
 func (c *chatStory) about(kind fact.Kind, m *ent.Message) fact.Fact {
 	f := fact.Fact{Kind: kind, UserID: c.userID, ConversationID: c.id, MessageID: m.ID}
 	if kind != fact.ReplyFinished || m.Attempt == 0 {
@@ -113,7 +120,7 @@ func (c *chatStory) happen() {
 	case n < 37 && len(queued) > 0:
 		m := c.write(queued[c.IntN(len(queued))], func(m *ent.Message) { m.Status = message.StatusSTOPPED })
 		c.write(c.find(*m.ParentID), func(m *ent.Message) { m.Status = message.StatusSTOPPED })
-		c.publish(c.about(fact.ReplyFinished, m))
+		c.publish(c.about(fact.ReplyFinished, m), c.touchBy(m))
 		c.cancels++
 		c.note("cancelled %s", m.ID)
 	case n == 37 && c.IntN(6) == 0:
@@ -157,7 +164,7 @@ func (c *chatStory) finish(m *ent.Message) {
 		facts = append(facts, c.about(fact.ReplyStarted, next))
 		c.note("started %s", next.ID)
 	}
-	c.publish(facts...)
+	c.publish(append(facts, c.touchBy(m))...)
 }
 
 // fulfil reads, while more may happen between the rows.
@@ -201,7 +208,7 @@ func (c *chatStory) fulfil(w want) input {
 
 // asSent is what a look-up finds when a fact is sent.
 func (c *chatStory) asSent(f fact.Fact) input {
-	if f.MessageID != "" {
+	if f.MessageID != "" && f.Kind != fact.ConversationUpdated {
 		return messageRead{row: c.find(f.MessageID)}
 	}
 	return conversationRead{row: c.row}
@@ -424,4 +431,34 @@ func TestEveryReadOfAConversation(t *testing.T) {
 			return c.reads
 		})
 	})
+}
+
+// What the end of a reply has made of the conversation is told behind the end, however the
+// two are heard.
+func TestTheEndComesFirst(t *testing.T) {
+	t.Parallel()
+	c := newConversation("usr_1", "cnv_1")
+	m := &ent.Message{ID: "msg_2", ConversationID: "cnv_1", UserID: "usr_1", Index: 2, Attempt: 1,
+		Role: message.RoleASSISTANT, Status: message.StatusSTREAMING}
+	row := &ent.Conversation{ID: "cnv_1", UserID: "usr_1", HeadID: m.ID, UpdatedAt: time.UnixMicro(1)}
+	c.apply(begun{})
+	c.apply(lineRead{want: want{kind: wantBeginning}, conversation: row, headIndex: 2, unfinished: []*ent.Message{m}})
+	next := *row
+	next.UpdatedAt = time.UnixMicro(2)
+	heardOf := fact.Fact{Kind: fact.ConversationUpdated, UserID: "usr_1", ConversationID: "cnv_1", MessageID: m.ID,
+		Conversation: &next}
+	if o := c.apply(heard{heardOf}); len(o.events)+len(o.wants) > 0 {
+		t.Errorf("got %+v before the end", o)
+	}
+	c.apply(doubted{})
+	o := c.apply(lineRead{want: want{kind: wantComparison}, conversation: &next})
+	if len(o.events) > 0 || c.at != following {
+		t.Errorf("got %+v of what is going to be told", o)
+	}
+	end := *m
+	end.Status = message.StatusCOMPLETED
+	o = c.apply(updated{reply.Update{Kind: reply.Finished, Message: &end}})
+	if len(o.events) != 2 || o.events[0].Kind != Reply || o.events[1].Conversation != &next {
+		t.Errorf("got %+v, want the end and then the conversation", o.events)
+	}
 }

@@ -155,9 +155,12 @@ func (l *listState) found(in conversationRead, o *outcome) {
 	}
 }
 
+// tell tells a row. One that was made since the list was read is new to the client, also when
+// the fact of that was lost or comes later.
 func (l *listState) tell(because fact.Kind, row *ent.Conversation, o *outcome) {
 	kind := ConversationUpdated
-	if _, listed := l.known.changed[row.ID]; !listed && because == fact.ConversationCreated {
+	_, listed := l.known.changed[row.ID]
+	if !listed && (because == fact.ConversationCreated || row.CreatedAt.After(l.known.asOf)) {
 		kind = ConversationCreated
 	}
 	l.known.tell(row.ID, row.CreatedAt, row.UpdatedAt)

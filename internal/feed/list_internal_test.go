@@ -322,3 +322,21 @@ func TestGravesAreBounded(t *testing.T) {
 		t.Errorf("%d are remembered, want the last %d", len(g.known), maxGraves)
 	}
 }
+
+// A conversation whose creation was lost, or is heard later, is new by its first update.
+func TestTheFirstUpdateMayBeACreation(t *testing.T) {
+	t.Parallel()
+	l := newList("usr_1")
+	l.apply(begun{})
+	l.apply(windowRead{want{kind: wantBeginning},
+		window{asOf: time.UnixMicro(5), changed: make(map[pid.ID]time.Time)}, nil})
+	for made, want := range map[int64]Kind{6: ConversationCreated, 4: ConversationUpdated} {
+		row := &ent.Conversation{ID: pid.ID(fmt.Sprint("cnv_", made)), UserID: "usr_1",
+			CreatedAt: time.UnixMicro(made), UpdatedAt: time.UnixMicro(7)}
+		o := l.apply(heard{fact.Fact{Kind: fact.ConversationUpdated, UserID: "usr_1", ConversationID: row.ID,
+			Conversation: row}})
+		if len(o.events) != 1 || o.events[0].Kind != want {
+			t.Errorf("made at %d: got %+v, want kind %d", made, o, want)
+		}
+	}
+}

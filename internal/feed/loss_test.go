@@ -37,8 +37,12 @@ func TestMissedFacts(t *testing.T) {
 		id := r.Conversation.ID
 		extra := b.ask(t, u, nil, "to be deleted")
 		for what, lose := range map[string]func(){
-			"a message":      func() { b.ask(t, u, &id, "two") },
-			"a conversation": func() { b.ask(t, u, nil, "other") },
+			"a message": func() { b.ask(t, u, &id, "two") },
+			"a conversation": func() {
+				if _, err := b.CreateConversation(u.ctx, u.id, chat.NewConversation{}); err != nil {
+					t.Error(err)
+				}
+			},
 			"a deletion": func() {
 				if err := b.DeleteConversation(u.ctx, u.id, extra.Conversation.ID); err != nil {
 					t.Error(err)

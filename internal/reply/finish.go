@@ -98,7 +98,7 @@ func (a *Attempt) writeFinal(ctx context.Context, final *ent.Message) (*successo
 		// An earlier try was committed though its answer was lost. The reply it started
 		// is found as a stray.
 		final.FinishedAt = row.FinishedAt
-		return nil, nil
+		return &successor{ended: final}, nil
 	}
 	return nil, errFenced
 }

@@ -62,6 +62,10 @@ func (q *queue) locked(
 		if err := write(tx); err != nil {
 			return ended, err
 		}
+		ended.Conversation, err = q.store.Touch(ctx, tx, m.UserID, m.ConversationID, ended.At)
+		if err != nil {
+			return ended, err
+		}
 		w, err := tx.Message.Query().
 			Where(message.ConversationID(m.ConversationID), message.UserID(m.UserID), Queued()).
 			Order(message.ByIndex()).
@@ -78,25 +82,29 @@ func (q *queue) locked(
 	}
 }
 
-// successor is a queued reply whose turn has come. A nil one is none.
+// successor is what follows the end of a reply: the conversation as it became, and the
+// queued reply whose turn has come. A nil one is nothing.
 type successor struct {
-	row     *ent.Message
-	attempt *Attempt // nil: another replica is to run it
+	ended        *ent.Message
+	conversation *ent.Conversation // nil: whoever hears of it looks it up
+	row          *ent.Message      // nil: none waits
+	attempt      *Attempt          // nil: another replica is to run it
 }
 
 // next makes the queued reply that waits behind m STREAMING, this replica's own or, when
-// this one takes no more, nobody's for another to claim. It returns nil when none waits.
-// The caller calls start after the commit, or discard.
+// this one takes no more, nobody's for another to claim. The caller calls start after the
+// commit, or discard.
 func (q *queue) next(ctx context.Context, tx *ent.Tx, m *ent.Message, ended Ended) (*successor, error) {
+	next := &successor{ended: m, conversation: ended.Conversation}
 	w := ended.Next
 	if w == nil {
-		return nil, nil
+		return next, nil
 	}
 	row := &ent.Message{ID: w.ID, ConversationID: m.ConversationID, UserID: m.UserID, ParentID: w.ParentID,
 		Index: w.Index, Active: w.Active, Role: message.RoleASSISTANT, Status: message.StatusSTREAMING,
 		Model: w.Model, Parameters: w.Parameters, Owner: &q.id, Attempt: 1, StartedAt: &ended.At,
 		CreatedAt: w.CreatedAt}
-	next := &successor{row: row}
+	next.row = row
 	var err error
 	if next.attempt, err = q.prepare(row); err != nil {
 		row.Owner, row.Attempt = nil, 0
@@ -115,17 +123,22 @@ func (q *queue) next(ctx context.Context, tx *ent.Tx, m *ent.Message, ended Ende
 	return next, nil
 }
 
-// start has a successor run, after the commit, and tells others of it.
+// start has a successor run, after the commit, and tells others of it. The conversation comes
+// last: whoever looks for what runs there finds it.
 func (q *queue) start(s *successor) {
-	switch {
-	case s == nil:
+	if s == nil {
 		return
-	case s.attempt == nil:
-		q.tell(fact.ReplyReleased, s.row)
-	default:
-		s.attempt.Go()
 	}
-	q.tell(fact.ReplyStarted, s.row)
+	if s.row != nil {
+		if s.attempt != nil {
+			s.attempt.Go()
+		} else {
+			q.tell(fact.ReplyReleased, s.row)
+		}
+		q.tell(fact.ReplyStarted, s.row)
+	}
+	q.bus.Publish(fact.Fact{Kind: fact.ConversationUpdated, UserID: s.ended.UserID,
+		ConversationID: s.ended.ConversationID, MessageID: s.ended.ID, Conversation: s.conversation})
 }
 
 func (s *successor) discard() {

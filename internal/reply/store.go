@@ -35,8 +35,12 @@ type Store interface {
 	// OfDisabled returns the replies that an owner runs for users who are disabled.
 	OfDisabled(ctx context.Context, owner pid.ID) ([]pid.ID, error)
 	// End makes a reply final in tx, under its conversation's lock: its row, if the fence
-	// holds, and only then what it has used. It looks for the reply that waits behind it.
+	// holds, and only then what it has used, and the conversation's version. It looks for the
+	// reply that waits behind it.
 	End(ctx context.Context, tx *ent.Tx, end End) (Ended, error)
+	// Touch moves the version of a conversation, whose lock tx holds, and returns the row as it
+	// becomes; nil when it is gone.
+	Touch(ctx context.Context, tx *ent.Tx, userID, id pid.ID, now time.Time) (*ent.Conversation, error)
 	// AddUsage adds a call of a model to the usage of its day.
 	AddUsage(ctx context.Context, tx *ent.Tx, call usage.Call) error
 	// KeepLease has the lease of a replica end so long after now, by the database's clock,
@@ -75,6 +79,8 @@ type End struct {
 type Ended struct {
 	// At is when the reply ended; zero: the fence did not hold, and nothing was written.
 	At time.Time
+	// Conversation is what the end has made of it; nil when it is gone.
+	Conversation *ent.Conversation
 	// Next is the first queued reply of the conversation; nil when none waits.
 	Next *Waiting
 }

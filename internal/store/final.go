@@ -60,8 +60,8 @@ const firstWaiting = `SELECT %s FROM messages
   ORDER BY "index" LIMIT 1`
 
 // endStatement is the end of a reply on SQLite, which writes one table in a statement: the
-// usage is another one. It returns a row where the fence held, with the reply that waits as
-// JSON, since sub-selects have one column.
+// usage is another one, and so is the version of the conversation. It returns a row where the
+// fence held, with the reply that waits as JSON, since sub-selects have one column.
 func endStatement() string {
 	update, next := finalUpdate("")
 	var object []string
@@ -72,8 +72,8 @@ func endStatement() string {
 	return update + "\nRETURNING (" + waiting + ")"
 }
 
-// endAtOnce is the end of a reply on Postgres: the row, what it has used, and a look for
-// what waits. It returns a row where the fence held. The transaction has the lock already:
+// endAtOnce is the end of a reply on Postgres: the row, what it has used, the version of the
+// conversation, and a look for what waits. It returns a row where the fence held. The transaction has the lock already:
 // the snapshot of this statement must be younger than that.
 func endAtOnce() string {
 	update, next := finalUpdate("clock_timestamp()")
@@ -91,13 +91,17 @@ RETURNING finished_at
 INSERT INTO usage_days (%s)
 SELECT %s, $%d::varchar, %s, '', 1, %s, 0, %s FROM final WHERE $%d::boolean
 %s
+), touched AS (
+UPDATE conversations SET updated_at = greatest(updated_at + interval '1 microsecond', final.finished_at)
+FROM final WHERE conversations.id = $%d AND conversations.user_id = $%d
+RETURNING %s
 )
-SELECT final.finished_at, waiting.* FROM final LEFT JOIN (
+SELECT final.finished_at, waiting.*, touched.* FROM final LEFT JOIN (
   %s
-) AS waiting ON true`,
+) AS waiting ON true LEFT JOIN touched ON true`,
 		update, usageColumns,
 		used[0], user, strings.Join(used[1:4], ", "), strings.Join(used[4:8], ", "), used[8], counted,
-		usageConflict, waiting)
+		usageConflict, conversation, user, touchedColumns, waiting)
 }
 
 // End implements reply.Store.
@@ -139,6 +143,10 @@ func (s *Store) end(ctx context.Context, tx *ent.Tx, end reply.End) (ended reply
 		return ended, err
 	}
 	ended.At = now
+	ended.Conversation, err = s.Touch(ctx, tx, end.Final.UserID, end.Final.ConversationID, now)
+	if err != nil {
+		return reply.Ended{}, err
+	}
 	if waiting != nil {
 		if ended.Next, err = waitingOf(*waiting); err != nil {
 			return reply.Ended{}, err
@@ -205,11 +213,14 @@ func (s *Store) endAtOnce(ctx context.Context, tx *ent.Tx, end reply.End) (ended
 		created                       *time.Time
 	}
 	var at time.Time
-	err = rows.Scan(&at, &w.id, &w.parent, &w.index, &w.active, &w.model, &w.parameters, &w.created)
+	var touched touchedRow
+	err = rows.Scan(append([]any{&at, &w.id, &w.parent, &w.index, &w.active, &w.model, &w.parameters, &w.created},
+		touched.targets()...)...)
 	if err = errors.Join(err, rows.Err()); err != nil {
 		return ended, err
 	}
 	ended.At = at.UTC()
+	ended.Conversation = touched.conversation(end.Final.UserID, end.Final.ConversationID)
 	if w.id != nil {
 		ended.Next = &reply.Waiting{ID: pid.ID(*w.id), ParentID: (*pid.ID)(w.parent), Index: *w.index,
 			Active: *w.active, Model: w.model, Parameters: *w.parameters, CreatedAt: w.created.UTC()}

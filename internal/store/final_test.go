@@ -73,7 +73,15 @@ func TestEnd(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		e := newEnding(t, s)
 		before := e.s.Client().Message.GetX(e.u.ctx, e.end.Final.ID)
+		unchanged := e.s.Client().Conversation.GetX(e.u.ctx, before.ConversationID)
 		ended := e.run(e.end)
+		becomes := e.s.Client().Conversation.GetX(e.u.ctx, before.ConversationID)
+		if ended.Conversation == nil || ended.Conversation.String() != becomes.String() ||
+			!ended.Conversation.UpdatedAt.Equal(becomes.UpdatedAt) || !becomes.UpdatedAt.After(unchanged.UpdatedAt) ||
+			!ended.Conversation.LastMessageAt.Equal(unchanged.LastMessageAt) {
+			t.Errorf("the conversation becomes %v and is returned as %v, want a later version of %v", becomes,
+				ended.Conversation, unchanged)
+		}
 		if age := time.Since(ended.At); age.Abs() > time.Minute || ended.Next != nil {
 			t.Fatalf("got %+v, want an end now, and nothing that waits", ended)
 		}
@@ -91,6 +99,10 @@ func TestEnd(t *testing.T) {
 		// A second time the fence holds it off, and nothing is counted.
 		if again := e.run(e.end); !again.At.IsZero() || e.used()[0].Calls != 1 {
 			t.Errorf("the second end gives %+v and usage %v, want nothing", again, e.used())
+		}
+		again := e.s.Client().Conversation.GetX(e.u.ctx, before.ConversationID)
+		if !again.UpdatedAt.Equal(becomes.UpdatedAt) {
+			t.Errorf("the second end moves the version to %v", again.UpdatedAt)
 		}
 	})
 }
@@ -191,7 +203,7 @@ func TestEndFindsWhatWaits(t *testing.T) {
 }
 
 // The end of a reply costs one statement behind the lock on Postgres, and on SQLite, where a
-// statement writes one table, one more for the usage.
+// statement writes one table, one more for the conversation's version and one for the usage.
 func TestStatementsOfAnEnd(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, bare *store.Store) {
@@ -204,7 +216,7 @@ func TestStatementsOfAnEnd(t *testing.T) {
 			words := strings.Fields(st.Query)
 			got = append(got, strings.Join(words[:min(2, len(words))], " "))
 		}
-		want := []string{"UPDATE messages", "INSERT INTO"}
+		want := []string{"UPDATE messages", "UPDATE conversations", "INSERT INTO"}
 		if bare.Dialect() == dialect.Postgres {
 			want = []string{"SELECT pg_advisory_xact_lock(hashtextextended($1,", "WITH final"}
 		}

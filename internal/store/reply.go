@@ -210,7 +210,7 @@ func (s *Store) checkpointAtOnce(ctx context.Context, owner pid.ID, due []reply.
 
 // statements are those written by hand in the words of the dialect, made once.
 type statements struct {
-	line, checkpoint, checkpoints, usage, end string
+	line, checkpoint, checkpoints, usage, end, touch string
 	// goOn and begin write a send into a conversation that exists, and into a new one.
 	goOn, begin []string
 }
@@ -226,6 +226,7 @@ func statementsFor(name string) statements {
 		checkpoints: checkpointMany(), // On Postgres only.
 		usage:       bind(name, usageStatement),
 		end:         bind(name, end()),
+		touch:       touchStatement(name),
 		goOn:        storing(name, moveConversation, valuesOfPair),
 		begin:       storing(name, makeConversation, valuesOfRoot+valuesOfPair),
 	}

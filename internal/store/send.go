@@ -84,12 +84,12 @@ const (
   VALUES ($2, $1, $6, $23, $24, $25, $5, $3, $3, $4)`
 	insertMessages = `INSERT INTO messages
   (id, conversation_id, user_id, parent_id, "index", role, content, status, model, parameters, owner, attempt,
-   started_at, reserved_tokens, prompt_bytes, created_at) VALUES `
+   started_at, reserved_tokens, prompt_bytes, client_key, created_at) VALUES `
 	valuesOfRoot = `
-  ($8, $2, $1, NULL, 0, 'SYSTEM', $26, 'COMPLETED', NULL, '', NULL, 0, NULL, NULL, NULL, $3),`
+  ($8, $2, $1, NULL, 0, 'SYSTEM', $26, 'COMPLETED', NULL, '', NULL, 0, NULL, NULL, NULL, NULL, $3),`
 	valuesOfPair = `
-  ($7, $2, $1, $8, $9, 'USER', $10, 'COMPLETED', NULL, '', NULL, 0, NULL, NULL, NULL, $3),
-  ($5, $2, $1, $7, $11, 'ASSISTANT', '', $12, $13, $14, $15, $16, $17, $21, $22, $3)`
+  ($7, $2, $1, $8, $9, 'USER', $10, 'COMPLETED', NULL, '', NULL, 0, NULL, NULL, NULL, $19, $3),
+  ($5, $2, $1, $7, $11, 'ASSISTANT', '', $12, $13, $14, $15, $16, $17, $21, $22, NULL, $3)`
 	insertSend = `INSERT INTO sends
   (id, user_id, client_key, payload_hash, conversation_id, user_message_id, reply_id, created_at)
   VALUES ($18, $1, $19, $20, $2, $7, $5, $3)`

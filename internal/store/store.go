@@ -18,7 +18,7 @@
 //	link.go, confirm_linux.go, confirm_other.go, watch.go   no wait for a Postgres that hangs
 //	outage.go     what an error of the database means to a caller
 //	migrate.go    the schema
-//	send.go, reply.go, final.go, usage.go, lease.go   statements written by hand
+//	send.go, reply.go, final.go, touch.go, usage.go, lease.go   statements written by hand
 //	record.go     what tests see of the statements
 //	backup.go, lock.go, lock_unix.go, lock_windows.go   the data folder
 package store

@@ -21,7 +21,8 @@
 // (socket.go, hijack.go, dialect.go, token.go, bucket.go, operation.go, write.go). Both
 // ask admission.go whether one more may be opened, limits.go, compare.go and documents.go
 // whether an operation may run, underway.go whether its user may have one more, and encode.go
-// for the bytes of an answer. What an answer weighs is counted while it is made (answers.go);
+// for the bytes of an answer, which compress.go makes fewer. What an answer weighs is counted
+// while it is made (answers.go);
 // large ones need room (ledger.go), which those that are written slowly give back (paced.go).
 // close.go ends them all.
 //

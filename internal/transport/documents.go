@@ -76,9 +76,10 @@ func (d *Documents) check() error {
 	return nil
 }
 
-// resolve puts the text of a known document into a request that names one, and
-// refuses what is not known where only known ones may run. A nil Documents knows
-// none.
+// resolve puts the text of a known document into a request that names one, whatever text
+// stands beside it, as it does in all that Apollo's GraphQLWsLink sends. It refuses what is not
+// known where only known ones may run. A nil Documents knows none, and says that there are
+// none: on that, or on an id that is not known, Apollo Client sends the text.
 func (d *Documents) resolve(p *graphql.RawParams) *gqlerror.Error {
 	id, named := documentID(p)
 	if named {
@@ -87,11 +88,12 @@ func (d *Documents) resolve(p *graphql.RawParams) *gqlerror.Error {
 			text, known = d.byID[id]
 		}
 		switch {
-		case known && (p.Query == "" || p.Query == text):
+		case known:
 			p.Query = text
 			return nil
+		case p.Query == "" && d == nil:
+			return coded("PERSISTED_QUERY_NOT_SUPPORTED", "PersistedQueryNotSupported")
 		case p.Query == "":
-			// The code and message make Apollo Client send the text.
 			return coded("PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound")
 		}
 	}

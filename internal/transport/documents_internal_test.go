@@ -41,8 +41,12 @@ func TestDocuments(t *testing.T) {
 				known},
 			"text alone":   {graphql.RawParams{Query: known}, "", "", known},
 			"another text": {graphql.RawParams{Query: "{ m }"}, "", "FORBIDDEN", "{ m }"},
-			"another's hash": {graphql.RawParams{Query: "{ m }", Extensions: apollo(hashOf(known))}, "",
-				"FORBIDDEN", "{ m }"},
+			"by hash, with text that looks otherwise": {graphql.RawParams{Query: "query known {\n  n\n}",
+				Extensions: apollo(hashOf(known))}, "", "", known},
+			"by id, with another text": {graphql.RawParams{Query: "{ m }",
+				Extensions: map[string]any{documentIDKey: "abc"}}, "", "", known},
+			"by hash, with another text": {graphql.RawParams{Query: "{ m }", Extensions: apollo(hashOf(known))}, "",
+				"", known},
 			"unknown id": {graphql.RawParams{Extensions: map[string]any{documentIDKey: "abd"}},
 				"PERSISTED_QUERY_NOT_FOUND", "PERSISTED_QUERY_NOT_FOUND", ""},
 			"unknown hash": {graphql.RawParams{Extensions: apollo(hashOf("{ m }"))},
@@ -77,9 +81,16 @@ func TestDocuments(t *testing.T) {
 	if err := none.resolve(&graphql.RawParams{Query: "{ n }"}); err != nil {
 		t.Errorf("without documents: %v", err)
 	}
-	if err := none.resolve(&graphql.RawParams{Extensions: apollo("x")}); err == nil ||
-		err.Message != "PersistedQueryNotFound" {
-		t.Errorf("without documents a hash gives %v, want PersistedQueryNotFound, on which Apollo sends the text", err)
+	for _, extensions := range []map[string]any{apollo("x"), {documentIDKey: "abc"}} {
+		if err := none.resolve(&graphql.RawParams{Extensions: extensions}); err == nil ||
+			err.Message != "PersistedQueryNotSupported" || code(err) != "PERSISTED_QUERY_NOT_SUPPORTED" {
+			t.Errorf("without documents an id gives %v, want PersistedQueryNotSupported, on which Apollo sends "+
+				"texts from then on", err)
+		}
+	}
+	both := graphql.RawParams{Query: "{ n }", Extensions: apollo("x")}
+	if err := none.resolve(&both); err != nil || both.Query != "{ n }" {
+		t.Errorf("without documents a text with an id gives %v, want the text", err)
 	}
 }
 

@@ -88,9 +88,17 @@ func (s *Server) refuseWith(w http.ResponseWriter, r *http.Request, status int, 
 	s.writeJSON(w, r, status, f, &graphql.Response{Errors: gqlerror.List{refusal}}, false)
 }
 
-// writeJSON answers with one result.
+// writeJSON answers with one result that is sent as it is.
 func (s *Server) writeJSON(
 	w http.ResponseWriter, r *http.Request, status int, f format, response *graphql.Response, executed bool,
+) {
+	s.writeResult(w, r, status, f, response, executed, false)
+}
+
+// writeResult answers with one result, compressed where that is allowed and pays.
+func (s *Server) writeResult(
+	w http.ResponseWriter, r *http.Request, status int, f format, response *graphql.Response,
+	executed, compress bool,
 ) {
 	head, data, tail, err := split(nil, response, executed)
 	if err != nil {
@@ -99,16 +107,21 @@ func (s *Server) writeJSON(
 		head = []byte(`{"errors":[{"message":"Internal error.","extensions":{"code":"INTERNAL"}}]}`)
 	}
 	w.Header().Set("Content-Type", f.contentType())
-	w.Header().Set("Content-Length", strconv.Itoa(len(head)+len(data)+len(tail)))
+	// A client that does not take the answer must not hold what made it. None of the
+	// errors matters: it has gone.
+	control := http.NewResponseController(w)
+	defer func() { _ = control.SetWriteDeadline(time.Time{}) }()
+	total := len(head) + len(data) + len(tail)
+	if compress && total >= worthwhile && r.Method != http.MethodHead && AcceptsGzip(r.Header) &&
+		s.writeCompressed(w, control, status, head, data, tail) {
+		return
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(total))
 	w.WriteHeader(status)
 	if r.Method == http.MethodHead {
 		head, data, tail = nil, nil, nil
 	}
-	// A client that does not take the answer must not hold what made it. None of the
-	// errors matters: it has gone.
-	control := http.NewResponseController(w)
 	_ = s.writePaced(w, control, head, data, tail)
-	_ = control.SetWriteDeadline(time.Time{})
 }
 
 // split is a response in the parts it is written in, so that long data is not copied: what

@@ -22,6 +22,22 @@ func (s *Server) TimeIsUp() {
 	}
 }
 
+// Compressing returns how many writers are taken.
+func (s *Server) Compressing() int { return cap(s.compressor.free) - len(s.compressor.free) }
+
+// TakeCompressors takes all writers.
+func (s *Server) TakeCompressors() (giveBack func()) {
+	n := cap(s.compressor.free)
+	for range n {
+		<-s.compressor.free
+	}
+	return func() {
+		for range n {
+			s.compressor.free <- struct{}{}
+		}
+	}
+}
+
 // Open returns how many sockets and streams are open.
 func (s *Server) Open() int {
 	s.admission.mu.Lock()

@@ -238,7 +238,7 @@ func TestOrigins(t *testing.T) {
 			r.Method = method
 			if method == "OPTIONS" {
 				r.Header.Set("Access-Control-Request-Method", "POST")
-				r.Header.Set("Access-Control-Request-Headers", "authorization, x-evil")
+				r.Header.Set("Access-Control-Request-Headers", "authorization,x-of-the-page")
 			}
 			got := b.do(r)
 			if h := got.Header.Get("Access-Control-Allow-Origin"); h != c.allowsOrigin {
@@ -260,14 +260,47 @@ func TestOrigins(t *testing.T) {
 				}
 			case method == "OPTIONS":
 				headers := got.Header.Get("Access-Control-Allow-Headers")
-				if got.StatusCode != http.StatusNoContent || ran != 0 || !strings.Contains(headers, "Authorization") ||
-					strings.Contains(headers, "evil") ||
+				if got.StatusCode != http.StatusNoContent || ran != 0 || headers != "authorization, x-of-the-page" ||
+					got.Header.Get("Access-Control-Max-Age") != "600" ||
 					got.Header.Get("Access-Control-Allow-Methods") != "GET, POST, OPTIONS" {
 					t.Errorf("OPTIONS %s: got %d %v and %d writes", c.origin, got.StatusCode, got.Header, ran)
 				}
 			case got.StatusCode != http.StatusOK || ran != 1:
 				t.Errorf("POST %s: got %d %s and %d writes, want 200 and one", c.origin, got.StatusCode, got.text, ran)
 			}
+		}
+	}
+}
+
+// A preflight allows what is asked for, and what is no list of names is not repeated.
+func TestAskedHeaders(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	for asked, want := range map[string]string{
+		"":                                     "Authorization",
+		"traceparent":                          "traceparent",
+		"x-a , baggage":                        "x-a, baggage",
+		"x-a, <b>":                             "Authorization",
+		"x-a,,x-b":                             "Authorization",
+		"x a":                                  "Authorization",
+		"x-\u00e4":                             "Authorization",
+		strings.Repeat("x", 1025):              "Authorization",
+		strings.Repeat("x-abcdef,", 113) + "y": "x-abcdef",
+	} {
+		r := b.request("", "Origin", "https://app.example", "Access-Control-Request-Method", "POST")
+		r.Method = http.MethodOptions
+		if asked != "" {
+			r.Header.Set("Access-Control-Request-Headers", asked)
+		}
+		got := b.do(r)
+		headers := got.Header.Get("Access-Control-Allow-Headers")
+		if got.StatusCode != http.StatusNoContent || !strings.Contains(headers, want) ||
+			want == "Authorization" && strings.ContainsAny(headers, "<äx ") && !strings.Contains(headers, "X-Apollo") {
+			t.Errorf("asked for %.40q: got %d %q, want %s", asked, got.StatusCode, headers, want)
+		}
+		if got.Header.Get("Access-Control-Allow-Credentials") != "" ||
+			!strings.Contains(strings.Join(got.Header.Values("Vary"), ","), "Access-Control-Request-Headers") {
+			t.Errorf("asked for %.40q: got %v", asked, got.Header)
 		}
 	}
 }

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// allowedHeaders are those a page of another origin may send: ours, and those that
-// common clients add by themselves.
+// allowedHeaders are those a page of another origin may send that asks for none: ours, and
+// those that common clients add by themselves.
 const allowedHeaders = "Accept, Authorization, Cache-Control, Content-Type, Last-Event-ID, X-Requested-With, " +
 	"Apollo-Require-Preflight, GraphQL-Require-Preflight, X-Apollo-Operation-Name, X-Apollo-Operation-Id, " +
 	"Apollographql-Client-Name, Apollographql-Client-Version"
@@ -31,10 +31,38 @@ func (s *Server) allowOrigin(w http.ResponseWriter, r *http.Request) bool {
 	}
 	w.Header().Set("Allow", allowedMethods)
 	w.Header().Set("Access-Control-Allow-Methods", allowedMethods)
-	w.Header().Set("Access-Control-Allow-Headers", allowedHeaders)
+	w.Header().Add("Vary", "Access-Control-Request-Headers")
+	w.Header().Set("Access-Control-Allow-Headers", headersFor(r.Header.Values("Access-Control-Request-Headers")))
 	w.Header().Set("Access-Control-Max-Age", "600")
 	w.WriteHeader(http.StatusNoContent)
 	return false
+}
+
+// maxAsked bounds the headers that a page asks for; no page sends that many.
+const maxAsked = 1 << 10
+
+// headersFor are the headers that a page may send: those that it asks for, since the origin is
+// what decides, and no header of a request means more than what it says. The names of tracing,
+// of an application and of its proxies are nothing that this server could list.
+func headersFor(asked []string) string {
+	list := strings.Join(asked, ",")
+	if list == "" || len(list) > maxAsked {
+		return allowedHeaders
+	}
+	names := strings.Split(list, ",")
+	for i, name := range names {
+		names[i] = strings.TrimSpace(name)
+		if names[i] == "" || strings.ContainsFunc(names[i], notInToken) {
+			return allowedHeaders
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// notInToken reports whether the name of a header has no such character (RFC 9110, 5.6.2).
+func notInToken(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') &&
+		!strings.ContainsRune("!#$%&'*+-.^_`|~", r)
 }
 
 func sameOrigin(origin string, r *http.Request) bool {

@@ -32,26 +32,45 @@ func (s *Server) writePaced(w http.ResponseWriter, control *http.ResponseControl
 	for _, p := range parts {
 		total += len(p)
 	}
-	begun := time.Now()
-	end := begun.Add(s.timing.forWrite(total))
+	pace := s.newPace(w, control, total)
 	for _, p := range parts {
 		for len(p) > 0 {
 			n := min(len(p), stretch)
-			deadline := end
-			if total > stretch {
-				deadline = earlier(s.stretchDeadline(begun), end)
-			}
-			err := control.SetWriteDeadline(deadline)
-			if err != nil && !errors.Is(err, http.ErrNotSupported) {
-				return err
-			}
-			if _, err := w.Write(p[:n]); err != nil {
+			if err := pace.write(p[:n]); err != nil {
 				return err
 			}
 			p = p[n:]
 		}
 	}
 	return control.Flush()
+}
+
+// pace is the deadlines of one write over HTTP.
+type pace struct {
+	server     *Server
+	w          http.ResponseWriter
+	control    *http.ResponseController
+	begun, end time.Time
+	long       bool
+}
+
+// newPace begins a write of at most n bytes.
+func (s *Server) newPace(w http.ResponseWriter, control *http.ResponseController, n int) *pace {
+	begun := time.Now()
+	return &pace{s, w, control, begun, begun.Add(s.timing.forWrite(n)), n > stretch}
+}
+
+// write writes one stretch.
+func (p *pace) write(part []byte) error {
+	deadline := p.end
+	if p.long {
+		deadline = earlier(p.server.stretchDeadline(p.begun), p.end)
+	}
+	if err := p.control.SetWriteDeadline(deadline); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	_, err := p.w.Write(part)
+	return err
 }
 
 func earlier(a, b time.Time) time.Time {

@@ -26,7 +26,8 @@ type Config struct {
 	// Operations surrounds every operation. Nil: nothing does.
 	Operations graphql.OperationMiddleware
 	// Authenticate says who holds a token, which may be empty. ErrForbidden means
-	// that the token is not good; any other error, that this cannot be said now.
+	// that the token is not good, and comes with nobody's identity, by whose context the
+	// schema may know that; any other error, that this cannot be said now.
 	Authenticate func(ctx context.Context, token string) (Identity, error)
 	// ClientAddr names what is counted for the client's address while nobody is known on
 	// a socket or stream; "" is not counted. Nil: none is.
@@ -81,6 +82,8 @@ type Server struct {
 	admission *admission
 	underway  *underway
 	ledger    *ledger
+	// compressor is for answers that are not streams.
+	compressor *compressor
 }
 
 // timing holds what tests shorten.
@@ -136,6 +139,8 @@ func newServer(cfg Config, t timing) *Server {
 		admission: newAdmission(cfg.Limits.SocketsPerAddr, cfg.Limits.SocketsPerUser),
 		underway:  newUnderway(cfg.Limits),
 		ledger:    newLedger(cfg.Limits, t.room),
+
+		compressor: newCompressor(),
 	}
 	s.executor.SetQueryCache(lru.New[*ast.QueryDocument](cachedDocuments))
 	s.executor.SetParserTokenLimit(cfg.Limits.Tokens)

@@ -42,7 +42,7 @@ var errDown = errors.New("pq: the database is down")
 
 const schema = `
 	type Query { who: String  echo(text: String!): String  boom: String }
-	type Mutation { write: Int  hold: String }
+	type Mutation { write: Int  hold: String  echo(text: String!): String }
 	type Subscription { text: String!  never: String!  once: Int!  count(to: Int!): Int!  refused: String! }`
 
 // bundle is a server over a tiny schema, without gqlgen's generated code.
@@ -155,7 +155,7 @@ func (b *bundle) authenticate(ctx context.Context, token string) (transport.Iden
 	case downToken:
 		return transport.Identity{}, errDown
 	}
-	return transport.Identity{}, transport.ErrForbidden
+	return transport.Identity{Context: ctx}, transport.ErrForbidden
 }
 
 // expireTokens ends everything that good tokens have begun.
