@@ -51,7 +51,7 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) 
 	defer closeDebug()
 	ready := newReadiness()
 	graphql := newEntrance(cfg, log)
-	web := newWebServer(base, routes(cfg, ready, graphql), log)
+	web := newWebServer(base, routes(cfg, log, ready, graphql), log)
 	defer func() { _ = web.Close() }() // After an orderly shutdown there is nothing left to close.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
