@@ -255,7 +255,7 @@ func TestCheckConnections(t *testing.T) {
 		_, err := client(t, upstream.Config{BaseURL: base}).Check(t.Context())
 		wantSetup(t, err, "", want...)
 	}
-	for name, c := range map[string]struct {
+	for _, c := range map[string]struct {
 		err  error
 		want []string
 	}{
@@ -264,13 +264,15 @@ func TestCheckConnections(t *testing.T) {
 		"no way": {&net.OpError{Op: "dial", Err: errors.New("network is unreachable")},
 			[]string{"host.docker.internal:1 cannot be reached", "network is unreachable"}},
 		"not HTTP": {errors.New(`net/http: malformed HTTP response "\x15\x03\x01"`), []string{"write https://"}},
+		"no TLS":   {io.EOF, []string{"closes the connection without an answer", "wants https://"}},
 		"too slow": {context.DeadlineExceeded, []string{"does not answer within 5s"}},
 	} {
 		c2 := client(t, upstream.Config{BaseURL: "http://host.docker.internal:1/v1", Transport: fails{c.err}})
 		_, err := c2.Check(t.Context())
-		t.Log(name, err)
 		wantSetup(t, err, "", c.want...)
 	}
+	_, err = client(t, upstream.Config{BaseURL: "https://server.test", Transport: fails{io.EOF}}).Check(t.Context())
+	wantSetup(t, err, "", "closes the connection without an answer", "speaks http:// only")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errStopped)
 	if _, err := client(t, upstream.Config{BaseURL: plain.URL}).Check(ctx); !errors.Is(err, errStopped) {

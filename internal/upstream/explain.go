@@ -106,9 +106,9 @@ func (c *Client) explainError(err error) error {
 	case errors.As(err, &dial) && dial.Op == "dial":
 		return &SetupError{Saw: host + " cannot be reached", Cause: dial.Err.Error()}
 	}
-	cause := "something else than a model server listens there"
+	cause := "something else than a model server listens there, or one that speaks http:// only"
 	if base.Scheme == "http" {
-		cause += ", or one that wants https://"
+		cause = "something else than a model server listens there, or one that wants https://"
 	}
 	return &SetupError{Saw: host + " closes the connection without an answer", Cause: cause}
 }
