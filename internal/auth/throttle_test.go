@@ -117,7 +117,8 @@ func TestKnownAddressIsCountedByItself(t *testing.T) {
 // Who is unlimited is not counted, neither by the address nor by the account, and makes nobody
 // else wait; everybody else is counted as ever.
 func TestUnlimited(t *testing.T) {
-	each(t, func(c *auth.Config) { c.Limits.SignUpsPerHour, c.Limits.SignInBurst = 1, 3 }, func(t *testing.T, b *bundle) {
+	each(t, func(c *auth.Config) { c.Limits.SignUpsPerHour, c.Limits.SignInBurst = 1, 3 }, func(t *testing.T,
+		b *bundle) {
 		home := from(t.Context(), "127.0.0.1")
 		unlimited := auth.Unlimited(home)
 		for n := range 4 {
