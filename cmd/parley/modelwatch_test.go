@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -25,7 +24,7 @@ func TestModelWatch(t *testing.T) {
 	fine := upstream.Found{Listed: true, Models: []string{"a"}}
 	refused, unknown := errors.New("nothing listens"), errors.New("a wrong key")
 	synctest.Test(t, func(t *testing.T) {
-		var text bytes.Buffer
+		var text output
 		refreshed := 0
 		step := -1
 		m := &modelWatch{
