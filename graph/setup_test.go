@@ -132,7 +132,7 @@ func setup(t testing.TB, db *store.Store, o options) *bundle {
 		Recover:        graph.Recover(log),
 		Operations:     resolver.Around,
 		Authenticate:   b.authenticate,
-		AllowedOrigin:  func(string) bool { return false },
+		RefuseOrigin:   func(string) *refusal.Error { return refusal.Forbidden("No.") },
 		Development:    !o.production,
 		Limits:         transport.Limits{Cost: 100_000, Selections: 1000}, // Some tests select everything there is.
 		Log:            log,

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"parley/internal/bus"
+	"parley/internal/catalog"
+	"parley/internal/hosts"
 	"parley/internal/secret"
 	"parley/internal/upstream/eliza"
 )
@@ -32,7 +34,8 @@ type config struct {
 
 	AllowedOrigins    []string // Lower case, without a default port, as browsers send them.
 	AllowLocalOrigins bool     // localhost, 127.0.0.1 and [::1] on any port are allowed too.
-	Documents         string   // A file; empty: there are none.
+	Hosts             hosts.Patterns
+	Documents         string // A file; empty: there are none.
 	DocumentsOnly     toggle
 	TrustedProxies    []netip.Prefix
 	SignUpOpen        bool
@@ -180,6 +183,7 @@ func loadConfig(environ []string) (config, error) {
 	values := make(map[string]string)
 	var c config
 	var errs []error
+	var others []string // Names that other programs read.
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
 		value = strings.TrimSpace(value)
@@ -193,6 +197,8 @@ func loadConfig(environ []string) (config, error) {
 				c.Notes = append(c.Notes,
 					"PARLEY_PORT is ignored, since Kubernetes and Docker set it; the port is part of PARLEY_ADDR")
 			}
+		case value != "" && notRead[name] != "":
+			others = append(others, name)
 		case strings.HasPrefix(name, prefix) && !strings.HasPrefix(name, testPrefix):
 			errs = append(errs, &configError{
 				Name:    name,
@@ -201,6 +207,7 @@ func loadConfig(environ []string) (config, error) {
 		}
 	}
 
+	c.noteOthers(others, values)
 	failed := make(map[string]bool)
 	for _, v := range variables {
 		value, set := values[v.name]
@@ -224,6 +231,26 @@ func loadConfig(environ []string) (config, error) {
 		}
 	}
 	return c, errors.Join(errs...)
+}
+
+// notRead are the names that other programs give to what Parley calls by the second one. They
+// may be set for those, so they stop no start.
+var notRead = map[string]string{
+	"OPENAI_MODEL": "PARLEY_MODEL", "OPENAI_DEFAULT_MODEL": "PARLEY_MODEL", "OPENAI_MODEL_NAME": "PARLEY_MODEL",
+	"OPENAI_MODELS": "PARLEY_MODELS",
+	"OPENAI_KEY":    "OPENAI_API_KEY", "OPENAI_API_KEYS": "OPENAI_API_KEY",
+	"OPENAI_API_BASE": "OPENAI_BASE_URL", "OPENAI_API_BASE_URL": "OPENAI_BASE_URL", "OPENAI_BASE": "OPENAI_BASE_URL",
+	"OPENAI_URL": "OPENAI_BASE_URL", "OPENAI_HOST": "OPENAI_BASE_URL",
+}
+
+// noteOthers tells names of other programs apart from ours, unless ours is set too.
+func (c *config) noteOthers(others []string, values map[string]string) {
+	slices.Sort(others)
+	for _, name := range others {
+		if values[notRead[name]] == "" {
+			c.Notes = append(c.Notes, fmt.Sprintf("%s is not read: here it is called %s", name, notRead[name]))
+		}
+	}
 }
 
 // derive fills in the defaults that depend on other variables.
@@ -272,7 +299,9 @@ func (c config) check() []crossError {
 	add := func(name, problem string, with ...string) {
 		errs = append(errs, crossError{configError{Name: name, Problem: problem}, with})
 	}
-	if c.Model != "" && len(c.Models) > 0 && !slices.Contains(c.Models, c.Model) {
+	if c.Model != "" && len(c.Models) > 0 && !slices.ContainsFunc(c.Models, func(m string) bool {
+		return catalog.Same(m, c.Model)
+	}) {
 		add("PARLEY_MODEL", fmt.Sprintf("%q is not one of PARLEY_MODELS: %s", c.Model, strings.Join(c.Models, ", ")),
 			"PARLEY_MODELS")
 	}
@@ -298,6 +327,10 @@ func (c config) check() []crossError {
 	if c.DebugAddr != "" && c.Mode != development {
 		add("PARLEY_DEBUG_ADDR", "profiles are served in development only: see PARLEY_MODE", "PARLEY_MODE",
 			"PARLEY_ADDR")
+	}
+	if !c.Hosts.Empty() && c.Mode != development {
+		add("PARLEY_HOSTS", "is for development only, and this is production: host names are the proxy's business there, "+
+			"and PARLEY_ALLOWED_ORIGINS says which pages may call", "PARLEY_MODE", "PARLEY_ADDR")
 	}
 	if c.DocumentsOnly == on && c.Documents == "" {
 		add("PARLEY_DOCUMENTS_ONLY", "nothing could be asked at all without PARLEY_DOCUMENTS", "PARLEY_DOCUMENTS")

@@ -13,6 +13,7 @@ import (
 	"unicode"
 
 	"parley/internal/auth"
+	"parley/internal/hosts"
 	"parley/internal/secret"
 )
 
@@ -147,6 +148,15 @@ func parseOrigin(v string) (string, error) {
 		u.Host = strings.TrimSuffix(u.Host, ":"+port)
 	}
 	return u.Scheme + "://" + u.Host, nil
+}
+
+func parseHosts(c *config, v string) error {
+	parts, err := split(v)
+	if err != nil {
+		return err
+	}
+	c.Hosts, err = hosts.ParsePatterns(parts)
+	return err
 }
 
 func parsePrefixes(field *[]netip.Prefix, v string) error {

@@ -152,7 +152,7 @@ var variables = []variable{
 		name: "PARLEY_MODELS", fallback: "what the model server lists",
 		accepted: "comma-separated names of models, none twice",
 		meaning:  "The models that clients may use. The first one is the default.",
-		example:  "gpt-4o-mini,gpt-4o",
+		example:  "gpt-4.1-mini,gpt-4.1",
 		parse:    func(c *config, v string) error { return parseList(&c.Models, v) },
 		show:     func(c config) any { return strings.Join(c.Models, ",") },
 	},
@@ -160,7 +160,7 @@ var variables = []variable{
 		name: "PARLEY_MODEL", fallback: "the first of PARLEY_MODELS, or the only model there is",
 		accepted: "the name of a model, one of PARLEY_MODELS when that is set",
 		meaning:  "The model of conversations that name none.",
-		example:  "gpt-4o-mini",
+		example:  "gpt-4.1-mini",
 		parse:    func(c *config, v string) error { c.Model = v; return nil },
 		show:     func(c config) any { return c.Model },
 	},
@@ -257,6 +257,16 @@ var variables = []variable{
 			}
 			return strings.Join(c.AllowedOrigins, ",")
 		},
+	},
+	{
+		name: "PARLEY_HOSTS", fallback: "none beside localhost",
+		accepted: "comma-separated names and addresses without ports, and *.name for all names below one; * is refused; " +
+			"in development only",
+		meaning: "Other names under which a development server may be asked, directly or through a developer's proxy, " +
+			"and whose pages may call it.",
+		example: "*.test,chat.local,192.168.1.20",
+		parse:   parseHosts,
+		show:    func(c config) any { return c.Hosts.String() },
 	},
 	{
 		name: "PARLEY_TRUSTED_PROXIES", fallback: "none",

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"parley/internal/hosts"
 	"parley/internal/secret"
 
 	"github.com/google/go-cmp/cmp"
@@ -84,6 +85,7 @@ func TestConfigEverySetting(t *testing.T) {
 		"PARLEY_MODE=development", "PARLEY_AUTH_KEYS="+testKeys, "PARLEY_ISSUER=me", "PARLEY_ACCESS_TTL=2s",
 		"PARLEY_DOCUMENTS=/d.json", "PARLEY_DOCUMENTS_ONLY=on",
 		"PARLEY_ALLOWED_ORIGINS=HTTPS://App.example.com:443, http://localhost:3000,https://app.example.com",
+		"PARLEY_HOSTS=Chat.Local, *.test,192.168.1.20",
 		"PARLEY_TRUSTED_PROXIES=10.1.2.3/8", "PARLEY_SIGNUP=open", "PARLEY_LEASE=1m", "PARLEY_ON_CRASH=interrupt",
 		"PARLEY_WAIT_LIMIT=5s", "PARLEY_DRAIN=0s", "PARLEY_REPLY_LIMIT=1m", "PARLEY_MAX_RUNNING=1",
 		"PARLEY_MAX_REPLIES=77", "PARLEY_QUEUE_AGE=2s",
@@ -98,8 +100,13 @@ func TestConfigEverySetting(t *testing.T) {
 		"PARLEY_LOG=json", "PARLEY_LOG_LEVEL=debug", "OPENAI_API_KEY=sk-1\n", "OPENAI_BASE_URL=http://h/v1/",
 		"PARLEY_OIDC_ISSUER=i1,i2", "PARLEY_OIDC_AUDIENCE=a1,a2", "PARLEY_OIDC_JWKS_URL=https://h/1,http://[::1]:9/2",
 	)
+	named, err := hosts.ParsePatterns([]string{"chat.local", "*.test", "192.168.1.20"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	want := config{
-		Addr: "0.0.0.0:80", DataDir: "/data", DatabaseURL: secret.New("postgres://u:p@h/d"),
+		Hosts: named,
+		Addr:  "0.0.0.0:80", DataDir: "/data", DatabaseURL: secret.New("postgres://u:p@h/d"),
 		Mode: development, AuthKeys: secret.New(testKeys), Issuer: "me", AccessTTL: 2 * time.Second,
 		Documents: "/d.json", DocumentsOnly: on,
 		AllowedOrigins: []string{"https://app.example.com", "http://localhost:3000"},
@@ -117,6 +124,30 @@ func TestConfigEverySetting(t *testing.T) {
 	same := cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })
 	if diff := cmp.Diff(got, want, cmp.Comparer(sameSecret), same); diff != "" {
 		t.Errorf("configuration (-got +want):\n%s", diff)
+	}
+}
+
+// Names that other programs read are told apart from ours, and stop no start.
+func TestNamesOfOthers(t *testing.T) {
+	t.Parallel()
+	for environ, want := range map[string]string{
+		"OPENAI_MODEL=hunter2":                     "OPENAI_MODEL is not read: here it is called PARLEY_MODEL",
+		"OPENAI_API_BASE=hunter2":                  "here it is called OPENAI_BASE_URL",
+		"OPENAI_KEY=hunter2":                       "here it is called OPENAI_API_KEY",
+		"OPENAI_MODEL=hunter2 PARLEY_MODEL=eliza":  "",
+		"OPENAI_MODEL=":                            "",
+		"OPENAI_ORG_ID=hunter2":                    "",
+		"OPENAI_MODELS=hunter2 OPENAI_API_KEY=k":   "PARLEY_MODELS",
+		"OPENAI_BASE=hunter2 OPENAI_MODEL=hunter2": "OPENAI_MODEL",
+	} {
+		notes := strings.Join(mustLoad(t, strings.Fields(environ)...).Notes, "\n")
+		if !strings.Contains(notes, want) || (notes == "") != (want == "") || strings.Contains(notes, "hunter2") {
+			t.Errorf("%s: notes %q, want %q", environ, notes, want)
+		}
+	}
+	// A name of the default model that the server says in full is in the list.
+	if c := mustLoad(t, "OPENAI_API_KEY=k", "PARLEY_MODELS=b,llama3.2:latest", "PARLEY_MODEL=llama3.2"); c.Model == "" {
+		t.Error("the default is not taken")
 	}
 }
 
@@ -199,6 +230,12 @@ func TestConfigRefusals(t *testing.T) {
 		{"PARLEY_ALLOWED_ORIGINS=example.com", "PARLEY_ALLOWED_ORIGINS", "not an origin"},
 		{"PARLEY_ALLOWED_ORIGINS=null", "PARLEY_ALLOWED_ORIGINS", "not an origin"},
 		{"PARLEY_ALLOWED_ORIGINS=https://a.example.com,", "PARLEY_ALLOWED_ORIGINS", "nothing"},
+		{"PARLEY_HOSTS=*", "PARLEY_HOSTS", "list the names; accepted: comma-separated names"},
+		{"PARLEY_HOSTS=*.com", "PARLEY_HOSTS", "anybody can get one"},
+		{"PARLEY_HOSTS=http://chat.local", "PARLEY_HOSTS", "write the host alone"},
+		{"PARLEY_HOSTS=a.test,", "PARLEY_HOSTS", "nothing"},
+		{"PARLEY_HOSTS=a.test PARLEY_MODE=production", "PARLEY_HOSTS", "for development only"},
+		{"PARLEY_HOSTS=a.test PARLEY_ADDR=:8080", "PARLEY_HOSTS", "for development only"},
 		{"PARLEY_TRUSTED_PROXIES=10.0.0.1", "PARLEY_TRUSTED_PROXIES", "write 10.0.0.1/32"},
 		{"PARLEY_TRUSTED_PROXIES=proxy", "PARLEY_TRUSTED_PROXIES", "not a network"},
 		{"PARLEY_TRUSTED_PROXIES=0.0.0.0/0", "PARLEY_TRUSTED_PROXIES", "trusts everybody"},

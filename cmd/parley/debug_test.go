@@ -43,7 +43,7 @@ func TestProfilesAreForThisMachine(t *testing.T) {
 		r := httptest.NewRequest(http.MethodGet, pprofPath, nil)
 		r.Host = host
 		w := httptest.NewRecorder()
-		debugRoutes().ServeHTTP(w, r)
+		debugRoutes(slog.New(slog.DiscardHandler)).ServeHTTP(w, r)
 		if w.Code != want {
 			t.Errorf("%s: got %d, want %d", host, w.Code, want)
 		}

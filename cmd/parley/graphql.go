@@ -1,13 +1,10 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"net/http"
 	"os"
 
 	"parley/graph"
-	"parley/internal/auth"
 	"parley/internal/feed"
 	"parley/internal/store"
 	"parley/internal/transport"
@@ -25,13 +22,10 @@ func (s *server) newGraphQL(documents *transport.Documents) *transport.Server {
 		Recover:        graph.Recover(s.log),
 		Operations:     resolver.Around,
 		Authenticate:   s.authenticate,
-		ClientAddr:     func(r *http.Request) string { return auth.CountedAddr(auth.ClientAddr(r.Context())) },
-		SocketContext: func(r *http.Request) context.Context {
-			return auth.WithClientAddr(context.Background(), auth.ClientAddr(r.Context()))
-		},
-		AllowedOrigin: s.cfg.allowsOrigin,
-		AllowedHost:   s.cfg.hostCheck(),
-		Development:   s.cfg.Mode == development,
+		ClientAddr:     countedAddr,
+		SocketContext:  socketContext,
+		RefuseOrigin:   s.cfg.refusesOrigin,
+		Development:    s.cfg.Mode == development,
 		Limits: transport.Limits{
 			Once: []string{"signUp", "signIn", "refreshSession", "changePassword", "sendMessage"},
 

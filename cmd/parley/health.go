@@ -90,6 +90,9 @@ func (s *server) health(ctx context.Context) health {
 			h.notes = append(h.notes, "NATS is not trusted: "+why)
 		}
 	}
+	if note := s.models.note(); note != "" {
+		h.notes = append(h.notes, note)
+	}
 	return h
 }
 

@@ -19,6 +19,9 @@ func (s *server) start(ctx context.Context) (stop func(), err error) {
 	var loops sync.WaitGroup
 	loops.Go(func() { s.keepHouse(housekeeping) })
 	loops.Go(func() { newMemory().keep(housekeeping) })
+	if s.models != nil {
+		loops.Go(func() { s.models.run(housekeeping) })
+	}
 	if s.peers != nil {
 		s.peers.look(ctx) // Before anybody is let in.
 		loops.Go(func() { s.peers.run(housekeeping) })

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"parley/internal/catalog"
@@ -22,15 +24,21 @@ const (
 	openAI  = "openai"
 )
 
-// newModels makes the model servers, the catalog of what they offer, and the way from
-// one to the other.
-func newModels(cfg config, log *slog.Logger) (*catalog.Catalog, reply.Upstream, error) {
+// models are the model servers: the catalog of what they offer, the way to them, and who
+// looks whether there is one.
+type models struct {
+	catalog *catalog.Catalog
+	router  reply.Upstream
+	watch   *modelWatch // Nil: the built-in model alone is always there.
+}
+
+func newModels(cfg config, log *slog.Logger) (m models, err error) {
 	offered := catalog.Config{Allowed: cfg.Models, Default: cfg.Model}
 	upstreams := make(map[string]reply.Upstream)
 	if cfg.ElizaListed() {
 		c, err := upstream.NewInProcess(eliza.Handler(elizaPace), log)
 		if err != nil {
-			return nil, nil, fmt.Errorf("built-in model: %w", err)
+			return models{}, fmt.Errorf("built-in model: %w", err)
 		}
 		upstreams[builtIn] = c
 		offered.Always = []catalog.Model{{ID: eliza.Model, Description: eliza.Description, Upstream: builtIn}}
@@ -43,12 +51,25 @@ func newModels(cfg config, log *slog.Logger) (*catalog.Catalog, reply.Upstream, 
 			MaxDuration: cfg.ReplyLimit,
 		}, log)
 		if err != nil {
-			return nil, nil, fmt.Errorf("OPENAI_BASE_URL: %w", err)
+			return models{}, fmt.Errorf("OPENAI_BASE_URL: %w", err)
 		}
 		upstreams[openAI] = c
 		offered.Upstream, offered.Source = openAI, c
+		m.watch = &modelWatch{url: cfg.OpenAIBaseURL, model: cfg.Model, allowed: cfg.Models, check: c.Check, log: log}
+		if cfg.Model == eliza.Model && cfg.ElizaListed() {
+			m.watch.model = ""
+		}
+		if cfg.ElizaListed() {
+			m.watch.allowed = slices.DeleteFunc(slices.Clone(cfg.Models),
+				func(n string) bool { return n == eliza.Model })
+		}
 	}
-	models := catalog.New(offered)
-	router, err := upstream.NewRouter(models, upstreams)
-	return models, router, err
+	m.catalog = catalog.New(offered)
+	if m.watch != nil {
+		m.watch.refresh = func(ctx context.Context) {
+			_, _ = m.catalog.Models(ctx) // From memory. Without a list nothing changes.
+		}
+	}
+	m.router, err = upstream.NewRouter(m.catalog, upstreams)
+	return m, err
 }

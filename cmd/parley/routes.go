@@ -5,7 +5,6 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -15,16 +14,19 @@ import (
 
 	"parley/graph"
 	"parley/internal/auth"
+	"parley/internal/hosts"
 	"parley/internal/refusal"
 	"parley/internal/transport"
 	"parley/internal/viewer"
 	"parley/web"
 )
 
+const graphqlPath = "/graphql"
+
 // routes is everything the server answers.
-func routes(cfg config, ready *readiness, graphql http.Handler) http.Handler {
+func routes(cfg config, log *slog.Logger, ready *readiness, graphql http.Handler) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/graphql", graphql)
+	mux.Handle(graphqlPath, graphql)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plainText(w, http.StatusOK, "ok\n") })
 	mux.Handle("GET /readyz", ready)
 	if cfg.Mode == development {
@@ -34,7 +36,7 @@ func routes(cfg config, ready *readiness, graphql http.Handler) http.Handler {
 		mux.Handle("/graphiql/", graphiql)
 		mux.Handle("GET /{$}", http.RedirectHandler("graphiql", http.StatusFound))
 	}
-	return boundBodies(mux, bodyLimit)
+	return boundBodies(keepGate(cfg, log, mux), bodyLimit)
 }
 
 // schemaPage serves the SDL, compressed to who takes that.
@@ -102,15 +104,6 @@ func (s *server) authenticate(ctx context.Context, token string) (transport.Iden
 	}, nil
 }
 
-// withClientAddr puts the address of the client into the context, by which
-// attempts are counted. X-Forwarded-For is believed from trusted proxies only.
-func (s *server) withClientAddr(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		addr := clientAddr(r.RemoteAddr, r.Header.Values("X-Forwarded-For"), s.cfg.TrustedProxies)
-		next.ServeHTTP(w, r.WithContext(auth.WithClientAddr(r.Context(), addr)))
-	})
-}
-
 // maxHops is how many proxies a request may have come through. What lies before is not
 // looked at.
 const maxHops = 32
@@ -134,7 +127,7 @@ func clientAddr(remote string, forwarded []string, trusted []netip.Prefix) netip
 			}
 			var hop string
 			hop, rest, more = cutLast(rest)
-			next, ok := parseHop(hop)
+			next, ok := hosts.ParseHop(hop)
 			if !ok {
 				return addr // Whoever wrote this is not to be believed any further.
 			}
@@ -151,61 +144,6 @@ func cutLast(list string) (last, before string, more bool) {
 		return list, "", false
 	}
 	return list[at+1:], list[:at], true
-}
-
-// parseHop reads an address as proxies write it: 192.0.2.1, 192.0.2.1:4711, 2001:db8::1,
-// [2001:db8::1] or [2001:db8::1]:4711.
-func parseHop(text string) (netip.Addr, bool) {
-	text = strings.TrimSpace(text)
-	if len(text) > len("[ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255%interface]:65535") {
-		return netip.Addr{}, false
-	}
-	if both, err := netip.ParseAddrPort(text); err == nil {
-		return both.Addr().Unmap(), true
-	}
-	if inside, ok := strings.CutPrefix(text, "["); ok {
-		if inside, ok = strings.CutSuffix(inside, "]"); ok {
-			text = inside
-		}
-	}
-	addr, err := netip.ParseAddr(text)
-	return addr.Unmap(), err == nil
-}
-
-// allowsOrigin says which pages of other origins may call.
-func (c config) allowsOrigin(origin string) bool {
-	origin = strings.ToLower(origin)
-	if slices.Contains(c.AllowedOrigins, origin) {
-		return true
-	}
-	if !c.AllowLocalOrigins {
-		return false
-	}
-	scheme, host, ok := strings.Cut(origin, "://")
-	return ok && (scheme == "http" || scheme == "https") && isLocal(host)
-}
-
-// hostCheck refuses unknown host names on a development machine, so that a page
-// which points its own name at it gets nowhere. Behind a proxy the name is the
-// proxy's business.
-func (c config) hostCheck() func(string) bool {
-	if c.Mode != development || !c.Loopback() {
-		return nil
-	}
-	return isLocal
-}
-
-// isLocal reports whether host, with or without a port, is this machine.
-func isLocal(host string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	host = strings.Trim(host, "[]")
-	if strings.EqualFold(host, "localhost") || strings.HasSuffix(strings.ToLower(host), ".localhost") {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.IsLoopback()
 }
 
 // newLogger writes the log in the configured form.

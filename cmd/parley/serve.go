@@ -31,7 +31,8 @@ type server struct {
 	replies *reply.Engine
 	chat    *chat.Service
 	graphql *transport.Server
-	peers   *peers // Nil on SQLite, where there are none.
+	peers   *peers      // Nil on SQLite, where there are none.
+	models  *modelWatch // Nil without a model server.
 }
 
 // serve runs until ctx ends, then shuts down in order. It answers from the beginning:
@@ -51,7 +52,7 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) 
 	defer closeDebug()
 	ready := newReadiness()
 	graphql := newEntrance(cfg, log)
-	web := newWebServer(base, routes(cfg, ready, graphql), log)
+	web := newWebServer(base, routes(cfg, log, ready, graphql), log)
 	defer func() { _ = web.Close() }() // After an orderly shutdown there is nothing left to close.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -110,7 +111,7 @@ func open(ctx context.Context, cfg config, log *slog.Logger) (_ *server, closeAl
 	if err != nil {
 		return nil, nil, err
 	}
-	models, upstreams, err := newModels(cfg, log)
+	models, err := newModels(cfg, log)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -120,7 +121,7 @@ func open(ctx context.Context, cfg config, log *slog.Logger) (_ *server, closeAl
 		return nil, nil, err
 	}
 	opened.add(closeDatabase)
-	s := &server{cfg: cfg, log: log, store: db}
+	s := &server{cfg: cfg, log: log, store: db, models: models.watch}
 	closeBus, err := s.openBus(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -133,7 +134,7 @@ func open(ctx context.Context, cfg config, log *slog.Logger) (_ *server, closeAl
 	if err := replies.Validate(); err != nil {
 		return nil, nil, err
 	}
-	s.replies = reply.New(replies, db, upstreams, s.bus, s.wire, log)
+	s.replies = reply.New(replies, db, models.router, s.bus, s.wire, log)
 	if !cfg.DatabaseURL.IsZero() {
 		s.peers = newPeers(replies.Keys, s.replies.ReadPeers, log)
 	}
@@ -148,7 +149,7 @@ func open(ctx context.Context, cfg config, log *slog.Logger) (_ *server, closeAl
 		MaxBacklog:          cfg.QueueAge,
 		MaxMessageBytes:     cfg.MaxMessage,
 		MaxPromptBytes:      cfg.MaxPrompt,
-	}, db, s.replies, models, s.bus, log)
+	}, db, s.replies, models.catalog, s.bus, log)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -50,9 +50,8 @@ type entrance struct {
 
 func newEntrance(cfg config, log *slog.Logger) *entrance {
 	return &entrance{closed: transport.Unavailable(transport.Config{
-		AllowedOrigin: cfg.allowsOrigin,
-		AllowedHost:   cfg.hostCheck(),
-		Log:           log,
+		RefuseOrigin: cfg.refusesOrigin,
+		Log:          log,
 	}, "The server is starting.")}
 }
 

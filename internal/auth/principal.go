@@ -61,6 +61,21 @@ func ClientAddr(ctx context.Context) netip.Addr {
 	return addr
 }
 
+type unlimitedKey struct{}
+
+// Unlimited returns a context in which sign-ups and attempts at passwords are not counted,
+// and wait longer for their turn to hash: those of the machine that a developer sits at. The
+// limits of an AuthSession stay.
+func Unlimited(ctx context.Context) context.Context {
+	return context.WithValue(ctx, unlimitedKey{}, true)
+}
+
+// IsUnlimited reports whether ctx is one that Unlimited returned, or of it.
+func IsUnlimited(ctx context.Context) bool {
+	unlimited, _ := ctx.Value(unlimitedKey{}).(bool)
+	return unlimited
+}
+
 // CountedAddr is what is counted for an address: an IPv4 address itself, and the
 // /64 of an IPv6 address, since one household or machine has all of it. It is ""
 // when the address is not known.

@@ -134,9 +134,10 @@ func (f failures) take(row *ent.AuthThrottle, now time.Time) tally {
 }
 
 // take counts one attempt against each rule, or against none of them when one
-// refuses: then it returns how long to wait and the kind of that rule's row.
+// refuses: then it returns how long to wait and the kind of that rule's row. What is
+// unlimited is not counted.
 func (t *throttle) take(ctx context.Context, rules []rule) (wait time.Duration, kind string, err error) {
-	if len(rules) == 0 {
+	if len(rules) == 0 || IsUnlimited(ctx) {
 		return 0, "", nil
 	}
 	// In one order everywhere, so that no two transactions wait for each other.
@@ -264,6 +265,8 @@ func (t *throttle) refreshes(id pid.ID) *bucket {
 // attempt is a password attempt that has been counted as a failure.
 type attempt struct {
 	throttle *throttle
+	// uncounted is whether it is not counted after all, and has nothing to take back.
+	uncounted bool
 	// guesses and hourly are the rows that count failures; knownID is the row to make
 	// when the attempt succeeds, "" when there is none to make.
 	guesses, hourly, knownID string
@@ -278,6 +281,9 @@ type attempt struct {
 func (t *throttle) password(
 	ctx context.Context, account string, perAddress []rule,
 ) (attempt, time.Duration, string, error) {
+	if IsUnlimited(ctx) {
+		return attempt{throttle: t, uncounted: true}, 0, "", nil
+	}
 	a := attempt{throttle: t}
 	counted := account
 	addr := CountedAddr(ClientAddr(ctx))
@@ -319,6 +325,9 @@ func (t *throttle) password(
 // succeeded takes the attempt back within tx, since it was none: the password was
 // right. The address is known to the account from now on.
 func (a attempt) succeeded(ctx context.Context, tx *ent.Tx, now time.Time) error {
+	if a.uncounted {
+		return nil
+	}
 	ids := []string{a.guesses, a.hourly}
 	if a.knownID != "" {
 		ids = append(ids, a.knownID)
@@ -348,6 +357,9 @@ func knownID(account, addr string) string { return throttleID(knownPrefix, accou
 
 // withdraw takes the attempt back because nothing was tried in the end.
 func (a attempt) withdraw(ctx context.Context) error {
+	if a.uncounted {
+		return nil
+	}
 	now, err := a.throttle.store.Now(ctx)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -109,6 +110,39 @@ func TestKnownAddressIsCountedByItself(t *testing.T) {
 			wantCode(t, err, refusal.CodeUnauthenticated)
 		}
 		_, err = b.SignIn(home, email, goodPassword)
+		wantCode(t, err, refusal.CodeRateLimited)
+	})
+}
+
+// Who is unlimited is not counted, neither by the address nor by the account, and makes nobody
+// else wait; everybody else is counted as ever.
+func TestUnlimited(t *testing.T) {
+	each(t, func(c *auth.Config) { c.Limits.SignUpsPerHour, c.Limits.SignInBurst = 1, 3 }, func(t *testing.T,
+		b *bundle) {
+		home := from(t.Context(), "127.0.0.1")
+		unlimited := auth.Unlimited(home)
+		for n := range 4 {
+			in := auth.SignUpInput{Email: fmt.Sprintf("user%d@example.org", n), Password: goodPassword}
+			if _, err := b.SignUp(unlimited, in); err != nil {
+				t.Fatalf("sign-up %d: %v", n, err)
+			}
+		}
+		const one = "user0@example.org"
+		for range 120 { // More than the failures of an hour.
+			_, err := b.SignIn(unlimited, one, otherPassword)
+			wantCode(t, err, refusal.CodeUnauthenticated)
+		}
+		for _, ctx := range []context.Context{unlimited, home} {
+			if _, err := b.SignIn(ctx, one, goodPassword); err != nil {
+				t.Fatalf("the right password: %v", err)
+			}
+		}
+		// Two of the burst are left to the address.
+		for range 2 {
+			_, err := b.SignIn(home, one, otherPassword)
+			wantCode(t, err, refusal.CodeUnauthenticated)
+		}
+		_, err := b.SignIn(home, one, goodPassword)
 		wantCode(t, err, refusal.CodeRateLimited)
 	})
 }

@@ -58,12 +58,13 @@ func (c *Catalog) Models(ctx context.Context) ([]Model, error) {
 	return s.Models(), nil
 }
 
-// Resolve returns the model that a name means, and the default for the empty name. It
-// returns *RequiredError when there is no default, *UnknownError for a model that may not
-// be used, and *UnavailableError when the source gives no list to decide by.
+// Resolve returns the model that a name means, under the name that the server lists, and the
+// default for the empty name. It returns *RequiredError when there is no default,
+// *UnknownError for a model that may not be used, and *UnavailableError when the source gives
+// no list to decide by.
 func (c *Catalog) Resolve(ctx context.Context, name string) (string, error) {
 	if name == "" && c.cfg.Default != "" && len(c.cfg.Allowed) == 0 {
-		return c.cfg.Default, nil // The operator's word stands without asking anybody.
+		return c.defaultName(), nil // The operator's word stands without asking anybody.
 	}
 	s, unavailable := c.refresh(ctx)
 	id, err := s.Resolve(name)
@@ -77,7 +78,7 @@ func (c *Catalog) Resolve(ctx context.Context, name string) (string, error) {
 // what is known, and reports false when Resolve would have to ask the source.
 func (c *Catalog) ResolveNow(name string) (id string, decided bool, err error) {
 	if name == "" && c.cfg.Default != "" && len(c.cfg.Allowed) == 0 {
-		return c.cfg.Default, true, nil
+		return c.defaultName(), true, nil
 	}
 	s := c.current.Load()
 	if len(c.cfg.Allowed) == 0 && c.cfg.Source != nil {
@@ -94,6 +95,9 @@ func (c *Catalog) ResolveNow(name string) (id string, decided bool, err error) {
 	id, err = s.Resolve(name)
 	return id, true, err
 }
+
+// defaultName is the configured default as the server called it when it was asked last.
+func (c *Catalog) defaultName() string { return c.current.Load().nameOf(c.cfg.Default) }
 
 // Upstream names the upstream that serves a model, and reports whether there is one. It
 // asks nobody: a model that is listed no more is still served to those who have chosen it.

@@ -145,6 +145,43 @@ func TestCatalog(t *testing.T) {
 			[]catalog.Model{eliza}, false,
 			map[string]string{"": "UNAVAILABLE", "a": "UNAVAILABLE", "eliza": "eliza"},
 		},
+		"Ollama's names": {
+			catalog.Config{Source: listing("llama3.2:1b", "llama3.2:latest", "ai/x:latest"), Default: "llama3.2"},
+			[]catalog.Model{is("llama3.2:1b"), def(is("llama3.2:latest")), is("ai/x:latest")}, false,
+			map[string]string{"": "llama3.2:latest", "llama3.2": "llama3.2:latest",
+				"llama3.2:latest": "llama3.2:latest",
+				"llama3.2:1b":     "llama3.2:1b", "ai/x": "ai/x:latest", "llama3": "UNKNOWN 3",
+				"llama3.2:":   "UNKNOWN 3",
+				"llama3.2:2b": "UNKNOWN 3", "Llama3.2": "UNKNOWN 3", "x": "UNKNOWN 3", ":latest": "UNKNOWN 3"},
+		},
+		"Gemini's names": {
+			catalog.Config{Source: listing("models/gemini-2.5-flash", "models/gemini-2.5-pro"),
+				Default: "gemini-2.5-pro"},
+			[]catalog.Model{is("models/gemini-2.5-flash"), def(is("models/gemini-2.5-pro"))}, false,
+			map[string]string{"": "models/gemini-2.5-pro", "gemini-2.5-flash": "models/gemini-2.5-flash",
+				"models/gemini-2.5-flash": "models/gemini-2.5-flash", "gemini": "UNKNOWN 2", "models/": "UNKNOWN 2"},
+		},
+		"more than is listed": {
+			catalog.Config{Source: listing("a", "b"), Default: "models/b:latest"},
+			[]catalog.Model{is("a"), def(is("b"))}, false,
+			map[string]string{"": "b", "a:latest": "a", "models/a": "a"},
+		},
+		"exact names first": {
+			catalog.Config{Source: listing("a:latest", "models/a", "a"), Default: "a"},
+			[]catalog.Model{is("a:latest"), is("models/a"), def(is("a"))}, false,
+			map[string]string{"": "a", "a": "a", "a:latest": "a:latest", "models/a": "models/a",
+				"models/a:latest": "a:latest"},
+		},
+		"names in the allow-list": {
+			catalog.Config{Allowed: []string{"b", "a:latest"}, Default: "a"},
+			[]catalog.Model{is("b"), def(is("a:latest"))}, false,
+			map[string]string{"": "a:latest", "a": "a:latest", "b:latest": "b"},
+		},
+		"a name like the built-in one's": {
+			catalog.Config{Source: listing("eliza:latest"), Always: []catalog.Model{eliza}},
+			[]catalog.Model{is("eliza:latest"), eliza}, false,
+			map[string]string{"eliza": "eliza", "eliza:latest": "eliza:latest"},
+		},
 		"nothing": {
 			catalog.Config{}, nil, false,
 			map[string]string{"": "REQUIRED []", "a": "UNKNOWN 0"},
@@ -170,6 +207,26 @@ func TestCatalog(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The default is known by the server's name as long as anybody knows it.
+func TestDefaultKeepsItsName(t *testing.T) {
+	t.Parallel()
+	offered := listing("llama3.2:latest")
+	c := catalog.New(catalog.Config{Upstream: "server", Source: offered, Default: "llama3.2"})
+	if got := outcome(c, t, ""); got != "llama3.2" {
+		t.Errorf("before the server is asked: got %s, want the operator's word", got)
+	}
+	if _, err := c.Models(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	offered.set(context.Canceled)
+	if got := outcome(c, t, ""); got != "llama3.2:latest" {
+		t.Errorf("while the server is away: got %s, want its name", got)
+	}
+	if got, decided, err := c.ResolveNow(""); got != "llama3.2:latest" || !decided || err != nil {
+		t.Errorf("at once: got %s, %t, %v, want the server's name", got, decided, err)
 	}
 }
 

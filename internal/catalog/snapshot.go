@@ -49,7 +49,7 @@ func withoutDefault(cfg Config, listed []string) *Snapshot {
 	}
 	for _, m := range cfg.Always {
 		m.Default = false
-		if i := s.find(m.ID); i >= 0 {
+		if i := s.findExactly(m.ID); i >= 0 {
 			s.models[i] = m
 			continue
 		}
@@ -58,37 +58,37 @@ func withoutDefault(cfg Config, listed []string) *Snapshot {
 	return s
 }
 
-func (s *Snapshot) setDefault(id string) {
+// setDefault makes the model that a name means the default, and all others not.
+func (s *Snapshot) setDefault(name string) {
+	def := s.find(name)
 	for i := range s.models {
-		s.models[i].Default = s.models[i].ID == id
+		s.models[i].Default = i == def
 	}
 }
 
 // lists reports whether it was made of these.
 func (s *Snapshot) lists(listed []string) bool { return slices.Equal(s.listed, listed) }
 
-// find returns the place of a model, or -1.
-func (s *Snapshot) find(id string) int {
-	return slices.IndexFunc(s.models, func(m Model) bool { return m.ID == id })
-}
-
 // Models returns the models that may be used. The caller owns the slice.
 func (s *Snapshot) Models() []Model { return slices.Clone(s.models) }
 
-// Resolve returns the model that a name means, and the default for the empty name. It
-// returns *RequiredError or *UnknownError.
+// Resolve returns the listed name of the model that a name means, and of the default for the
+// empty name. It returns *RequiredError or *UnknownError.
 func (s *Snapshot) Resolve(name string) (string, error) {
+	if name != "" {
+		if i := s.find(name); i >= 0 {
+			return s.models[i].ID, nil
+		}
+		return "", &UnknownError{Known: len(s.models)}
+	}
 	names := make([]string, 0, len(s.models))
 	for _, m := range s.models {
-		if m.ID == name || name == "" && m.Default {
+		if m.Default {
 			return m.ID, nil
 		}
 		names = append(names, m.ID)
 	}
-	if name == "" {
-		return "", &RequiredError{Models: names}
-	}
-	return "", &UnknownError{Known: len(names)}
+	return "", &RequiredError{Models: names}
 }
 
 // Upstream names the upstream that serves a model, listed or not, and reports whether

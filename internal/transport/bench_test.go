@@ -20,6 +20,7 @@ import (
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
 
+	"parley/internal/refusal"
 	"parley/internal/transport"
 )
 
@@ -60,8 +61,8 @@ func ours(n int) http.Handler {
 		Authenticate: func(ctx context.Context, _ string) (transport.Identity, error) {
 			return transport.Identity{Context: ctx}, nil
 		},
-		AllowedOrigin: func(string) bool { return false },
-		Log:           slog.New(slog.DiscardHandler),
+		RefuseOrigin: func(string) *refusal.Error { return refusal.Forbidden("No.") },
+		Log:          slog.New(slog.DiscardHandler),
 	})
 }
 

@@ -109,9 +109,9 @@ func (c *socket) retire() {
 // restart closes the socket and tells the client to come back.
 func (c *socket) restart() { c.close(deniedRestart.closeCode, deniedRestart.closeReason) }
 
-// Unavailable stands in for a Server that cannot be made yet. It checks hosts and
-// origins as that would and answers everything else with UNAVAILABLE and message. Of
-// cfg it needs AllowedOrigin, AllowedHost and Log.
+// Unavailable stands in for a Server that cannot be made yet. It checks origins as that
+// would and answers everything else with UNAVAILABLE and message. Of cfg it needs
+// RefuseOrigin and Log.
 func Unavailable(cfg Config, message string) http.Handler {
 	s := &Server{cfg: cfg, timing: defaultTiming()}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

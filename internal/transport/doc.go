@@ -16,7 +16,7 @@
 // a client that does not read costs nobody else anything and is let go; no answer is longer
 // than Limits.AnswerBytes.
 //
-// A request comes in by server.go, which checks host and origin (origin.go), and goes on
+// A request comes in by server.go, which checks the origin (origin.go), and goes on
 // as an operation over HTTP (http.go, request.go, names.go, negotiate.go, stream.go) or as a socket
 // (socket.go, hijack.go, dialect.go, token.go, bucket.go, operation.go, write.go). Both
 // ask admission.go whether one more may be opened, limits.go, compare.go and documents.go

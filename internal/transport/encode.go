@@ -3,10 +3,13 @@ package transport
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
+	"parley/internal/hosts"
 	"parley/internal/refusal"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -78,6 +81,23 @@ func graphQLError(why *refusal.Error) *gqlerror.Error {
 // one error and no data.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, status int, code, message string) {
 	s.refuseWith(w, r, status, coded(code, message))
+}
+
+// refuseHeader refuses a request for what a header says, or does not say, and names it in the
+// log.
+func (s *Server) refuseHeader(w http.ResponseWriter, r *http.Request, status int, header, message string) {
+	value := hosts.Quote(strings.Join(r.Header.Values(header), ", "))
+	s.strangers.Report(r.Context(), s.cfg.Log, header+": "+value, "request refused",
+		slog.String("header", header), slog.String("value", value), slog.String("why", message))
+	s.refuse(w, r, status, "BAD_REQUEST", message)
+}
+
+// Refuse answers a request for a Server that never comes to it, in the form in which that
+// refuses requests. It logs to log that the answer could not be encoded.
+func Refuse(w http.ResponseWriter, r *http.Request, log *slog.Logger, status int, why *refusal.Error) {
+	setSecurityHeaders(w.Header())
+	s := &Server{cfg: Config{Log: log}, timing: defaultTiming()}
+	s.refuseWith(w, r, status, graphQLError(why))
 }
 
 func (s *Server) refuseWith(w http.ResponseWriter, r *http.Request, status int, refusal *gqlerror.Error) {

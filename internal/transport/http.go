@@ -9,6 +9,8 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"parley/internal/hosts"
 )
 
 // serveOperation serves one operation over HTTP: a single result as JSON, or a
@@ -18,8 +20,10 @@ func (s *Server) serveOperation(w http.ResponseWriter, r *http.Request) {
 	w.Header().Add("Vary", "Accept-Encoding")
 	accepts := parseAccept(r.Header.Values("Accept"))
 	if len(accepts) == 0 {
-		s.refuse(w, r, http.StatusNotAcceptable, "BAD_REQUEST",
-			"The answer can be application/graphql-response+json or application/json, and for subscriptions text/event-stream or multipart/mixed;subscriptionSpec=1.0.")
+		s.refuseHeader(w, r, http.StatusNotAcceptable, "Accept",
+			"The answer can be application/graphql-response+json or "+
+				"application/json, and for subscriptions text/event-stream or multipart/mixed;subscriptionSpec=1.0, and "+
+				"none of them is in Accept: "+hosts.Quote(r.Header.Get("Accept"))+".")
 		return
 	}
 	identity, err := s.identify(r)
@@ -32,6 +36,10 @@ func (s *Server) serveOperation(w http.ResponseWriter, r *http.Request) {
 	defer identity.end()
 	params, err := read(w, r, identity.User != "")
 	var bad *badRequest
+	if errors.As(err, &bad) && bad.header != "" {
+		s.refuseHeader(w, r, bad.status, bad.header, bad.message)
+		return
+	}
 	if errors.As(err, &bad) {
 		s.refuse(w, r, bad.status, "BAD_REQUEST", bad.message)
 		return
@@ -120,8 +128,9 @@ func (s *Server) serveResult(
 			return
 		}
 		if !forcesPreflight(r) {
-			s.refuse(w, r, http.StatusBadRequest, "BAD_REQUEST",
-				"A query by GET needs a header that pages of other origins cannot send by themselves, such as GraphQL-Require-Preflight: 1.")
+			s.refuseHeader(w, r, http.StatusBadRequest, "GraphQL-Require-Preflight",
+				"A query by GET needs a header that pages of other origins cannot send by themselves, such as "+
+					"GraphQL-Require-Preflight: 1.")
 			return
 		}
 	}
@@ -153,8 +162,9 @@ func (s *Server) serveSubscription(
 ) {
 	f := forStream(accepts)
 	if f == formatNone {
-		s.refuse(w, r, http.StatusNotAcceptable, "BAD_REQUEST",
-			"A subscription needs a WebSocket (graphql-transport-ws), or Accept: text/event-stream, or Accept: multipart/mixed;subscriptionSpec=1.0.")
+		s.refuseHeader(w, r, http.StatusNotAcceptable, "Accept",
+			"A subscription needs a WebSocket (graphql-transport-ws), "+
+				"or Accept: text/event-stream, or Accept: multipart/mixed;subscriptionSpec=1.0.")
 		return
 	}
 	if r.Method == http.MethodHead {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"parley/internal/refusal"
+
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -32,10 +34,10 @@ func limited(t testing.TB, l Limits) *Server {
 		Authenticate: func(ctx context.Context, _ string) (Identity, error) {
 			return Identity{Context: ctx}, nil
 		},
-		AllowedOrigin: func(string) bool { return false },
-		Development:   true,
-		Limits:        l,
-		Log:           slog.New(slog.DiscardHandler),
+		RefuseOrigin: func(string) *refusal.Error { return refusal.Forbidden("No.") },
+		Development:  true,
+		Limits:       l,
+		Log:          slog.New(slog.DiscardHandler),
 	})
 }
 

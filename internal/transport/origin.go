@@ -1,8 +1,11 @@
 package transport
 
 import (
+	"log/slog"
 	"net/http"
 	"strings"
+
+	"parley/internal/hosts"
 )
 
 // allowedHeaders are those a page of another origin may send that asks for none: ours, and
@@ -19,8 +22,10 @@ func (s *Server) allowOrigin(w http.ResponseWriter, r *http.Request) bool {
 	origin := r.Header.Get("Origin")
 	w.Header().Add("Vary", "Origin")
 	if origin != "" && !sameOrigin(origin, r) {
-		if !s.cfg.AllowedOrigin(origin) {
-			s.refuse(w, r, http.StatusForbidden, "FORBIDDEN", "Pages of this origin may not call this server.")
+		if why := s.cfg.RefuseOrigin(origin); why != nil {
+			s.strangers.Report(r.Context(), s.cfg.Log, origin, "origin refused",
+				slog.String("origin", hosts.Quote(origin)), slog.String("why", why.Message))
+			s.refuseWith(w, r, http.StatusForbidden, graphQLError(why))
 			return false
 		}
 		w.Header().Set("Access-Control-Allow-Origin", origin)

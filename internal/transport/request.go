@@ -12,6 +12,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"parley/internal/hosts"
+
 	"github.com/99designs/gqlgen/graphql"
 )
 
@@ -27,11 +29,12 @@ const (
 	maxContentType = 256
 )
 
-// badRequest is a request that carries no GraphQL operation. Its text holds nothing
-// of what the client sent.
+// badRequest is a request that carries no GraphQL operation. Its text holds nothing of what
+// the client sent, except of a header that is to blame.
 type badRequest struct {
 	status  int
 	message string
+	header  string // "": none is to blame.
 }
 
 func (e *badRequest) Error() string { return e.message }
@@ -50,10 +53,11 @@ type operationRequest struct {
 
 // errTwice is for names that mean two things at once. Whoever reads such a request before us
 // may have taken the other one.
-var errTwice = &badRequest{http.StatusBadRequest, "The request says something twice, or is nested too deeply."}
+var errTwice = &badRequest{status: http.StatusBadRequest,
+	message: "The request says something twice, or is nested too deeply."}
 
-var errNotAnOperation = &badRequest{http.StatusBadRequest,
-	"The request must be one JSON object with a text query, and variables and extensions that are objects."}
+var errNotAnOperation = &badRequest{status: http.StatusBadRequest,
+	message: "The request must be one JSON object with a text query, and variables and extensions that are objects."}
 
 // params turns the request into what the executor takes. Numbers stay as they were
 // written, so that a large integer is not rounded.
@@ -135,21 +139,25 @@ func jsonType(header string) (charset string, ok bool) {
 func readPOST(w http.ResponseWriter, r *http.Request, maxBytes int64) (*graphql.RawParams, error) {
 	charset, ok := jsonType(r.Header.Get("Content-Type"))
 	if !ok || charset != "" && charset != "utf-8" {
-		return nil, &badRequest{http.StatusUnsupportedMediaType, "The Content-Type must be application/json, in UTF-8."}
+		return nil, &badRequest{http.StatusUnsupportedMediaType,
+			"The Content-Type must be application/json, in UTF-8, not " +
+				hosts.Quote(r.Header.Get("Content-Type")) + ".", "Content-Type"}
 	}
 	if enc := r.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
-		return nil, &badRequest{http.StatusUnsupportedMediaType, "The body must not be compressed."}
+		return nil, &badRequest{http.StatusUnsupportedMediaType,
+			"The body must not be compressed, as Content-Encoding " +
+				hosts.Quote(enc) + " says.", "Content-Encoding"}
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBytes))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge) && maxBytes < maxBody:
-		return nil, &badRequest{http.StatusRequestEntityTooLarge,
-			"The body may have at most 64 KiB without an access token that is good."}
+		return nil, &badRequest{status: http.StatusRequestEntityTooLarge,
+			message: "The body may have at most 64 KiB without an access token that is good."}
 	case errors.As(err, &tooLarge):
-		return nil, &badRequest{http.StatusRequestEntityTooLarge, "The body may have at most 1 MiB."}
+		return nil, &badRequest{status: http.StatusRequestEntityTooLarge, message: "The body may have at most 1 MiB."}
 	case err != nil:
-		return nil, &badRequest{http.StatusBadRequest, "The body could not be read."}
+		return nil, &badRequest{status: http.StatusBadRequest, message: "The body could not be read."}
 	}
 	// All of it is here: a stream may take as long as it likes.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // ServeHTTP has set it.

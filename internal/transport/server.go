@@ -15,6 +15,9 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/vektah/gqlparser/v2/validator/rules"
+
+	"parley/internal/complaint"
+	"parley/internal/refusal"
 )
 
 // Config is what a Server needs. Fields without a default named beside them are
@@ -36,18 +39,17 @@ type Config struct {
 	// hold no more of that than is needed: each open page has one. Nil: all values of the
 	// request's.
 	SocketContext func(r *http.Request) context.Context
-	// AllowedOrigin says which web pages of other origins may call.
-	AllowedOrigin func(origin string) bool
-	// AllowedHost refuses requests for unknown host names: a page that points its
-	// own name at this machine gets nowhere. Nil: any name will do.
-	AllowedHost func(host string) bool
+	// RefuseOrigin says why web pages of another origin may not call, to whoever made the
+	// page. Nil is that they may.
+	RefuseOrigin func(origin string) *refusal.Error
 	// Development switches introspection and suggestions on.
 	Development bool
 	// Limits bounds what one request may ask for. Zero fields take the default.
 	Limits Limits
 	// Documents are the operations known beforehand. Nil: there are none.
 	Documents *Documents
-	// Log takes what is odd. It never gets what a client sent.
+	// Log takes what is odd. Of what a client sent it gets only the origin or the header for
+	// which a request is refused, quoted and cut.
 	Log *slog.Logger
 }
 
@@ -84,6 +86,8 @@ type Server struct {
 	ledger    *ledger
 	// compressor is for answers that are not streams.
 	compressor *compressor
+	// strangers are the origins and the headers that have been refused.
+	strangers complaint.Names
 }
 
 // timing holds what tests shorten.
@@ -124,7 +128,7 @@ func New(cfg Config) *Server { return newServer(cfg, defaultTiming()) }
 
 func newServer(cfg Config, t timing) *Server {
 	if cfg.Schema == nil || cfg.ErrorPresenter == nil || cfg.Recover == nil ||
-		cfg.Authenticate == nil || cfg.AllowedOrigin == nil || cfg.Log == nil {
+		cfg.Authenticate == nil || cfg.RefuseOrigin == nil || cfg.Log == nil {
 		panic("transport: incomplete Config")
 	}
 	cfg.Limits = cfg.Limits.withDefaults()
@@ -186,24 +190,23 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 const allowedMethods = "GET, POST, OPTIONS"
 
-// check sets what every answer has, and checks the host's name and the origin. It
-// returns false when it has answered.
+// check sets what every answer has, and checks the origin. It returns false when it has
+// answered.
 func (s *Server) check(w http.ResponseWriter, r *http.Request) bool {
 	if r.ContentLength != 0 {
 		// However the request is answered, net/http reads the rest of its body first,
 		// and would wait for it for ever. A writer without deadlines just has none.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.timing.read))
 	}
-	h := w.Header()
+	setSecurityHeaders(w.Header())
+	return s.allowOrigin(w, r)
+}
+
+func setSecurityHeaders(h http.Header) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("Cache-Control", "no-store")
-	if s.cfg.AllowedHost != nil && !s.cfg.AllowedHost(r.Host) {
-		s.refuse(w, r, http.StatusMisdirectedRequest, "FORBIDDEN", "This server does not answer under this host name.")
-		return false
-	}
-	return s.allowOrigin(w, r)
 }
 
 // prepare makes an operation of what a client sent. The errors it returns are about

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,6 +23,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"go.uber.org/goleak"
 
+	"parley/internal/refusal"
 	"parley/internal/transport"
 	"parley/internal/waittest"
 )
@@ -83,6 +85,14 @@ func (b *logBuffer) String() string {
 // waits are the server's; zero fields are long.
 type waits struct{ init, ping, pong, write, sse time.Duration }
 
+// refuseOrigin lets pages of one other origin call.
+func refuseOrigin(origin string) *refusal.Error {
+	if origin == "https://app.example" {
+		return nil
+	}
+	return refusal.Forbidden("Pages of " + strconv.Quote(origin) + " may not call.")
+}
+
 func setup(t testing.TB, w waits, change func(*transport.Config)) *bundle {
 	t.Helper()
 	b := &bundle{t: t, log: &logBuffer{}, text: make(chan string)}
@@ -103,9 +113,9 @@ func setup(t testing.TB, w waits, change func(*transport.Config)) *bundle {
 			next graphql.OperationHandler) graphql.ResponseHandler {
 			return next(ctx)
 		},
-		Authenticate:  b.authenticate,
-		AllowedOrigin: func(origin string) bool { return origin == "https://app.example" },
-		Log:           slog.New(slog.NewTextHandler(b.log, nil)),
+		Authenticate: b.authenticate,
+		RefuseOrigin: refuseOrigin,
+		Log:          slog.New(slog.NewTextHandler(b.log, nil)),
 	}
 	if change != nil {
 		change(&cfg)

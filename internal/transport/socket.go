@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -68,8 +69,11 @@ type socket struct {
 // maxHandshake bounds the lists in the headers of an upgrade, in bytes.
 const maxHandshake = 2 << 10
 
+// handshakeHeaders are those of an upgrade that hold lists.
+var handshakeHeaders = []string{"Connection", "Upgrade", "Sec-Websocket-Protocol", "Sec-Websocket-Extensions"}
+
 func handshakeBytes(h http.Header) (n int) {
-	for _, name := range []string{"Connection", "Upgrade", "Sec-Websocket-Protocol", "Sec-Websocket-Extensions"} {
+	for _, name := range handshakeHeaders {
 		for _, value := range h.Values(name) {
 			n += len(value)
 		}
@@ -81,7 +85,8 @@ func handshakeBytes(h http.Header) (n int) {
 // as the handler ran, net/http would keep its buffers and the stack that read the request.
 func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
 	if handshakeBytes(r.Header) > maxHandshake {
-		s.refuse(w, r, http.StatusBadRequest, "BAD_REQUEST", "The headers of the upgrade are too long.")
+		s.refuse(w, r, http.StatusBadRequest, "BAD_REQUEST", "The headers of the upgrade are too long: "+
+			strings.Join(handshakeHeaders, ", ")+".")
 		return
 	}
 	addr := s.addressOf(r)

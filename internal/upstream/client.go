@@ -15,6 +15,7 @@ import (
 
 	openai "github.com/sashabaranov/go-openai"
 
+	"parley/internal/complaint"
 	"parley/internal/reply"
 )
 
@@ -60,6 +61,7 @@ func New(cfg Config, logger *slog.Logger) (*Client, error) {
 		doer:             d,
 		api:              openai.NewClientWithConfig(api),
 		completionTokens: make(map[string]bool),
+		models:           models{complaint: complaint.About("fetching the list of models")},
 	}, nil
 }
 

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"parley/internal/complaint"
 )
 
 const (
@@ -26,6 +28,9 @@ type models struct {
 	running *fetch
 	closed  bool
 	done    sync.WaitGroup
+
+	// complaint is of the one fetch that is under way.
+	complaint *complaint.Complaint
 }
 
 // fetch is a request under way.
@@ -98,14 +103,25 @@ func (m *models) answer() ([]string, error) {
 	return append([]string{}, m.names...), nil
 }
 
+// learn takes a list that has been fetched by others, unless one is being fetched.
+func (m *models) learn(names []string, ttl time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.running == nil {
+		m.names, m.err, m.nextAt = append([]string{}, names...), nil, time.Now().Add(ttl)
+	}
+}
+
 func (c *Client) fetchModels(ctx context.Context, f *fetch) {
 	defer f.cancel()
 	list, err := c.api.ListModels(ctx)
 	if err != nil {
 		err = fmt.Errorf("list models: %w", attemptError(ctx, err))
-		c.logger.WarnContext(ctx, "list of models could not be fetched", "err", err)
 	}
 	m := &c.models
+	if !errors.Is(ctx.Err(), context.Canceled) { // That is by close.
+		m.complaint.Report(context.WithoutCancel(ctx), c.logger, err)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	defer close(f.ended)

@@ -67,8 +67,9 @@ func start(t *testing.T, settings ...string) *server {
 	}
 	s := &server{ended: make(chan struct{})}
 	s.cmd = exec.Command("sh", "-c", `ulimit -d "$1" && exec "$2"`, "sh", strconv.Itoa(memory>>10), path)
-	s.cmd.Env = append([]string{"PARLEY_ADDR=127.0.0.1:0", "PARLEY_DATA_DIR=" + t.TempDir(), "PARLEY_SIGNUP=open",
-		"PARLEY_SENDS_PER_MINUTE=0"}, settings...)
+	// In production: a development server does not limit its developer.
+	s.cmd.Env = append([]string{"PARLEY_ADDR=127.0.0.1:0", "PARLEY_MODE=production", "PARLEY_DATA_DIR=" + t.TempDir(),
+		"PARLEY_SIGNUP=open", "PARLEY_SENDS_PER_MINUTE=0"}, settings...)
 	s.cmd.Stderr = &s.log
 	stdout, err := s.cmd.StdoutPipe()
 	if err != nil {
