@@ -24,15 +24,17 @@ const (
 
 // newModels makes the model servers, the catalog of what they offer, and the way from
 // one to the other.
-func newModels(cfg config, log *slog.Logger) (*catalog.Catalog, reply.Upstream, error) {
+func newModels(
+	cfg config, log *slog.Logger,
+) (*catalog.Catalog, reply.Upstream, map[string]*upstream.Client, error) {
 	offered := catalog.Config{Allowed: cfg.Models, Default: cfg.Model}
-	upstreams := make(map[string]reply.Upstream)
+	upstreams, clients := make(map[string]reply.Upstream), make(map[string]*upstream.Client)
 	if cfg.ElizaListed() {
 		c, err := upstream.NewInProcess(eliza.Handler(elizaPace), log)
 		if err != nil {
-			return nil, nil, fmt.Errorf("built-in model: %w", err)
+			return nil, nil, nil, fmt.Errorf("built-in model: %w", err)
 		}
-		upstreams[builtIn] = c
+		upstreams[builtIn], clients[builtIn] = c, c
 		offered.Always = []catalog.Model{{ID: eliza.Model, Description: eliza.Description, Upstream: builtIn}}
 	}
 	if cfg.OpenAIBaseURL != "" {
@@ -43,12 +45,12 @@ func newModels(cfg config, log *slog.Logger) (*catalog.Catalog, reply.Upstream, 
 			MaxDuration: cfg.ReplyLimit,
 		}, log)
 		if err != nil {
-			return nil, nil, fmt.Errorf("OPENAI_BASE_URL: %w", err)
+			return nil, nil, nil, fmt.Errorf("OPENAI_BASE_URL: %w", err)
 		}
-		upstreams[openAI] = c
+		upstreams[openAI], clients[openAI] = c, c
 		offered.Upstream, offered.Source = openAI, c
 	}
 	models := catalog.New(offered)
 	router, err := upstream.NewRouter(models, upstreams)
-	return models, router, err
+	return models, router, clients, err
 }

@@ -20,9 +20,9 @@ import (
 )
 
 // routes is everything the server answers.
-func routes(cfg config, ready *readiness, graphql http.Handler) http.Handler {
+func routes(cfg config, ready *readiness, graphql http.Handler, log *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/graphql", graphql)
+	mux.Handle(graphqlPath, graphql)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plainText(w, http.StatusOK, "ok\n") })
 	mux.Handle("GET /readyz", ready)
 	sdl := graph.SDL()
@@ -36,8 +36,14 @@ func routes(cfg config, ready *readiness, graphql http.Handler) http.Handler {
 		mux.Handle("/graphiql/", graphiql)
 		mux.Handle("GET /{$}", http.RedirectHandler("graphiql", http.StatusFound))
 	}
+	if cfg.AccessLog == on {
+		return boundBodies(withAccessLog(mux, log), bodyLimit)
+	}
 	return boundBodies(mux, bodyLimit)
 }
+
+// graphqlPath is where GraphQL is.
+const graphqlPath = "/graphql"
 
 // bodyLimit is how long the body of a request may take.
 const bodyLimit = 15 * time.Second
@@ -186,13 +192,4 @@ func isLocal(host string) bool {
 	}
 	addr, err := netip.ParseAddr(host)
 	return err == nil && addr.IsLoopback()
-}
-
-// newLogger writes the log in the configured form.
-func newLogger(cfg config, w io.Writer) *slog.Logger {
-	options := &slog.HandlerOptions{Level: cfg.LogLevel}
-	if cfg.LogFormat == logJSON {
-		return slog.New(slog.NewJSONHandler(w, options))
-	}
-	return slog.New(slog.NewTextHandler(w, options))
 }

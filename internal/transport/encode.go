@@ -98,6 +98,9 @@ func (s *Server) writeJSON(
 		status, data, tail = http.StatusInternalServerError, nil, nil
 		head = []byte(`{"errors":[{"message":"Internal error.","extensions":{"code":"INTERNAL"}}]}`)
 	}
+	e := exchangeOf(r.Context())
+	e.Status = status
+	e.fails(response.Errors)
 	w.Header().Set("Content-Type", f.contentType())
 	w.Header().Set("Content-Length", strconv.Itoa(len(head)+len(data)+len(tail)))
 	w.WriteHeader(status)

@@ -33,6 +33,7 @@ func (s *Server) allowOrigin(w http.ResponseWriter, r *http.Request) bool {
 	w.Header().Set("Access-Control-Allow-Methods", allowedMethods)
 	w.Header().Set("Access-Control-Allow-Headers", allowedHeaders)
 	w.Header().Set("Access-Control-Max-Age", "600")
+	exchangeOf(r.Context()).Status = http.StatusNoContent
 	w.WriteHeader(http.StatusNoContent)
 	return false
 }

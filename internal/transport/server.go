@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -15,6 +14,9 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/vektah/gqlparser/v2/validator/rules"
+
+	"parley/internal/complaint"
+	"parley/internal/trace"
 )
 
 // Config is what a Server needs. Fields without a default named beside them are
@@ -46,6 +48,11 @@ type Config struct {
 	Limits Limits
 	// Documents are the operations known beforehand. Nil: there are none.
 	Documents *Documents
+	// Ended is told of each operation, request and socket when it is over, in a context that
+	// has its trace. It must not wait for anything. Nil: nobody wants to know.
+	Ended func(ctx context.Context, e Exchange)
+	// Tracer makes spans of operations. Nil: there are none.
+	Tracer *trace.Tracer
 	// Log takes what is odd. It never gets what a client sent.
 	Log *slog.Logger
 }
@@ -81,6 +88,8 @@ type Server struct {
 	admission *admission
 	underway  *underway
 	ledger    *ledger
+	meters    *Meters
+	refused   *complaint.Refrain
 }
 
 // timing holds what tests shorten.
@@ -128,15 +137,19 @@ func newServer(cfg Config, t timing) *Server {
 	if cfg.SocketContext == nil {
 		cfg.SocketContext = func(r *http.Request) context.Context { return context.WithoutCancel(r.Context()) }
 	}
+	m := newMeters()
 	s := &Server{
 		cfg:       cfg,
 		executor:  executor.New(cfg.Schema),
 		checked:   lru.New[string](cachedDocuments),
 		timing:    t,
 		admission: newAdmission(cfg.Limits.SocketsPerAddr, cfg.Limits.SocketsPerUser),
-		underway:  newUnderway(cfg.Limits),
+		underway:  newUnderway(cfg.Limits, m.Limits),
 		ledger:    newLedger(cfg.Limits, t.room),
+		meters:    m,
+		refused:   complaint.NewRefrain(refusedAgain),
 	}
+	s.ledger.meters = m
 	s.executor.SetQueryCache(lru.New[*ast.QueryDocument](cachedDocuments))
 	s.executor.SetParserTokenLimit(cfg.Limits.Tokens)
 	s.executor.SetErrorPresenter(cfg.ErrorPresenter)
@@ -165,11 +178,24 @@ func rulesWithoutSuggestions() *rules.Rules {
 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	e := &Exchange{}
+	ctx := s.begin(trace.Begin(r.Context(), r.Header), e, WayHTTP)
+	r = r.WithContext(ctx)
+	// Also when a stream is broken off by a panic.
+	defer func() { s.over(ctx, e) }()
+	if upgrades(r) {
+		e.Way, e.Kind = WayWebSocket, kindUpgrade
+		defer func() {
+			if e.Status != http.StatusSwitchingProtocols {
+				s.refusedSocket(ctx, refusedRequest(e.Status))
+			}
+		}()
+	}
 	if !s.check(w, r) {
 		return
 	}
 	switch {
-	case r.Method == http.MethodGet && strings.EqualFold(r.Header.Get("Upgrade"), "websocket"):
+	case e.Kind == kindUpgrade:
 		s.serveSocket(w, r)
 	case r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodPost:
 		s.serveOperation(w, r)
@@ -213,6 +239,7 @@ func (s *Server) prepare(ctx context.Context, p *graphql.RawParams) (*graphql.Op
 	}
 	p.Query = query
 	op, errs := s.executor.CreateOperationContext(graphql.StartOperationTrace(ctx), p)
+	exchangeOf(ctx).asks(op)
 	if len(errs) > 0 {
 		return op, errs
 	}

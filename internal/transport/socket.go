@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"parley/internal/trace"
 )
 
 // The sizes of what a client may send: little before it is known, a whole request
@@ -29,6 +31,8 @@ type socket struct {
 	dialect dialect
 	// noInit closes the socket when its client does not say who it is. Nil: it has.
 	noInit   *time.Timer
+	began    time.Time
+	traced   traced      // what the client says of its trace
 	bearer   string      // the token of the upgrade request, until the client is known
 	stalled  *time.Timer // closes the connection during a write that takes too long
 	identity Identity
@@ -55,6 +59,10 @@ type socket struct {
 	mu     sync.Mutex
 	active map[string]*operation
 	closed bool
+	// status is the code with which it was closed, by whoever was first.
+	status websocket.StatusCode
+	// ours says that it was this server.
+	ours bool
 	// holding counts the operations that the socket is kept open for when it retires:
 	// queries and mutations that began before.
 	holding  int
@@ -101,6 +109,7 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
 		InsecureSkipVerify: true, // allowOrigin has checked it, by the operator's list.
 		CompressionMode:    websocket.CompressionDisabled,
 	})
+	exchangeOf(r.Context()).Status = taken.status
 	if err != nil {
 		return // Accept has answered.
 	}
@@ -108,6 +117,7 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
 		server:  s,
 		addr:    addr,
 		conn:    conn,
+		began:   time.Now(),
 		raw:     taken.conn,
 		bearer:  bearer(r.Header.Get("Authorization")),
 		allowed: newBucket(s.cfg.Limits.MessagesPerSecond),
@@ -115,6 +125,7 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
 		gone:    make(chan struct{}),
 	}
 	c.unwatched = s.cfg.SocketContext(r)
+	c.remember(traced{r.Header.Get(trace.Parent), r.Header.Get(trace.State)})
 	c.ctx, c.cancel = context.WithCancel(c.unwatched)
 	c.identity.Context = c.ctx
 	// It does not read: no close frame would reach it.
@@ -194,6 +205,7 @@ func (c *socket) leave() {
 	if c.noInit != nil {
 		c.noInit.Stop()
 	}
+	c.report()
 	c.server.admission.exit(c)
 	c.server.admission.leaveAddr(c.addr)
 	c.server.admission.leaveUser(c.user)
@@ -212,6 +224,7 @@ func (c *socket) recoverReader() {
 func (c *socket) next() (message, bool) {
 	kind, data, err := c.conn.Read(c.unwatched)
 	if err != nil {
+		c.left(err)
 		return message{}, false // However it ended, there is nothing to report: clients come and go.
 	}
 	if kind != websocket.MessageText {
@@ -219,6 +232,7 @@ func (c *socket) next() (message, bool) {
 		return message{}, false
 	}
 	if !c.allowed.take(time.Now()) {
+		c.server.meters.Limits.Of(limitMessages).Inc()
 		c.close(closeTryLater, "Too many messages")
 		return message{}, false
 	}
@@ -258,6 +272,7 @@ func (c *socket) handle(m message) bool {
 
 // init authenticates the socket.
 func (c *socket) init(m message) bool {
+	c.remember(traceOf(m.init))
 	token := tokenOf(m.init)
 	if token == "" {
 		token = c.bearer
@@ -274,6 +289,7 @@ func (c *socket) init(m message) bool {
 	}
 	c.identity = identity
 	if why := c.server.admission.identify(c.addr, identity.User); why != nil {
+		c.server.meters.Limits.Of(limitSockets).Inc()
 		c.close(why.closeCode, why.closeReason)
 		return false
 	}
@@ -310,6 +326,9 @@ func (c *socket) close(code websocket.StatusCode, reason string) {
 	c.mu.Lock()
 	again := c.closed
 	c.closed = true
+	if c.status == 0 {
+		c.status, c.ours = code, true
+	}
 	if c.pulse != nil {
 		c.pulse.Stop()
 	}

@@ -24,7 +24,7 @@
 // which model), body.go (the request), frame.go, parser.go and sse.go (the stream),
 // sink.go (clean pieces), errors.go (what an error of a server means), retry.go and
 // breaker.go (when to try again), models.go (what a server offers), inprocess.go (a
-// server in this process).
+// server in this process), meters.go (what is counted).
 //
 // The folder eliza is a model server without a model, served inside the process
 // through InProcess; upstreamtest is a scripted model server for tests.
