@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -77,6 +78,44 @@ func TestNames(t *testing.T) {
 		}
 		if s.Help == "" || strings.Contains(s.Help, "|") {
 			t.Errorf("%s has the help %q", s.Name, s.Help)
+		}
+	}
+}
+
+// TestExamples holds the alerts and the dashboard to the series there are: one that names
+// another shows nothing, for ever.
+func TestExamples(t *testing.T) {
+	t.Parallel()
+	known := make(map[string]metrics.Series)
+	for _, s := range metrics.All() {
+		known[s.Name] = s
+	}
+	selector := regexp.MustCompile(`(parley_[a-z_]+)(?:\{([^}]*)\})?`)
+	label := regexp.MustCompile(`([a-z_]+)\s*!?=~?`)
+	for _, name := range []string{"../../deploy/prometheus/parley.rules.yml", "../../deploy/grafana/parley.json"} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := selector.FindAllStringSubmatch(string(text), -1)
+		if len(found) < 10 {
+			t.Errorf("%s names %d series, want many", name, len(found))
+		}
+		for _, m := range found {
+			s, ok := known[m[1]]
+			for _, end := range []string{"_bucket", "_count", "_sum"} {
+				if base, cut := strings.CutSuffix(m[1], end); !ok && cut && known[base].Kind == metrics.Histogram {
+					s, ok = known[base], true
+				}
+			}
+			if !ok {
+				t.Errorf("%s names the series %s, which there is not", name, m[1])
+			}
+			for _, l := range label.FindAllStringSubmatch(m[2], -1) {
+				if !slices.Contains(s.Labels, l[1]) {
+					t.Errorf("%s names the label %s of %s, which there is not", name, l[1], m[1])
+				}
+			}
 		}
 	}
 }
