@@ -65,10 +65,14 @@ func withAccessLog(mux *http.ServeMux, log *slog.Logger) http.Handler {
 		began := time.Now()
 		answer := &statusWriter{ResponseWriter: w, status: http.StatusOK}
 		mux.ServeHTTP(answer, r.WithContext(ctx))
-		if route == "" {
+		level := slog.LevelInfo
+		switch {
+		case route == "":
 			route = "none"
+		case (route == healthRoute || route == readyRoute) && answer.status == http.StatusOK:
+			level = slog.LevelDebug // Somebody asks all the time.
 		}
-		log.LogAttrs(ctx, slog.LevelInfo, "request", slog.String("way", transport.WayHTTP), slog.String("route", route),
+		log.LogAttrs(ctx, level, "request", slog.String("way", transport.WayHTTP), slog.String("route", route),
 			slog.Int("status", answer.status), slog.Duration("took", time.Since(began)))
 	})
 }

@@ -173,7 +173,7 @@ func TestAccessLog(t *testing.T) {
 	}
 	i.get(t, "/nothing")
 	i.line(t, map[string]any{"msg": "request", "route": "none", "status": 404})
-	i.line(t, map[string]any{"msg": "request", "route": "GET /readyz", "status": 200})
+	i.line(t, map[string]any{"msg": "request", "route": "GET /readyz", "status": 200, "level": "DEBUG"})
 
 	// A send over a socket, and the reply it starts, belong to one trace.
 	const trace = "4bf92f3577b34da6a3ce929d0e0e4736"

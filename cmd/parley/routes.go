@@ -23,8 +23,8 @@ import (
 func routes(cfg config, ready *readiness, graphql http.Handler, log *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(graphqlPath, graphql)
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plainText(w, http.StatusOK, "ok\n") })
-	mux.Handle("GET /readyz", ready)
+	mux.HandleFunc(healthRoute, func(w http.ResponseWriter, _ *http.Request) { plainText(w, http.StatusOK, "ok\n") })
+	mux.Handle(readyRoute, ready)
 	sdl := graph.SDL()
 	if cfg.Mode == development {
 		mux.HandleFunc("GET /schema.graphql", func(w http.ResponseWriter, _ *http.Request) {
@@ -42,8 +42,12 @@ func routes(cfg config, ready *readiness, graphql http.Handler, log *slog.Logger
 	return boundBodies(mux, bodyLimit)
 }
 
-// graphqlPath is where GraphQL is.
-const graphqlPath = "/graphql"
+// The routes that something else rests on.
+const (
+	graphqlPath = "/graphql"
+	healthRoute = "GET /healthz"
+	readyRoute  = "GET /readyz"
+)
 
 // bodyLimit is how long the body of a request may take.
 const bodyLimit = 15 * time.Second

@@ -173,7 +173,7 @@ func (c *socket) report() {
 	status, ours := c.status, c.ours
 	c.mu.Unlock()
 	ctx := c.in(c.unwatched, nil)
-	if why := reasonOf(status); ours && why != "" {
+	if why := c.refusedFor(status); ours && why != "" {
 		c.server.refusedSocket(ctx, why)
 	}
 	if c.server.cfg.Ended != nil {

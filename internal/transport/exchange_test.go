@@ -169,6 +169,11 @@ func TestRefusedSocketsAreSaid(t *testing.T) {
 	d := b.connect()
 	d.send("garbage")
 	d.wantClose(4400)
+	// The end of a token is the usual end of a socket.
+	e := b.connect().init(`{"token":"` + goodToken + `"}`)
+	b.expireTokens()
+	e.wantClose(4403)
+	waittest.Until(t, "all have gone", func() bool { return b.server.Members() == 0 })
 	waittest.Until(t, "three reasons", func() bool { return strings.Count(b.log.String(), "sockets refused") == 3 })
 	for why, want := range map[string]uint64{"origin": 3, "token": 1, "protocol": 1, "host": 0} {
 		if n := b.server.Meters().Refused.Of(why).Count(); n != want {

@@ -125,12 +125,17 @@ func (m *Meters) count(e *Exchange) {
 	}
 }
 
-// reasonOf says why a socket that ended with this code was refused, or its client sent away;
-// "" for the usual ends.
-func reasonOf(code websocket.StatusCode) string {
+// refusedFor says why a socket that this server has closed with a code was refused, or its
+// client sent away; "" for the usual ends, such as that of a token. It is for the reader.
+func (c *socket) refusedFor(code websocket.StatusCode) string {
 	switch code {
 	case closeForbidden:
-		return refusedToken
+		switch {
+		case !c.acked:
+			return refusedToken
+		case c.user == "":
+			return refusedSilent // Nobody has signed in on it.
+		}
 	case closeNoInit:
 		return refusedSilent
 	case closeTryLater:

@@ -9,7 +9,7 @@ import (
 // common clients add by themselves.
 const allowedHeaders = "Accept, Authorization, Cache-Control, Content-Type, Last-Event-ID, X-Requested-With, " +
 	"Apollo-Require-Preflight, GraphQL-Require-Preflight, X-Apollo-Operation-Name, X-Apollo-Operation-Id, " +
-	"Apollographql-Client-Name, Apollographql-Client-Version"
+	"Apollographql-Client-Name, Apollographql-Client-Version, Traceparent, Tracestate"
 
 // allowOrigin applies the same-origin rule with the operator's exceptions, for
 // WebSockets too, to which browsers apply none. It returns false when it has
