@@ -43,7 +43,7 @@ func TestTable(t *testing.T) {
 		return
 	}
 	if !*update {
-		t.Fatalf("the table of docs/operations.md is not that of series.go; run go test ./internal/metrics -update. Want:\n%s",
+		t.Fatalf("the table of docs/operations.md is not that of series.go; run make generate. Want:\n%s",
 			table.String())
 	}
 	out := place.ReplaceAllLiteralString(string(text), m[1]+table.String()+m[3])
