@@ -64,6 +64,7 @@ soak: ## Half load for ten minutes on each database: nothing may grow; ARGS='-so
 generate: ## Regenerate ent, the GraphQL server, the table of configuration, the examples' schema
 	go generate .
 	go test ./cmd/parley -run '^TestConfigurationTable$$' -count=1 -update
+	go test ./internal/metrics -run '^TestTable$$' -count=1 -update
 	go run ./cmd/parley schema >examples/schema.graphql
 	cd examples/go && go generate .
 

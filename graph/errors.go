@@ -32,11 +32,16 @@ func ErrorPresenter(log *slog.Logger, unavailable func(error) bool) graphql.Erro
 		}
 		// When the client has gone nobody reads this.
 		if id, internal := out.Extensions["id"]; internal && !errors.Is(err, context.Canceled) {
-			log.ErrorContext(ctx, "internal error", "error_id", id, "path", out.Path.String(), "err", err)
+			log.ErrorContext(ctx, "internal error", "error_id", id, "path", clip(out.Path.String()), "err", err)
 		}
 		return out
 	}
 }
+
+// maxPath bounds what the log has of where an error arose: aliases are the client's.
+const maxPath = 200
+
+func clip(path string) string { return path[:min(len(path), maxPath)] }
 
 func present(err error, unavailable func(error) bool) *gqlerror.Error {
 	var fromGQL *gqlerror.Error

@@ -71,7 +71,11 @@ type config struct {
 
 	LogFormat logFormat
 	LogLevel  slog.Level
-	DebugAddr string // Empty: none.
+	AccessLog toggle
+	SlowAfter time.Duration // 0: no statement is slow.
+
+	MetricsAddr string // Empty: none.
+	TracesURL   string // Empty: spans are made for nobody.
 
 	// LossyBus and ClockAhead are set in binaries built for tests only.
 	LossyBus   bus.Lossy
@@ -324,9 +328,8 @@ func (c config) check() []crossError {
 			c.Model),
 			"OPENAI_API_KEY", "OPENAI_BASE_URL")
 	}
-	if c.DebugAddr != "" && c.Mode != development {
-		add("PARLEY_DEBUG_ADDR", "profiles are served in development only: see PARLEY_MODE", "PARLEY_MODE",
-			"PARLEY_ADDR")
+	if c.MetricsAddr != "" && c.MetricsAddr == c.Addr && !strings.HasSuffix(c.Addr, ":0") {
+		add("PARLEY_METRICS_ADDR", "is PARLEY_ADDR, and metrics are not for everybody", "PARLEY_ADDR")
 	}
 	if !c.Hosts.Empty() && c.Mode != development {
 		add("PARLEY_HOSTS", "is for development only, and this is production: host names are the proxy's business there, "+

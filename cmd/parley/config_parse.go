@@ -33,16 +33,6 @@ func parseAddr(field *string, v string) error {
 	return nil
 }
 
-func parseLoopback(field *string, v string) error {
-	if err := parseAddr(field, v); err != nil {
-		return err
-	}
-	if !isLoopback(v) {
-		return fmt.Errorf("%q could be reached from other machines", v)
-	}
-	return nil
-}
-
 func parseOneOf[T ~string](field *T, v string, accepted ...T) error {
 	if !slices.Contains(accepted, T(v)) {
 		return fmt.Errorf("%q is not one of them", v)
@@ -71,6 +61,15 @@ func parseDuration(field *time.Duration, v string, least, most time.Duration) er
 	}
 	*field = d
 	return nil
+}
+
+// parseDurationOrNone is parseDuration, with 0 for none.
+func parseDurationOrNone(field *time.Duration, v string, least, most time.Duration) error {
+	if d, err := time.ParseDuration(v); err == nil && d == 0 {
+		*field = 0
+		return nil
+	}
+	return parseDuration(field, v, least, most)
 }
 
 func parseInt[T int | int64](field *T, v string, least, most int64) error {

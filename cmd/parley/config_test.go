@@ -66,7 +66,7 @@ func TestConfigDefaults(t *testing.T) {
 		SocketsPerUser: 20, SocketsPerAddr: 200, ConversationsPerDay: 1000, BytesPerUser: 1 << 30,
 		MaxRunning: 3, MaxReplies: 1000 * runtime.GOMAXPROCS(0), QueueAge: 500 * time.Millisecond, SendsPerMinute: 20,
 		MaxMessage: 32 << 10, MaxPrompt: 4 << 20,
-		Eliza: auto, LogFormat: logText, LogLevel: slog.LevelInfo,
+		Eliza: auto, LogFormat: logText, AccessLog: off, LogLevel: slog.LevelInfo,
 	}
 	if diff := cmp.Diff(got, want, cmp.Comparer(sameSecret)); diff != "" {
 		t.Errorf("configuration of an empty environment (-got +want):\n%s", diff)
@@ -94,7 +94,8 @@ func TestConfigEverySetting(t *testing.T) {
 		"PARLEY_ANSWER_BYTES=3000000", "PARLEY_ANSWERS_PER_USER=6000000", "PARLEY_ANSWERS=7000000",
 		"PARLEY_REQUESTS_PER_USER=5", "PARLEY_SUBSCRIPTIONS_PER_USER=6",
 		"PARLEY_SOCKETS_PER_USER=50", "PARLEY_SOCKETS_PER_ADDRESS=1000", "PARLEY_DB_CONNECTIONS=30",
-		"PARLEY_DEBUG_ADDR=localhost:6060",
+		"PARLEY_ACCESS_LOG=on", "PARLEY_SLOW_STATEMENT=250ms", "PARLEY_METRICS_ADDR=:9090",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318/",
 		"PARLEY_TOKENS_PER_DAY=5000000000", "PARLEY_CONVERSATIONS_PER_DAY=9", "PARLEY_BYTES_PER_USER=6000000000",
 		"PARLEY_MODELS=a, b", "PARLEY_MODEL=b", "PARLEY_ELIZA=off",
 		"PARLEY_LOG=json", "PARLEY_LOG_LEVEL=debug", "OPENAI_API_KEY=sk-1\n", "OPENAI_BASE_URL=http://h/v1/",
@@ -114,7 +115,8 @@ func TestConfigEverySetting(t *testing.T) {
 		SignUpOpen:     true, Lease: time.Minute, OnCrash: crashInterrupt, WaitLimit: 5 * time.Second,
 		AnswerBytes: 3_000_000, AnswersPerUser: 6_000_000, Answers: 7_000_000,
 		RequestsPerUser: 5, SubscriptionsPerUser: 6,
-		ReplyLimit: time.Minute, SocketsPerUser: 50, SocketsPerAddr: 1000, DBConns: 30, DebugAddr: "localhost:6060",
+		ReplyLimit: time.Minute, SocketsPerUser: 50, SocketsPerAddr: 1000, DBConns: 30,
+		AccessLog: on, SlowAfter: 250 * time.Millisecond, MetricsAddr: ":9090", TracesURL: "http://localhost:4318",
 		MaxRunning: 1, MaxReplies: 77, QueueAge: 2 * time.Second, TokensPerDay: 5_000_000_000, ConversationsPerDay: 9,
 		BytesPerUser: 6_000_000_000, MaxMessage: 64 << 10, MaxPrompt: 1 << 20,
 		Models: []string{"a", "b"}, Model: "b", Eliza: off,

@@ -43,7 +43,8 @@ func openDatabase(
 
 // storeConfig says which database the configuration means.
 func storeConfig(cfg config) store.Config {
-	c := store.Config{DatabaseURL: cfg.DatabaseURL.Reveal(), DataDir: cfg.DataDir, MaxConns: cfg.DBConns}
+	c := store.Config{DatabaseURL: cfg.DatabaseURL.Reveal(), DataDir: cfg.DataDir, MaxConns: cfg.DBConns,
+		SlowAfter: cfg.SlowAfter}
 	if cfg.ClockAhead != 0 {
 		c.Clock = func() time.Time { return time.Now().Add(cfg.ClockAhead) }
 	}

@@ -40,6 +40,8 @@ func (s *server) newGraphQL(documents *transport.Documents) *transport.Server {
 			SocketsPerAddr: s.cfg.SocketsPerAddr,
 		},
 		Documents: documents,
+		Ended:     tellAccess(s.cfg, s.log),
+		Tracer:    s.tracer,
 		Log:       s.log,
 	})
 }

@@ -51,6 +51,14 @@ func (r *readiness) open(look func(context.Context) health) { r.state.Store(&rea
 // lookTimeout bounds the look at the database.
 const lookTimeout = 2 * time.Second
 
+// isReady reports whether it would say yes.
+func (r *readiness) isReady() bool {
+	ctx, cancel := context.WithTimeout(context.Background(), lookTimeout)
+	defer cancel()
+	state := r.state.Load()
+	return state.reason == "" && state.look(ctx).reason == ""
+}
+
 // ServeHTTP implements http.Handler. Anybody may ask: nothing here names what is inside.
 func (r *readiness) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	ctx, cancel := context.WithTimeout(req.Context(), lookTimeout)

@@ -17,7 +17,9 @@
 //	modelwatch.go           whether the model server can be used
 //	health.go, peers.go     whether this process is fit for requests, and agrees with the others
 //	framing.go              where requests end
-//	debug.go                the program's profiles, on a listener of their own
+//	log.go                  the log, and the access log
+//	traces.go               spans, for who collects them
+//	metrics.go              metrics and profiles, on a listener of their own
 //	housekeeping.go         what runs by itself
 //	memory.go               memory is given back after a burst
 //	greeting.go             what a person at the terminal reads

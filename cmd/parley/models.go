@@ -30,17 +30,19 @@ type models struct {
 	catalog *catalog.Catalog
 	router  reply.Upstream
 	watch   *modelWatch // Nil: the built-in model alone is always there.
+	// clients are the model servers by name.
+	clients map[string]*upstream.Client
 }
 
 func newModels(cfg config, log *slog.Logger) (m models, err error) {
 	offered := catalog.Config{Allowed: cfg.Models, Default: cfg.Model}
-	upstreams := make(map[string]reply.Upstream)
+	upstreams, clients := make(map[string]reply.Upstream), make(map[string]*upstream.Client)
 	if cfg.ElizaListed() {
 		c, err := upstream.NewInProcess(eliza.Handler(elizaPace), log)
 		if err != nil {
 			return models{}, fmt.Errorf("built-in model: %w", err)
 		}
-		upstreams[builtIn] = c
+		upstreams[builtIn], clients[builtIn] = c, c
 		offered.Always = []catalog.Model{{ID: eliza.Model, Description: eliza.Description, Upstream: builtIn}}
 	}
 	if cfg.OpenAIBaseURL != "" {
@@ -53,7 +55,7 @@ func newModels(cfg config, log *slog.Logger) (m models, err error) {
 		if err != nil {
 			return models{}, fmt.Errorf("OPENAI_BASE_URL: %w", err)
 		}
-		upstreams[openAI] = c
+		upstreams[openAI], clients[openAI] = c, c
 		offered.Upstream, offered.Source = openAI, c
 		m.watch = &modelWatch{url: cfg.OpenAIBaseURL, model: cfg.Model, allowed: cfg.Models, check: c.Check, log: log}
 		if cfg.Model == eliza.Model && cfg.ElizaListed() {
@@ -70,6 +72,7 @@ func newModels(cfg config, log *slog.Logger) (m models, err error) {
 			_, _ = m.catalog.Models(ctx) // From memory. Without a list nothing changes.
 		}
 	}
+	m.clients = clients
 	m.router, err = upstream.NewRouter(m.catalog, upstreams)
 	return m, err
 }

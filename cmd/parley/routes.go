@@ -21,14 +21,12 @@ import (
 	"parley/web"
 )
 
-const graphqlPath = "/graphql"
-
 // routes is everything the server answers.
 func routes(cfg config, log *slog.Logger, ready *readiness, graphql http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(graphqlPath, graphql)
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plainText(w, http.StatusOK, "ok\n") })
-	mux.Handle("GET /readyz", ready)
+	mux.HandleFunc(healthRoute, func(w http.ResponseWriter, _ *http.Request) { plainText(w, http.StatusOK, "ok\n") })
+	mux.Handle(readyRoute, ready)
 	if cfg.Mode == development {
 		mux.Handle("GET /schema.graphql", schemaPage())
 		graphiql := web.GraphiQL()
@@ -36,7 +34,11 @@ func routes(cfg config, log *slog.Logger, ready *readiness, graphql http.Handler
 		mux.Handle("/graphiql/", graphiql)
 		mux.Handle("GET /{$}", http.RedirectHandler("graphiql", http.StatusFound))
 	}
-	return boundBodies(keepGate(cfg, log, mux), bodyLimit)
+	all := keepGate(cfg, log, mux)
+	if cfg.AccessLog == on {
+		all = withAccessLog(mux, all, log)
+	}
+	return boundBodies(all, bodyLimit)
 }
 
 // schemaPage serves the SDL, compressed to who takes that.
@@ -60,6 +62,13 @@ func schemaPage() http.Handler {
 		plainText(w, http.StatusOK, compressed())
 	})
 }
+
+// The routes that something else rests on.
+const (
+	graphqlPath = "/graphql"
+	healthRoute = "GET /healthz"
+	readyRoute  = "GET /readyz"
+)
 
 // bodyLimit is how long the body of a request may take.
 const bodyLimit = 15 * time.Second
@@ -144,13 +153,4 @@ func cutLast(list string) (last, before string, more bool) {
 		return list, "", false
 	}
 	return list[at+1:], list[:at], true
-}
-
-// newLogger writes the log in the configured form.
-func newLogger(cfg config, w io.Writer) *slog.Logger {
-	options := &slog.HandlerOptions{Level: cfg.LogLevel}
-	if cfg.LogFormat == logJSON {
-		return slog.New(slog.NewJSONHandler(w, options))
-	}
-	return slog.New(slog.NewTextHandler(w, options))
 }

@@ -13,9 +13,12 @@ import (
 	"parley/internal/bus"
 	"parley/internal/chat"
 	"parley/internal/fact"
+	"parley/internal/metrics"
 	"parley/internal/reply"
 	"parley/internal/store"
+	"parley/internal/trace"
 	"parley/internal/transport"
+	"parley/internal/upstream"
 )
 
 // server is the running program, from the database up.
@@ -29,10 +32,13 @@ type server struct {
 	local   *bus.Local // The bus, without NATS.
 	auth    *auth.Service
 	replies *reply.Engine
-	chat    *chat.Service
-	graphql *transport.Server
-	peers   *peers      // Nil on SQLite, where there are none.
-	models  *modelWatch // Nil without a model server.
+	// upstreams are the model servers by name.
+	upstreams map[string]*upstream.Client
+	chat      *chat.Service
+	graphql   *transport.Server
+	peers     *peers        // Nil on SQLite, where there are none.
+	models    *modelWatch   // Nil without a model server.
+	tracer    *trace.Tracer // Nil: spans are made for nobody.
 }
 
 // serve runs until ctx ends, then shuts down in order. It answers from the beginning:
@@ -45,12 +51,13 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) 
 	if err != nil {
 		return err
 	}
-	closeDebug, err := serveDebug(base, cfg, log)
+	ready := newReadiness()
+	shown := metrics.New(version(), ready.isReady)
+	closeMetrics, err := serveMetrics(base, cfg, shown, log)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	defer closeDebug()
-	ready := newReadiness()
+	defer closeMetrics()
 	graphql := newEntrance(cfg, log)
 	web := newWebServer(base, routes(cfg, log, ready, graphql), log)
 	defer func() { _ = web.Close() }() // After an orderly shutdown there is nothing left to close.
@@ -62,8 +69,13 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) 
 		cancel()
 	}()
 
+	tracer, endTraces, err := startTraces(base, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer endTraces()
 	greeting := sync.OnceFunc(func() { greet(cfg, stdout, listener.Addr()) })
-	s, closeAll, err := boot(ctx, cfg, log, func() {
+	s, closeAll, err := boot(ctx, cfg, log, tracer, func() {
 		ready.set(noDatabase)
 		greeting()
 	})
@@ -80,6 +92,7 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) 
 		greeting()
 		graphql.open(s.withClientAddr(s.graphql))
 		ready.open(s.health)
+		s.show(shown)
 	}
 	<-ctx.Done()
 	select {
@@ -95,7 +108,9 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) 
 
 // open makes the rooms, each on those before it, and closes what it has opened when one
 // cannot be made. Nothing runs yet.
-func open(ctx context.Context, cfg config, log *slog.Logger) (_ *server, closeAll func() error, err error) {
+func open(
+	ctx context.Context, cfg config, log *slog.Logger, tracer *trace.Tracer,
+) (_ *server, closeAll func() error, err error) {
 	var opened closers
 	defer func() {
 		if err != nil {
@@ -121,7 +136,7 @@ func open(ctx context.Context, cfg config, log *slog.Logger) (_ *server, closeAl
 		return nil, nil, err
 	}
 	opened.add(closeDatabase)
-	s := &server{cfg: cfg, log: log, store: db, models: models.watch}
+	s := &server{cfg: cfg, log: log, store: db, models: models.watch, upstreams: models.clients, tracer: tracer}
 	closeBus, err := s.openBus(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -130,7 +145,7 @@ func open(ctx context.Context, cfg config, log *slog.Logger) (_ *server, closeAl
 	if s.auth, err = newAuth(cfg, keys, db, s.bus, log); err != nil {
 		return nil, nil, err
 	}
-	replies := repliesConfig(cfg, keys)
+	replies := repliesConfig(cfg, keys, tracer)
 	if err := replies.Validate(); err != nil {
 		return nil, nil, err
 	}
@@ -157,10 +172,12 @@ func open(ctx context.Context, cfg config, log *slog.Logger) (_ *server, closeAl
 	return s, opened.close, nil
 }
 
-func repliesConfig(cfg config, keys *auth.Keyring) reply.Config {
+func repliesConfig(cfg config, keys *auth.Keyring, tracer *trace.Tracer) reply.Config {
 	return reply.Config{
 		Address:          cfg.Addr,
 		Keys:             keys.Fingerprints(),
+		CountedModels:    countedModels(cfg),
+		Tracer:           tracer,
 		Lease:            cfg.Lease,
 		ReplyLimit:       cfg.ReplyLimit,
 		MaxReplyBytes:    maxReplyBytes,

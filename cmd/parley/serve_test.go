@@ -137,6 +137,7 @@ func TestTwoReplicas(t *testing.T) {
 	t.Parallel()
 	shared := []string{
 		"PARLEY_ADDR=127.0.0.1:0", "PARLEY_AUTH_KEYS=" + testKeys, "PARLEY_LEASE=3s",
+		"PARLEY_METRICS_ADDR=127.0.0.1:0",
 		"PARLEY_DATABASE_URL=" + storetest.EmptyPostgresConfig(t).DatabaseURL,
 	}
 	replica := func() *instance {
@@ -172,6 +173,13 @@ func TestTwoReplicas(t *testing.T) {
 	})
 	if got.Attempt != 2 || !strings.HasPrefix(got.Content, "How likely") && len(got.Content) < len(longQuestion) {
 		t.Errorf("the reply that was taken over is %v, want a whole second attempt", got)
+	}
+	families := b.scrape(t)
+	if n := value(families, "parley_takeovers_total", "reason", "crashed"); n != 1 {
+		t.Errorf("%v takeovers are counted, want 1", n)
+	}
+	if age := value(families, "parley_lease_age_seconds"); age < 0 || age > 3 {
+		t.Errorf("the lease is %v seconds old, want less than it is long", age)
 	}
 }
 

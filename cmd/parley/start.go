@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"parley/internal/store"
+	"parley/internal/trace"
 	"parley/internal/transport"
 )
 
@@ -51,6 +52,7 @@ type entrance struct {
 func newEntrance(cfg config, log *slog.Logger) *entrance {
 	return &entrance{closed: transport.Unavailable(transport.Config{
 		RefuseOrigin: cfg.refusesOrigin,
+		Ended:        tellAccess(cfg, log),
 		Log:          log,
 	}, "The server is starting.")}
 }
@@ -76,12 +78,14 @@ const (
 
 // boot opens the server and starts it. While Postgres is away it calls waiting, and
 // tries again until it is there. It returns nothing at all when ctx ends before.
-func boot(ctx context.Context, cfg config, log *slog.Logger, waiting func()) (*server, func() error, error) {
+func boot(
+	ctx context.Context, cfg config, log *slog.Logger, tracer *trace.Tracer, waiting func(),
+) (*server, func() error, error) {
 	began := time.Now()
 	var said string
 	var saidAt time.Time
 	for {
-		s, closeAll, err := bootOnce(ctx, cfg, log)
+		s, closeAll, err := bootOnce(ctx, cfg, log, tracer)
 		switch {
 		case err == nil:
 			return s, closeAll, nil
@@ -105,8 +109,10 @@ func boot(ctx context.Context, cfg config, log *slog.Logger, waiting func()) (*s
 }
 
 // bootOnce opens the server and starts it, or leaves nothing behind.
-func bootOnce(ctx context.Context, cfg config, log *slog.Logger) (*server, func() error, error) {
-	s, closeStore, err := open(ctx, cfg, log)
+func bootOnce(
+	ctx context.Context, cfg config, log *slog.Logger, tracer *trace.Tracer,
+) (*server, func() error, error) {
+	s, closeStore, err := open(ctx, cfg, log, tracer)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"parley/internal/complaint"
 	"parley/internal/fact"
 	"parley/internal/pid"
+	counts "parley/internal/tally" // This package has a tally of its own.
 	"parley/internal/viewer"
 )
 
@@ -54,6 +56,7 @@ type Service struct {
 	external map[string]*externalIssuer
 	live     *liveCache
 	bound    *bindings
+	limits   *counts.Counters
 
 	mu sync.Mutex
 	// stop ends the goroutines of Start; nil when there are none. Guarded by mu.
@@ -84,6 +87,7 @@ func New(cfg Config, store Store, bus fact.Bus, keys *Keyring, log *slog.Logger)
 		external: make(map[string]*externalIssuer),
 		live:     newLiveCache(),
 		bound:    newBindings(),
+		limits:   counts.NewCounters("sign_in", "sign_up", "refresh", "password_change", "password_hashing"),
 	}
 	s.hasher = newHasher(cfg.Hash, s.logHashTime)
 	for _, e := range cfg.External {
@@ -206,8 +210,13 @@ func (s *Service) audit(ctx context.Context, attrs ...slog.Attr) []any {
 	return out
 }
 
+// Limits counts what was refused because of too many attempts, by what.
+func (s *Service) Limits() *counts.Counters { return s.limits }
+
 // logLimit notes that a limit refused something. userID may be empty.
 func (s *Service) logLimit(ctx context.Context, what string, wait time.Duration, userID pid.ID) {
+	kind, _, _ := strings.Cut(what, " by ")
+	s.limits.Of(strings.NewReplacer(" ", "_", "-", "_").Replace(kind)).Inc()
 	attrs := []slog.Attr{slog.String("limit", what), slog.Duration("retry_after", wait)}
 	if userID != "" {
 		attrs = append(attrs, slog.String("user_id", string(userID)))

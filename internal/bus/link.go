@@ -192,6 +192,7 @@ func (n *NATS) hearFacts(t fact.Topic) nats.MsgHandler {
 			}
 		})
 		if d, err := m.Sub.Dropped(); err == nil && d != dropped {
+			n.gaps.Of(gapHeard).Add(d - dropped)
 			dropped = d
 			n.doubtTopic(t)
 		}

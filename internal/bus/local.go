@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"parley/internal/fact"
+	"parley/internal/tally"
 )
 
 // How many facts one listener may lag behind. All listeners share a fact, so that one with
@@ -49,11 +50,14 @@ type Local struct {
 	// heard, when set, is told with mu held that a topic got its first listener or
 	// lost its last one.
 	heard func(t fact.Topic, heard bool)
+	// gaps counts what was lost, by where.
+	gaps *tally.Counters
 }
 
 // NewLocal returns a bus with no listeners.
 func NewLocal() *Local {
-	b := &Local{listeners: make(map[fact.Topic]map[*subscription]struct{})}
+	b := &Local{listeners: make(map[fact.Topic]map[*subscription]struct{}),
+		gaps: tally.NewCounters(gapListener, gapHeard, gapSent, gapPieceHeard, gapPieceSent, gapLetter)}
 	for i := range b.shares {
 		b.shares[i] = make(map[*subscription]struct{})
 	}
@@ -76,10 +80,24 @@ func (b *Local) deliver(t fact.Topic, f *fact.Fact) {
 		select {
 		case s.facts <- f:
 		default:
+			b.gaps.Of(gapListener).Inc()
 			s.miss()
 		}
 	}
 }
+
+// Where something is lost.
+const (
+	gapListener   = "listener"
+	gapHeard      = "fact_heard"
+	gapSent       = "fact_sent"
+	gapPieceHeard = "piece_heard"
+	gapPieceSent  = "piece_sent"
+	gapLetter     = "letter"
+)
+
+// Gaps counts what was lost on the way, by where. Whoever missed it reads the database.
+func (b *Local) Gaps() *tally.Counters { return b.gaps }
 
 // Subscribe implements fact.Bus.
 func (b *Local) Subscribe(t fact.Topic) fact.Subscription {

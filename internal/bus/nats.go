@@ -182,6 +182,7 @@ func (n *NATS) Publish(f fact.Fact) {
 	select {
 	case n.facts <- f.Hint():
 	default:
+		n.gaps.Of(gapSent).Inc()
 	}
 }
 

@@ -28,6 +28,7 @@ func (n *NATS) mail(m letter) bool {
 	case n.letters <- m:
 		return true
 	default:
+		n.gaps.Of(gapLetter).Inc()
 		return false
 	}
 }
@@ -184,6 +185,7 @@ func (n *NATS) Send(p reply.Piece) {
 	select {
 	case n.pieces <- p:
 	default:
+		n.gaps.Of(gapPieceSent).Inc()
 	}
 }
 
@@ -233,6 +235,7 @@ func (f *following) deliver(p reply.Piece) {
 		select {
 		case follower.arrived <- p:
 		default:
+			follower.n.gaps.Of(gapPieceHeard).Inc()
 		}
 	}
 }

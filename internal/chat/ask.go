@@ -145,7 +145,9 @@ func (a *asking) run(ctx context.Context, place placing) (SendResult, error) {
 	failpoint.Hit("chat.after-send-commit")
 	a.pressure.admitted(time.Now())
 	_ = a.publish(nil, a.facts...) // There was no error. The facts of the end come behind these.
-	if a.attempt != nil {
+	if a.attempt == nil {
+		a.meters.Queued.Inc()
+	} else {
 		a.attempt.Go()
 	}
 	failpoint.Hit("chat.after-send-told")
@@ -176,7 +178,7 @@ func (a *asking) try(ctx context.Context, place placing) error {
 	}
 	leave, err := a.crowd.enter(ctx, a.once.userID, a.cfg.MaxBacklog)
 	if errors.Is(err, ErrBusy) {
-		return &earlyError{a.overloaded()}
+		return &earlyError{a.overloaded(overloadCrowd)}
 	}
 	if err != nil {
 		return &earlyError{err}
@@ -187,7 +189,7 @@ func (a *asking) try(ctx context.Context, place placing) error {
 	}
 	err = a.store.InTx(a.within(ctx), func(tx *ent.Tx) error { return a.write(ctx, tx, place) })
 	if errors.Is(err, ErrBusy) {
-		return a.overloaded()
+		return a.overloaded(overloadLate)
 	}
 	return err
 }
@@ -219,7 +221,7 @@ func (a *asking) write(ctx context.Context, tx *ent.Tx, place placing) (err erro
 	// The engine gets a row of its own: it reads it from its goroutine while the
 	// caller changes the one it was given.
 	row := *a.stored.Reply
-	if a.attempt, err = a.replies.PrepareIn(a.place, &row); err != nil {
+	if a.attempt, err = a.replies.PrepareIn(ctx, a.place, &row); err != nil {
 		return refusal.Unavailable(err)
 	}
 	return nil

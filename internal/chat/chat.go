@@ -107,6 +107,7 @@ type Service struct {
 	crowd   *crowd
 	sizes   *sizes
 	log     *slog.Logger
+	meters  *Meters
 	// pressure is felt by those that are refused.
 	pressure pressure
 }
@@ -118,8 +119,10 @@ func New(
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	m := newMeters()
 	return &Service{cfg: cfg, store: store, replies: replies, catalog: models, bus: bus,
-		crowd: newCrowd(store.AtOnce()), sizes: newSizes(store.StoredBytes), log: log}, nil
+		crowd: newCrowd(store.AtOnce(), m.Limits.Of(limitCrowd)),
+		sizes: newSizes(store.StoredBytes), log: log, meters: m}, nil
 }
 
 // inTurn runs fn in one transaction when it is the user's turn.

@@ -8,6 +8,7 @@ import (
 
 	"parley/internal/pid"
 	"parley/internal/refusal"
+	"parley/internal/tally"
 )
 
 const (
@@ -29,6 +30,8 @@ const (
 type crowd struct {
 	// atOnce is how many writes of a user go to the database at a time.
 	atOnce int
+	// tooMany counts those that were refused.
+	tooMany *tally.Counter
 
 	// mu guards the fields below. It is held for moments only.
 	mu sync.Mutex
@@ -46,8 +49,8 @@ type party struct {
 	waiting []chan struct{} // Closed when it is its turn; first come, first served.
 }
 
-func newCrowd(atOnce int) *crowd {
-	return &crowd{atOnce: atOnce, users: make(map[pid.ID]*party), refused: make(map[pid.ID]time.Time)}
+func newCrowd(atOnce int, refused *tally.Counter) *crowd {
+	return &crowd{atOnce: atOnce, tooMany: refused, users: make(map[pid.ID]*party), refused: make(map[pid.ID]time.Time)}
 }
 
 // enter waits for the user's turn. A wait that would be longer than most is refused before it
@@ -74,7 +77,7 @@ func (c *crowd) enter(ctx context.Context, id pid.ID, most time.Duration) (leave
 	}
 	if len(p.waiting) >= maxCrowd {
 		c.mu.Unlock()
-		return nil, tooMuchAtOnce()
+		return nil, c.tooMuchAtOnce()
 	}
 	turn := make(chan struct{})
 	p.waiting = append(p.waiting, turn)
@@ -88,7 +91,7 @@ func (c *crowd) enter(ctx context.Context, id pid.ID, most time.Duration) (leave
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 	case <-patience.C:
-		err = tooMuchAtOnce()
+		err = c.tooMuchAtOnce()
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -148,6 +151,7 @@ func (c *crowd) refusedFor(id pid.ID, now time.Time) time.Duration {
 	return max(until.Sub(now), 0)
 }
 
-func tooMuchAtOnce() *refusal.Error {
+func (c *crowd) tooMuchAtOnce() *refusal.Error {
+	c.tooMany.Inc()
 	return refusal.RateLimited("Too many requests of this account wait to be written.", time.Second)
 }

@@ -9,6 +9,7 @@ import (
 
 	"parley/internal/pid"
 	"parley/internal/refusal"
+	"parley/internal/tally"
 )
 
 func mustEnter(t *testing.T, c *crowd, id pid.ID) func() {
@@ -23,7 +24,7 @@ func mustEnter(t *testing.T, c *crowd, id pid.ID) func() {
 func TestCrowdTakesTurns(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := newCrowd(2)
+		c := newCrowd(2, new(tally.Counter))
 		first, second := mustEnter(t, c, "a"), mustEnter(t, c, "a")
 		var order []int
 		for n := range 3 {
@@ -59,7 +60,7 @@ func TestCrowdTakesTurns(t *testing.T) {
 func TestCrowdHasBounds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := newCrowd(1)
+		c := newCrowd(1, new(tally.Counter))
 		leave := mustEnter(t, c, "a")
 		refused := make(chan error, maxCrowd)
 		for range maxCrowd {
@@ -89,7 +90,7 @@ func TestCrowdHasBounds(t *testing.T) {
 func TestCrowdRefusesBeforeTheWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := newCrowd(1)
+		c := newCrowd(1, new(tally.Counter))
 		write := func(d time.Duration) {
 			leave := mustEnter(t, c, "b")
 			time.Sleep(d)
@@ -128,7 +129,7 @@ func TestCrowdRefusesBeforeTheWait(t *testing.T) {
 
 func TestCrowdRemembersWhoSentTooMuch(t *testing.T) {
 	t.Parallel()
-	c, now := newCrowd(1), time.Now()
+	c, now := newCrowd(1, new(tally.Counter)), time.Now()
 	c.refuse("a", now, time.Minute)
 	if got := c.refusedFor("a", now.Add(59*time.Second)); got != time.Second {
 		t.Errorf("got %v, want what is left of the minute", got)

@@ -25,6 +25,7 @@
 //	limit.go          what one user may not do all at once
 //	crowd.go          one user's writes take turns before they take a connection
 //	sizes.go          how much users have stored
+//	meters.go         what is counted
 //	model.go          models, for clients
 //	input.go          the forms of inputs
 //	errors.go         refusals

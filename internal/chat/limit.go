@@ -20,6 +20,7 @@ func (a *asking) checkRate() error {
 }
 
 func (a *asking) tooManySends(wait time.Duration) error {
+	a.meters.Limits.Of(limitSends).Inc()
 	return refusal.RateLimited(
 		fmt.Sprintf("At most %d messages may be sent in a minute.", a.cfg.SendsPerMinute), wait)
 }
@@ -28,6 +29,7 @@ func (a *asking) tooManySends(wait time.Duration) error {
 func (a *asking) checkLimits(s SendState, now time.Time, waits bool) error {
 	// A queued reply starts when another one has ended.
 	if !waits && s.Running >= a.cfg.MaxRunning {
+		a.meters.Limits.Of(limitRunning).Inc()
 		return refusal.RateLimited(
 			fmt.Sprintf("At most %d replies may be written at once.", a.cfg.MaxRunning), time.Second)
 	}
@@ -53,9 +55,11 @@ func (a *asking) checkTokens(s SendState, now time.Time) error {
 	case limit == 0 || fits(s.Tokens+s.Reserved):
 		return nil
 	case fits(s.Tokens):
+		a.meters.Quotas.Of(tokensPerDay).Inc()
 		return refusal.QuotaExceeded(tokensPerDay, "The tokens that are left of this day are held by other replies.",
 			settleSoon, usage.NextDay(now))
 	}
+	a.meters.Quotas.Of(tokensPerDay).Inc()
 	return refusal.QuotaExceeded(tokensPerDay, "The tokens of this day are used up.", usage.LeftOfDay(now),
 		usage.NextDay(now))
 }
@@ -73,6 +77,7 @@ func (s *Service) checkConversations(made int, now time.Time) error {
 	if s.cfg.ConversationsPerDay == 0 || made < s.cfg.ConversationsPerDay {
 		return nil
 	}
+	s.meters.Quotas.Of(conversationsPerDay).Inc()
 	return refusal.QuotaExceeded(conversationsPerDay,
 		fmt.Sprintf("At most %d conversations may be begun in a day.", s.cfg.ConversationsPerDay),
 		usage.LeftOfDay(now), usage.NextDay(now))
@@ -91,6 +96,7 @@ func (s *Service) checkRoom(ctx context.Context, userID pid.ID) error {
 	if stored < s.cfg.BytesPerUser {
 		return nil
 	}
+	s.meters.Quotas.Of(bytesPerUser).Inc()
 	return refusal.OutOfRoom(bytesPerUser, fmt.Sprintf("Your conversations have %d MB of text, and may have no more. "+
 		"Delete some of them to make room.", stored>>20))
 }

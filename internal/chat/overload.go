@@ -25,12 +25,14 @@ const patience = time.Second
 // as many replies run, or are about to, as it can feed. Whoever was admitted keeps its speed.
 // The caller leaves the place. Error: OVERLOADED {retryAfter}.
 func (s *Service) admit() (*reply.Place, error) {
+	why := overloadBacklog
 	if s.store.Backlog() < s.cfg.MaxBacklog {
 		if place, ok := s.replies.Admit(s.cfg.MaxReplies); ok {
 			return place, nil
 		}
+		why = overloadReplies
 	}
-	return nil, s.overloaded()
+	return nil, s.overloaded(why)
 }
 
 // within is how long a send waits for its turn. It was let in since the wait seemed short
@@ -42,7 +44,8 @@ func (s *Service) within(ctx context.Context) context.Context {
 
 // overloaded is the refusal, with a time to come back that follows from how many others are
 // refused.
-func (s *Service) overloaded() *refusal.Error {
+func (s *Service) overloaded(why string) *refusal.Error {
+	s.meters.Overload.Of(why).Inc()
 	wait := s.pressure.refused(time.Now())
 	return refusal.Overloaded(wait + rand.N(wait))
 }
@@ -95,6 +98,7 @@ func (a *asking) unlessKnown(ctx context.Context, why error) (SendResult, error)
 	}
 	if !a.store.Idle() {
 		if refused, ok := refusal.As(why); ok && refused.Code != refusal.CodeOverloaded {
+			a.meters.Overload.Of(overloadReads).Inc()
 			why = refusal.Overloaded(patience + rand.N(patience)) // No pressure: it is its user's doing.
 		}
 		return SendResult{}, why

@@ -38,6 +38,13 @@ func TestOverloadedByReplies(t *testing.T) {
 		if err := send(); err != nil {
 			t.Errorf("afterwards, with the same key: %v", err)
 		}
+		m := b.Meters()
+		refusals := m.Overload.Of("replies").Count()
+		if counted := m.Sends.Of("overloaded").Count(); refusals < 2 || refusals != counted ||
+			m.Sends.Of("accepted").Count() != 2 {
+			t.Errorf("%d refusals, %d sends OVERLOADED and %d accepted are counted, want at least 2 twice, and 2",
+				refusals, counted, m.Sends.Of("accepted").Count())
+		}
 	})
 }
 

@@ -74,9 +74,11 @@ func (in SendInput) payloadHash() string {
 // its client key.
 func (s *Service) SendMessage(ctx context.Context, userID pid.ID, in SendInput) (SendResult, error) {
 	if err := in.check(s.cfg.MaxMessageBytes); err != nil {
+		s.meters.sent(SendResult{}, err)
 		return SendResult{}, err
 	}
 	result, err := s.send(ctx, userID, in)
+	s.meters.sent(result, err)
 	if err != nil || !in.Wait {
 		return result, err
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"parley/ent"
+	"parley/internal/trace"
 	"parley/internal/viewer"
 )
 
@@ -27,6 +28,8 @@ type Attempt struct {
 	committed atomic.Bool
 	// decided is set by whichever of Go and Discard comes first.
 	decided atomic.Bool
+	// began is when it was started.
+	began time.Time
 	// publisher sends the text to other replicas while one of them asks for it.
 	publisher publisher
 }
@@ -52,15 +55,20 @@ var (
 // is neither taken for a stray nor for another replica's. The row is STREAMING and
 // owned by this replica. Call Go after the commit, and defer Discard. Errors: ErrStopping,
 // also before Start, and ErrNoLease.
-func (e *Engine) Prepare(row *ent.Message) (*Attempt, error) { return e.prepare(e.places.enter(), row) }
+//
+// The attempt belongs to the trace of ctx, and takes nothing else of it. A reply that waited,
+// or is taken over, begins a trace of its own: its row does not have that of its send.
+func (e *Engine) Prepare(ctx context.Context, row *ent.Message) (*Attempt, error) {
+	return e.prepare(ctx, e.places.enter(), row)
+}
 
-func (e *Engine) prepare(place *Place, row *ent.Message) (*Attempt, error) {
+func (e *Engine) prepare(ctx context.Context, place *Place, row *ent.Message) (*Attempt, error) {
 	if err := e.life.admit(); err != nil {
 		place.Leave()
 		return nil, err
 	}
 	a := &Attempt{engine: e, place: place, row: row, live: newLive(row, e.cfg.MaxReplyBytes), limit: e.cfg.ReplyLimit}
-	a.ctx, a.cancel = context.WithCancelCause(viewer.AsUser(e.life.ctx, row.UserID))
+	a.ctx, a.cancel = context.WithCancelCause(trace.Follow(viewer.AsUser(e.life.ctx, row.UserID), ctx))
 	if err := e.attempts.add(a, e.lease.check); err != nil {
 		a.cancel(err)
 		place.Leave()
@@ -76,7 +84,7 @@ func (e *Engine) prepareNext(row *ent.Message) (*Attempt, error) {
 	if e.sweeper.draining.Load() && e.Peers() > 0 {
 		return nil, ErrStopping
 	}
-	return e.Prepare(row)
+	return e.Prepare(e.life.ctx, row)
 }
 
 // Discard forgets a prepared reply whose row was not committed. When that is not
@@ -97,6 +105,7 @@ func (a *Attempt) Discard() {
 // Go starts the reply in a goroutine of the engine.
 func (a *Attempt) Go() {
 	a.decided.Store(true)
+	a.began = time.Now()
 	a.committed.Store(true)
 	a.engine.mirrors.drop(a.row.ID) // Its watchers turn to the text here.
 	go func() {

@@ -70,9 +70,11 @@ func (s *saver) save(ctx context.Context) error {
 		batch := due[:min(checkpointBatch, len(due))]
 		due = due[len(batch):]
 		failpoint.Hit("reply.before-checkpoint")
-		s.lag.begin(time.Now())
+		began := time.Now()
+		s.lag.begin(began)
 		lost, err := s.store.Checkpoint(ctx, s.id, batch)
 		s.lag.end()
+		s.meters.Checkpoint.Since(began)
 		failpoint.Hit("reply.after-checkpoint")
 		if err != nil {
 			return err

@@ -4,15 +4,21 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"parley/internal/trace"
 )
 
 // Config holds the engine's limits. Nothing in it has a default here: zero is an error of
-// Validate, except for Address, Keys and the switches.
+// Validate, except for Address, Keys, the switches and what looks on.
 type Config struct {
 	// Address says where this replica listens, for people who read the table.
 	Address string
 	// Keys says which keys this replica has, for others to compare: see Engine.Peers.
 	Keys string
+	// CountedModels are the models that have meters of their own. All others share some.
+	CountedModels []string
+	// Tracer makes spans of replies. Nil: there are none.
+	Tracer *trace.Tracer
 	// Lease is how long this replica's replies are its own without a renewal.
 	Lease time.Duration
 	// ReplyLimit is the total time one reply may take, over all attempts.

@@ -36,6 +36,7 @@
 //   - mirrors.go, mirror.go, merge.go: copies of what other replicas write, and the one rule
 //     by which pieces are joined.
 //   - publish.go, wire.go: gives the own text to other replicas.
+//   - meters.go: what is counted.
 //   - store.go, predicate.go, usage.go: the database, and what is counted there.
 //
 // # Goroutines

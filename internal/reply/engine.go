@@ -35,6 +35,7 @@ type Engine struct {
 	sweeper  *sweeper
 	watch    *ownRows
 	saver    *saver
+	meters   *Meters
 
 	stopServing func() // Set by Start; nil without a wire.
 	stopOnce    sync.Once
@@ -45,8 +46,9 @@ type Engine struct {
 // replicas then see what those have stored, each second.
 func New(cfg Config, store Store, upstream Upstream, bus fact.Bus, wire Wire, log *slog.Logger) *Engine {
 	id := pid.New(pid.Replica)
-	h := &host{id: id, store: store, bus: bus, log: log.With("replica_id", string(id))}
-	e := &Engine{host: h, cfg: cfg, upstream: upstream, wire: wire}
+	h := &host{id: id, store: store, bus: bus, meters: newMeters(cfg.CountedModels),
+		log: log.With("replica_id", string(id))}
+	e := &Engine{host: h, cfg: cfg, upstream: upstream, wire: wire, meters: h.meters}
 	e.life = &life{host: h}
 	lag := newLag(cfg.MaxLag)
 	e.places = newPlaces(lag.behind)

@@ -434,7 +434,7 @@ func TestPrepareAfterStopIsRefused(t *testing.T) {
 	b := newBundle(t, storetest.SQLite(t), reply.Config{}, say("x"))
 	stopNow(b.engine)
 	stopNow(b.engine) // A second call does nothing.
-	if _, err := b.engine.Prepare(b.ask("hi", nil)); err == nil {
+	if _, err := b.engine.Prepare(t.Context(), b.ask("hi", nil)); err == nil {
 		t.Error("Prepare succeeds after Stop")
 	}
 }

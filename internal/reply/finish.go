@@ -39,6 +39,7 @@ func (a *Attempt) finish(final *ent.Message) {
 		case err == nil:
 			defer a.engine.queue.start(next) // Also after a panic: nobody else would.
 			failpoint.Hit("reply.after-final")
+			a.engine.meters.ended(final)
 			a.place.Leave() // Whoever sees the end may ask for the next one.
 			a.live.finish(final)
 			a.engine.attempts.ended(a, time.Now())
@@ -117,6 +118,7 @@ func fence(u *ent.MessageUpdate, row *ent.Message, owner pid.ID) *ent.MessageUpd
 
 // finishInMemory tells watchers that the reply is gone. There is no row to write.
 func (a *Attempt) finishInMemory() {
+	a.engine.meters.of(a.row).Ended.Of(endedDeleted).Inc()
 	last := *a.row
 	a.live.flush().put(&last)
 	a.live.finish(deleted(&last))

@@ -20,7 +20,9 @@ type host struct {
 	id    pid.ID
 	store Store
 	bus   fact.Bus
-	log   *slog.Logger
+	// meters count what the parts do.
+	meters *Meters
+	log    *slog.Logger
 }
 
 // tell publishes a fact about a reply. A start carries the row, which is never changed

@@ -59,7 +59,7 @@ func TestStopBeforeStart(t *testing.T) {
 	e := reply.New(replytest.Config(reply.Config{}), b.store, silent, bus.NewLocal(), nil,
 		slog.New(slog.DiscardHandler))
 	row := &ent.Message{ID: pid.New(pid.Message), UserID: b.user}
-	if _, err := e.Prepare(row); !errors.Is(err, reply.ErrStopping) {
+	if _, err := e.Prepare(t.Context(), row); !errors.Is(err, reply.ErrStopping) {
 		t.Errorf("Prepare before Start: %v, want ErrStopping", err)
 	}
 	stopNow(e)
@@ -67,7 +67,7 @@ func TestStopBeforeStart(t *testing.T) {
 	if err := e.Start(t.Context()); !errors.Is(err, reply.ErrStarted) {
 		t.Errorf("Start after Stop: %v, want ErrStarted", err)
 	}
-	if _, err := e.Prepare(row); !errors.Is(err, reply.ErrStopping) {
+	if _, err := e.Prepare(t.Context(), row); !errors.Is(err, reply.ErrStopping) {
 		t.Errorf("Prepare: %v, want ErrStopping", err)
 	}
 }

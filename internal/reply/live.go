@@ -3,6 +3,7 @@ package reply
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"parley/ent"
 )
@@ -20,6 +21,8 @@ type live struct {
 	// restart, never changed.
 	row   *ent.Message
 	texts liveTexts
+	// first is when the first text came of a reply that runs here.
+	first time.Time
 	// version counts how often the text turned out to be another one than was shown.
 	version int
 	// final is the reply's final state, once it has one.
@@ -50,10 +53,20 @@ func (l *live) Append(c Channel, piece string) error {
 	if l.texts.size()+len(piece) > l.maxBytes {
 		return &Error{Code: CodeLimit}
 	}
+	if l.first.IsZero() {
+		l.first = time.Now()
+	}
 	if l.texts[c].append(piece) {
 		l.wake()
 	}
 	return nil
+}
+
+// spokeFirst returns when the first text came, if any has.
+func (l *live) spokeFirst() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.first
 }
 
 // restart begins the copy of another attempt, with the text its row holds.

@@ -100,7 +100,7 @@ func TestLateLeaseOfTheSoleReplica(t *testing.T) {
 	ch <- "two"
 	close(ch)
 	until(t, "the end waits for the writer", func() bool { return time.Since(late) > 8*length })
-	next, err := b.engine.Prepare(&ent.Message{ID: "another", UserID: b.user})
+	next, err := b.engine.Prepare(t.Context(), &ent.Message{ID: "another", UserID: b.user})
 	if err != nil {
 		t.Errorf("Prepare gives %v, want it to take replies", err)
 	}
@@ -136,7 +136,7 @@ func TestLeaseWithAFullPool(t *testing.T) {
 	until(t, "the lease is renewed for longer than its length", func() bool {
 		return b.leaseEnds(other).After(first.Add(length))
 	})
-	next, err := b.engine.Prepare(&ent.Message{ID: "another", UserID: b.user})
+	next, err := b.engine.Prepare(t.Context(), &ent.Message{ID: "another", UserID: b.user})
 	if err != nil {
 		t.Errorf("Prepare gives %v, want it to take replies", err)
 	}

@@ -1,6 +1,7 @@
 package reply
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -114,9 +115,9 @@ func (e *Engine) Admit(most int) (*Place, bool) { return e.places.take(most, tim
 
 // PrepareIn is Prepare for a reply that has its place already, which from then on is the
 // attempt's.
-func (e *Engine) PrepareIn(place *Place, row *ent.Message) (*Attempt, error) {
+func (e *Engine) PrepareIn(ctx context.Context, place *Place, row *ent.Message) (*Attempt, error) {
 	if place == nil || place.left.Swap(true) {
-		return e.Prepare(row)
+		return e.Prepare(ctx, row)
 	}
-	return e.prepare(&Place{of: e.places}, row)
+	return e.prepare(ctx, &Place{of: e.places}, row)
 }

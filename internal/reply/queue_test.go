@@ -44,7 +44,7 @@ func TestShutdownHandsTheQueueOn(t *testing.T) {
 			close(stopped)
 		}()
 		until(t, "it takes no more replies", func() bool {
-			run, err := engine.Prepare(&ent.Message{ID: pid.New(pid.Message), UserID: b.user})
+			run, err := engine.Prepare(t.Context(), &ent.Message{ID: pid.New(pid.Message), UserID: b.user})
 			if run != nil {
 				run.Discard()
 			}
@@ -194,7 +194,7 @@ func TestLeaseInDoubt(t *testing.T) {
 		lease.broken.Store(true)
 		probe := &ent.Message{ID: "another", UserID: b.user}
 		until(t, "it is in doubt", func() bool {
-			a, err := b.engine.Prepare(probe)
+			a, err := b.engine.Prepare(t.Context(), probe)
 			a.Discard()
 			return errors.Is(err, reply.ErrNoLease)
 		})
@@ -215,7 +215,7 @@ func TestLeaseInDoubt(t *testing.T) {
 		}
 		lease.broken.Store(false)
 		until(t, "it takes replies again", func() bool {
-			a, err := b.engine.Prepare(probe)
+			a, err := b.engine.Prepare(t.Context(), probe)
 			a.Discard()
 			return err == nil
 		})
@@ -230,7 +230,7 @@ func TestUncertainCommit(t *testing.T) {
 		b := newBundle(t, s, reply.Config{InterruptOnCrash: true}, say("there"))
 		owner := b.engine.ID()
 		row := b.ask("hi", &owner)
-		run, err := b.engine.Prepare(row)
+		run, err := b.engine.Prepare(t.Context(), row)
 		if err != nil {
 			t.Fatal(err)
 		}

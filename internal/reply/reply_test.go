@@ -152,7 +152,7 @@ func (b *bundle) start(question string) *ent.Message {
 	b.t.Helper()
 	owner := b.engine.ID()
 	row := b.ask(question, &owner)
-	run, err := b.engine.Prepare(row)
+	run, err := b.engine.Prepare(b.t.Context(), row)
 	if err != nil {
 		b.t.Fatal(err)
 	}

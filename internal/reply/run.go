@@ -5,16 +5,21 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"time"
 
 	"parley/ent"
 	"parley/ent/message"
 	"parley/internal/failpoint"
 	"parley/internal/prompt"
+	"parley/internal/trace"
 )
 
 // run carries the attempt from the call of the model to the final row.
 func (a *Attempt) run() {
-	ctx, cancel := context.WithTimeoutCause(a.ctx, a.limit, errTimeLimit)
+	traced, span := a.engine.cfg.Tracer.Part(a.ctx, "reply", trace.Text("parley.message_id", string(a.row.ID)),
+		trace.Number("parley.attempt", a.row.Attempt))
+	defer span.End()
+	ctx, cancel := context.WithTimeoutCause(traced, a.limit, errTimeLimit)
 	defer cancel()
 
 	out, err := a.generate(ctx)
@@ -31,7 +36,22 @@ func (a *Attempt) run() {
 			return
 		}
 	}
-	a.finish(a.outcome(ctx, out, err))
+	final := a.outcome(ctx, out, err)
+	a.describe(span, final)
+	a.engine.meters.spoke(a, final, time.Now())
+	a.finish(final)
+}
+
+// describe says in numbers and words of ours what the reply came to.
+func (a *Attempt) describe(span trace.Span, final *ent.Message) {
+	span.Set(trace.Text("parley.status", string(final.Status)))
+	if final.PromptTokens != nil && final.CompletionTokens != nil {
+		span.Set(trace.Number("gen_ai.usage.input_tokens", *final.PromptTokens),
+			trace.Number("gen_ai.usage.output_tokens", *final.CompletionTokens))
+	}
+	if final.ErrorCode != nil {
+		span.Fail(*final.ErrorCode)
+	}
 }
 
 // generated is what a call of the model came to.

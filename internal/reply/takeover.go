@@ -80,6 +80,7 @@ func (s *sweeper) claim(ctx context.Context, row *ent.Message, released bool) er
 		return err
 	}
 	s.logClaim(ctx, &next, released)
+	s.meters.ended(&next)
 	s.tell(fact.ReplyFinished, &next)
 	s.queue.start(after)
 	return nil
@@ -153,6 +154,11 @@ func (s *sweeper) hasNoLease(id pid.ID, now time.Time) predicate.Message {
 }
 
 func (s *sweeper) logClaim(ctx context.Context, next *ent.Message, released bool) {
+	why := takenCrashed
+	if released {
+		why = takenReleased
+	}
+	s.meters.Takeovers.Of(why).Inc()
 	level := slog.LevelInfo
 	if next.Status == message.StatusFAILED {
 		level = slog.LevelWarn

@@ -85,7 +85,7 @@ func TestUsageOfYesterday(t *testing.T) {
 	b := newBundle(t, storetest.SQLite(t), reply.Config{}, counted(7, 3))
 	owner, yesterday := b.engine.ID(), time.Now().Add(-24*time.Hour)
 	row := b.ask("hi", &owner, func(m *ent.MessageCreate) { m.SetCreatedAt(yesterday) })
-	run, err := b.engine.Prepare(row)
+	run, err := b.engine.Prepare(t.Context(), row)
 	if err != nil {
 		t.Fatal(err)
 	}

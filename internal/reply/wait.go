@@ -14,6 +14,8 @@ import (
 // does not answer meanwhile is no end of the wait; its error is returned when there is
 // still no answer in the end. The reply must be this user's, as for Attach.
 func (e *Engine) Wait(ctx context.Context, userID, id pid.ID, limit time.Duration) (*ent.Message, error) {
+	e.meters.Waiting.Add(1)
+	defer e.meters.Waiting.Add(-1)
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	for pause := firstPause; ; {

@@ -34,8 +34,9 @@ func openPostgres(ctx context.Context, cfg Config, log *slog.Logger) (*Store, er
 	}
 	c := &clock{own: cfg.ownClock()}
 	w := newWatch(ctx, settings, c, log)
+	t := newTimer(cfg.SlowAfter, log)
 	db := sql.OpenDB(preparing{
-		&connector{settings: settings, silence: silenceOf(settings), epoch: w.current, heard: w.hear}})
+		&connector{settings: settings, silence: silenceOf(settings), epoch: w.current, heard: w.hear}, t})
 	conns := cfg.MaxConns
 	if conns == 0 {
 		conns = 20
@@ -50,11 +51,13 @@ func openPostgres(ctx context.Context, cfg Config, log *slog.Logger) (*Store, er
 		_ = db.Close() // Never used.
 		return nil, fmt.Errorf("connect to Postgres: %w", err)
 	}
-	return &Store{
+	s := &Store{
 		write: db, read: db, dialect: dialect.Postgres, watch: w, clock: c,
 		turns:   newTurns(max(conns-reservedConns, 1), urgentConns),
-		prompts: newTurns(max(conns/4, 1), 0), pool: new(waits),
-	}, nil
+		prompts: newTurns(max(conns/4, 1), 0), pool: new(waits), timer: t,
+	}
+	s.turns.took = t.meters.Turns
+	return s, nil
 }
 
 // reservedConns is how many connections of the pool are left to reads and to what is

@@ -14,6 +14,7 @@
 //	waits.go      how long connections are waited for
 //	group.go      transactions that share a commit, on SQLite
 //	prepared.go   statements that are kept
+//	timed.go      how long they take, and which are slow
 //	driver.go     reads to one pool, writes to another
 //	link.go, confirm_linux.go, confirm_other.go, watch.go   no wait for a Postgres that hangs
 //	outage.go     what an error of the database means to a caller
@@ -49,6 +50,8 @@ type Config struct {
 	DataDir string
 	// MaxConns bounds the Postgres pool, and SQLite's readers. 0 means 20 and 8.
 	MaxConns int
+	// SlowAfter is from which duration on a statement is said in the log. 0 means never.
+	SlowAfter time.Duration
 	// Clock is the clock of this machine, for tests. Nil means time.Now.
 	Clock func() time.Time
 }
@@ -71,6 +74,7 @@ type Store struct {
 	prompts *turns // Who may read a prompt.
 	pool    *waits // For connections.
 	clock   *clock
+	timer   *timer
 
 	statements statements
 }
@@ -83,7 +87,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Store, error) {
 	var s *Store
 	var err error
 	if cfg.DatabaseURL == "" {
-		s, err = openSQLite(ctx, cfg)
+		s, err = openSQLite(ctx, cfg, newTimer(cfg.SlowAfter, log))
 	} else {
 		s, err = openPostgres(ctx, cfg, log)
 	}
@@ -250,7 +254,7 @@ func sqliteDSN(path, foreignKeys string) string {
 		"&_time_integer_format=unix_micro&_inttotime=1"
 }
 
-func openSQLite(ctx context.Context, cfg Config) (*Store, error) {
+func openSQLite(ctx context.Context, cfg Config, t *timer) (*Store, error) {
 	path, err := makeSQLiteFile(cfg.DataDir)
 	if err != nil {
 		return nil, err
@@ -259,10 +263,10 @@ func openSQLite(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	write := sql.OpenDB(preparing{connector})
+	write := sql.OpenDB(preparing{connector, t})
 	write.SetMaxOpenConns(1)
 	write.SetConnMaxIdleTime(0)
-	read := sql.OpenDB(preparing{connector})
+	read := sql.OpenDB(preparing{connector, t})
 	readers := cfg.MaxConns
 	if readers == 0 {
 		readers = 8
@@ -270,7 +274,8 @@ func openSQLite(ctx context.Context, cfg Config) (*Store, error) {
 	read.SetMaxOpenConns(readers)
 	read.SetMaxIdleConns(readers)
 	s := &Store{write: write, read: read, dialect: dialect.SQLite, clock: &clock{own: cfg.ownClock()},
-		turns: newTurns(1, 0), prompts: newTurns(max(readers/2, 1), 0), pool: new(waits)}
+		turns: newTurns(1, 0), prompts: newTurns(max(readers/2, 1), 0), pool: new(waits), timer: t}
+	s.turns.took = t.meters.Turns
 	for _, db := range []*sql.DB{write, read} {
 		if err := checkPragmas(ctx, db); err != nil {
 			_ = s.Close() // The first error is the one that helps.

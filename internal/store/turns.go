@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"parley/internal/chat"
+	"parley/internal/tally"
 )
 
 // class says who goes first when several want to write.
@@ -56,6 +57,8 @@ const maxWaiting = 4096
 type turns struct {
 	// atOnce is how many go at once, and most how many when the others are urgent.
 	atOnce, most int
+	// took counts how long each waited, by its class. Nil: nobody counts.
+	took *tally.Set[tally.Histogram]
 
 	mu sync.Mutex
 	// The fields below are guarded by mu.
@@ -97,6 +100,7 @@ func (t *turns) enter(ctx context.Context, c class, j *job) (mine bool, err erro
 	if t.busy < t.room(c) {
 		t.busy++
 		t.mu.Unlock()
+		t.waited(c, 0)
 		return true, nil
 	}
 	if c == ordinary && len(t.waiting[c]) >= maxWaiting {
@@ -109,6 +113,7 @@ func (t *turns) enter(ctx context.Context, c class, j *job) (mine bool, err erro
 	}
 	t.waiting[c] = append(t.waiting[c], w)
 	t.mu.Unlock()
+	defer func() { t.waited(c, time.Since(w.since)) }()
 	var done <-chan struct{}
 	if j != nil {
 		done = j.done
@@ -147,6 +152,12 @@ func (t *turns) enter(ctx context.Context, c class, j *job) (mine bool, err erro
 		return true, nil
 	case <-j.done:
 		return false, nil
+	}
+}
+
+func (t *turns) waited(c class, d time.Duration) {
+	if t.took != nil {
+		t.took.Of(classNames[c]).Took(d)
 	}
 }
 

@@ -175,6 +175,9 @@ func (a *admission) close() []member {
 
 // turnAway answers a request by which a socket or a stream would have been opened.
 func (s *Server) turnAway(w http.ResponseWriter, r *http.Request, why *denial) {
+	if why == deniedFull {
+		s.meters.Limits.Of(limitSockets).Inc()
+	}
 	w.Header().Set("Retry-After", strconv.Itoa(why.retryAfter))
 	e := coded(why.code, why.message)
 	if why.code == string(refusal.CodeRateLimited) {

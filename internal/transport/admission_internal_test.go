@@ -146,7 +146,7 @@ func TestNobodyEntersAfterClose(t *testing.T) {
 // Every denial must bring a well-behaved client back, by a socket as by a request.
 func TestDenials(t *testing.T) {
 	t.Parallel()
-	s := &Server{}
+	s := &Server{meters: newMeters()}
 	for _, tt := range []struct {
 		why               *denial
 		close, status     int

@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"parley/internal/complaint"
+	"parley/internal/trace"
 )
 
 // The close codes of a socket. Those of 44xx are the protocol's; what the reference
@@ -111,11 +114,14 @@ func (c *socket) restart() { c.close(deniedRestart.closeCode, deniedRestart.clos
 
 // Unavailable stands in for a Server that cannot be made yet. It checks origins as that
 // would and answers everything else with UNAVAILABLE and message. Of cfg it needs
-// RefuseOrigin and Log.
+// RefuseOrigin and Log, and Ended where it is set.
 func Unavailable(cfg Config, message string) http.Handler {
-	s := &Server{cfg: cfg, timing: defaultTiming()}
+	s := &Server{cfg: cfg, timing: defaultTiming(), meters: newMeters(), refused: complaint.NewRefrain(refusedAgain)}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.check(w, r) {
+		e := &Exchange{}
+		ctx := s.begin(trace.Begin(r.Context(), r.Header), e, WayHTTP)
+		defer s.over(ctx, e)
+		if r = r.WithContext(ctx); s.check(w, r) {
 			s.turnAway(w, r, deniedForNow(message))
 		}
 	})

@@ -24,7 +24,7 @@
 // for the bytes of an answer, which compress.go makes fewer. What an answer weighs is counted
 // while it is made (answers.go);
 // large ones need room (ledger.go), which those that are written slowly give back (paced.go).
-// close.go ends them all.
+// close.go ends them all. What each came to is told by exchange.go, and counted by meters.go.
 //
 // A socket has a reader and a goroutine for each operation; a timer pings. Those that wait
 // for long have begun anew, since a goroutine keeps the deepest stack it has had. A stream

@@ -126,6 +126,9 @@ func (s *Server) writeResult(
 		status, data, tail = http.StatusInternalServerError, nil, nil
 		head = []byte(`{"errors":[{"message":"Internal error.","extensions":{"code":"INTERNAL"}}]}`)
 	}
+	e := exchangeOf(r.Context())
+	e.Status = status
+	e.fails(response.Errors)
 	w.Header().Set("Content-Type", f.contentType())
 	// A client that does not take the answer must not hold what made it. None of the
 	// errors matters: it has gone.

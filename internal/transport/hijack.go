@@ -21,6 +21,13 @@ type smallBuffers struct {
 	http.ResponseWriter
 	server *Server
 	conn   net.Conn // set when it has been taken over
+	status int      // of the answer
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (w *smallBuffers) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
 }
 
 // Hijack implements http.Hijacker.

@@ -34,6 +34,7 @@ func (s *Server) serveOperation(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer identity.end()
+	exchangeOf(r.Context()).User = identity.User
 	params, err := read(w, r, identity.User != "")
 	var bad *badRequest
 	if errors.As(err, &bad) && bad.header != "" {
@@ -171,12 +172,14 @@ func (s *Server) serveSubscription(
 		w.Header().Set("Content-Type", f.contentType())
 		return
 	}
+	exchangeOf(ctx).Way = wayOf(f)
 	leave, why := s.admitStream(r, user)
 	if why != nil {
 		s.turnAway(w, r, why)
 		return
 	}
 	defer leave()
+	defer s.meters.view(wayOf(f))()
 	st := s.openStream(ctx, w, f)
 	st.enter()
 	defer st.leave()

@@ -23,6 +23,8 @@ type ledger struct {
 	perUser, total int64
 	// patience is how long a query waits for room.
 	patience time.Duration
+	// meters count who finds none. Nil: nobody counts.
+	meters *Meters
 	// full is when somebody found no room in the process, in nanoseconds.
 	full atomic.Int64
 
@@ -73,6 +75,7 @@ func (a *account) take(ctx context.Context, wait bool) error {
 		select {
 		case <-freed:
 		case <-late:
+			a.ledger.meters.noRoom(full)
 			return full
 		case <-ctx.Done():
 			return context.Cause(ctx)

@@ -102,7 +102,7 @@ func TestRoomOfAConnection(t *testing.T) {
 
 func TestUnderway(t *testing.T) {
 	t.Parallel()
-	u := newUnderway(Limits{RequestsPerUser: 2, SubscriptionsPerUser: 3, Cost: 20})
+	u := newUnderway(Limits{RequestsPerUser: 2, SubscriptionsPerUser: 3, Cost: 20}, newMeters().Limits)
 	of := func(kind ast.Operation) *graphql.OperationContext {
 		return &graphql.OperationContext{Operation: &ast.OperationDefinition{Operation: kind}}
 	}

@@ -18,6 +18,8 @@ type operation struct {
 	head []byte
 	// holds is whether it counts in socket.holding, whose mutex guards it.
 	holds bool
+	// exchange is what it comes to; used by who runs it.
+	exchange Exchange
 }
 
 // start runs an operation in a goroutine of its own.
@@ -49,6 +51,7 @@ func (c *socket) start(m message) bool {
 	}
 	if count >= c.server.cfg.Limits.Operations {
 		cancel()
+		c.server.meters.Limits.Of(limitOperations).Inc()
 		full := graphQLError(refusal.RateLimited("Too many operations run on this socket.", time.Second))
 		c.sendAnyway(op, &graphql.Response{Errors: gqlerror.List{full}})
 		c.complete(m.id)
@@ -64,7 +67,7 @@ func (c *socket) run(ctx context.Context, self *operation, m message) {
 	handedOver := false
 	defer func() {
 		if !handedOver {
-			c.finish(self)
+			c.finish(ctx, self)
 		}
 	}()
 	defer c.recoverOperation(ctx)
@@ -73,9 +76,12 @@ func (c *socket) run(ctx context.Context, self *operation, m message) {
 		c.close(closeBadMessage, "Invalid message")
 		return
 	}
+	ctx = c.server.begin(c.in(ctx, params.Extensions), &self.exchange, WayWebSocket)
+	self.exchange.User = c.user
 	op, errs := c.server.prepare(ctx, params)
 	if len(errs) > 0 {
 		response := c.server.requestError(ctx, op, errs)
+		self.exchange.fails(response.Errors)
 		if c.forget(m.id, self) {
 			c.writeFrame(func(out []byte) []byte {
 				return c.dialect.failed(out, m.id, response.Errors[:min(len(response.Errors), maxErrors)])
@@ -106,7 +112,8 @@ func (c *socket) run(ctx context.Context, self *operation, m message) {
 			id := m.id // All that is kept of the message.
 			handedOver = true
 			a.written()
-			c.running.Go(func() { defer end(); c.follow(ctx, self, id, a) })
+			leave := c.server.meters.view(WayWebSocket)
+			c.running.Go(func() { defer end(); defer leave(); c.follow(ctx, self, id, a) })
 			return
 		}
 	}
@@ -115,7 +122,7 @@ func (c *socket) run(ctx context.Context, self *operation, m message) {
 
 // follow writes what else a subscription gives.
 func (c *socket) follow(ctx context.Context, self *operation, id string, a *answers) {
-	defer c.finish(self)
+	defer c.finish(ctx, self)
 	defer c.recoverOperation(ctx)
 	defer a.written()
 	for {
@@ -138,9 +145,12 @@ func (c *socket) answered(ctx context.Context, self *operation, id string) {
 }
 
 // finish lets go of what an operation holds.
-func (c *socket) finish(op *operation) {
+func (c *socket) finish(ctx context.Context, op *operation) {
 	c.release(op)
 	op.cancel()
+	if !op.exchange.began.IsZero() { // Else it was none.
+		c.server.over(ctx, &op.exchange)
+	}
 }
 
 // recoverOperation is deferred by who runs one. The executor recovers resolvers; this

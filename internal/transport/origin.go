@@ -12,7 +12,7 @@ import (
 // those that common clients add by themselves.
 const allowedHeaders = "Accept, Authorization, Cache-Control, Content-Type, Last-Event-ID, X-Requested-With, " +
 	"Apollo-Require-Preflight, GraphQL-Require-Preflight, X-Apollo-Operation-Name, X-Apollo-Operation-Id, " +
-	"Apollographql-Client-Name, Apollographql-Client-Version"
+	"Apollographql-Client-Name, Apollographql-Client-Version, Traceparent, Tracestate"
 
 // allowOrigin applies the same-origin rule with the operator's exceptions, for
 // WebSockets too, to which browsers apply none. It returns false when it has
@@ -39,6 +39,7 @@ func (s *Server) allowOrigin(w http.ResponseWriter, r *http.Request) bool {
 	w.Header().Add("Vary", "Access-Control-Request-Headers")
 	w.Header().Set("Access-Control-Allow-Headers", headersFor(r.Header.Values("Access-Control-Request-Headers")))
 	w.Header().Set("Access-Control-Max-Age", "600")
+	exchangeOf(r.Context()).Status = http.StatusNoContent
 	w.WriteHeader(http.StatusNoContent)
 	return false
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -18,6 +17,7 @@ import (
 
 	"parley/internal/complaint"
 	"parley/internal/refusal"
+	"parley/internal/trace"
 )
 
 // Config is what a Server needs. Fields without a default named beside them are
@@ -48,6 +48,11 @@ type Config struct {
 	Limits Limits
 	// Documents are the operations known beforehand. Nil: there are none.
 	Documents *Documents
+	// Ended is told of each operation, request and socket when it is over, in a context that
+	// has its trace. It must not wait for anything. Nil: nobody wants to know.
+	Ended func(ctx context.Context, e Exchange)
+	// Tracer makes spans of operations. Nil: there are none.
+	Tracer *trace.Tracer
 	// Log takes what is odd. Of what a client sent it gets only the origin or the header for
 	// which a request is refused, quoted and cut.
 	Log *slog.Logger
@@ -88,6 +93,8 @@ type Server struct {
 	compressor *compressor
 	// strangers are the origins and the headers that have been refused.
 	strangers complaint.Names
+	meters    *Meters
+	refused   *complaint.Refrain
 }
 
 // timing holds what tests shorten.
@@ -135,17 +142,21 @@ func newServer(cfg Config, t timing) *Server {
 	if cfg.SocketContext == nil {
 		cfg.SocketContext = func(r *http.Request) context.Context { return context.WithoutCancel(r.Context()) }
 	}
+	m := newMeters()
 	s := &Server{
 		cfg:       cfg,
 		executor:  executor.New(cfg.Schema),
 		checked:   lru.New[string](cachedDocuments),
 		timing:    t,
 		admission: newAdmission(cfg.Limits.SocketsPerAddr, cfg.Limits.SocketsPerUser),
-		underway:  newUnderway(cfg.Limits),
+		underway:  newUnderway(cfg.Limits, m.Limits),
 		ledger:    newLedger(cfg.Limits, t.room),
 
 		compressor: newCompressor(),
+		meters:     m,
+		refused:    complaint.NewRefrain(refusedAgain),
 	}
+	s.ledger.meters = m
 	s.executor.SetQueryCache(lru.New[*ast.QueryDocument](cachedDocuments))
 	s.executor.SetParserTokenLimit(cfg.Limits.Tokens)
 	s.executor.SetErrorPresenter(cfg.ErrorPresenter)
@@ -174,11 +185,24 @@ func rulesWithoutSuggestions() *rules.Rules {
 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	e := &Exchange{}
+	ctx := s.begin(trace.Begin(r.Context(), r.Header), e, WayHTTP)
+	r = r.WithContext(ctx)
+	// Also when a stream is broken off by a panic.
+	defer func() { s.over(ctx, e) }()
+	if upgrades(r) {
+		e.Way, e.Kind = WayWebSocket, kindUpgrade
+		defer func() {
+			if e.Status != http.StatusSwitchingProtocols {
+				s.refusedSocket(ctx, refusedRequest(e.Status))
+			}
+		}()
+	}
 	if !s.check(w, r) {
 		return
 	}
 	switch {
-	case r.Method == http.MethodGet && strings.EqualFold(r.Header.Get("Upgrade"), "websocket"):
+	case e.Kind == kindUpgrade:
 		s.serveSocket(w, r)
 	case r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodPost:
 		s.serveOperation(w, r)
@@ -221,6 +245,7 @@ func (s *Server) prepare(ctx context.Context, p *graphql.RawParams) (*graphql.Op
 	}
 	p.Query = query
 	op, errs := s.executor.CreateOperationContext(graphql.StartOperationTrace(ctx), p)
+	exchangeOf(ctx).asks(op)
 	if len(errs) > 0 {
 		return op, errs
 	}

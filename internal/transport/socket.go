@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"parley/internal/trace"
 )
 
 // The sizes of what a client may send: little before it is known, a whole request
@@ -30,6 +32,8 @@ type socket struct {
 	dialect dialect
 	// noInit closes the socket when its client does not say who it is. Nil: it has.
 	noInit   *time.Timer
+	began    time.Time
+	traced   traced      // what the client says of its trace
 	bearer   string      // the token of the upgrade request, until the client is known
 	stalled  *time.Timer // closes the connection during a write that takes too long
 	identity Identity
@@ -56,6 +60,10 @@ type socket struct {
 	mu     sync.Mutex
 	active map[string]*operation
 	closed bool
+	// status is the code with which it was closed, by whoever was first.
+	status websocket.StatusCode
+	// ours says that it was this server.
+	ours bool
 	// holding counts the operations that the socket is kept open for when it retires:
 	// queries and mutations that began before.
 	holding  int
@@ -106,6 +114,7 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
 		InsecureSkipVerify: true, // allowOrigin has checked it, by the operator's list.
 		CompressionMode:    websocket.CompressionDisabled,
 	})
+	exchangeOf(r.Context()).Status = taken.status
 	if err != nil {
 		return // Accept has answered.
 	}
@@ -113,6 +122,7 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
 		server:  s,
 		addr:    addr,
 		conn:    conn,
+		began:   time.Now(),
 		raw:     taken.conn,
 		bearer:  bearer(r.Header.Get("Authorization")),
 		allowed: newBucket(s.cfg.Limits.MessagesPerSecond),
@@ -120,6 +130,7 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
 		gone:    make(chan struct{}),
 	}
 	c.unwatched = s.cfg.SocketContext(r)
+	c.remember(traced{r.Header.Get(trace.Parent), r.Header.Get(trace.State)})
 	c.ctx, c.cancel = context.WithCancel(c.unwatched)
 	c.identity.Context = c.ctx
 	// It does not read: no close frame would reach it.
@@ -199,6 +210,7 @@ func (c *socket) leave() {
 	if c.noInit != nil {
 		c.noInit.Stop()
 	}
+	c.report()
 	c.server.admission.exit(c)
 	c.server.admission.leaveAddr(c.addr)
 	c.server.admission.leaveUser(c.user)
@@ -217,6 +229,7 @@ func (c *socket) recoverReader() {
 func (c *socket) next() (message, bool) {
 	kind, data, err := c.conn.Read(c.unwatched)
 	if err != nil {
+		c.left(err)
 		return message{}, false // However it ended, there is nothing to report: clients come and go.
 	}
 	if kind != websocket.MessageText {
@@ -224,6 +237,7 @@ func (c *socket) next() (message, bool) {
 		return message{}, false
 	}
 	if !c.allowed.take(time.Now()) {
+		c.server.meters.Limits.Of(limitMessages).Inc()
 		c.close(closeTryLater, "Too many messages")
 		return message{}, false
 	}
@@ -263,6 +277,7 @@ func (c *socket) handle(m message) bool {
 
 // init authenticates the socket.
 func (c *socket) init(m message) bool {
+	c.remember(traceOf(m.init))
 	token := tokenOf(m.init)
 	if token == "" {
 		token = c.bearer
@@ -279,6 +294,7 @@ func (c *socket) init(m message) bool {
 	}
 	c.identity = identity
 	if why := c.server.admission.identify(c.addr, identity.User); why != nil {
+		c.server.meters.Limits.Of(limitSockets).Inc()
 		c.close(why.closeCode, why.closeReason)
 		return false
 	}
@@ -315,6 +331,9 @@ func (c *socket) close(code websocket.StatusCode, reason string) {
 	c.mu.Lock()
 	again := c.closed
 	c.closed = true
+	if c.status == 0 {
+		c.status, c.ours = code, true
+	}
 	if c.pulse != nil {
 		c.pulse.Stop()
 	}

@@ -52,6 +52,7 @@ func (s *Server) openStream(ctx context.Context, w http.ResponseWriter, f format
 	h.Set("Content-Type", f.contentType())
 	h.Set("Cache-Control", "no-cache, no-transform")
 	h.Set("X-Accel-Buffering", "no") // nginx would keep the events back.
+	exchangeOf(ctx).Status = http.StatusOK
 	st.mu.Lock()
 	st.beat = time.AfterFunc(s.timing.beat, st.sendBeat)
 	st.write(st.form.open(nil))
@@ -86,6 +87,9 @@ func (st *stream) leave() {
 func (st *stream) send(r *graphql.Response, executed bool) error {
 	st.mu.Lock()
 	defer st.mu.Unlock()
+	if len(r.Errors) > 0 {
+		exchangeOf(st.ctx).fails(r.Errors)
+	}
 	head, data, tail, err := split(st.form.head(st.frame[:0]), r, executed)
 	if err != nil {
 		st.server.cfg.Log.ErrorContext(st.ctx, "event not encoded", "err", err)

@@ -9,12 +9,15 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"parley/internal/refusal"
+	"parley/internal/tally"
 )
 
 // underway bounds what one user has under way: requests, and subscriptions, which are asked
 // for their fields again with each event. It is safe for concurrent use.
 type underway struct {
 	requests, subscriptions, cost int // The limits.
+
+	limits *tally.Counters
 
 	mu     sync.Mutex // guards the field below
 	byUser map[string]load
@@ -23,8 +26,9 @@ type underway struct {
 // load is what is under way, and what all its subscriptions cost together.
 type load struct{ requests, subscriptions, cost int }
 
-func newUnderway(l Limits) *underway {
+func newUnderway(l Limits, limits *tally.Counters) *underway {
 	return &underway{
+		limits:   limits,
 		requests: l.RequestsPerUser, subscriptions: l.SubscriptionsPerUser, cost: subscribedCost * l.Cost,
 		byUser: make(map[string]load),
 	}
@@ -49,10 +53,13 @@ func (u *underway) begin(user string, op *graphql.OperationContext, cost int) (e
 	now := u.byUser[user].plus(more)
 	switch {
 	case now.requests > u.requests:
+		u.limits.Of(limitRequests).Inc()
 		full = tooMany("requests under way", u.requests, time.Second)
 	case now.subscriptions > u.subscriptions:
+		u.limits.Of(limitSubscriptions).Inc()
 		full = tooMany("subscriptions", u.subscriptions, 5*time.Second)
 	case now.cost > u.cost && now.subscriptions > 1:
+		u.limits.Of(limitFields).Inc()
 		full = tooMany("fields in all subscriptions together", u.cost, 5*time.Second)
 	default:
 		u.byUser[user] = now

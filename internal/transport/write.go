@@ -31,6 +31,7 @@ func (c *socket) sendAnyway(op *operation, r *graphql.Response) {
 func (c *socket) writeResult(op *operation, r *graphql.Response) {
 	b := takeBuffer()
 	defer b.giveBack()
+	op.exchange.fails(r.Errors)
 	head, data, tail, err := split(append(b.bytes, op.head...), r, true)
 	switch {
 	case err != nil:

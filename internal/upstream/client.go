@@ -29,6 +29,7 @@ type Client struct {
 	doer   *doer
 	api    *openai.Client
 
+	meters  *Meters
 	breaker breaker
 	budget  budget
 	models  models
@@ -58,6 +59,7 @@ func New(cfg Config, logger *slog.Logger) (*Client, error) {
 	return &Client{
 		cfg:              cfg,
 		logger:           logger,
+		meters:           newMeters(),
 		doer:             d,
 		api:              openai.NewClientWithConfig(api),
 		completionTokens: make(map[string]bool),
@@ -126,6 +128,7 @@ func (c *Client) Generate(ctx context.Context, req reply.Request, out reply.Outp
 			return result, err
 		}
 		c.logger.WarnContext(ctx, "model server failed, trying again", "err", err, "delay", delay, "retry", retries+1)
+		c.meters.Retries.Inc()
 		s.reset()
 		if wait(ctx, delay) != nil {
 			return result, stopped(outer, ctx)
@@ -137,6 +140,8 @@ func (c *Client) Generate(ctx context.Context, req reply.Request, out reply.Outp
 func (c *Client) try(ctx context.Context, req *reply.Request, s *sink, probe bool) (result reply.Result, err error) {
 	o := neutral
 	defer func() { c.record(ctx, probe, o) }()
+	ctx, done := c.meters.call(ctx, req.Model)
+	defer func() { done(err) }()
 	result, err = c.adapt(ctx, req, s)
 	if err == nil || ctx.Err() == nil {
 		o = health(err, s.wrote)

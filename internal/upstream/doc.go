@@ -24,7 +24,8 @@
 // which model), body.go (the request), frame.go, parser.go and sse.go (the stream),
 // sink.go (clean pieces), errors.go (what an error of a server means), retry.go and
 // breaker.go (when to try again), models.go (what a server offers), check.go
-// and explain.go (what is wrong with its address), inprocess.go (a server in this process).
+// and explain.go (what is wrong with its address), inprocess.go (a server in this process),
+// meters.go (what is counted).
 //
 // The folder eliza is a model server without a model, served inside the process
 // through InProcess; upstreamtest is a scripted model server for tests.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"parley/internal/reply"
+	"parley/internal/trace"
 )
 
 // doer is go-openai's HTTPClient. It sends the body that the call carries in its
@@ -53,6 +54,7 @@ func (d *doer) Do(req *http.Request) (*http.Response, error) {
 	// A compressed answer could be a bomb, and buys nothing for a stream.
 	req.Header.Set("Accept-Encoding", "identity")
 	req.Header.Set("User-Agent", "parley")
+	trace.Send(req.Context(), req.Header)
 	c := callFrom(req.Context())
 	if c != nil {
 		req.Body, req.ContentLength = c.body.open(), c.body.length

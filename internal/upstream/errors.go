@@ -16,7 +16,7 @@ import (
 )
 
 // classifier gives the error bodies of model servers a code. Nothing of a body
-// ends up in an error; the log gets it at debug level, without keys.
+// ends up in an error; the log gets its words for the kind, at debug level.
 type classifier struct {
 	key secret.Text
 }
@@ -161,13 +161,43 @@ func (classifier) frame(data []byte, header http.Header) *reply.Error {
 	return err
 }
 
-// maxLoggedBytes of an error body are logged.
+// maxLoggedBytes bounds what is logged of an error.
 const maxLoggedBytes = 2 << 10
 
+// log notes an error of the model server, for debugging: the words it has for its kind, such
+// as model_not_found, and nothing else. What it says in sentences may be a piece of the
+// prompt, and a frame that cannot be read one of the reply.
 func (c classifier) log(ctx context.Context, logger *slog.Logger, status int, body []byte) {
 	if logger.Enabled(ctx, slog.LevelDebug) {
-		logger.DebugContext(ctx, "model server reported an error", "status", status, "body", c.redact(body))
+		logger.DebugContext(ctx, "model server reported an error", "status", status, "kinds",
+			kindWords(readRefusal(body).kinds), "bytes", len(body))
 	}
+}
+
+// knownKinds are the words of OpenAI, Azure, Anthropic, Gemini, OpenRouter, vLLM, llama.cpp
+// and Ollama that are logged. A list, since a server may answer with what it was asked.
+var knownKinds = []string{
+	"api_error", "authentication_error", "badrequesterror", "billing_hard_limit_reached", "content_filter",
+	"content_policy_violation", "context_length_exceeded", "context_window_exceeded", "data_inspection_failed",
+	"deploymentnotfound", "engine_overloaded", "exceed_context_size_error", "insufficient_balance",
+	"insufficient_quota", "internal", "internal_error", "internal_server_error", "invalid_api_key",
+	"invalid_argument", "invalid_request", "invalid_request_error", "invalid_type", "invalid_value",
+	"missing_required_parameter", "model_not_found", "not_found", "not_found_error", "notfounderror",
+	"overloaded_error", "permission_denied", "permission_error", "quota_exceeded", "rate_limit_error",
+	"rate_limit_exceeded", "requests", "resource_exhausted", "responsibleaipolicyviolation", "server_error",
+	"service_unavailable", "timeout", "tokens", "too_many_requests", "unauthorized", "unavailable",
+	"unavailable_error", "unknown_parameter", "unsupported_parameter", "unsupported_value",
+}
+
+// kindWords returns those of the kinds that are known, each once.
+func kindWords(kinds string) []string {
+	var words []string
+	for _, w := range strings.Fields(kinds) {
+		if slices.Contains(knownKinds, w) && !slices.Contains(words, w) {
+			words = append(words, w)
+		}
+	}
+	return words
 }
 
 var keyPattern = regexp.MustCompile(`(?i)\b(sk|pk|rk|key|gsk|xai)-[a-z0-9_*.-]+|bearer\s+[^\s"',}]+`)

@@ -176,12 +176,14 @@ func TestDialectEnds(t *testing.T) {
 	}
 }
 
-// The log shows what a server said at debug level only, and never a key.
+// The log shows which kind of error a server had, at debug level only, and none of its sentences:
+// they may repeat the prompt, or the key.
 func TestLog(t *testing.T) {
 	t.Parallel()
 	base := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(401)
-		_, _ = w.Write([]byte(`{"error":{"message":"wrong key mykey123, sk-proj-abc_DEF, Authorization: Bearer abc.def"}}`))
+		_, _ = w.Write([]byte(`{"error":{"message":"wrong key mykey123, sk-proj-abc_DEF, Authorization: Bearer abc.def",
+			"type":"authentication_error","code":"mykey123_error"}}`))
 	})
 	for _, level := range []slog.Level{slog.LevelDebug, slog.LevelInfo} {
 		var log bytes.Buffer
@@ -194,10 +196,10 @@ func TestLog(t *testing.T) {
 		defer c.Close()
 		_, _, err = generate(t, c)
 		wantCode(t, err, reply.CodeUnauthorized)
-		if got := strings.Contains(log.String(), "wrong key"); got != (level == slog.LevelDebug) {
-			t.Errorf("level %v: got the body in the log: %v", level, got)
+		if got := strings.Contains(log.String(), "kinds=[authentication_error]"); got != (level == slog.LevelDebug) {
+			t.Errorf("level %v: got the kind in the log: %v", level, got)
 		}
-		for _, secret := range []string{"mykey123", "abc_DEF", "abc.def"} {
+		for _, secret := range []string{"wrong", "mykey123", "abc_DEF", "abc.def"} {
 			if strings.Contains(log.String(), secret) {
 				t.Errorf("the log holds %q: %s", secret, log.String())
 			}

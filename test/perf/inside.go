@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-const debugVariable = "PARLEY_DEBUG_ADDR"
+const debugVariable = "PARLEY_METRICS_ADDR"
 
 // debugging are the variables with which a server serves its profiles, which it does in
 // development only.

@@ -14,7 +14,7 @@ import (
 const profiled = 3
 
 // profile keeps a processor profile of what a server does for a measurement, in the folder
-// that -profile names; a later round replaces it. Versions without PARLEY_DEBUG_ADDR have
+// that -profile names; a later round replaces it. Versions without PARLEY_METRICS_ADDR have
 // none. The caller calls wait at the end of the measurement.
 func (b *bench) profile(ctx context.Context, what string, t *target) (wait func()) {
 	if b.options.profiles == "" || t.server == nil || t.server.debug == "" {
