@@ -19,7 +19,12 @@ var errPostgresBackup = errors.New(
 
 // backupCommand makes a folder that a server can be started on: the database as it is
 // at one moment, and the keys. It works beside a running server.
-func backupCommand(ctx context.Context, cfg config, dir string, stdout io.Writer) (err error) {
+func backupCommand(ctx context.Context, p *program, args []string) error {
+	cfg, _, err := p.configured()
+	if err != nil {
+		return err
+	}
+	dir := args[0]
 	if !cfg.DatabaseURL.IsZero() {
 		return errPostgresBackup
 	}
@@ -38,7 +43,7 @@ func backupCommand(ctx context.Context, cfg config, dir string, stdout io.Writer
 		}
 		return err
 	}
-	return report(stdout, cfg, dir, hasKeys)
+	return report(p.stdout, cfg, dir, hasKeys)
 }
 
 // makeBackupDir makes the folder, and those above it that are missing. It calls sync

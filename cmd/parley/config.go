@@ -393,13 +393,23 @@ func isLinkURL(value string) bool {
 
 // nearest returns the known name with the fewest edits to the given one.
 func nearest(name string) string {
-	best, bestDistance := "", -1
-	for _, v := range variables {
-		if d := distance(name, v.name); bestDistance < 0 || d < bestDistance {
-			best, bestDistance = v.name, d
+	names := make([]string, len(variables))
+	for i, v := range variables {
+		names[i] = v.name
+	}
+	likely, _ := closest(name, names)
+	return likely
+}
+
+// closest returns the word that the fewest slips lead to, and how many these are.
+func closest(word string, words []string) (likely string, slips int) {
+	slips = -1
+	for _, w := range words {
+		if d := distance(word, w); slips < 0 || d < slips {
+			likely, slips = w, d
 		}
 	}
-	return best
+	return likely, slips
 }
 
 // distance is the number of slips between two names: a letter too many, one too
