@@ -20,6 +20,8 @@
 //	migrate.go    the schema
 //	send.go, reply.go, final.go, usage.go, lease.go   statements written by hand
 //	record.go     what tests see of the statements
+//	existing.go   whether there is a database, and of this version
+//	explain.go    what an error of opening means to an operator
 //	backup.go, lock.go, lock_unix.go, lock_windows.go   the data folder
 package store
 
