@@ -28,6 +28,9 @@ func backupCommand(ctx context.Context, p *program, args []string) error {
 	if !cfg.DatabaseURL.IsZero() {
 		return errPostgresBackup
 	}
+	if isMissing(dir) && isMissing(store.SQLitePath(cfg.DataDir)) {
+		return errNoDatabase(cfg) // No folder is made for it.
+	}
 	if err := makeBackupDir(dir, store.SyncDir); err != nil {
 		return err
 	}
@@ -41,9 +44,17 @@ func backupCommand(ctx context.Context, p *program, args []string) error {
 		if hasKeys {
 			err = errors.Join(err, os.Remove(keys))
 		}
-		return err
+		if errors.Is(err, store.ErrNoDatabase) {
+			return errNoDatabase(cfg)
+		}
+		return explain(cfg, err)
 	}
 	return report(p.stdout, cfg, dir, hasKeys)
+}
+
+func isMissing(path string) bool {
+	_, err := os.Stat(path)
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // makeBackupDir makes the folder, and those above it that are missing. It calls sync

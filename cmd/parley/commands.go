@@ -25,6 +25,13 @@ var commands = []subcommand{
 		prepare: func(*flag.FlagSet) action { return backupCommand },
 	},
 	{
+		name:    "config",
+		summary: "print the settings in force and where they come from, and check them without starting",
+		more: "Secrets are not shown. The status is 1 when a server would not start with these settings.\n" +
+			"The database, NATS and the model server are not asked.",
+		prepare: configCommand,
+	},
+	{
 		name:    "migrate",
 		summary: "bring the database's schema up to date and exit",
 		more:    "The server does so by itself when it starts.",
@@ -37,9 +44,10 @@ var commands = []subcommand{
 		prepare: func(flags *flag.FlagSet) action { return setPasswordCommand(flags, true) },
 	},
 	{
-		name:    "user list",
-		summary: "list the accounts",
-		prepare: func(*flag.FlagSet) action { return listUsersCommand },
+		name: "user list", arguments: "[FILTER]",
+		summary: "list the accounts, or those with FILTER in address, name or id",
+		more:    "LAST SIGN-IN is the last time that a password was used; refreshed sessions do not count.",
+		prepare: listUsersCommand,
 	},
 	{
 		name: "user passwd", arguments: "EMAIL",
@@ -74,6 +82,9 @@ func serveCommand(ctx context.Context, p *program, _ []string) error {
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer onHangup(ctx, log, cancel)()
 	return serve(ctx, cfg, log, p.stdout)
 }
 

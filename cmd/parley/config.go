@@ -173,35 +173,17 @@ func (e *configError) Error() string {
 }
 
 // loadConfig reads the configuration from an environment as os.Environ returns
-// it. The error joins a *configError for everything that is wrong. An empty
-// value counts as unset, which is what ${NAME} of an unset NAME turns into in
-// compose files.
+// it, and the files that it names for secrets. The error joins a *configError for
+// everything that is wrong.
 func loadConfig(environ []string) (config, error) {
+	env := readEnvironment(environ)
+	c := config{Notes: env.notes}
+	errs := env.errs
 	values := make(map[string]string)
-	var c config
-	var errs []error
-	for _, entry := range environ {
-		name, value, _ := strings.Cut(entry, "=")
-		value = strings.TrimSpace(value)
-		switch {
-		case isKnown(name):
-			if value != "" {
-				values[name] = value
-			}
-		case isLink(name, value):
-			if name == "PARLEY_PORT" && !isLinkURL(value) {
-				c.Notes = append(c.Notes,
-					"PARLEY_PORT is ignored, since Kubernetes and Docker set it; the port is part of PARLEY_ADDR")
-			}
-		case strings.HasPrefix(name, prefix) && !strings.HasPrefix(name, testPrefix):
-			errs = append(errs, &configError{
-				Name:    name,
-				Problem: "no such variable; did you mean " + nearest(name) + "?",
-			})
-		}
+	for name, s := range env.settings {
+		values[name] = s.value
 	}
-
-	failed := make(map[string]bool)
+	failed := env.failed
 	for _, v := range variables {
 		value, set := values[v.name]
 		if !set {
@@ -389,16 +371,6 @@ func isLink(name, value string) bool {
 func isLinkURL(value string) bool {
 	scheme, _, ok := strings.Cut(value, "://")
 	return ok && (scheme == "tcp" || scheme == "udp" || scheme == "sctp")
-}
-
-// nearest returns the known name with the fewest edits to the given one.
-func nearest(name string) string {
-	names := make([]string, len(variables))
-	for i, v := range variables {
-		names[i] = v.name
-	}
-	likely, _ := closest(name, names)
-	return likely
 }
 
 // closest returns the word that the fewest slips lead to, and how many these are.

@@ -14,6 +14,7 @@ import (
 
 	"parley/internal/auth"
 	"parley/internal/secret"
+	"parley/internal/store"
 )
 
 func parseAddr(field *string, v string) error {
@@ -132,6 +133,9 @@ func parseOrigins(field *[]string, v string) error {
 
 // parseOrigin returns an origin the way browsers write it in the Origin header.
 func parseOrigin(v string) (string, error) {
+	if strings.Contains(v, "@") {
+		return "", errors.New("an origin holds a user name or password; it is scheme, host and port only")
+	}
 	if strings.Contains(v, "*") {
 		return "", fmt.Errorf("%q would let pages of anybody act for a signed-in user; list the origins", v)
 	}
@@ -178,8 +182,11 @@ func parseSecretURL(field *secret.Text, v string, schemes ...string) error {
 	switch {
 	case err != nil:
 		return errors.New("not a URL; special characters in a password are percent-encoded")
-	case !slices.Contains(schemes, u.Scheme):
+	case !slices.Contains(schemes, u.Scheme) || u.Opaque != "":
 		return fmt.Errorf("does not start with %s://", schemes[0])
+	case store.BeyondHost(v):
+		return errors.New("has an @ behind the host; special characters are percent-encoded, in a password above all: " +
+			"/ is %2F, ? is %3F, # is %23, @ is %40")
 	}
 	*field = secret.New(v)
 	return nil
@@ -235,7 +242,7 @@ func parseBaseURL(field *string, v string) error {
 		return errors.New("does not start with http:// or https://")
 	case u.Host == "":
 		return errors.New("names no host")
-	case u.User != nil:
+	case u.User != nil || strings.Contains(v, "@"):
 		return errors.New("holds a user name or password; a key belongs in OPENAI_API_KEY")
 	case u.RawQuery != "" || u.Fragment != "":
 		return errors.New("holds a query or a fragment")
@@ -247,7 +254,7 @@ func parseBaseURL(field *string, v string) error {
 func parseJWKSURL(field *string, v string) error {
 	u, err := url.Parse(v)
 	switch {
-	case err != nil || u.Host == "" || u.User != nil:
+	case err != nil || u.Host == "" || u.User != nil || strings.Contains(v, "@"):
 		return errors.New("not a URL, or one with a user name or password")
 	case u.Scheme == "https":
 	case u.Scheme == "http" && isLoopback(net.JoinHostPort(u.Hostname(), "0")):

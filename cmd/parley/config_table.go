@@ -462,6 +462,9 @@ func writeConfigHelp(w io.Writer) error {
 		fmt.Fprintf(&b, "      default: %s\n", plain(v.defaultText()))
 		fmt.Fprintf(&b, "      accepted: %s\n", plain(v.accepted))
 		fmt.Fprintf(&b, "      example: %s=%s\n", v.name, shellWord(v.example))
+		if v.secret {
+			fmt.Fprintf(&b, "      or: %s%s=/run/secrets/%s\n", v.name, fileSuffix, strings.ToLower(v.name))
+		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -476,7 +479,7 @@ func configMarkdown() string {
 		}
 		meaning := v.meaning
 		if v.secret {
-			meaning += " Secret: never printed."
+			meaning += " Secret: never printed, and read from a file where `" + v.name + fileSuffix + "` names one."
 		}
 		cells := []string{"`" + v.name + "`", v.defaultText(), v.accepted, meaning}
 		for i, cell := range cells {

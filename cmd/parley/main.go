@@ -7,9 +7,11 @@
 //	main.go                 how the program ends
 //	command.go, commands.go how it is called, and one row a command
 //	config.go               everything that can be told, what depends on several settings, what is wrong with them
+//	config_read.go          what the environment and the files it names say
 //	config_table.go         one row a variable: the parser, --help, the log and docs/configuration.md
 //	config_parse.go         the forms of values
 //	config_fixed.go         values that have no variable
+//	config_show.go          the command that prints and checks them
 //	serve.go                the server: its rooms, wired top to bottom
 //	start.go, shutdown.go   the order of a start and of an end
 //	database.go, bus.go, accounts.go, models.go, graphql.go   how each room is made
@@ -20,7 +22,7 @@
 //	housekeeping.go         what runs by itself
 //	memory.go               memory is given back after a burst
 //	greeting.go             what a person at the terminal reads
-//	backup.go, user.go      the commands for operators
+//	backup.go, user.go, user_list.go   the commands for operators
 //	failpoints.go, failpoints_off.go   what only tests arm
 package main
 

@@ -10,46 +10,55 @@ import (
 	"io"
 	"log/slog"
 	"strings"
-	"time"
 
 	"parley/internal/auth"
 	"parley/internal/bus"
-	"parley/internal/pid"
 	"parley/internal/refusal"
 	"parley/internal/store"
 	"parley/internal/viewer"
 )
 
 // accounts opens the database that the configuration means, for a command that keeps
-// accounts, beside a running server or without one.
+// accounts, beside a running server or without one. It says on standard error which
+// database that is, and makes and changes none: the wrong one would be.
 func (p *program) accounts(ctx context.Context) (_ *auth.Service, closeAll func() error, err error) {
 	cfg, log, err := p.configured()
 	if err != nil {
 		return nil, nil, err
 	}
-	if _, err := migrate(ctx, cfg); err != nil {
+	if _, err := fmt.Fprintln(p.stderr, "Database:", store.Describe(storeConfig(cfg))); err != nil {
 		return nil, nil, err
+	}
+	switch err := store.CheckCurrent(ctx, storeConfig(cfg)); {
+	case errors.Is(err, store.ErrNoDatabase):
+		return nil, nil, errNoDatabase(cfg)
+	case errors.Is(err, store.ErrOldSchema):
+		return nil, nil, fmt.Errorf("%w: start the server of this version first, or run parley migrate", err)
+	case err != nil:
+		return nil, nil, explain(cfg, err)
 	}
 	db, err := store.Open(ctx, storeConfig(cfg), log)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, explain(cfg, err)
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, db.Close())
-		}
-	}()
-	keys, err := readKeys(cfg)
+	// Nothing here signs a token, so the server's keys are left alone. And nobody listens
+	// on this bus: a running server finds out within seconds, as it looks at revoked
+	// sessions by itself.
+	accounts, err := newAuth(cfg, auth.GenerateKeyring(), db, bus.NewLocal(), slog.New(slog.DiscardHandler))
 	if err != nil {
-		return nil, nil, err
-	}
-	// Nobody listens on this bus. A running server finds out within seconds, as it
-	// looks at revoked sessions by itself.
-	accounts, err := newAuth(cfg, keys, db, bus.NewLocal(), slog.New(slog.DiscardHandler))
-	if err != nil {
-		return nil, nil, err
+		return nil, nil, errors.Join(err, db.Close())
 	}
 	return accounts, db.Close, nil
+}
+
+// errNoDatabase says where there is none, and what to do.
+func errNoDatabase(cfg config) error {
+	if cfg.DatabaseURL.IsZero() {
+		return fmt.Errorf("%w at %s: set PARLEY_DATA_DIR, or PARLEY_DATABASE_URL, as for the server, or start the server once",
+			store.ErrNoDatabase, store.SQLitePath(cfg.DataDir))
+	}
+	return errors.New("the database of PARLEY_DATABASE_URL has no tables of Parley: is it the server's? Else start the " +
+		"server once, or run parley migrate")
 }
 
 // asOperator makes an action of what an operator does with the accounts.
@@ -119,43 +128,6 @@ func setPassword(
 	}
 	_, err := fmt.Fprintf(p.stdout, "%s can sign in with the password %s\n", email, password)
 	return err
-}
-
-// userPage is how many accounts are read at once.
-const userPage = 500
-
-func listUsersCommand(ctx context.Context, p *program, args []string) error {
-	return asOperator(listUsers)(ctx, p, args)
-}
-
-func listUsers(ctx context.Context, accounts *auth.Service, p *program, _ []string) error {
-	for after := pid.ID(""); ; {
-		users, err := accounts.ListUsers(ctx, after, userPage)
-		if err != nil {
-			return forTerminal(err)
-		}
-		for _, u := range users {
-			account, state := string(u.ID), "enabled"
-			switch {
-			case u.Email != nil:
-				account = *u.Email
-			case u.Issuer != nil && u.Subject != nil:
-				account = *u.Subject + " of " + *u.Issuer
-			}
-			if u.DisabledAt != nil {
-				state = "disabled"
-			}
-			_, err := fmt.Fprintf(p.stdout, "%s\t%s\t%s\t%q\t%s\n", u.ID, account, state, u.Name, u.CreatedAt.UTC().
-				Format(time.RFC3339))
-			if err != nil {
-				return err
-			}
-			after = u.ID
-		}
-		if len(users) < userPage {
-			return nil
-		}
-	}
 }
 
 // forTerminal shows an operator what a user would be shown, and the cause.
