@@ -49,7 +49,7 @@ func readKeys(cfg config) (keys *auth.Keyring, err error) {
 		keys, err = auth.ParseKeyring(cfg.AuthKeys.Reveal())
 	}
 	if err != nil {
-		return nil, fmt.Errorf("keys of access tokens: %w", err)
+		return nil, fmt.Errorf("keys of access tokens: %w", store.Explain(store.Config{DataDir: cfg.DataDir}, err))
 	}
 	return keys, nil
 }

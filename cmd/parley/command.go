@@ -131,6 +131,9 @@ func unknownCommand(args []string) error {
 		problem := fmt.Sprintf("%s needs one of %s", args[0], strings.Join(names, ", "))
 		if len(args) > 1 {
 			problem = fmt.Sprintf("%s has no such command: it has %s", args[0], strings.Join(names, ", "))
+			if likely, slips := closest(args[1], names); slips <= 2 {
+				problem += fmt.Sprintf("; did you mean %s?", likely)
+			}
 		}
 		return usageError{problem: problem}
 	}

@@ -79,6 +79,7 @@ func TestCommandHints(t *testing.T) {
 	t.Parallel()
 	for call, want := range map[string]string{
 		"bakup": "did you mean backup?", "sever": "did you mean serve?", "usr": "did you mean user?",
+		"user lst":  "did you mean list?",
 		"--port=80": "there is no flag --port:", "user": "user needs one of add, list,",
 		"backup":                        "DIR is missing\nUsage: parley backup DIR\n",
 		"version now":                   "takes no arguments\nUsage: parley version\n",

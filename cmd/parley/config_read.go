@@ -37,6 +37,7 @@ const maxSecretFile = 64 << 10
 func readEnvironment(environ []string) environment {
 	e := environment{settings: make(map[string]setting), failed: make(map[string]bool)}
 	files := make(map[string]string)
+	var strangers []string
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
 		value = strings.TrimSpace(value)
@@ -58,15 +59,20 @@ func readEnvironment(environ []string) environment {
 		case slices.Contains(exampleVariables, name) || strings.HasPrefix(name, testPrefix):
 		case strings.HasPrefix(name, prefix):
 			e.errs = append(e.errs, &configError{Name: name, Problem: "no such variable; " + meant(name)})
-		default:
-			if note := strangerNote(name); note != "" && value != "" {
-				e.notes = append(e.notes, note)
-			}
+		case value != "":
+			strangers = append(strangers, name)
 		}
 	}
 	for _, v := range variables {
 		if path, ok := files[v.name]; ok {
 			e.readSecret(v.name, path)
+		}
+	}
+	slices.Sort(strangers)
+	for _, name := range strangers {
+		likely := ours(name)
+		if _, set := e.settings[likely]; likely != "" && !set {
+			e.notes = append(e.notes, fmt.Sprintf("%s is not read: here it is called %s", name, likely))
 		}
 	}
 	return e
@@ -192,12 +198,15 @@ func nearestBy(name string) (likely string, slips int) {
 	slips = -1
 	for _, v := range variables {
 		d := min(distance(name, v.name), 1+distance(withoutPrefix(name), withoutPrefix(v.name)))
-		if slips < 0 || d < slips {
+		// Of two with as many slips, the one that is about as long.
+		if slips < 0 || d < slips || d == slips && longer(name, v.name) < longer(name, likely) {
 			likely, slips = v.name, d
 		}
 	}
 	return likely, slips
 }
+
+func longer(a, b string) int { return max(len(a)-len(b), len(b)-len(a)) }
 
 // openAIPrefix begins the names that Parley shares with other programs.
 const openAIPrefix = "OPENAI_"
@@ -213,9 +222,9 @@ func withoutPrefix(name string) string {
 	return name
 }
 
-// strangerNote is a remark on a variable that is not Parley's and looks as if it was meant
-// to be: OPENAI_BASEURL, PARLY_ADDR. Other programs may own it, so it stops nothing.
-func strangerNote(name string) string {
+// ours returns the variable that one which is not Parley's looks as if it was meant to be,
+// or "": OPENAI_BASEURL, PARLY_ADDR. Other programs may own it, so it stops nothing.
+func ours(name string) string {
 	likely, slips := nearestBy(name)
 	switch {
 	case name == likely || name == "OPENAI_LOG": // The latter is of OpenAI's own clients.
@@ -227,5 +236,5 @@ func strangerNote(name string) string {
 	case distance(strings.ToUpper(name), likely) > 2:
 		return ""
 	}
-	return fmt.Sprintf("%s is not read; if it is meant for Parley, it is called %s", name, likely)
+	return likely
 }

@@ -87,7 +87,7 @@ func TestLikelyVariables(t *testing.T) {
 		"PARLEY_API_KEY": "OPENAI_API_KEY", "PARLEY_BASE_URL": "OPENAI_BASE_URL",
 		"PARLEY_OPENAI_BASEURL": "OPENAI_BASE_URL",
 		"PARLEY_LOGLEVEL":       "PARLEY_LOG_LEVEL", "PARLEY_SIGN_UP": "PARLEY_SIGNUP",
-		"PARLEY_KEYS": "PARLEY_AUTH_KEYS",
+		"PARLEY_MODLE": "PARLEY_MODEL", "PARLEY_KEYS": "PARLEY_AUTH_KEYS",
 		"PARLEY_mode": "PARLEY_MODE", "PARLEY_DATABASE_URLFILE": "PARLEY_DATABASE_URL",
 	} {
 		_, err := loadConfig([]string{name + "=x"})
@@ -108,6 +108,9 @@ func TestLikelyVariables(t *testing.T) {
 			!strings.HasSuffix(c.Notes[0], want) {
 			t.Errorf("%s: got the notes %q, want a hint at %s", name, c.Notes, want)
 		}
+	}
+	if c := mustLoad(t, "OPENAI_API_BASE=x", "OPENAI_BASE_URL=http://127.0.0.1:1/v1"); len(c.Notes) > 0 {
+		t.Errorf("got the notes %q where the right variable is set too, want none", c.Notes)
 	}
 	for _, name := range []string{"HOME", "ADDR", "OPENAI_LOG", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "DATABASE_URL",
 		"MODEL",

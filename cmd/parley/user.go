@@ -33,7 +33,8 @@ func (p *program) accounts(ctx context.Context) (_ *auth.Service, closeAll func(
 	case errors.Is(err, store.ErrNoDatabase):
 		return nil, nil, errNoDatabase(cfg)
 	case errors.Is(err, store.ErrOldSchema):
-		return nil, nil, fmt.Errorf("%w: start the server of this version first, or run parley migrate", err)
+		return nil, nil, fmt.Errorf("%w: start the server of this version first, or run parley migrate",
+			store.ErrOldSchema)
 	case err != nil:
 		return nil, nil, explain(cfg, err)
 	}

@@ -56,7 +56,7 @@ func checkCurrent(ctx context.Context, cfg Config) (err error) {
 		return err
 	}
 	if missing > 0 {
-		return fmt.Errorf("%w: %d migrations are missing", ErrOldSchema, missing)
+		return fmt.Errorf("%w: migrations missing: %d", ErrOldSchema, missing)
 	}
 	return nil
 }

@@ -66,30 +66,56 @@ func explainSQLite(dataDir string, err error) string {
 	if info, statErr := os.Stat(path); statErr == nil && info.IsDir() {
 		return path + " is a folder; the database is a file of that name"
 	}
-	var result interface {
-		error
-		Code() int
-	}
-	code := 0
-	if errors.As(err, &result) {
-		code = result.Code() & 0xff
-	}
+	code := sqliteCode(err)
 	switch {
 	case code == sqliteNotADB || code == sqliteCorrupt:
-		return path + " is damaged, or no database: keep a copy of the folder, and start on the newest folder that " +
-			"parley backup made"
+		return damagedSentence(path)
+	case errors.Is(err, syscall.ENOTDIR):
+		return dataDir + " cannot be made: a part of the path is a file"
 	case code == sqliteFull || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT):
 		return "the disk that holds " + path + " is full: make room, and start again; nothing that " +
 			"was acknowledged is lost"
 	case code == sqliteReadOnly || code == sqlitePerm || errors.Is(err, fs.ErrPermission) ||
 		errors.Is(err, syscall.EROFS):
-		return path + " cannot be written: the folder and all files in it must belong to the user that parley runs as"
+		return dataDir + " cannot be written: the folder and all files in it must belong to the user that parley runs as"
 	case code == sqliteCantOpen:
 		return path + " cannot be opened: the folder and all files in it must belong to the user that parley runs as"
 	case code == sqliteIOErr:
 		return path + " cannot be read or written: the disk is full or fails; see the log of the system"
 	}
 	return ""
+}
+
+// sqliteCode returns the primary result code of an error of SQLite, 0 for others.
+func sqliteCode(err error) int {
+	var result interface {
+		error
+		Code() int
+	}
+	if !errors.As(err, &result) {
+		return 0
+	}
+	return result.Code() & 0xff
+}
+
+func damagedSentence(path string) string {
+	return path + " is damaged, or no database: keep a copy of the folder, and start on the newest folder that " +
+		"parley backup made"
+}
+
+// nameDamaged puts the name of a damaged file, and what to do, before the error of a
+// statement: it may be found long after the start. A path of "" is that of no file.
+func nameDamaged(path string, err error) error {
+	if err == nil || path == "" {
+		return err
+	}
+	if _, named := errors.AsType[*explained](err); named {
+		return err
+	}
+	if code := sqliteCode(err); code != sqliteCorrupt && code != sqliteNotADB {
+		return err
+	}
+	return &explained{damagedSentence(path), err}
 }
 
 func explainPostgres(cfg Config, err error) string {

@@ -15,6 +15,7 @@ import (
 
 	"parley/internal/store"
 	"parley/internal/store/storetest"
+	"parley/internal/viewer"
 )
 
 // TestExplainSQLite damages data folders in the ways that operators meet, and wants each
@@ -82,6 +83,36 @@ func TestExplainSQLite(t *testing.T) {
 	}
 }
 
+// TestDamageIsNamedLater damages a table of an open database: the error of a statement
+// names the file.
+func TestDamageIsNamedLater(t *testing.T) {
+	t.Parallel()
+	cfg := store.Config{DataDir: t.TempDir()}
+	if _, err := store.Migrate(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	s := openStore(t, cfg)
+	_, read := s.Pools()
+	var page, size int64
+	err := read.QueryRowContext(t.Context(), "SELECT rootpage, (SELECT page_size FROM pragma_page_size) "+
+		"FROM sqlite_master WHERE name = 'users'").Scan(&page, &size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(store.SQLitePath(cfg.DataDir), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.WriteAt([]byte(strings.Repeat("\xaa", int(size))), (page-1)*size)
+	if err = errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.Client().User.Query().Count(viewer.AsAdmin(t.Context()))
+	if err == nil || !strings.Contains(err.Error(), store.SQLitePath(cfg.DataDir)+" is damaged") {
+		t.Errorf("a query of a damaged table: %v, want the path and what to do", err)
+	}
+}
+
 // resultCode is an error of SQLite, as far as it says a code.
 type resultCode int
 
@@ -99,9 +130,9 @@ func TestExplainCodes(t *testing.T) {
 	}{
 		{lite, resultCode(13), "the disk that holds /data/parley.db is full"},
 		{lite, syscall.ENOSPC, "the disk that holds /data/parley.db is full"},
-		{lite, resultCode(8 | 1<<8), "/data/parley.db cannot be written"},
-		{lite, &os.PathError{Op: "open", Path: "x", Err: syscall.EACCES}, "/data/parley.db cannot be written"},
-		{lite, syscall.EROFS, "/data/parley.db cannot be written"},
+		{lite, resultCode(8 | 1<<8), "/data cannot be written"},
+		{lite, &os.PathError{Op: "open", Path: "x", Err: syscall.EACCES}, "/data cannot be written"},
+		{lite, syscall.EROFS, "/data cannot be written"},
 		{lite, resultCode(14), "/data/parley.db cannot be opened"},
 		{lite, resultCode(10 | 3<<8), "/data/parley.db cannot be read or written"},
 		{server, pq.ErrSSLNotSupported, "?sslmode=disable"},

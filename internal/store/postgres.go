@@ -31,7 +31,7 @@ func openPostgres(ctx context.Context, cfg Config, log *slog.Logger) (*Store, er
 	c := &clock{own: cfg.ownClock()}
 	w := newWatch(ctx, settings, c, log)
 	db := sql.OpenDB(preparing{
-		&connector{settings: settings, silence: silenceOf(settings), epoch: w.current, heard: w.hear}})
+		&connector{settings: settings, silence: silenceOf(settings), epoch: w.current, heard: w.hear}, ""})
 	conns := cfg.MaxConns
 	if conns == 0 {
 		conns = 20

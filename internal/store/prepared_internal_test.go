@@ -15,7 +15,7 @@ func openPrepared(t *testing.T) *sql.DB {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db := sql.OpenDB(preparing{connector})
+	db := sql.OpenDB(preparing{connector, "a.db"})
 	db.SetMaxOpenConns(1)
 	t.Cleanup(func() {
 		if err := db.Close(); err != nil {

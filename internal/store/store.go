@@ -261,10 +261,10 @@ func openSQLite(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	write := sql.OpenDB(preparing{connector})
+	write := sql.OpenDB(preparing{connector, path})
 	write.SetMaxOpenConns(1)
 	write.SetConnMaxIdleTime(0)
-	read := sql.OpenDB(preparing{connector})
+	read := sql.OpenDB(preparing{connector, path})
 	readers := cfg.MaxConns
 	if readers == 0 {
 		readers = 8

@@ -1,4 +1,5 @@
 -- +goose Up
+-- parley:lives-with 20261126163427
 -- modify "users" table
 ALTER TABLE "users" ADD COLUMN "last_sign_in_at" timestamptz NULL;
 

@@ -1,4 +1,5 @@
 -- +goose Up
+-- parley:lives-with 20261126163427
 -- add column "last_sign_in_at" to table: "users"
 ALTER TABLE `users` ADD COLUMN `last_sign_in_at` datetime NULL;
 
