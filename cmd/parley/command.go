@@ -66,7 +66,7 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 	}
 	switch args[0] {
 	case "help":
-		return writeHelp(stdout, args[1:])
+		return writeHelp(stdout, slices.DeleteFunc(slices.Clone(args[1:]), isHelpFlag))
 	case "--help", "-h", "-help":
 		return writeHelp(stdout, nil)
 	case "--version":
@@ -158,8 +158,10 @@ func asksForHelp(args []string) bool {
 	if end := slices.Index(args, "--"); end >= 0 {
 		args = args[:end]
 	}
-	return slices.ContainsFunc(args, func(a string) bool { return a == "--help" || a == "-h" || a == "-help" })
+	return slices.ContainsFunc(args, isHelpFlag)
 }
+
+func isHelpFlag(a string) bool { return a == "--help" || a == "-h" || a == "-help" }
 
 // parseArguments takes flags before and after the arguments by position.
 func parseArguments(flags *flag.FlagSet, args []string) (positional []string, err error) {

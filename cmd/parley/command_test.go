@@ -48,7 +48,7 @@ func TestHelpOfCommands(t *testing.T) {
 	t.Parallel()
 	for _, c := range commands {
 		words := strings.Fields(c.name)
-		calls := [][]string{append([]string{"help"}, words...)}
+		calls := [][]string{append([]string{"help"}, words...), append([]string{"help", "--help"}, words...)}
 		for _, flag := range []string{"--help", "-h", "-help"} {
 			calls = append(calls, append(slices.Clone(words), flag),
 				append(slices.Clone(words), "argument", flag), append(slices.Clone(words), "--flag", flag, "x"))

@@ -175,8 +175,10 @@ func (e *configError) Error() string {
 // loadConfig reads the configuration from an environment as os.Environ returns
 // it, and the files that it names for secrets. The error joins a *configError for
 // everything that is wrong.
-func loadConfig(environ []string) (config, error) {
-	env := readEnvironment(environ)
+func loadConfig(environ []string) (config, error) { return readEnvironment(environ).load(environ) }
+
+// load is loadConfig behind readEnvironment, which reads a file once: it may be a pipe.
+func (env environment) load(environ []string) (config, error) {
 	c := config{Notes: env.notes}
 	errs := env.errs
 	values := make(map[string]string)

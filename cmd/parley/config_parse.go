@@ -112,7 +112,13 @@ func parseList(field *[]string, v string) error {
 	return nil
 }
 
+// errUserInOrigin is found before the list is split: a comma may be part of the password.
+var errUserInOrigin = errors.New("an origin holds a user name or password; it is scheme, host and port only")
+
 func parseOrigins(field *[]string, v string) error {
+	if strings.Contains(v, "@") {
+		return errUserInOrigin
+	}
 	parts, err := split(v)
 	if err != nil {
 		return err
@@ -133,9 +139,6 @@ func parseOrigins(field *[]string, v string) error {
 
 // parseOrigin returns an origin the way browsers write it in the Origin header.
 func parseOrigin(v string) (string, error) {
-	if strings.Contains(v, "@") {
-		return "", errors.New("an origin holds a user name or password; it is scheme, host and port only")
-	}
 	if strings.Contains(v, "*") {
 		return "", fmt.Errorf("%q would let pages of anybody act for a signed-in user; list the origins", v)
 	}
@@ -263,6 +266,14 @@ func parseJWKSURL(field *string, v string) error {
 	}
 	*field = v
 	return nil
+}
+
+// parseJWKSURLs looks for a password before the list is split: a comma may be part of it.
+func parseJWKSURLs(c *config, v string) error {
+	if strings.Contains(v, "@") {
+		return errors.New("not a URL, or one with a user name or password")
+	}
+	return parseOIDC(c, v, parseJWKSURL, func(o *oidcIssuer) *string { return &o.JWKSURL })
 }
 
 // parseOIDC sets one field of each issuer from a list, in order. Lists of

@@ -85,12 +85,12 @@ func secretOf(name string) (variableName string, ok bool) {
 }
 
 // readSecret takes the value of a variable from a file.
-func (e *environment) readSecret(name, path string) {
+func (env *environment) readSecret(name, path string) {
 	wrong := func(problem string) {
-		e.errs = append(e.errs, &configError{Name: name + fileSuffix, Problem: problem})
-		e.failed[name] = true
+		env.errs = append(env.errs, &configError{Name: name + fileSuffix, Problem: problem})
+		env.failed[name] = true
 	}
-	if _, both := e.settings[name]; both {
+	if _, both := env.settings[name]; both {
 		wrong("set beside " + name + ": set one of them")
 		return
 	}
@@ -104,7 +104,7 @@ func (e *environment) readSecret(name, path string) {
 	case text == "":
 		wrong(path + ": the file is empty")
 	default:
-		e.settings[name] = setting{value: text, file: path}
+		env.settings[name] = setting{value: text, file: path}
 	}
 }
 
@@ -198,15 +198,28 @@ func nearestBy(name string) (likely string, slips int) {
 	slips = -1
 	for _, v := range variables {
 		d := min(distance(name, v.name), 1+distance(withoutPrefix(name), withoutPrefix(v.name)))
-		// Of two with as many slips, the one that is about as long.
-		if slips < 0 || d < slips || d == slips && longer(name, v.name) < longer(name, likely) {
+		if slips < 0 || d < slips || d == slips && closer(name, v.name, likely) {
 			likely, slips = v.name, d
 		}
 	}
 	return likely, slips
 }
 
-func longer(a, b string) int { return max(len(a)-len(b), len(b)-len(a)) }
+// closer reports whether a is rather meant by a name than b, with as many slips: it begins
+// like it for longer, or is about as long.
+func closer(name, a, b string) bool {
+	likeA, likeB := commonStart(name, a), commonStart(name, b)
+	longer := func(other string) int { return max(len(name)-len(other), len(other)-len(name)) }
+	return likeA > likeB || likeA == likeB && longer(a) < longer(b)
+}
+
+func commonStart(a, b string) int {
+	n := 0
+	for n < min(len(a), len(b)) && a[n] == b[n] {
+		n++
+	}
+	return n
+}
 
 // openAIPrefix begins the names that Parley shares with other programs.
 const openAIPrefix = "OPENAI_"

@@ -45,11 +45,12 @@ type shownConfig struct {
 func configCommand(flags *flag.FlagSet) action {
 	asJSON := flags.Bool("json", false, "print an object instead of lines")
 	return func(_ context.Context, p *program, _ []string) error {
-		cfg, err := loadConfig(p.environ)
+		env := readEnvironment(p.environ)
+		cfg, err := env.load(p.environ)
 		if err == nil {
 			err = checkFiles(cfg)
 		}
-		shown := showConfig(cfg, readEnvironment(p.environ), err)
+		shown := showConfig(cfg, env, err)
 		write := shown.writeText
 		if *asJSON {
 			write = shown.writeJSON

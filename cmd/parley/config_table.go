@@ -239,7 +239,7 @@ var variables = []variable{
 		meaning:  "Where such an issuer publishes its keys.",
 		example:  "https://login.example.com/realms/main/protocol/openid-connect/certs",
 		parse: func(c *config, v string) error {
-			return parseOIDC(c, v, parseJWKSURL, func(o *oidcIssuer) *string { return &o.JWKSURL })
+			return parseJWKSURLs(c, v)
 		},
 		show: func(c config) any { return joinOIDC(c, func(o oidcIssuer) string { return o.JWKSURL }) },
 	},

@@ -72,7 +72,7 @@ var oddSecrets = []string{
 	"correcthorse", "p@ss/word?and#more", "100%sure%zz", "%41%42%2F%40secret", `it's "quoted" \ twice`, "a:b@c:d/e",
 	"with space and\ttab", "line\nbreak-here", "ends'", `\'; DROP`, "ключ-секрет", "[::1]:80/secret", "nul\x00inside",
 	"back\\slash\\end\\", "plus+and=equals&amp", "{curly}$dollar`tick",
-	"bad\xff\xfeutf8", "//u:inner@host/x", "s,p,l,i,t,here",
+	"bad\xff\xfeutf8", "//u:inner@host/x", "first,second,third/fourth",
 	"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8", strings.Repeat("long", 100),
 }
 

@@ -107,7 +107,7 @@ func TestDamageIsNamedLater(t *testing.T) {
 	if err = errors.Join(err, f.Close()); err != nil {
 		t.Fatal(err)
 	}
-	_, err = s.Client().User.Query().Count(viewer.AsAdmin(t.Context()))
+	_, err = s.Client().User.Query().All(viewer.AsAdmin(t.Context()))
 	if err == nil || !strings.Contains(err.Error(), store.SQLitePath(cfg.DataDir)+" is damaged") {
 		t.Errorf("a query of a damaged table: %v, want the path and what to do", err)
 	}
