@@ -10,7 +10,8 @@ help: ## Show this list
 
 .PHONY: run
 run: ## Start a development server on http://127.0.0.1:8080 with data in ./data
-	go run ./cmd/parley
+	@# Not go run, which calls it a failure when a server is told to end; nor is it one for make.
+	@trap 'exit 0' INT; go build -o $(BINARY)-dev ./cmd/parley && $(BINARY)-dev
 
 .PHONY: build
 build: ## Build the static binary bin/parley

@@ -34,6 +34,8 @@ type User struct {
 	ExternalEmail *string `json:"external_email,omitempty"`
 	// DisabledAt holds the value of the "disabled_at" field.
 	DisabledAt *time.Time `json:"disabled_at,omitempty"`
+	// When a password last opened an AuthSession. It outlives the session. Null for users of an external issuer.
+	LastSignInAt *time.Time `json:"last_sign_in_at,omitempty"`
 	// CreatedAt holds the value of the "created_at" field.
 	CreatedAt time.Time `json:"created_at,omitempty"`
 	// UpdatedAt holds the value of the "updated_at" field.
@@ -115,7 +117,7 @@ func (*User) scanValues(columns []string) ([]any, error) {
 			values[i] = new(pid.ID)
 		case user.FieldEmail, user.FieldName, user.FieldPasswordHash, user.FieldIssuer, user.FieldSubject, user.FieldExternalEmail:
 			values[i] = new(sql.NullString)
-		case user.FieldPasswordChangedAt, user.FieldDisabledAt, user.FieldCreatedAt, user.FieldUpdatedAt:
+		case user.FieldPasswordChangedAt, user.FieldDisabledAt, user.FieldLastSignInAt, user.FieldCreatedAt, user.FieldUpdatedAt:
 			values[i] = new(sql.NullTime)
 		default:
 			values[i] = new(sql.UnknownType)
@@ -192,6 +194,13 @@ func (_m *User) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.DisabledAt = new(time.Time)
 				*_m.DisabledAt = value.Time
+			}
+		case user.FieldLastSignInAt:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field last_sign_in_at", values[i])
+			} else if value.Valid {
+				_m.LastSignInAt = new(time.Time)
+				*_m.LastSignInAt = value.Time
 			}
 		case user.FieldCreatedAt:
 			if value, ok := values[i].(*sql.NullTime); !ok {
@@ -298,6 +307,11 @@ func (_m *User) String() string {
 	builder.WriteString(", ")
 	if v := _m.DisabledAt; v != nil {
 		builder.WriteString("disabled_at=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	if v := _m.LastSignInAt; v != nil {
+		builder.WriteString("last_sign_in_at=")
 		builder.WriteString(v.Format(time.ANSIC))
 	}
 	builder.WriteString(", ")

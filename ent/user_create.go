@@ -141,6 +141,20 @@ func (_c *UserCreate) SetNillableDisabledAt(v *time.Time) *UserCreate {
 	return _c
 }
 
+// SetLastSignInAt sets the "last_sign_in_at" field.
+func (_c *UserCreate) SetLastSignInAt(v time.Time) *UserCreate {
+	_c.mutation.SetLastSignInAt(v)
+	return _c
+}
+
+// SetNillableLastSignInAt sets the "last_sign_in_at" field if the given value is not nil.
+func (_c *UserCreate) SetNillableLastSignInAt(v *time.Time) *UserCreate {
+	if v != nil {
+		_c.SetLastSignInAt(*v)
+	}
+	return _c
+}
+
 // SetCreatedAt sets the "created_at" field.
 func (_c *UserCreate) SetCreatedAt(v time.Time) *UserCreate {
 	_c.mutation.SetCreatedAt(v)
@@ -402,6 +416,10 @@ func (_c *UserCreate) createSpec() (*User, *sqlgraph.CreateSpec) {
 		_spec.SetField(user.FieldDisabledAt, field.TypeTime, value)
 		_node.DisabledAt = &value
 	}
+	if value, ok := _c.mutation.LastSignInAt(); ok {
+		_spec.SetField(user.FieldLastSignInAt, field.TypeTime, value)
+		_node.LastSignInAt = &value
+	}
 	if value, ok := _c.mutation.CreatedAt(); ok {
 		_spec.SetField(user.FieldCreatedAt, field.TypeTime, value)
 		_node.CreatedAt = value
@@ -644,6 +662,24 @@ func (u *UserUpsert) ClearDisabledAt() *UserUpsert {
 	return u
 }
 
+// SetLastSignInAt sets the "last_sign_in_at" field.
+func (u *UserUpsert) SetLastSignInAt(v time.Time) *UserUpsert {
+	u.Set(user.FieldLastSignInAt, v)
+	return u
+}
+
+// UpdateLastSignInAt sets the "last_sign_in_at" field to the value that was provided on create.
+func (u *UserUpsert) UpdateLastSignInAt() *UserUpsert {
+	u.SetExcluded(user.FieldLastSignInAt)
+	return u
+}
+
+// ClearLastSignInAt clears the value of the "last_sign_in_at" field.
+func (u *UserUpsert) ClearLastSignInAt() *UserUpsert {
+	u.SetNull(user.FieldLastSignInAt)
+	return u
+}
+
 // SetUpdatedAt sets the "updated_at" field.
 func (u *UserUpsert) SetUpdatedAt(v time.Time) *UserUpsert {
 	u.Set(user.FieldUpdatedAt, v)
@@ -829,6 +865,27 @@ func (u *UserUpsertOne) UpdateDisabledAt() *UserUpsertOne {
 func (u *UserUpsertOne) ClearDisabledAt() *UserUpsertOne {
 	return u.Update(func(s *UserUpsert) {
 		s.ClearDisabledAt()
+	})
+}
+
+// SetLastSignInAt sets the "last_sign_in_at" field.
+func (u *UserUpsertOne) SetLastSignInAt(v time.Time) *UserUpsertOne {
+	return u.Update(func(s *UserUpsert) {
+		s.SetLastSignInAt(v)
+	})
+}
+
+// UpdateLastSignInAt sets the "last_sign_in_at" field to the value that was provided on create.
+func (u *UserUpsertOne) UpdateLastSignInAt() *UserUpsertOne {
+	return u.Update(func(s *UserUpsert) {
+		s.UpdateLastSignInAt()
+	})
+}
+
+// ClearLastSignInAt clears the value of the "last_sign_in_at" field.
+func (u *UserUpsertOne) ClearLastSignInAt() *UserUpsertOne {
+	return u.Update(func(s *UserUpsert) {
+		s.ClearLastSignInAt()
 	})
 }
 
@@ -1186,6 +1243,27 @@ func (u *UserUpsertBulk) UpdateDisabledAt() *UserUpsertBulk {
 func (u *UserUpsertBulk) ClearDisabledAt() *UserUpsertBulk {
 	return u.Update(func(s *UserUpsert) {
 		s.ClearDisabledAt()
+	})
+}
+
+// SetLastSignInAt sets the "last_sign_in_at" field.
+func (u *UserUpsertBulk) SetLastSignInAt(v time.Time) *UserUpsertBulk {
+	return u.Update(func(s *UserUpsert) {
+		s.SetLastSignInAt(v)
+	})
+}
+
+// UpdateLastSignInAt sets the "last_sign_in_at" field to the value that was provided on create.
+func (u *UserUpsertBulk) UpdateLastSignInAt() *UserUpsertBulk {
+	return u.Update(func(s *UserUpsert) {
+		s.UpdateLastSignInAt()
+	})
+}
+
+// ClearLastSignInAt clears the value of the "last_sign_in_at" field.
+func (u *UserUpsertBulk) ClearLastSignInAt() *UserUpsertBulk {
+	return u.Update(func(s *UserUpsert) {
+		s.ClearLastSignInAt()
 	})
 }
 

@@ -42,14 +42,14 @@ func newAuth(
 func readKeys(cfg config) (keys *auth.Keyring, err error) {
 	if cfg.AuthKeys.IsZero() {
 		if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
-			return nil, fmt.Errorf("PARLEY_DATA_DIR: %w", err)
+			return nil, fmt.Errorf("PARLEY_DATA_DIR: %w", store.Explain(store.Config{DataDir: cfg.DataDir}, err))
 		}
 		keys, err = auth.LoadOrCreateKeyring(filepath.Join(cfg.DataDir, keysName))
 	} else {
 		keys, err = auth.ParseKeyring(cfg.AuthKeys.Reveal())
 	}
 	if err != nil {
-		return nil, fmt.Errorf("keys of access tokens: %w", err)
+		return nil, fmt.Errorf("keys of access tokens: %w", store.Explain(store.Config{DataDir: cfg.DataDir}, err))
 	}
 	return keys, nil
 }

@@ -19,9 +19,17 @@ var errPostgresBackup = errors.New(
 
 // backupCommand makes a folder that a server can be started on: the database as it is
 // at one moment, and the keys. It works beside a running server.
-func backupCommand(ctx context.Context, cfg config, dir string, stdout io.Writer) (err error) {
+func backupCommand(ctx context.Context, p *program, args []string) error {
+	cfg, _, err := p.configured()
+	if err != nil {
+		return err
+	}
+	dir := args[0]
 	if !cfg.DatabaseURL.IsZero() {
 		return errPostgresBackup
+	}
+	if isMissing(dir) && isMissing(store.SQLitePath(cfg.DataDir)) {
+		return errNoDatabase(cfg) // No folder is made for it.
 	}
 	if err := makeBackupDir(dir, store.SyncDir); err != nil {
 		return err
@@ -36,9 +44,17 @@ func backupCommand(ctx context.Context, cfg config, dir string, stdout io.Writer
 		if hasKeys {
 			err = errors.Join(err, os.Remove(keys))
 		}
-		return err
+		if errors.Is(err, store.ErrNoDatabase) {
+			return errNoDatabase(cfg)
+		}
+		return explain(cfg, err)
 	}
-	return report(stdout, cfg, dir, hasKeys)
+	return report(p.stdout, cfg, dir, hasKeys)
+}
+
+func isMissing(path string) bool {
+	_, err := os.Stat(path)
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // makeBackupDir makes the folder, and those above it that are missing. It calls sync

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 
@@ -33,11 +34,61 @@ func TestHelp(t *testing.T) {
 				t.Errorf("parley %s does not explain %s", arg, v.name)
 			}
 		}
-		for _, command := range []string{"serve", "backup DIR", "migrate", "user add", "user list", "user passwd",
-			"user disable", "user enable", "schema", "version"} {
-			if !strings.Contains(got, command) {
-				t.Errorf("parley %s does not name the command %s", arg, command)
+		for _, c := range commands {
+			if !strings.Contains(got, "\n  "+strings.TrimSpace(c.name+" "+c.arguments)+" ") {
+				t.Errorf("parley %s does not name the command %s", arg, c.name)
 			}
+		}
+	}
+}
+
+// TestHelpOfCommands asks each command for its help, in every way and place, in a folder
+// where nothing may be made of it.
+func TestHelpOfCommands(t *testing.T) {
+	t.Parallel()
+	for _, c := range commands {
+		words := strings.Fields(c.name)
+		calls := [][]string{append([]string{"help"}, words...), append([]string{"help", "--help"}, words...)}
+		for _, flag := range []string{"--help", "-h", "-help"} {
+			calls = append(calls, append(slices.Clone(words), flag),
+				append(slices.Clone(words), "argument", flag), append(slices.Clone(words), "--flag", flag, "x"))
+		}
+		if len(words) == 1 {
+			// A command of one word must not be shadowed by a group.
+			if len(group(words[0])) > 0 {
+				t.Errorf("parley %s is a command and a group of commands", c.name)
+			}
+		}
+		for _, call := range calls {
+			got, err := runInside(t, []string{"PARLEY_MODE=wrong"}, call...)
+			if err != nil || !strings.HasPrefix(got, "Usage: "+c.usage()+"\n") {
+				t.Errorf("parley %q = %q, %v, want the usage of %s", call, got, err, c.name)
+			}
+		}
+	}
+	for _, call := range [][]string{{"help", "user"}, {"user", "--help"}, {"user", "-h"}, {"user", "what", "-h"}} {
+		got, err := runInside(t, nil, call...)
+		if err != nil || !strings.Contains(got, "\n  user add EMAIL ") || strings.Contains(got, "backup") {
+			t.Errorf("parley %q = %q, %v, want the commands of user only", call, got, err)
+		}
+	}
+}
+
+// TestCommandHints sees that a slip is answered with what was meant.
+func TestCommandHints(t *testing.T) {
+	t.Parallel()
+	for call, want := range map[string]string{
+		"bakup": "did you mean backup?", "sever": "did you mean serve?", "usr": "did you mean user?",
+		"user lst":  "did you mean list?",
+		"--port=80": "there is no flag --port:", "user": "user needs one of add, list,",
+		"backup":                        "DIR is missing\nUsage: parley backup DIR\n",
+		"version now":                   "takes no arguments\nUsage: parley version\n",
+		"user add":                      "EMAIL is missing\nUsage: parley user add [--name NAME] [--password-stdin] EMAIL\n",
+		"user add a@example.com --name": "a value is missing after --name\n",
+	} {
+		_, err := runInside(t, nil, strings.Fields(call)...)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("parley %s = %v, want %q", call, err, want)
 		}
 	}
 }
@@ -88,14 +139,21 @@ func TestUsageErrors(t *testing.T) {
 	environ := sqliteEnviron(t)
 	for _, args := range [][]string{
 		{"frobnicate"}, {"serve", "now"}, {"migrate", "now"}, {"--port", "80"}, {"backup"}, {"backup", "a", "b"},
-		{"user"}, {"user", "add"}, {"user", "frobnicate", "ada@example.com"}, {"user", "list", "ada@example.com"},
+		{"user"}, {"user", "add"}, {"user", "frobnicate", "ada@example.com"},
 		{"user", "add", "ada@example.com", "eve@example.com"},
+		{"user", "list", "--what"}, {"user", "list", "a", "b"}, {"schema", "now"}, {"version", "--long"},
+		{"backup", "--fast", "dir"}, {"backup", ""}, {"help", "frobnicate"}, {"help", "user", "frobnicate"},
+		{"help", "backup", "now"}, {"user", "--what"}, {"frobnicate", "--help"},
 		// A password must not be where ps shows it.
 		{"user", "add", "ada@example.com", "--password", testPassword},
+		{"user", "add", "ada@example.com", "--password=" + testPassword},
+		{"user", "add", "ada@example.com", "--password-stdin=" + testPassword},
+		{"user", "passwd", "ada@example.com", testPassword},
+		{"user", testPassword, "ada@example.com", "x"},
 	} {
 		_, err := runInside(t, environ, args...)
 		var usage usageError
-		if !errors.As(err, &usage) || !strings.Contains(err.Error(), "parley --help") {
+		if !errors.As(err, &usage) || !strings.Contains(err.Error(), "--help") {
 			t.Errorf("parley %v = %v, want a usage error that names --help", args, err)
 		}
 		if err != nil && strings.Contains(err.Error(), testPassword) {

@@ -180,39 +180,19 @@ func (e *configError) Error() string {
 }
 
 // loadConfig reads the configuration from an environment as os.Environ returns
-// it. The error joins a *configError for everything that is wrong. An empty
-// value counts as unset, which is what ${NAME} of an unset NAME turns into in
-// compose files.
-func loadConfig(environ []string) (config, error) {
-	values := make(map[string]string)
-	var c config
-	var errs []error
-	var others []string // Names that other programs read.
-	for _, entry := range environ {
-		name, value, _ := strings.Cut(entry, "=")
-		value = strings.TrimSpace(value)
-		switch {
-		case isKnown(name):
-			if value != "" {
-				values[name] = value
-			}
-		case isLink(name, value):
-			if name == "PARLEY_PORT" && !isLinkURL(value) {
-				c.Notes = append(c.Notes,
-					"PARLEY_PORT is ignored, since Kubernetes and Docker set it; the port is part of PARLEY_ADDR")
-			}
-		case value != "" && notRead[name] != "":
-			others = append(others, name)
-		case strings.HasPrefix(name, prefix) && !strings.HasPrefix(name, testPrefix):
-			errs = append(errs, &configError{
-				Name:    name,
-				Problem: "no such variable; did you mean " + nearest(name) + "?",
-			})
-		}
-	}
+// it, and the files that it names for secrets. The error joins a *configError for
+// everything that is wrong.
+func loadConfig(environ []string) (config, error) { return readEnvironment(environ).load(environ) }
 
-	c.noteOthers(others, values)
-	failed := make(map[string]bool)
+// load is loadConfig behind readEnvironment, which reads a file once: it may be a pipe.
+func (env environment) load(environ []string) (config, error) {
+	c := config{Notes: env.notes}
+	errs := env.errs
+	values := make(map[string]string)
+	for name, s := range env.settings {
+		values[name] = s.value
+	}
+	failed := env.failed
 	for _, v := range variables {
 		value, set := values[v.name]
 		if !set {
@@ -235,26 +215,6 @@ func loadConfig(environ []string) (config, error) {
 		}
 	}
 	return c, errors.Join(errs...)
-}
-
-// notRead are the names that other programs give to what Parley calls by the second one. They
-// may be set for those, so they stop no start.
-var notRead = map[string]string{
-	"OPENAI_MODEL": "PARLEY_MODEL", "OPENAI_DEFAULT_MODEL": "PARLEY_MODEL", "OPENAI_MODEL_NAME": "PARLEY_MODEL",
-	"OPENAI_MODELS": "PARLEY_MODELS",
-	"OPENAI_KEY":    "OPENAI_API_KEY", "OPENAI_API_KEYS": "OPENAI_API_KEY",
-	"OPENAI_API_BASE": "OPENAI_BASE_URL", "OPENAI_API_BASE_URL": "OPENAI_BASE_URL", "OPENAI_BASE": "OPENAI_BASE_URL",
-	"OPENAI_URL": "OPENAI_BASE_URL", "OPENAI_HOST": "OPENAI_BASE_URL",
-}
-
-// noteOthers tells names of other programs apart from ours, unless ours is set too.
-func (c *config) noteOthers(others []string, values map[string]string) {
-	slices.Sort(others)
-	for _, name := range others {
-		if values[notRead[name]] == "" {
-			c.Notes = append(c.Notes, fmt.Sprintf("%s is not read: here it is called %s", name, notRead[name]))
-		}
-	}
 }
 
 // derive fills in the defaults that depend on other variables.
@@ -427,15 +387,15 @@ func isLinkURL(value string) bool {
 	return ok && (scheme == "tcp" || scheme == "udp" || scheme == "sctp")
 }
 
-// nearest returns the known name with the fewest edits to the given one.
-func nearest(name string) string {
-	best, bestDistance := "", -1
-	for _, v := range variables {
-		if d := distance(name, v.name); bestDistance < 0 || d < bestDistance {
-			best, bestDistance = v.name, d
+// closest returns the word that the fewest slips lead to, and how many these are.
+func closest(word string, words []string) (likely string, slips int) {
+	slips = -1
+	for _, w := range words {
+		if d := distance(word, w); slips < 0 || d < slips {
+			likely, slips = w, d
 		}
 	}
-	return best
+	return likely, slips
 }
 
 // distance is the number of slips between two names: a letter too many, one too

@@ -15,6 +15,7 @@ import (
 	"parley/internal/auth"
 	"parley/internal/hosts"
 	"parley/internal/secret"
+	"parley/internal/store"
 )
 
 func parseAddr(field *string, v string) error {
@@ -111,7 +112,13 @@ func parseList(field *[]string, v string) error {
 	return nil
 }
 
+// errUserInOrigin is found before the list is split: a comma may be part of the password.
+var errUserInOrigin = errors.New("an origin holds a user name or password; it is scheme, host and port only")
+
 func parseOrigins(field *[]string, v string) error {
+	if strings.Contains(v, "@") {
+		return errUserInOrigin
+	}
 	parts, err := split(v)
 	if err != nil {
 		return err
@@ -187,8 +194,11 @@ func parseSecretURL(field *secret.Text, v string, schemes ...string) error {
 	switch {
 	case err != nil:
 		return errors.New("not a URL; special characters in a password are percent-encoded")
-	case !slices.Contains(schemes, u.Scheme):
+	case !slices.Contains(schemes, u.Scheme) || u.Opaque != "":
 		return fmt.Errorf("does not start with %s://", schemes[0])
+	case store.BeyondHost(v):
+		return errors.New("has an @ behind the host; special characters are percent-encoded, in a password above all: " +
+			"/ is %2F, ? is %3F, # is %23, @ is %40")
 	}
 	*field = secret.New(v)
 	return nil
@@ -244,7 +254,7 @@ func parseBaseURL(field *string, v string) error {
 		return errors.New("does not start with http:// or https://")
 	case u.Host == "":
 		return errors.New("names no host")
-	case u.User != nil:
+	case u.User != nil || strings.Contains(v, "@"):
 		return errors.New("holds a user name or password; a key belongs in OPENAI_API_KEY")
 	case u.RawQuery != "" || u.Fragment != "":
 		return errors.New("holds a query or a fragment")
@@ -256,7 +266,7 @@ func parseBaseURL(field *string, v string) error {
 func parseJWKSURL(field *string, v string) error {
 	u, err := url.Parse(v)
 	switch {
-	case err != nil || u.Host == "" || u.User != nil:
+	case err != nil || u.Host == "" || u.User != nil || strings.Contains(v, "@"):
 		return errors.New("not a URL, or one with a user name or password")
 	case u.Scheme == "https":
 	case u.Scheme == "http" && isLoopback(net.JoinHostPort(u.Hostname(), "0")):
@@ -265,6 +275,14 @@ func parseJWKSURL(field *string, v string) error {
 	}
 	*field = v
 	return nil
+}
+
+// parseJWKSURLs looks for a password before the list is split: a comma may be part of it.
+func parseJWKSURLs(c *config, v string) error {
+	if strings.Contains(v, "@") {
+		return errors.New("not a URL, or one with a user name or password")
+	}
+	return parseOIDC(c, v, parseJWKSURL, func(o *oidcIssuer) *string { return &o.JWKSURL })
 }
 
 // parseOIDC sets one field of each issuer from a list, in order. Lists of

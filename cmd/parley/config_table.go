@@ -265,7 +265,7 @@ var variables = []variable{
 		meaning:  "Where such an issuer publishes its keys.",
 		example:  "https://login.example.com/realms/main/protocol/openid-connect/certs",
 		parse: func(c *config, v string) error {
-			return parseOIDC(c, v, parseJWKSURL, func(o *oidcIssuer) *string { return &o.JWKSURL })
+			return parseJWKSURLs(c, v)
 		},
 		show: func(c config) any { return joinOIDC(c, func(o oidcIssuer) string { return o.JWKSURL }) },
 	},
@@ -498,6 +498,9 @@ func writeConfigHelp(w io.Writer) error {
 		fmt.Fprintf(&b, "      default: %s\n", plain(v.defaultText()))
 		fmt.Fprintf(&b, "      accepted: %s\n", plain(v.accepted))
 		fmt.Fprintf(&b, "      example: %s=%s\n", v.name, shellWord(v.example))
+		if v.secret {
+			fmt.Fprintf(&b, "      or: %s%s=/run/secrets/%s\n", v.name, fileSuffix, strings.ToLower(v.name))
+		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -512,7 +515,7 @@ func configMarkdown() string {
 		}
 		meaning := v.meaning
 		if v.secret {
-			meaning += " Secret: never printed."
+			meaning += " Secret: never printed, and read from a file where `" + v.name + fileSuffix + "` names one."
 		}
 		cells := []string{"`" + v.name + "`", v.defaultText(), v.accepted, meaning}
 		for i, cell := range cells {

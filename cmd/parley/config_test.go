@@ -352,7 +352,7 @@ func TestConfigUnknownNames(t *testing.T) {
 	for name, want := range map[string]string{
 		"PARLEY_ADRESS":      "PARLEY_ADDR",
 		"PARLEY_MODLES":      "PARLEY_MODELS",
-		"PARLEY_DB_URL":      "PARLEY_NATS_URL", // Fewer edits than to PARLEY_DATABASE_URL.
+		"PARLEY_DB_URL":      "PARLEY_DATABASE_URL",
 		"PARLEY_DATABASEURL": "PARLEY_DATABASE_URL",
 		"PARLEY_sign_up":     "PARLEY_",
 		"PARLEY_":            "PARLEY_",

@@ -23,8 +23,11 @@ func openDatabase(
 	}()
 	if cfg.DatabaseURL.IsZero() {
 		lock, err := store.LockDataDir(cfg.DataDir)
-		if err != nil {
+		if errors.Is(err, store.ErrInUse) {
 			return nil, nil, fmt.Errorf("%s (PARLEY_DATA_DIR): %w", cfg.DataDir, err)
+		}
+		if err != nil {
+			return nil, nil, explain(cfg, err)
 		}
 		opened.add(lock.Close)
 	}
@@ -35,7 +38,7 @@ func openDatabase(
 	}
 	db, err := store.Open(ctx, storeConfig(cfg), log)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, explain(cfg, err)
 	}
 	opened.add(db.Close)
 	return db, opened.close, nil
@@ -55,8 +58,17 @@ func storeConfig(cfg config) store.Config {
 // there is no database.
 func migrate(ctx context.Context, cfg config) (applied int, err error) {
 	n, err := store.Migrate(ctx, storeConfig(cfg))
-	if err != nil && !cfg.DatabaseURL.IsZero() {
-		return 0, fmt.Errorf("database of PARLEY_DATABASE_URL: %w", err)
+	return n, explain(cfg, err)
+}
+
+// explain says which setting an error of the database is about, and what helps.
+func explain(cfg config, err error) error {
+	if err == nil {
+		return nil
 	}
-	return n, err
+	err = store.Explain(storeConfig(cfg), err)
+	if cfg.DatabaseURL.IsZero() {
+		return fmt.Errorf("database of PARLEY_DATA_DIR: %w", err)
+	}
+	return fmt.Errorf("database of PARLEY_DATABASE_URL: %w", err)
 }

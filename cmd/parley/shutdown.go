@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"os"
 	"os/signal"
@@ -58,4 +59,34 @@ func (s *server) shutdown(ctx context.Context, ready *readiness, web *http.Serve
 	defer time.AfterFunc(limit, endRest).Stop()
 	closing.Wait()
 	s.log.InfoContext(ctx, "ended")
+}
+
+// onHangup answers SIGHUP, with which others have their configuration read anew: nothing
+// is reloaded, and nobody is cut off for it. When the log cannot be written then, the
+// terminal of the server is gone, and the server ends in order. It starts a goroutine,
+// which ends with the returned function.
+func onHangup(ctx context.Context, log *slog.Logger, end func()) (stop func()) {
+	heard := make(chan os.Signal, 1)
+	signal.Notify(heard, syscall.SIGHUP)
+	done := make(chan struct{})
+	var waiting sync.WaitGroup
+	waiting.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			case <-heard:
+				said := slog.NewRecord(time.Now(), slog.LevelWarn,
+					"SIGHUP changes nothing: settings are read at the start, so restart the server to change them", 0)
+				if err := log.Handler().Handle(ctx, said); err != nil {
+					end()
+				}
+			}
+		}
+	})
+	return func() {
+		signal.Stop(heard)
+		close(done)
+		waiting.Wait()
+	}
 }

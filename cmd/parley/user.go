@@ -9,106 +9,112 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"slices"
 	"strings"
-	"time"
 
 	"parley/internal/auth"
 	"parley/internal/bus"
-	"parley/internal/pid"
 	"parley/internal/refusal"
 	"parley/internal/store"
 	"parley/internal/viewer"
 )
 
-// userCommand keeps accounts from the command line, beside a running server or
-// without one.
-func userCommand(
-	ctx context.Context, cfg config, log *slog.Logger, args []string, stdin io.Reader, stdout io.Writer,
-) (err error) {
-	if len(args) == 0 {
-		return usageError("user needs one of add, list, passwd, disable, enable")
-	}
-	action := args[0]
-	if !slices.Contains([]string{"add", "list", "passwd", "disable", "enable"}, action) {
-		return usageError(fmt.Sprintf("there is no command user %s", action))
-	}
-	flags := flag.NewFlagSet("user "+action, flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	name := flags.String("name", "", "")
-	fromStdin := flags.Bool("password-stdin", false, "")
-	email, err := parseUserFlags(flags, args[1:])
+// accounts opens the database that the configuration means, for a command that keeps
+// accounts, beside a running server or without one. It says on standard error which
+// database that is, and makes and changes none: the wrong one would be.
+func (p *program) accounts(ctx context.Context) (_ *auth.Service, closeAll func() error, err error) {
+	cfg, log, err := p.configured()
 	if err != nil {
-		return usageError(fmt.Sprintf("user %s: %v", action, err))
+		return nil, nil, err
 	}
-	if (action == "list") != (email == "") {
-		return usageError(fmt.Sprintf("user %s: which EMAIL?", action))
+	if _, err := fmt.Fprintln(p.stderr, "Database:", store.Describe(storeConfig(cfg))); err != nil {
+		return nil, nil, err
 	}
-
-	if _, err := migrate(ctx, cfg); err != nil {
-		return err
+	switch err := store.CheckCurrent(ctx, storeConfig(cfg)); {
+	case errors.Is(err, store.ErrNoDatabase):
+		return nil, nil, errNoDatabase(cfg)
+	case errors.Is(err, store.ErrOldSchema):
+		return nil, nil, fmt.Errorf("%w: start the server of this version first, or run parley migrate",
+			store.ErrOldSchema)
+	case err != nil:
+		return nil, nil, explain(cfg, err)
 	}
 	db, err := store.Open(ctx, storeConfig(cfg), log)
 	if err != nil {
-		return err
+		return nil, nil, explain(cfg, err)
 	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	// Nobody listens on this bus. A running server finds out within seconds, as it
-	// looks at revoked sessions by itself.
-	keys, err := readKeys(cfg)
+	// Nothing here signs a token, so the server's keys are left alone. And nobody listens
+	// on this bus: a running server finds out within seconds, as it looks at revoked
+	// sessions by itself.
+	accounts, err := newAuth(cfg, auth.GenerateKeyring(), db, bus.NewLocal(), slog.New(slog.DiscardHandler))
 	if err != nil {
-		return err
+		return nil, nil, errors.Join(err, db.Close())
 	}
-	accounts, err := newAuth(cfg, keys, db, bus.NewLocal(), slog.New(slog.DiscardHandler))
-	if err != nil {
-		return err
+	return accounts, db.Close, nil
+}
+
+// errNoDatabase says where there is none, and what to do.
+func errNoDatabase(cfg config) error {
+	if cfg.DatabaseURL.IsZero() {
+		return fmt.Errorf("%w at %s: set PARLEY_DATA_DIR, or PARLEY_DATABASE_URL, as for the server, or start the server once",
+			store.ErrNoDatabase, store.SQLitePath(cfg.DataDir))
 	}
-	ctx = viewer.AsAdmin(ctx)
-	switch action {
-	case "add", "passwd":
-		return setPassword(ctx, accounts, action, email, *name, *fromStdin, stdin, stdout)
-	case "list":
-		return listUsers(ctx, accounts, stdout)
-	default: // disable and enable
-		if err := accounts.SetDisabled(ctx, email, action == "disable"); err != nil {
-			return forTerminal(err)
+	return errors.New("the database of PARLEY_DATABASE_URL has no tables of Parley: is it the server's? Else start the " +
+		"server once, or run parley migrate")
+}
+
+// asOperator makes an action of what an operator does with the accounts.
+func asOperator(
+	do func(ctx context.Context, accounts *auth.Service, p *program, args []string) error,
+) action {
+	return func(ctx context.Context, p *program, args []string) (err error) {
+		accounts, closeAll, err := p.accounts(ctx)
+		if err != nil {
+			return err
 		}
-		_, err := fmt.Fprintf(stdout, "%s is %sd\n", email, action)
-		return err
+		defer func() { err = errors.Join(err, closeAll()) }()
+		return do(viewer.AsAdmin(ctx), accounts, p, args)
 	}
 }
 
-// parseUserFlags takes flags before and after the address.
-func parseUserFlags(flags *flag.FlagSet, args []string) (email string, err error) {
-	for {
-		if err := flags.Parse(args); err != nil {
-			return "", err
-		}
-		if flags.NArg() == 0 {
-			return email, nil
-		}
-		if email != "" {
-			return "", fmt.Errorf("unexpected argument %q", flags.Arg(0))
-		}
-		email, args = flags.Arg(0), flags.Args()[1:]
+func setDisabledCommand(disabled bool) action {
+	done := "enabled"
+	if disabled {
+		done = "disabled"
 	}
+	return asOperator(func(ctx context.Context, accounts *auth.Service, p *program, args []string) error {
+		if err := accounts.SetDisabled(ctx, args[0], disabled); err != nil {
+			return forTerminal(err)
+		}
+		_, err := fmt.Fprintf(p.stdout, "%s is %s\n", args[0], done)
+		return err
+	})
+}
+
+func setPasswordCommand(flags *flag.FlagSet, add bool) action {
+	name := new(string)
+	if add {
+		flags.StringVar(name, "name", "", "the `NAME` that others see")
+	}
+	fromStdin := flags.Bool("password-stdin", false, "take the first line of standard input as the password")
+	return asOperator(func(ctx context.Context, accounts *auth.Service, p *program, args []string) error {
+		return setPassword(ctx, accounts, add, args[0], *name, *fromStdin, p)
+	})
 }
 
 // setPassword makes an account or gives it a new password: the first line of stdin,
 // or one made here and shown once.
 func setPassword(
-	ctx context.Context, accounts *auth.Service, action, email, name string, fromStdin bool, stdin io.Reader,
-	stdout io.Writer,
+	ctx context.Context, accounts *auth.Service, add bool, email, name string, fromStdin bool, p *program,
 ) error {
 	password := rand.Text()
 	if fromStdin {
-		line, err := bufio.NewReader(stdin).ReadString('\n')
+		line, err := bufio.NewReader(p.stdin).ReadString('\n')
 		if err != nil && !errors.Is(err, io.EOF) {
 			return fmt.Errorf("read password: %w", err)
 		}
 		password = strings.TrimRight(line, "\r\n")
 	}
-	if action == "add" {
+	if add {
 		u, err := accounts.AddUser(ctx, email, name, password)
 		if err != nil {
 			return forTerminal(err)
@@ -118,44 +124,11 @@ func setPassword(
 		return forTerminal(err)
 	}
 	if fromStdin {
-		_, err := fmt.Fprintf(stdout, "%s can sign in\n", email)
+		_, err := fmt.Fprintf(p.stdout, "%s can sign in\n", email)
 		return err
 	}
-	_, err := fmt.Fprintf(stdout, "%s can sign in with the password %s\n", email, password)
+	_, err := fmt.Fprintf(p.stdout, "%s can sign in with the password %s\n", email, password)
 	return err
-}
-
-// userPage is how many accounts are read at once.
-const userPage = 500
-
-func listUsers(ctx context.Context, accounts *auth.Service, stdout io.Writer) error {
-	for after := pid.ID(""); ; {
-		users, err := accounts.ListUsers(ctx, after, userPage)
-		if err != nil {
-			return forTerminal(err)
-		}
-		for _, u := range users {
-			account, state := string(u.ID), "enabled"
-			switch {
-			case u.Email != nil:
-				account = *u.Email
-			case u.Issuer != nil && u.Subject != nil:
-				account = *u.Subject + " of " + *u.Issuer
-			}
-			if u.DisabledAt != nil {
-				state = "disabled"
-			}
-			_, err := fmt.Fprintf(stdout, "%s\t%s\t%s\t%q\t%s\n", u.ID, account, state, u.Name, u.CreatedAt.UTC().
-				Format(time.RFC3339))
-			if err != nil {
-				return err
-			}
-			after = u.ID
-		}
-		if len(users) < userPage {
-			return nil
-		}
-	}
 }
 
 // forTerminal shows an operator what a user would be shown, and the cause.

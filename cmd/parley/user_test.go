@@ -3,10 +3,19 @@ package main
 import (
 	"bufio"
 	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"maps"
 	"net/http"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"parley/internal/store"
 )
 
 const viewerQuery = `{ viewer { email } }`
@@ -37,7 +46,8 @@ func TestUserCommands(t *testing.T) {
 		}
 		refused := func(got result, want string) {
 			t.Helper()
-			if got.code != 1 || got.stdout != "" || !strings.Contains(got.stderr, want) {
+			if got.code != 1 || got.stdout != "" || !strings.HasPrefix(got.stderr, "Database: ") ||
+				!strings.Contains(got.stderr, want) {
 				t.Errorf("got %+v, want status 1 and %q", got, want)
 			}
 		}
@@ -73,10 +83,10 @@ func TestUserCommands(t *testing.T) {
 		refused(user("short\n", "add", "eve@example.com", "--password-stdin"),
 			"Password must have at least 8 characters.")
 		refused(user(testPassword, "add", "not an address", "--password-stdin"), "Email is not an e-mail address.")
-		list := user("", "list")
-		ok(list, "\tada@example.com\tenabled\t\"Ada\"\t")
-		if n := strings.Count(list.stdout, "\n"); n != 1 {
-			t.Errorf("user list shows %d accounts, want 1:\n%s", n, list.stdout)
+		ok(user("", "list"), "ada@example.com  enabled ")
+		signedIn := listUsers(t, environ)["ada@example.com"]
+		if at := signedIn.LastSignInAt; at == nil || time.Since(*at) > time.Hour || signedIn.Name != "Ada" {
+			t.Errorf("user list --json = %+v, want Ada, who has just signed in", signedIn)
 		}
 
 		ok(user(newPassword+"\n", "passwd", "--password-stdin", email), "can sign in")
@@ -88,7 +98,7 @@ func TestUserCommands(t *testing.T) {
 		ok(user("", "disable", email), "ada@example.com is disabled\n")
 		signIn(newPassword, "UNAUTHENTICATED")
 		dead(second)
-		ok(user("", "list"), "\tdisabled\t")
+		ok(user("", "list"), "ada@example.com  disabled ")
 		select {
 		case <-ended:
 		case <-time.After(startLimit):
@@ -106,6 +116,9 @@ func TestUserCommands(t *testing.T) {
 		// Without --password-stdin the password is made up and shown once.
 		made := user("", "add", "bob@example.com")
 		ok(made, "bob@example.com can sign in with the password ")
+		if u := listUsers(t, environ)["bob@example.com"]; u.LastSignInAt != nil || u.ID == "" {
+			t.Errorf("user list --json = %+v for one who has never signed in", u)
+		}
 		password := strings.TrimSpace(made.stdout[strings.LastIndex(made.stdout, " "):])
 		if _, code := server.signIn(t, "bob@example.com", password); code != "" {
 			t.Errorf("signing in with the password that was made up: got the code %q", code)
@@ -169,7 +182,108 @@ func TestPasswordIsNoArgument(t *testing.T) {
 			t.Errorf("parley user add ada@example.com %s is no error", flag)
 		}
 	}
-	if got, err := runInside(t, environ, "user", "list"); err != nil || got != "" {
-		t.Errorf("user list = %q, %v, want no account", got, err)
+}
+
+// listUsers returns what parley user list --json says, by account.
+func listUsers(t *testing.T, environ []string, filter ...string) map[string]listedUser {
+	t.Helper()
+	text, err := runInside(t, environ, append([]string{"user", "list", "--json"}, filter...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	users := make(map[string]listedUser)
+	for line := range strings.Lines(text) {
+		var u listedUser
+		if err := json.Unmarshal([]byte(line), &u); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		users[u.Account] = u
+	}
+	return users
+}
+
+func TestListUsers(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(t *testing.T, environ []string) {
+		if _, err := runInside(t, environ, "migrate"); err != nil {
+			t.Fatal(err)
+		}
+		const header = "ID  ACCOUNT  STATE  CREATED  LAST SIGN-IN  NAME\n"
+		if got, err := runInside(t, environ, "user", "list"); err != nil || got != header {
+			t.Errorf("user list = %q, %v, want the header only", got, err)
+		}
+		for email, name := range map[string]string{"ada@example.com": "Ada\u202e", "bob@example.org": "Robert"} {
+			if _, err := runInside(t, environ, "user", "add", email, "--name", name); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for filter, want := range map[string]string{"ADA": "ada@example.com", "robert": "bob@example.org",
+			"example.": "ada@example.com bob@example.org", "usr_": "ada@example.com bob@example.org", "%": ""} {
+			got := slices.Sorted(maps.Keys(listUsers(t, environ, filter)))
+			if strings.Join(got, " ") != want {
+				t.Errorf("user list %s = %v, want %q", filter, got, want)
+			}
+			table, err := runInside(t, environ, "user", "list", filter)
+			if lines := strings.Count(table, "\n"); err != nil || lines != 1+len(strings.Fields(want)) ||
+				strings.Contains(table, "\u202e") {
+				t.Errorf("user list %s = %v\n%s, want a header and %q, with quoted names", filter, err, table, want)
+			}
+		}
+	})
+}
+
+// TestUserCommandsMakeNothing runs them where there is no database, and where it is that
+// of an older version.
+func TestUserCommandsMakeNothing(t *testing.T) {
+	t.Parallel()
+	calls := [][]string{{"add", "ada@example.com"}, {"list"}, {"passwd", "ada@example.com"},
+		{"disable", "ada@example.com"}, {"enable", "ada@example.com"}}
+	eachDatabase(t, func(t *testing.T, environ []string) {
+		dir := strings.TrimPrefix(environ[1], "PARLEY_DATA_DIR=") + "/none"
+		environ[1] = "PARLEY_DATA_DIR=" + dir
+		for _, call := range calls {
+			got := command(t, environ, "", append([]string{"user"}, call...)...)
+			if got.code != 1 || got.stdout != "" || !strings.Contains(got.stderr, "start the server once") ||
+				!strings.HasPrefix(got.stderr, "Database: ") {
+				t.Errorf("user %v without a database = %+v, want a refusal that says what to do", call, got)
+			}
+		}
+		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s is there: %v", dir, err)
+		}
+		n, err := runInside(t, environ, "migrate")
+		if err != nil || strings.HasPrefix(n, "0 ") {
+			t.Fatalf("migrate = %q, %v, want that the commands have not migrated", n, err)
+		}
+		forget(t, environ)
+		for _, call := range calls {
+			_, err := runInside(t, environ, append([]string{"user"}, call...)...)
+			if err == nil || !strings.Contains(err.Error(), "older than this program: start the server") ||
+				!strings.Contains(err.Error(), "parley migrate") {
+				t.Errorf("user %v on an older database = %v, want a refusal that says what to do", call, err)
+			}
+		}
+		if keys, err := os.Stat(dir + "/" + keysName); err == nil {
+			t.Errorf("%s was made by commands that sign nothing", keys.Name())
+		}
+	})
+}
+
+// forget has a database say that it has not had the last migration.
+func forget(t *testing.T, environ []string) {
+	t.Helper()
+	cfg := mustLoad(t, environ...)
+	driver, dsn := "sqlite", store.SQLitePath(cfg.DataDir)
+	if !cfg.DatabaseURL.IsZero() {
+		driver, dsn = "postgres", cfg.DatabaseURL.Reveal()
+	}
+	db, err := sql.Open(driver, dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = db.ExecContext(t.Context(), `DELETE FROM goose_db_version
+		WHERE version_id = (SELECT max(version_id) FROM goose_db_version)`)
+	if err = errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
 	}
 }

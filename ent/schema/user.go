@@ -31,6 +31,8 @@ func (User) Fields() []ent.Field {
 		field.String("external_email").Optional().Nillable().
 			Comment("The email claim of an external issuer's token, for display only."),
 		field.Time("disabled_at").Optional().Nillable(),
+		field.Time("last_sign_in_at").Optional().Nillable().
+			Comment("When a password last opened an AuthSession. It outlives the session. Null for users of an external issuer."),
 		createdAt(),
 		updatedAt(),
 	}

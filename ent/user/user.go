@@ -32,6 +32,8 @@ const (
 	FieldExternalEmail = "external_email"
 	// FieldDisabledAt holds the string denoting the disabled_at field in the database.
 	FieldDisabledAt = "disabled_at"
+	// FieldLastSignInAt holds the string denoting the last_sign_in_at field in the database.
+	FieldLastSignInAt = "last_sign_in_at"
 	// FieldCreatedAt holds the string denoting the created_at field in the database.
 	FieldCreatedAt = "created_at"
 	// FieldUpdatedAt holds the string denoting the updated_at field in the database.
@@ -96,6 +98,7 @@ var Columns = []string{
 	FieldSubject,
 	FieldExternalEmail,
 	FieldDisabledAt,
+	FieldLastSignInAt,
 	FieldCreatedAt,
 	FieldUpdatedAt,
 }
@@ -176,6 +179,11 @@ func ByExternalEmail(opts ...sql.OrderTermOption) OrderOption {
 // ByDisabledAt orders the results by the disabled_at field.
 func ByDisabledAt(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldDisabledAt, opts...).ToFunc()
+}
+
+// ByLastSignInAt orders the results by the last_sign_in_at field.
+func ByLastSignInAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldLastSignInAt, opts...).ToFunc()
 }
 
 // ByCreatedAt orders the results by the created_at field.

@@ -52,7 +52,7 @@ type serverKey struct {
 // ParseKeyring reads the form of PARLEY_AUTH_KEYS: kid:secret, comma separated,
 // where a secret is at least 32 random bytes in base64url or base64. It refuses short
 // secrets, secrets that are visibly not random, and examples people copy. Errors
-// name the kid or its position, never the secret.
+// name the position of a key: where kid and secret are swapped, the kid is the secret.
 func ParseKeyring(secret string) (*Keyring, error) {
 	parts := strings.Split(secret, ",")
 	if len(parts) > maxKeys {
@@ -70,17 +70,17 @@ func ParseKeyring(secret string) (*Keyring, error) {
 		raw, err := base64.RawURLEncoding.DecodeString(encoded)
 		if err != nil {
 			// The decoder's error would show a piece of the secret.
-			return nil, fmt.Errorf("auth keys: key %q: the secret is not base64", kid)
+			return nil, fmt.Errorf("auth keys: key %d: the secret is not base64", i+1)
 		}
 		if err := checkSecret(encoded, raw); err != nil {
-			return nil, fmt.Errorf("auth keys: key %q: %w", kid, err)
+			return nil, fmt.Errorf("auth keys: key %d: %w", i+1, err)
 		}
 		if k.byID[kid] != nil || seen[string(raw)] {
-			return nil, fmt.Errorf("auth keys: key %q: the kid or the secret is there twice", kid)
+			return nil, fmt.Errorf("auth keys: key %d: the kid or the secret is there twice", i+1)
 		}
 		seen[string(raw)] = true
 		if k.byID[kid], err = deriveKeys(raw); err != nil {
-			return nil, fmt.Errorf("auth keys: key %q: %w", kid, err)
+			return nil, fmt.Errorf("auth keys: key %d: %w", i+1, err)
 		}
 		if i == 0 {
 			k.current = kid

@@ -17,6 +17,7 @@ import (
 
 	"parley/ent"
 	"parley/ent/authsession"
+	"parley/ent/user"
 	"parley/internal/fact"
 	"parley/internal/pid"
 	"parley/internal/refusal"
@@ -143,6 +144,10 @@ func (s *Service) openSession(
 		Save(ctx)
 	if err != nil {
 		return nil, "", fmt.Errorf("create auth session: %w", err)
+	}
+	// Kept beside the session, which ends and is swept.
+	if err := tx.User.Update().Where(user.ID(userID)).SetLastSignInAt(now).Exec(ctx); err != nil {
+		return nil, "", fmt.Errorf("note sign-in: %w", err)
 	}
 	return row.Unwrap(), text, nil
 }

@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -212,10 +214,31 @@ func checkURLs(list string) (redact *strings.Replacer, err error) {
 			return nil, errors.New("NATS: a URL names no host")
 		}
 		if u.User != nil && u.User.String() != "" {
-			secrets = append(secrets, u.User.String(), "[redacted]")
+			secrets = append(secrets, spellings(text, u.User)...)
 		}
 	}
-	return strings.NewReplacer(secrets...), nil
+	// Whole spellings before their parts.
+	slices.SortFunc(secrets, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
+	pairs := make([]string, 0, 2*len(secrets))
+	for _, s := range secrets {
+		pairs = append(pairs, s, "[redacted]")
+	}
+	return strings.NewReplacer(pairs...), nil
+}
+
+// spellings are the ways in which credentials could be written in an error: as the URL
+// has them, as a library would write them, and the password alone, decoded.
+func spellings(text string, user *url.Userinfo) []string {
+	all := []string{user.String()}
+	if _, rest, ok := strings.Cut(text, "://"); ok {
+		if at := strings.LastIndex(rest, "@"); at > 0 {
+			all = append(all, rest[:at])
+		}
+	}
+	if password, _ := user.Password(); password != "" {
+		all = append(all, password)
+	}
+	return all
 }
 
 // options configures the client. It pings often, because a connection that died

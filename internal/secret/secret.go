@@ -8,6 +8,7 @@ package secret
 import (
 	"fmt"
 	"log/slog"
+	"strings"
 )
 
 // Redacted is what stands where a secret would.
@@ -38,6 +39,31 @@ func (t Text) Reveal() string {
 		return ""
 	}
 	return *t.value
+}
+
+// shownPiece is the longest piece of a secret that may stand in a text of others: shorter
+// ones are words of it by chance.
+const shownPiece = 3
+
+// Blot returns what others have said, such as a server that repeats a key, without all
+// pieces of the secret that are longer than three bytes.
+func (t Text) Blot(said string) string {
+	hidden := t.Reveal()
+	var out strings.Builder
+	for i := 0; i < len(said); {
+		n := 0
+		for i+n < len(said) && n < len(hidden) && strings.Contains(hidden, said[i:i+n+1]) {
+			n++
+		}
+		if n > shownPiece {
+			out.WriteString(Redacted)
+			i += n
+			continue
+		}
+		out.WriteByte(said[i])
+		i++
+	}
+	return out.String()
 }
 
 // String returns Redacted, or "" for the empty text.

@@ -54,6 +54,29 @@ func TestTextNeverPrints(t *testing.T) {
 	}
 }
 
+func TestBlot(t *testing.T) {
+	t.Parallel()
+	key := secret.New("AIzaSy-0123/xyz\"q")
+	for said, want := range map[string]string{
+		"":                             "",
+		"no such model":                "no such model",
+		"AIza":                         "[redacted]",
+		"AIz":                          "AIz",
+		"wrong key AIzaSy-0123/xyz\"q": "wrong key [redacted]",
+		"wrong key AIza****/xyz!":      "wrong key [redacted]****[redacted]!",
+		`{"key":"y-0123/xyz\"q"}`:      `{"key":"[redacted]\"q"}`,
+		"AIzaAIzaSy":                   "[redacted][redacted]",
+		"Grüße 🚀":                      "Grüße 🚀",
+	} {
+		if got := key.Blot(said); got != want {
+			t.Errorf("Blot(%q) = %q, want %q", said, got, want)
+		}
+	}
+	if got := (secret.Text{}).Blot("all"); got != "all" {
+		t.Errorf("without a secret: %q, want what was said", got)
+	}
+}
+
 // Without a secret there is nothing to hide, and it shows that there is none.
 func TestEmptyText(t *testing.T) {
 	t.Parallel()

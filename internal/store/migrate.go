@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"entgo.io/ent/dialect"
-	"github.com/lib/pq"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 )
@@ -75,11 +74,7 @@ func migrateFrom(ctx context.Context, cfg Config, files fs.FS) (applied int, err
 
 func openForMigration(cfg Config) (string, *sql.DB, error) {
 	if cfg.DatabaseURL != "" {
-		dsn, err := postgresDSN(cfg.DatabaseURL, migrationTimeout, migrationTimeout)
-		if err != nil {
-			return "", nil, err
-		}
-		settings, err := pq.NewConfig(dsn)
+		settings, err := postgresSettings(cfg.DatabaseURL, migrationTimeout, migrationTimeout)
 		if err != nil {
 			return "", nil, err
 		}

@@ -24,11 +24,7 @@ const (
 )
 
 func openPostgres(ctx context.Context, cfg Config, log *slog.Logger) (*Store, error) {
-	dsn, err := postgresDSN(cfg.DatabaseURL, statementTimeout, lockTimeout)
-	if err != nil {
-		return nil, err
-	}
-	settings, err := pq.NewConfig(dsn)
+	settings, err := postgresSettings(cfg.DatabaseURL, statementTimeout, lockTimeout)
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +32,8 @@ func openPostgres(ctx context.Context, cfg Config, log *slog.Logger) (*Store, er
 	w := newWatch(ctx, settings, c, log)
 	t := newTimer(cfg.SlowAfter, log)
 	db := sql.OpenDB(preparing{
-		&connector{settings: settings, silence: silenceOf(settings), epoch: w.current, heard: w.hear}, t})
+		Connector: &connector{settings: settings, silence: silenceOf(settings), epoch: w.current, heard: w.hear},
+		timer:     t})
 	conns := cfg.MaxConns
 	if conns == 0 {
 		conns = 20
@@ -72,10 +69,38 @@ const (
 // repeat the URL, which may hold a password.
 var ErrDatabaseURL = errors.New("the database URL must have the form postgres://user:password@host:port/database")
 
+// postgresSettings reads the operator's URL. Its errors name the parameter that is wrong,
+// and not its value, which may be a piece of a password.
+func postgresSettings(raw string, statement, lock time.Duration) (pq.Config, error) {
+	dsn, err := postgresDSN(raw, statement, lock)
+	if err != nil {
+		return pq.Config{}, err
+	}
+	settings, err := pq.NewConfig(dsn)
+	if err == nil {
+		return settings, nil
+	}
+	u, _ := url.Parse(raw) // postgresDSN has done so.
+	for name := range u.Query() {
+		if strings.Contains(err.Error(), strconv.Quote(name)) {
+			return pq.Config{}, fmt.Errorf("the database URL has a value of %s that the driver does not know", name)
+		}
+	}
+	if _, rest, ok := strings.Cut(err.Error(), "$"); ok {
+		name, _, _ := strings.Cut(rest, " ")
+		return pq.Config{}, fmt.Errorf("the environment variable %s, which the Postgres driver reads, has a wrong value",
+			strings.TrimSuffix(name, ":"))
+	}
+	return pq.Config{}, ErrDatabaseURL
+}
+
 // postgresDSN adds our settings to the operator's URL; what the URL says stands.
 func postgresDSN(raw string, statement, lock time.Duration) (string, error) {
 	u, err := url.Parse(raw)
-	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
+	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") || u.Opaque != "" {
+		return "", ErrDatabaseURL
+	}
+	if BeyondHost(raw) {
 		return "", ErrDatabaseURL
 	}
 	q := u.Query()
@@ -116,4 +141,18 @@ func silenceOf(settings pq.Config) time.Duration {
 		return 0
 	}
 	return limit + beyondStatement
+}
+
+// BeyondHost reports whether a URL has an @ behind its host. There a password has a /, ? or
+// # that is not percent-encoded, and what follows it is taken for a host, a database or a
+// parameter, all of which are shown.
+func BeyondHost(raw string) bool {
+	_, rest, ok := strings.Cut(raw, "://")
+	if !ok {
+		return strings.Contains(raw, "@")
+	}
+	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+		return strings.Contains(rest[i:], "@")
+	}
+	return false
 }

@@ -25,6 +25,7 @@ const (
 type preparing struct {
 	driver.Connector
 	timer *timer // Nil: time is not taken.
+	path  string // Of SQLite's file; empty on Postgres.
 }
 
 // Connect implements driver.Connector.
@@ -60,7 +61,8 @@ func (p preparing) connect(ctx context.Context) (driver.Conn, error) {
 	if !ok {
 		return nil, fmt.Errorf("a connection of type %T cannot keep statements", opened)
 	}
-	return &preparedConn{preparable: inner, kept: make(map[string]*list.Element), from: prepareAtSQLite}, nil
+	return &preparedConn{preparable: inner, kept: make(map[string]*list.Element), from: prepareAtSQLite,
+		path: p.path}, nil
 }
 
 // isDirect reports whether the server at the other end is Postgres itself: it sees the
@@ -118,6 +120,7 @@ type preparedConn struct {
 	// lost is set when the server does not have what was prepared, or will not run it any
 	// more, since a table has changed under it: the connection is not used again.
 	lost bool
+	path string // Of SQLite's file; empty on Postgres.
 }
 
 // prepared is a statement that was asked for.
@@ -177,7 +180,7 @@ func (c *preparedConn) makeRoom() {
 func (c *preparedConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
 	p, err := c.statement(ctx, query)
 	if err != nil {
-		return nil, err
+		return nil, c.judge(err)
 	}
 	if p == nil {
 		return c.preparable.QueryContext(ctx, query, args)
@@ -187,14 +190,14 @@ func (c *preparedConn) QueryContext(ctx context.Context, query string, args []dr
 		return nil, c.judge(err)
 	}
 	p.busy = true
-	return &preparedRows{Rows: rows, of: p}, nil
+	return &preparedRows{Rows: rows, of: p, path: c.path}, nil
 }
 
 // ExecContext implements driver.ExecerContext.
 func (c *preparedConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
 	p, err := c.statement(ctx, query)
 	if err != nil {
-		return nil, err
+		return nil, c.judge(err)
 	}
 	if p == nil {
 		return c.preparable.ExecContext(ctx, query, args)
@@ -203,12 +206,13 @@ func (c *preparedConn) ExecContext(ctx context.Context, query string, args []dri
 	return result, c.judge(err)
 }
 
-// judge notes whether an error says that the server has lost what was prepared.
+// judge notes whether an error says that the server has lost what was prepared, and names
+// a file that is damaged.
 func (c *preparedConn) judge(err error) error {
 	if isLostStatement(err) {
 		c.lost = true
 	}
-	return err
+	return nameDamaged(c.path, err)
 }
 
 // IsValid implements driver.Validator.
@@ -227,8 +231,12 @@ func (c *preparedConn) Close() error {
 // preparedRows are rows of a kept statement, which is free again when they are closed.
 type preparedRows struct {
 	driver.Rows
-	of *prepared
+	of   *prepared
+	path string
 }
+
+// Next implements driver.Rows.
+func (r *preparedRows) Next(dest []driver.Value) error { return nameDamaged(r.path, r.Rows.Next(dest)) }
 
 // Close implements driver.Rows.
 func (r *preparedRows) Close() error {

@@ -15,7 +15,7 @@ func openPrepared(t *testing.T) *sql.DB {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db := sql.OpenDB(preparing{Connector: connector})
+	db := sql.OpenDB(preparing{Connector: connector, path: "a.db"})
 	db.SetMaxOpenConns(1)
 	t.Cleanup(func() {
 		if err := db.Close(); err != nil {

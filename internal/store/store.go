@@ -21,6 +21,8 @@
 //	migrate.go    the schema
 //	send.go, reply.go, final.go, touch.go, usage.go, lease.go   statements written by hand
 //	record.go     what tests see of the statements
+//	existing.go   whether there is a database, and of this version
+//	explain.go    what an error of opening means to an operator
 //	backup.go, lock.go, lock_unix.go, lock_windows.go   the data folder
 package store
 
@@ -263,10 +265,10 @@ func openSQLite(ctx context.Context, cfg Config, t *timer) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	write := sql.OpenDB(preparing{connector, t})
+	write := sql.OpenDB(preparing{connector, t, path})
 	write.SetMaxOpenConns(1)
 	write.SetConnMaxIdleTime(0)
-	read := sql.OpenDB(preparing{connector, t})
+	read := sql.OpenDB(preparing{connector, t, path})
 	readers := cfg.MaxConns
 	if readers == 0 {
 		readers = 8

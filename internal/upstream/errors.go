@@ -205,9 +205,8 @@ var keyPattern = regexp.MustCompile(`(?i)\b(sk|pk|rk|key|gsk|xai)-[a-z0-9_*.-]+|
 // redact returns the start of text without anything that looks like a key.
 func (c classifier) redact(text []byte) string {
 	s := string(text)
-	if key := c.key.Reveal(); key != "" {
-		s = strings.ReplaceAll(s, key, secret.Redacted)
-	}
+	// Servers repeat a key masked, or escaped, so also pieces of it.
+	s = c.key.Blot(s)
 	// Cut afterwards: half a key would not be recognised.
 	s = keyPattern.ReplaceAllString(s, secret.Redacted)
 	if len(s) > maxLoggedBytes {
