@@ -19,7 +19,7 @@
 //	housekeeping.go         what runs by itself
 //	memory.go               memory is given back after a burst
 //	greeting.go             what a person at the terminal reads
-//	backup.go, user.go      the commands for operators
+//	backup.go, user.go, probe.go   the commands for operators
 //	failpoints.go, failpoints_off.go   what only tests arm
 package main
 
@@ -30,10 +30,11 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
+	"runtime"
 	"syscall"
 
 	"parley/graph"
+	"parley/internal/version"
 )
 
 func main() {
@@ -64,8 +65,9 @@ Commands:
   user list              list the accounts
   user passwd EMAIL      set a password and end the account's sessions; --password-stdin
   user disable EMAIL     lock an account out; user enable EMAIL lets it in again
+  health                 ask the server on this machine whether it is ready; --live whether it is alive
   schema                 print the GraphQL schema
-  version                print the version
+  version                print the version and the commit
 
 Everything is configured by the environment:
 
@@ -90,8 +92,12 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 		}
 		return writeConfigHelp(stdout)
 	case "version", "--version":
-		_, err := fmt.Fprintln(stdout, "parley", version())
+		v := version.Get()
+		_, err := fmt.Fprintf(stdout, "parley %s\ncommit %s\n%s %s/%s\n", v.Number, v.Commit, v.Go, runtime.GOOS,
+			runtime.GOARCH)
 		return err
+	case "health":
+		return healthCommand(ctx, environ, args, stdout)
 	case "schema":
 		_, err := io.WriteString(stdout, graph.SDL())
 		return err
@@ -123,21 +129,4 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 		return userCommand(ctx, cfg, log, args, stdin, stdout)
 	}
 	return usageError(fmt.Sprintf("there is no command %q", command))
-}
-
-// version is the module's version, or the commit it was built from.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	if v := info.Main.Version; v != "" && v != "(devel)" {
-		return v
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			return s.Value
-		}
-	}
-	return "development"
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -15,6 +16,7 @@ import (
 	"parley/internal/auth"
 	"parley/internal/refusal"
 	"parley/internal/transport"
+	"parley/internal/version"
 	"parley/internal/viewer"
 	"parley/web"
 )
@@ -23,7 +25,9 @@ import (
 func routes(cfg config, ready *readiness, graphql http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", graphql)
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plainText(w, http.StatusOK, "ok\n") })
+	running := version.Get()
+	alive := fmt.Sprintf("ok\nversion: %s\ncommit: %s\n", running.Number, running.Commit)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plainText(w, http.StatusOK, alive) })
 	mux.Handle("GET /readyz", ready)
 	sdl := graph.SDL()
 	if cfg.Mode == development {

@@ -16,6 +16,7 @@ import (
 	"parley/internal/reply"
 	"parley/internal/store"
 	"parley/internal/transport"
+	"parley/internal/version"
 )
 
 // server is the running program, from the database up.
@@ -40,6 +41,9 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) 
 	// What the server starts must outlive the signal that ends it: the shutdown
 	// decides the order.
 	base := context.WithoutCancel(ctx)
+	// The first line, so that whoever reads a log knows of which binary it is.
+	running := version.Get()
+	log.InfoContext(base, "starting", "version", running.Number, "commit", running.Commit, "go", running.Go)
 	listener, err := listen(cfg)
 	if err != nil {
 		return err
