@@ -63,6 +63,7 @@ var rooms = map[string][]string{
 	// They know the server from outside only.
 	"test/perf":    {},
 	"test/attacks": {"internal/store/storetest"},
+	"test/deploy":  {},
 	// Compiled into tests only.
 	"internal/bus/bustest":           {all},
 	"internal/refusal/refusaltest":   {all},
@@ -77,7 +78,7 @@ var testOnly = []string{
 	"internal/arch", "internal/tools", "internal/bus/bustest", "internal/reply/replytest",
 	"internal/store/storetest", "internal/refusal/refusaltest", "internal/upstream/upstreamtest", "ent/enttest",
 	"internal/waittest",
-	"test/faults", "test/perf", "test/attacks",
+	"test/faults", "test/perf", "test/attacks", "test/deploy",
 }
 
 // vendors lists who alone may import the packages of others that a room hides.
