@@ -77,7 +77,7 @@ func TestProxies(t *testing.T) {
 	t.Parallel()
 	model, baseURL := upstreamtest.Start(t)
 	parley := startParley(t, "OPENAI_API_KEY=x", "OPENAI_BASE_URL="+baseURL, "PARLEY_MODEL=test")
-	for i, p := range proxies {
+	for _, p := range proxies {
 		t.Run(p.name, func(t *testing.T) {
 			dir := t.TempDir()
 			addr := freeAddr(t)
@@ -91,10 +91,12 @@ func TestProxies(t *testing.T) {
 			startProgram(t, dir, strings.Fields(command)...)
 			c := newClient(t, addr)
 			waittest.Until(t, "the proxy is ready", func() bool { return c.get("/readyz") == http.StatusOK })
+			known := func() int { return strings.Count(parley.out.String(), "address="+clientIP) }
+			before := known()
 			c.signUp(t, p.name+"@example.com")
 			// The server counts by the client's address, not by the proxy's.
-			if got := strings.Count(parley.out.String(), "address="+clientIP); got != i+1 {
-				t.Errorf("the server knows of %d sign-ups from %s, want %d", got, clientIP, i+1)
+			if got := known(); got != before+1 {
+				t.Errorf("the server knows of %d sign-ups from %s, want %d", got, clientIP, before+1)
 			}
 			for _, transport := range []struct {
 				name   string
