@@ -66,8 +66,8 @@ func TestHealthCommand(t *testing.T) {
 		// A proxy of the environment, and a variable that is no one's, are not its business.
 		got := command(t, []string{tt.addr, "http_proxy=http://192.0.2.1:9", "PARLEY_TYPO=1"}, "",
 			strings.Fields(tt.args)...)
-		if got.code != tt.code || !strings.Contains(got.stdout, tt.stdout) || !strings.Contains(got.stderr, tt.stderr) ||
-			tt.stderr == "" && got.stderr != "" {
+		if got.code != tt.code || !strings.Contains(got.stdout, tt.stdout) ||
+			!strings.Contains(got.stderr, tt.stderr) || tt.stderr == "" && got.stderr != "" {
 			t.Errorf("%s parley %s = %+v, want %d, %q, %q", tt.addr, tt.args, got, tt.code, tt.stdout, tt.stderr)
 		}
 	}

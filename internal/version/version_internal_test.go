@@ -11,7 +11,9 @@ func TestRead(t *testing.T) {
 		return &debug.BuildInfo{
 			GoVersion: "go1.26.8",
 			Main:      debug.Module{Version: version},
-			Settings:  []debug.BuildSetting{{Key: "vcs.revision", Value: revision}, {Key: "vcs.modified", Value: modified}},
+			Settings: []debug.BuildSetting{
+				{Key: "vcs.revision", Value: revision}, {Key: "vcs.modified", Value: modified},
+			},
 		}
 	}
 	for _, tt := range []struct {

@@ -142,7 +142,8 @@ func placer(t *testing.T, dir, addr, upstream string) *strings.Replacer {
 	_, port, _ := strings.Cut(addr, ":")
 	return strings.NewReplacer(
 		"{{CERT}}", write(t, dir, "cert.pem", cert), "{{KEY}}", write(t, dir, "key.pem", key),
-		"{{BOTH}}", write(t, dir, "both.pem", cert+key), "{{DIR}}", dir, "{{ADDR}}", addr, "{{PORT}}", port, "{{UPSTREAM}}", upstream)
+		"{{BOTH}}", write(t, dir, "both.pem", cert+key), "{{DIR}}", dir,
+		"{{ADDR}}", addr, "{{PORT}}", port, "{{UPSTREAM}}", upstream)
 }
 
 // place reads a file of deploy with its places changed.

@@ -19,10 +19,13 @@ func TestSystemdUnit(t *testing.T) {
 	}
 	dir := t.TempDir()
 	put := strings.NewReplacer("{{BINARY}}", path)
-	unit := place(t, "systemd/parley.service", [][2]string{{"ExecStart=/usr/local/bin/parley", "ExecStart={{BINARY}}"}}, put)
+	unit := place(t, "systemd/parley.service", [][2]string{
+		{"ExecStart=/usr/local/bin/parley", "ExecStart={{BINARY}}"},
+	}, put)
 	file := write(t, dir, "parley.service", unit)
 	// Warnings, such as of an unknown setting, do not change the status.
-	if out, err := output(t, dir, "systemd-analyze", "verify", "--man=no", file); err != nil || strings.Contains(out, file) {
+	out, err := output(t, dir, "systemd-analyze", "verify", "--man=no", file)
+	if err != nil || strings.Contains(out, file) {
 		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
 	}
 	if out, err := output(t, dir, "systemd-analyze", "security", "--offline=true", "--no-pager",
@@ -54,7 +57,8 @@ func TestSystemdEnvironment(t *testing.T) {
 	if found == nil {
 		t.Fatal("the unit says no command that makes accounts")
 	}
-	command := strings.NewReplacer("/etc/parley/parley.env", file, "exec parley", "exec "+path).Replace(string(found[1]))
+	installed := strings.NewReplacer("/etc/parley/parley.env", file, "exec parley", "exec "+path)
+	command := installed.Replace(string(found[1]))
 	startProgram(t, dir, "sh", "-c", strings.Replace(command, " user add ann@example.com", "", 1))
 	waitReady(t, addr)
 	if out, err := output(t, dir, "sh", "-c", command); err != nil || !strings.Contains(out, "ann@example.com") {

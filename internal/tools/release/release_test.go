@@ -164,7 +164,8 @@ func checkBOM(t *testing.T, text []byte, licences string) {
 	found := make(map[string]bool)
 	for _, c := range b.Components {
 		found[c.Name] = true
-		if c.Version == "" || len(c.Licenses) != 1 || c.Licenses[0].Expression == "" || !strings.HasPrefix(c.PURL, "pkg:") {
+		if c.Version == "" || len(c.Licenses) != 1 || c.Licenses[0].Expression == "" ||
+			!strings.HasPrefix(c.PURL, "pkg:") {
 			t.Errorf("the SBOM has %+v, want a version, a licence and an address", c)
 		}
 		if !strings.Contains(licences, "\n"+c.Name+" "+c.Version+" (") {
@@ -201,7 +202,9 @@ func TestZip(t *testing.T) {
 
 func TestTargets(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string]int{"": 6, " ": 6, "linux/amd64": 1, "linux/amd64 windows/arm64": 2, "plan9": -1} {
+	for text, want := range map[string]int{
+		"": 6, " ": 6, "linux/amd64": 1, "linux/amd64 windows/arm64": 2, "plan9": -1,
+	} {
 		var p plan
 		err := p.setTargets(text)
 		if (err != nil) != (want < 0) || err == nil && len(p.targets) != want {
@@ -225,7 +228,8 @@ func TestPrepare(t *testing.T) {
 		t.Error(err)
 	}
 	p.out = filepath.Join(p.out, "dist")
-	if err := errors.Join(p.prepare(), os.WriteFile(filepath.Join(p.out, sumsName), nil, 0o600), p.prepare()); err != nil {
+	err := errors.Join(p.prepare(), os.WriteFile(filepath.Join(p.out, sumsName), nil, 0o600), p.prepare())
+	if err != nil {
 		t.Errorf("a folder of a release was not taken: %v", err)
 	}
 }
