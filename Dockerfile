@@ -1,7 +1,7 @@
 # The image holds the static binary, the certificates of public authorities and
 # an empty data folder: no shell, no package manager.
 #
-#   docker build -t parley .
+#   make image
 #   docker run -p 127.0.0.1:8080:8080 -v parley-data:/data parley
 #
 # The tag of the builder follows the go line of go.mod.
@@ -11,7 +11,11 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o /out/parley ./cmd/parley
+# What parley version says: make image and the compose files tell it. The history is not here.
+ARG VERSION=
+ARG COMMIT=
+RUN CGO_ENABLED=0 go build -trimpath -o /out/parley -ldflags="-s -w \
+    -X parley/internal/version.number=$VERSION -X parley/internal/version.commit=$COMMIT" ./cmd/parley
 # A new volume takes over the owner of the folder it hides.
 RUN install -d -o 65532 -g 65532 -m 0700 /out/data
 # SQLite sorts large results in a temporary folder.
@@ -31,4 +35,6 @@ ENV PARLEY_ADDR=0.0.0.0:8080 \
     PARLEY_SIGNUP=closed
 VOLUME /data
 EXPOSE 8080
+# Whoever restarts what is not healthy must not do it because the database is away.
+HEALTHCHECK --start-period=30s --timeout=5s CMD ["/parley", "health", "--live"]
 ENTRYPOINT ["/parley"]

@@ -3,6 +3,11 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 WITH_POSTGRES := go run ./internal/tools/withpostgres
 BINARY := bin/parley
+# What parley version says: the tag, or as Go writes a commit that has none; and the commit.
+VERSION = $(shell git describe --tags --match 'v[0-9]*' --dirty 2>/dev/null || \
+	TZ=UTC git log -1 --abbrev=12 --date=format-local:%Y%m%d%H%M%S --format=v0.0.0-%cd-%h 2>/dev/null)
+COMMIT = $(shell git describe --always --abbrev=40 --dirty --exclude='*' 2>/dev/null)
+STAMP = -X parley/internal/version.number=$(VERSION) -X parley/internal/version.commit=$(COMMIT)
 
 .PHONY: help
 help: ## Show this list
@@ -15,7 +20,11 @@ run: ## Start a development server on http://127.0.0.1:8080 with data in ./data
 
 .PHONY: build
 build: ## Build the static binary bin/parley
-	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o $(BINARY) ./cmd/parley
+	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w $(STAMP)' -o $(BINARY) ./cmd/parley
+
+.PHONY: release
+release: ## Build dist/: binaries for six systems, sums, SBOM, licences, schema; VERSION=v1.2.3, TARGETS=linux/amd64
+	go run ./internal/tools/release -version '$(VERSION)' -commit '$(COMMIT)' -targets '$(TARGETS)'
 
 .PHONY: test
 test: ## Run everything CI runs; STAGE=checks|go|build|clients runs one part
@@ -91,9 +100,9 @@ picture: ## Record a reply of the real server and draw it as docs/reply.svg
 
 .PHONY: image
 image: ## Build the container image parley
-	docker build -t parley .
+	docker build -t parley --build-arg VERSION='$(VERSION)' --build-arg COMMIT='$(COMMIT)' .
 
 .PHONY: clean
 clean: ## Remove what the build and the tests leave behind; ./data stays
-	rm -rf bin coverage.out
+	rm -rf bin dist coverage.out
 	find . -name node_modules -type d -prune -exec rm -rf {} +

@@ -16,6 +16,7 @@
 //	source.go         how one waits for the next of them, without a goroutine
 //	errors.go         how errors become GraphQL errors: the only place
 //	sdl.go            the schema as text
+//	introspection.go  the same as an answer to an introspection query
 package graph
 
 import (

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"net"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -93,14 +94,25 @@ func TestCommandHints(t *testing.T) {
 	}
 }
 
-func TestVersionCommand(t *testing.T) {
+// A binary is asked for its version in four ways, and says the same each time.
+func TestVersion(t *testing.T) {
 	t.Parallel()
 	for _, arg := range []string{"version", "--version"} {
-		got := command(t, nil, "", arg)
-		if got.code != 0 || !strings.HasPrefix(got.stdout, "parley ") ||
-			strings.TrimSpace(strings.TrimPrefix(got.stdout, "parley ")) == "" {
-			t.Errorf("parley %s = %+v, want parley and a version", arg, got)
+		out, err := exec.Command(binary(t), arg).Output()
+		if want := "parley v7.8.9\ncommit c0ffee\ngo"; err != nil || !strings.HasPrefix(string(out), want) {
+			t.Errorf("parley %s = %q, %v, want %q", arg, out, err, want)
 		}
+	}
+	i := startProcess(t, sqliteEnviron(t)...)
+	if _, body := i.get(t, "/healthz"); body != "ok\nversion: v7.8.9\ncommit: c0ffee\n" {
+		t.Errorf("GET /healthz = %q, want the version and the commit", body)
+	}
+	first, _, _ := strings.Cut(i.out.String(), "\n")
+	if !strings.Contains(first, "msg=starting version=v7.8.9 commit=c0ffee go=go") {
+		t.Errorf("the first line of the log is %q, want the version and the commit", first)
+	}
+	if !strings.Contains(i.out.String(), "version v7.8.9)") {
+		t.Errorf("the greeting names no version:\n%s", i.out.String())
 	}
 }
 

@@ -5,8 +5,10 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"runtime"
 
 	"parley/graph"
+	"parley/internal/version"
 )
 
 // commands are the rows of the table, in the order of parley --help. Those of one group
@@ -66,13 +68,20 @@ var commands = []subcommand{
 		prepare: func(*flag.FlagSet) action { return setDisabledCommand(false) },
 	},
 	{
+		name:    "health",
+		summary: "ask the server on this machine whether it is ready, or alive",
+		more: "The server is that of PARLEY_ADDR; no other variable is read. It prints what /readyz says, and the\n" +
+			"status is 1 when the server is not ready. It is the probe of an image that has no shell.",
+		prepare: healthCommand,
+	},
+	{
 		name:    "schema",
 		summary: "print the GraphQL schema",
 		prepare: func(*flag.FlagSet) action { return schemaCommand },
 	},
 	{
 		name:    "version",
-		summary: "print the version",
+		summary: "print the version and the commit",
 		prepare: func(*flag.FlagSet) action { return versionCommand },
 	},
 }
@@ -107,6 +116,8 @@ func schemaCommand(_ context.Context, p *program, _ []string) error {
 }
 
 func versionCommand(_ context.Context, p *program, _ []string) error {
-	_, err := fmt.Fprintln(p.stdout, "parley", version())
+	v := version.Get()
+	_, err := fmt.Fprintf(p.stdout, "parley %s\ncommit %s\n%s %s/%s\n", v.Number, v.Commit, v.Go, runtime.GOOS,
+		runtime.GOARCH)
 	return err
 }

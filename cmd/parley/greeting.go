@@ -7,6 +7,7 @@ import (
 
 	"parley/internal/store"
 	"parley/internal/upstream/eliza"
+	"parley/internal/version"
 )
 
 // greet tells the person at the terminal where to go.
@@ -15,7 +16,7 @@ func greet(cfg config, stdout io.Writer, addr net.Addr) {
 	line := func(format string, args ...any) {
 		_, _ = fmt.Fprintf(stdout, format+"\n", args...) // Without a terminal there is nobody to greet.
 	}
-	line("Parley is listening on %s (%s mode, version %s)", url, cfg.Mode, version())
+	line("Parley is listening on %s (%s mode, version %s)", url, cfg.Mode, version.Get().Number)
 	if cfg.Mode == development {
 		line("  GraphiQL   %s/graphiql", url)
 	}

@@ -26,7 +26,7 @@
 //	housekeeping.go         what runs by itself
 //	memory.go               memory is given back after a burst
 //	greeting.go             what a person at the terminal reads
-//	backup.go, user.go, user_list.go   the commands for operators
+//	backup.go, user.go, user_list.go, probe.go   the commands for operators
 //	failpoints.go, failpoints_off.go   what only tests arm
 package main
 
@@ -36,7 +36,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 )
 
@@ -54,21 +53,4 @@ func main() {
 		os.Exit(2)
 	}
 	os.Exit(1)
-}
-
-// version is the module's version, or the commit it was built from.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	if v := info.Main.Version; v != "" && v != "(devel)" {
-		return v
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			return s.Value
-		}
-	}
-	return "development"
 }

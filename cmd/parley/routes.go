@@ -3,6 +3,7 @@ package main
 import (
 	"compress/gzip"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -17,6 +18,7 @@ import (
 	"parley/internal/hosts"
 	"parley/internal/refusal"
 	"parley/internal/transport"
+	"parley/internal/version"
 	"parley/internal/viewer"
 	"parley/web"
 )
@@ -25,7 +27,9 @@ import (
 func routes(cfg config, log *slog.Logger, ready *readiness, graphql http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(graphqlPath, graphql)
-	mux.HandleFunc(healthRoute, func(w http.ResponseWriter, _ *http.Request) { plainText(w, http.StatusOK, "ok\n") })
+	running := version.Get()
+	alive := fmt.Sprintf("ok\nversion: %s\ncommit: %s\n", running.Number, running.Commit)
+	mux.HandleFunc(healthRoute, func(w http.ResponseWriter, _ *http.Request) { plainText(w, http.StatusOK, alive) })
 	mux.Handle(readyRoute, ready)
 	if cfg.Mode == development {
 		mux.Handle("GET /schema.graphql", schemaPage())

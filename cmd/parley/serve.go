@@ -19,6 +19,7 @@ import (
 	"parley/internal/trace"
 	"parley/internal/transport"
 	"parley/internal/upstream"
+	"parley/internal/version"
 )
 
 // server is the running program, from the database up.
@@ -47,12 +48,15 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) 
 	// What the server starts must outlive the signal that ends it: the shutdown
 	// decides the order.
 	base := context.WithoutCancel(ctx)
+	// The first line, so that whoever reads a log knows of which binary it is.
+	running := version.Get()
+	log.InfoContext(base, "starting", "version", running.Number, "commit", running.Commit, "go", running.Go)
 	listener, err := listen(cfg)
 	if err != nil {
 		return err
 	}
 	ready := newReadiness()
-	shown := metrics.New(version(), ready.isReady)
+	shown := metrics.New(version.Get().Number, ready.isReady)
 	closeMetrics, err := serveMetrics(base, cfg, shown, log)
 	if err != nil {
 		return errors.Join(err, listener.Close())

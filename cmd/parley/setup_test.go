@@ -35,7 +35,8 @@ func runTests(m *testing.M) int {
 	defer func() { _ = os.RemoveAll(dir) }() // Left-overs in the temporary folder harm nobody.
 	buildBinary = sync.OnceValues(func() (string, error) {
 		path := filepath.Join(dir, "parley")
-		build := exec.Command("go", "build", "-o", path, ".")
+		build := exec.Command("go", "build", "-o", path, "-ldflags",
+			"-X parley/internal/version.number=v7.8.9 -X parley/internal/version.commit=c0ffee", ".")
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {
 			return "", fmt.Errorf("go build: %w\n%s", err, out)

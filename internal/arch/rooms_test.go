@@ -24,7 +24,8 @@ var rooms = map[string][]string{
 	"internal/reply": {"internal/prompt", "internal/usage", "ent", "internal/viewer", "internal/pid",
 		"internal/fact", "internal/refusal", "internal/complaint", "internal/tally", "internal/trace"},
 	"internal/store": {"ent", "internal/chat", "internal/reply", "internal/prompt", "internal/usage",
-		"internal/auth", "internal/viewer", "internal/pid", "internal/budget", "internal/tally", "internal/complaint"},
+		"internal/auth", "internal/viewer", "internal/pid", "internal/budget", "internal/tally", "internal/complaint",
+		"internal/version"},
 	"internal/feed":   {"internal/reply", "ent", "internal/pid", "internal/fact", "internal/refusal"},
 	"internal/prompt": {},
 	"internal/usage":  {"ent", "internal/pid"},
@@ -49,6 +50,7 @@ var rooms = map[string][]string{
 		"internal/upstream", "internal/bus", "internal/tally"},
 	"internal/catalog":   {},
 	"internal/secret":    {},
+	"internal/version":   {},
 	"internal/failpoint": {},
 	"internal/complaint": {},
 	"internal/arch":      {},
@@ -70,6 +72,7 @@ var rooms = map[string][]string{
 	// They know the server from outside only.
 	"test/perf":    {},
 	"test/attacks": {"internal/store/storetest"},
+	"test/deploy":  {},
 	// Compiled into tests only.
 	"internal/bus/bustest":           {all},
 	"internal/refusal/refusaltest":   {all},
@@ -84,7 +87,7 @@ var testOnly = []string{
 	"internal/arch", "internal/tools", "internal/bus/bustest", "internal/reply/replytest",
 	"internal/store/storetest", "internal/refusal/refusaltest", "internal/upstream/upstreamtest", "ent/enttest",
 	"internal/waittest",
-	"test/faults", "test/perf", "test/attacks",
+	"test/faults", "test/perf", "test/attacks", "test/deploy",
 }
 
 // vendors lists who alone may import the packages of others that a room hides.

@@ -1,10 +1,13 @@
 package store_test
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -130,20 +133,112 @@ func TestBreaksOld(t *testing.T) {
 }
 
 // TestOldVersionOnNewDatabase starts the code of a version whose newest migration is
-// older than the database's: a replica that is restarted while an upgrade goes on.
+// older than the database's: a replica that is restarted while an upgrade goes on, or a
+// binary that somebody goes back to. It works where each change says that it can.
 func TestOldVersionOnNewDatabase(t *testing.T) {
+	t.Parallel()
+	const up = "-- +goose Up\n"
+	const table = "CREATE TABLE later (id integer);\n"
+	for _, tt := range []struct {
+		name, text string
+		works      bool
+	}{
+		{"says nothing", up + table, false},
+		{"lives with the newest known", up + "-- parley:lives-with " + newestMigration(t) + "\n" + table, true},
+		{"lives with an old one", "-- parley:lives-with 20261123173827\n" + up + table, true},
+		{"lives with itself alone", up + "-- parley:lives-with 29991231235959\n" + table, false},
+		{"a line that is none", up + "-- parley:lives-with 2026\n" + table, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			eachEmpty(t, func(t *testing.T, folder string, cfg store.Config) {
+				if _, err := store.MigrateFrom(t.Context(), cfg, withMigration(t, folder, tt.text)); err != nil {
+					t.Fatal(err)
+				}
+				n, err := store.Migrate(t.Context(), cfg)
+				if tt.works {
+					if err != nil || n != 0 {
+						t.Errorf("the older version: got %d migrations, %v, want none", n, err)
+					}
+					makeUser(t, openStore(t, cfg), "ada@example.com")
+					return
+				}
+				wantNewer(t, "migrate", err)
+				_, err = store.Open(t.Context(), cfg, slog.New(slog.DiscardHandler))
+				wantNewer(t, "open", err)
+			})
+		})
+	}
+}
+
+// Whoever has deleted the marks, or migrated with a version that made none, has said nothing.
+func TestNewerDatabaseWithoutMarks(t *testing.T) {
 	t.Parallel()
 	eachEmpty(t, func(t *testing.T, folder string, cfg store.Config) {
 		if _, err := store.Migrate(t.Context(), cfg); err != nil {
 			t.Fatal(err)
 		}
-		newer := withMigration(t, folder, "-- +goose Up\nCREATE TABLE later (id integer);\n")
-		if n, err := store.MigrateFrom(t.Context(), cfg, newer); err != nil || n != 1 {
-			t.Fatalf("the newer version: got %d migrations, %v, want 1", n, err)
+		s := openStore(t, cfg)
+		db, _ := s.Pools()
+		for _, statement := range []string{
+			"INSERT INTO goose_db_version (version_id, is_applied) VALUES (29991231235959, true)",
+			"DROP TABLE migration_marks",
+		} {
+			if _, err := db.ExecContext(t.Context(), statement); err != nil {
+				t.Fatal(err)
+			}
+			_, err := store.Migrate(t.Context(), cfg)
+			wantNewer(t, statement, err)
 		}
-		if n, err := store.Migrate(t.Context(), cfg); err != nil || n != 0 {
-			t.Errorf("the older version again: got %d migrations, %v, want none", n, err)
-		}
-		makeUser(t, openStore(t, cfg), "ada@example.com")
 	})
+}
+
+func wantNewer(t *testing.T, what string, err error) {
+	t.Helper()
+	if !errors.Is(err, store.ErrNewerSchema) || store.IsOutage(err) ||
+		!strings.Contains(err.Error(), "29991231235959") || !strings.Contains(err.Error(), newestMigration(t)) {
+		t.Errorf("%s: got %v, want a refusal that names both migrations", what, err)
+	}
+}
+
+func newestMigration(t *testing.T) string {
+	t.Helper()
+	files, err := fs.Glob(store.EmbeddedMigration, "migrations/postgres/*.sql")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("got %v, %v, want migrations", files, err)
+	}
+	id, _, _ := strings.Cut(path.Base(files[len(files)-1]), "_")
+	return id
+}
+
+// lastUnmarked is the last migration that was made before there were marks.
+const lastUnmarked = "20261126180114"
+
+// TestMigrationsAreMarked wants each migration to say which binaries can live with it: the
+// one before, as a rolling upgrade needs, or itself alone, for which an upgrade stops all.
+func TestMigrationsAreMarked(t *testing.T) {
+	t.Parallel()
+	for _, folder := range []string{"migrations/sqlite", "migrations/postgres"} {
+		files, err := fs.Glob(store.EmbeddedMigration, folder+"/*.sql")
+		if err != nil || len(files) == 0 {
+			t.Fatalf("got %v, %v, want migrations", files, err)
+		}
+		var ids []string
+		for _, file := range files {
+			id, _, _ := strings.Cut(path.Base(file), "_")
+			ids = append(ids, id)
+			if id <= lastUnmarked {
+				continue
+			}
+			text, err := fs.ReadFile(store.EmbeddedMigration, file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found := store.LivesWith.FindSubmatch(text)
+			if found == nil || !slices.Contains(ids, string(found[1])) {
+				t.Errorf("%s has no line -- parley:lives-with ID, with %s if the version before works on it, "+
+					"or with %s if none does; then run go run ./internal/tools/migrategen -sum", file, ids[len(ids)-2], id)
+			}
+		}
+	}
 }

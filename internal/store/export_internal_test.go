@@ -15,6 +15,7 @@ var (
 	SQLiteDSN         = sqliteDSN
 	EmbeddedMigration = migrations
 	SilenceOf         = silenceOf
+	LivesWith         = livesWith
 )
 
 // Hand-written statements, as the dialect gets them.

@@ -23,7 +23,8 @@ const migrationTimeout = 15 * time.Minute
 
 // Migrate brings the schema of the configured database up to date and returns
 // how many migrations it applied. Replicas may start it at the same time: on
-// Postgres an advisory lock lets one go first. It opens connections of its own.
+// Postgres an advisory lock lets one go first. It opens connections of its own. Error:
+// ErrNewerSchema, before anything is changed.
 func Migrate(ctx context.Context, cfg Config) (int, error) {
 	n, err := migrateFrom(ctx, cfg, migrations)
 	if err != nil {
@@ -39,10 +40,10 @@ func migrateFrom(ctx context.Context, cfg Config, files fs.FS) (applied int, err
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	folder, kind := "migrations/postgres", goose.DialectPostgres
+	kind := goose.DialectPostgres
 	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
 	if name == dialect.SQLite {
-		folder, kind = "migrations/sqlite", goose.DialectSQLite3
+		kind = goose.DialectSQLite3
 	} else {
 		// Asked for again every second, not goose's five: replicas start one after the
 		// other here.
@@ -52,11 +53,14 @@ func migrateFrom(ctx context.Context, cfg Config, files fs.FS) (applied int, err
 		}
 		options = append(options, goose.WithSessionLocker(locker))
 	}
-	sub, err := fs.Sub(files, folder)
+	sub, err := fs.Sub(files, migrationsOf(name))
 	if err != nil {
 		return 0, err
 	}
-	provider, err := goose.NewProvider(kind, db, sub, options...)
+	if err := checkLineage(ctx, name, db, sub); err != nil {
+		return 0, err
+	}
+	provider, err := goose.NewProvider(kind, db, marked{sub}, options...)
 	if err != nil {
 		return 0, err
 	}
@@ -70,6 +74,14 @@ func migrateFrom(ctx context.Context, cfg Config, files fs.FS) (applied int, err
 		}
 	}
 	return len(results), nil
+}
+
+// migrationsOf is the folder of a dialect's migrations.
+func migrationsOf(name string) string {
+	if name == dialect.SQLite {
+		return "migrations/sqlite"
+	}
+	return "migrations/postgres"
 }
 
 func openForMigration(cfg Config) (string, *sql.DB, error) {

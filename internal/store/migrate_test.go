@@ -122,12 +122,14 @@ func catalog(t *testing.T, s *store.Store) []string {
 	t.Helper()
 	db, _ := s.Pools()
 	rows, err := db.QueryContext(t.Context(), `
+		WITH ours AS (SELECT oid, relname FROM pg_class WHERE relnamespace = 'public'::regnamespace
+		  AND relname NOT IN ('goose_db_version', 'migration_marks'))
 		SELECT format('%s.%s %s %s %s', table_name, column_name, data_type, is_nullable, column_default)
-		FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'goose_db_version'
-		UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'goose_db_version'
+		FROM information_schema.columns WHERE table_schema = 'public' AND table_name IN (SELECT relname FROM ours)
+		UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'
+		  AND tablename IN (SELECT relname FROM ours)
 		UNION ALL SELECT format('%s %s %s', conrelid::regclass, conname, pg_get_constraintdef(oid))
-		FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND conrelid <> 0
-		  AND conrelid::regclass::text <> 'goose_db_version'
+		FROM pg_constraint WHERE conrelid IN (SELECT oid FROM ours)
 		ORDER BY 1`)
 	if err != nil {
 		t.Fatal(err)

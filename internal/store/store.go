@@ -19,6 +19,7 @@
 //	link.go, confirm_linux.go, confirm_other.go, watch.go   no wait for a Postgres that hangs
 //	outage.go     what an error of the database means to a caller
 //	migrate.go    the schema
+//	lineage.go    which older binaries can live with it
 //	send.go, reply.go, final.go, touch.go, usage.go, lease.go   statements written by hand
 //	record.go     what tests see of the statements
 //	existing.go   whether there is a database, and of this version
@@ -84,7 +85,7 @@ type Store struct {
 // Open connects to the database and checks that it works as configured. It does
 // not change the schema: call Migrate. On Postgres it starts a goroutine that
 // watches whether the database answers. The caller closes the store. IsOutage says
-// which errors may pass by themselves.
+// which errors may pass by themselves. Error: ErrNewerSchema.
 func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Store, error) {
 	var s *Store
 	var err error
@@ -95,6 +96,9 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Store, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
+	}
+	if err := s.checkLineage(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("open store: %w", err), s.Close())
 	}
 	s.statements = statementsFor(s.dialect)
 	s.client = ent.NewClient(ent.Driver(newSplitDriver(s.dialect, s.write, s.read, s.turns)))

@@ -9,6 +9,9 @@
 // The SQL is to be read before it is committed: migrations are forward only, and
 // the generated Down sections are cut off because those of SQLite's table
 // rebuilds are wrong. Columns that ent/schema lists as Leaving are not dropped.
+//
+// A new migration says that a binary of the version before can live with it. Where that is
+// not true, its own id goes in the place of the other one (docs/operations.md, Upgrading).
 package main
 
 import (
@@ -117,6 +120,8 @@ func diff(ctx context.Context, dialectName, driver, dsn, path, version, name str
 	if err := os.Remove(filepath.Join(path, last)); err != nil {
 		return err
 	}
+	known, _, _ := strings.Cut(before[len(before)-1].Name(), "_")
+	up = strings.Replace(up, "-- +goose Up\n", "-- +goose Up\n-- parley:lives-with "+known+"\n", 1)
 	if err := os.WriteFile(filepath.Join(path, version+"_"+name+".sql"), []byte(up), 0o644); err != nil {
 		return err
 	}
