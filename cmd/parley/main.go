@@ -13,6 +13,7 @@
 //	start.go, shutdown.go   the order of a start and of an end
 //	database.go, bus.go, accounts.go, models.go, graphql.go   how each room is made
 //	routes.go               what is answered under which path
+//	pages.go                who opens the address of the API in a browser
 //	health.go, peers.go     whether this process is fit for requests, and agrees with the others
 //	framing.go              where requests end
 //	debug.go                the program's profiles, on a listener of their own

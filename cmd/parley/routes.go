@@ -22,6 +22,9 @@ import (
 // routes is everything the server answers.
 func routes(cfg config, ready *readiness, graphql http.Handler) http.Handler {
 	mux := http.NewServeMux()
+	if cfg.Mode == development {
+		graphql = toGraphiQL(graphql)
+	}
 	mux.Handle("/graphql", graphql)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plainText(w, http.StatusOK, "ok\n") })
 	mux.Handle("GET /readyz", ready)
