@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { after, before, describe, test } from 'node:test'
 import { chromium } from 'playwright-core'
-import { finalMessage, Parley, readMessage, refreshDocument, send, serverURL, signUp } from '../lib/parley.mjs'
+import { brief, finalMessage, Parley, readMessage, refreshDocument, send, serverURL, signUp } from '../lib/parley.mjs'
 
 const url = serverURL()
 
@@ -202,7 +202,7 @@ describe('Chromium', { concurrency: true }, () => {
     const parley = await Parley.start({ PARLEY_ALLOWED_ORIGINS: allowed })
     t.after(() => parley.close())
     const { token } = await join(parley.url)
-    const { reply } = await send(parley.url, token, { content: 'Hello', wait: true })
+    const { reply } = await send(parley.url, token, { content: 'Hello', ...brief, wait: true })
     const attempts = async (page) => {
       const results = {}
       for (const how of ['byEventSource', 'byFetch', 'byWebSocket']) {
