@@ -58,7 +58,7 @@ func TestRespond(t *testing.T) {
 func TestRespondFirst(t *testing.T) {
 	t.Parallel()
 	long := "If the river had no water and the sea had no salt and nobody had a boat"
-	for _, first := range []string{"Hello", "I need a chat backend", "test", "", "你好", "My mother never listens", long} {
+	for _, first := range []string{"Hello", "I need a chat backend", "test", "", "你好", "Mother never listens", long} {
 		got := eliza.Respond([]string{first})
 		if n := len(strings.Fields(got)); n < 20 || n > 50 {
 			t.Errorf("%q: got %d words, want 20 to 50: %s", first, n, got)

@@ -8,6 +8,14 @@ import { blankHeaders, sendOperation, signInOperation, watchOperation } from './
 /** The content of an editor, as GraphiQL stores it. */
 type Text = string | null | undefined;
 
+/** A tab, as far as it is edited here. */
+interface Tab {
+  title: string;
+  query: Text;
+  headers?: Text;
+  variables?: Text;
+}
+
 /** What an editor of a tab is to hold instead. Undefined leaves it alone. */
 interface Edit {
   headers?: Text;
@@ -38,7 +46,7 @@ export function Assistant({ found, sessions }: { found: Found | undefined; sessi
   const [notice, setNotice] = useState<Notice>({ text: '' });
   const openTab = tabs[activeTabIndex];
 
-  function edit(change: (tab: { title: string; query: Text; headers?: Text; variables?: Text }) => Edit): void {
+  function edit(change: (tab: Tab) => Edit): void {
     // GraphiQL has no action that edits a closed tab, and its moveTab, which could, resets the editors of the open
     // one: cursor, undo and the latest keystrokes. So closed tabs are edited in place; the update below stores them.
     for (const tab of tabs) {
@@ -95,7 +103,7 @@ export function Assistant({ found, sessions }: { found: Found | undefined; sessi
 
 const overNotice: Notice = { text: 'The session is over. Sign in again to go on.', next: signInOperation };
 
-function editFor(tab: { title: string; query: Text; headers?: Text; variables?: Text }, found: Found, isAnother: boolean) {
+function editFor(tab: Tab, found: Found, isAnother: boolean): Edit {
   const edit: Edit = {};
   if (found.accessToken) edit.headers = withToken(tab.headers, found.accessToken);
   if (tab.title === watchOperation) {
@@ -108,7 +116,9 @@ function editFor(tab: { title: string; query: Text; headers?: Text; variables?: 
     if (found.conversationId) edit.variables = withVariables(tab.variables, { conversationId: found.conversationId });
     else if (isGone) edit.variables = withVariables(tab.variables, { conversationId: undefined });
   }
-  if (tab.title === signInOperation && found.taken) edit.query = withInput(tab.query ?? '', 'signIn', { ...found.taken });
+  if (tab.title === signInOperation && found.taken) {
+    edit.query = withInput(tab.query ?? '', 'signIn', { ...found.taken });
+  }
   return edit;
 }
 

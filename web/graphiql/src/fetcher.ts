@@ -116,7 +116,7 @@ function closeCode(error: unknown): number | undefined {
   return error instanceof CloseEvent ? error.code : undefined;
 }
 
-/** isRefused tells whether a result is nothing but the refusal of its token: then nothing was done, and may be tried. */
+/** isRefused tells whether a result is nothing but the refusal of its token: nothing was done, so it may run again. */
 function isRefused(result: unknown): boolean {
   if (!isRecord(result) || !Array.isArray(result.errors) || result.errors.length === 0) return false;
   const { data, errors } = result;

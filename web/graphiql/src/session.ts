@@ -41,7 +41,7 @@ export class Sessions {
     });
   }
 
-  /** onChange calls listener when a session has a new access token, or is over. It returns a function that ends that. */
+  /** onChange calls listener when a session has a new access token, or is over. It returns what ends that. */
   onChange(listener: (change: Change) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -77,7 +77,7 @@ export class Sessions {
     return Date.now() < known.renewAt ? known.accessToken : this.#renew(sid, known.accessToken);
   }
 
-  /** renewed returns the token to use in place of one that the server has refused. It is the same when there is none. */
+  /** renewed returns the token to use in place of one that the server has refused, or the same when there is none. */
   async renewed(refused: string): Promise<string> {
     const sid = claimsOf(refused)?.sid;
     return sid && stored(sid) ? this.#renew(sid, refused) : refused;

@@ -63,9 +63,10 @@ test('a token is renewed before it ends, and once for all tabs of the browser', 
   assert.equal(await tokenOf(other), before);
 
   // The first refresh is held until the other tab wants one, too: it waits for the lock, or asks a second time.
+  const isAwaited = () => page.evaluate(async () => (await navigator.locks.query()).pending.length > 0);
   await context.route('**/graphql', async (route) => {
     if (route.request().postData()?.includes('refreshSession')) {
-      while (asked.refreshSession < 2 && !(await page.evaluate(async () => (await navigator.locks.query()).pending[0])));
+      while (asked.refreshSession < 2 && !(await isAwaited()));
     }
     await route.continue();
   });
