@@ -20,7 +20,7 @@ function block(language, text) {
   return code.replaceAll('127.0.0.1:8080', new URL(url).host)
 }
 
-test('the code of "From a frontend"', { timeout: 60_000 }, async (t) => {
+test('the code of "From a frontend"', { timeout: 600_000 }, async (t) => {
   const user = await signUp(url)
   globalThis.accessToken = async () => user.token
   globalThis.WebSocket ??= WebSocket // Node 20 has none of its own.

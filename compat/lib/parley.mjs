@@ -104,8 +104,13 @@ export function finalMessage(url, token, id, limit = 30_000) {
   })
 }
 
-// until polls, since there is nothing to wait for, until check gives something.
+// patience is how long tests wait for what must happen, where no time is promised: far longer than the busiest machine
+// takes. It matters only when they fail.
+export const patience = 120_000
+
+// until polls, since there is nothing to wait for, until check gives something. A limit below patience counts as that.
 export async function until(what, limit, check) {
+  limit = Math.max(limit, patience)
   const deadline = Date.now() + limit
   for (;;) {
     const result = await check()
