@@ -1,3 +1,5 @@
+import { Store } from './store';
+
 /** The endpoint, relative to the page, so that a proxy may serve both under any path. */
 export const endpoint = new URL('../graphql', window.location.href);
 
@@ -15,7 +17,7 @@ export interface Change {
   accessToken: string | undefined;
 }
 
-const prefix = `parley:session:${endpoint.pathname}:`;
+const store = new Store(`parley-session:${endpoint.pathname}:`);
 
 /** Sessions that nobody has used for so long are forgotten. A refresh token lasts no longer by default. */
 const forgetAfter = 30 * 24 * 3_600_000;
@@ -33,12 +35,12 @@ export class Sessions {
   readonly #listeners = new Set<(change: Change) => void>();
   /** The latest renewal of this page by session: all that want one at the same time share it. */
   readonly #renewals = new Map<string, Promise<string>>();
+  /** The lock by which this page says which refresh token of a session it has used last, and what ends it. */
+  readonly #used = new Map<string, { name: string; end: () => void }>();
 
   constructor() {
     // Other tabs of the browser sign out, and renew tokens, too.
-    window.addEventListener('storage', ({ key, newValue }) => {
-      if (key?.startsWith(prefix)) this.#tell(key.slice(prefix.length), parseStored(newValue)?.accessToken);
-    });
+    store.onChange((sid, text) => this.#tell(sid, parseStored(text)?.accessToken));
   }
 
   /** onChange calls listener when a session has a new access token, or is over. It returns what ends that. */
@@ -59,7 +61,7 @@ export class Sessions {
   drop(accessToken: string): void {
     const claims = claimsOf(accessToken);
     if (!claims) return;
-    window.localStorage.removeItem(prefix + claims.sid);
+    store.remove(claims.sid);
     this.#tell(claims.sid, undefined);
   }
 
@@ -86,7 +88,7 @@ export class Sessions {
   #renew(sid: string, ended: string): Promise<string> {
     let renewal = this.#renewals.get(sid);
     if (!renewal) {
-      renewal = alone(prefix + sid, () => this.#exchange(sid, ended)).finally(() => this.#renewals.delete(sid));
+      renewal = alone(store.name(sid), () => this.#exchange(sid, ended)).finally(() => this.#renewals.delete(sid));
       this.#renewals.set(sid, renewal);
     }
     return renewal;
@@ -94,9 +96,10 @@ export class Sessions {
 
   /** exchange runs alone. The store may have changed since the caller looked. */
   async #exchange(sid: string, ended: string): Promise<string> {
-    const known = stored(sid);
+    const known = (await this.#isUsed(sid)) ? await this.#heard(sid) : stored(sid);
     if (!known) return ended;
     if (known.accessToken !== ended) return known.accessToken;
+    this.#use(sid);
     let answer: { data?: { refreshSession?: Stored } | null; errors?: { extensions?: { code?: string } }[] };
     try {
       const response = await fetch(endpoint, {
@@ -121,11 +124,41 @@ export class Sessions {
     return ended;
   }
 
+  /**
+   * isUsed tells whether another tab has used the refresh token that is stored. Browsers hand on what is stored
+   * a little later, and locks at once: each tab holds one named after the token that it has used.
+   */
+  async #isUsed(sid: string): Promise<boolean> {
+    const { held = [] } = (await navigator.locks?.query()) ?? {};
+    const name = useOf(sid);
+    return name !== this.#used.get(sid)?.name && held.some((lock) => lock.name === name);
+  }
+
+  #use(sid: string): void {
+    const name = useOf(sid);
+    if (name === this.#used.get(sid)?.name) return;
+    this.#used.get(sid)?.end();
+    void navigator.locks?.request(name, () => new Promise<void>((end) => this.#used.set(sid, { name, end })));
+  }
+
+  /** heard returns what is stored when another tab has changed it; when none does, as it is after some seconds. */
+  #heard(sid: string): Promise<Stored | undefined> {
+    return new Promise((resolve) => {
+      const finish = () => {
+        clearTimeout(limit);
+        end();
+        resolve(stored(sid));
+      };
+      const limit = setTimeout(finish, 5000);
+      const end = this.onChange((change) => change.sessionId === sid && finish());
+    });
+  }
+
   #put(sid: string, accessToken: string, refreshToken: string): void {
     // By the life of the token, not by its end: the clock of the server may be another one.
     const life = claimsOf(accessToken)?.life ?? 0;
     const entry: Stored = { accessToken, refreshToken, renewAt: Date.now() + life - Math.min(60_000, life / 5) };
-    window.localStorage.setItem(prefix + sid, JSON.stringify(entry));
+    store.set(sid, JSON.stringify(entry));
     this.#tell(sid, accessToken);
   }
 
@@ -134,9 +167,9 @@ export class Sessions {
   }
 
   #forgetOld(): void {
-    for (const key of Object.keys(window.localStorage).filter((key) => key.startsWith(prefix))) {
-      const entry = parseStored(window.localStorage.getItem(key));
-      if (!entry || entry.renewAt + forgetAfter < Date.now()) window.localStorage.removeItem(key);
+    for (const sid of store.keys()) {
+      const entry = stored(sid);
+      if (!entry || entry.renewAt + forgetAfter < Date.now()) store.remove(sid);
     }
   }
 }
@@ -151,13 +184,18 @@ export function userOf(accessToken: string): string | undefined {
   return claimsOf(accessToken)?.sub;
 }
 
+/** useOf is the name of the lock that says that the refresh token which is stored has been used. */
+function useOf(sid: string): string {
+  return `${store.name(sid)}:${stored(sid)?.refreshToken.slice(-12)}`;
+}
+
 /** alone runs work while no other tab of the browser does. Pages of plain HTTP on another host have no locks. */
 function alone<T>(name: string, work: () => Promise<T>): Promise<T> {
   return navigator.locks ? (navigator.locks.request(name, work) as Promise<T>) : work();
 }
 
 function stored(sid: string): Stored | undefined {
-  return parseStored(window.localStorage.getItem(prefix + sid));
+  return parseStored(store.get(sid));
 }
 
 function parseStored(text: string | null): Stored | undefined {

@@ -44,7 +44,7 @@ async function visit(t) {
 /** age makes the access tokens of the browser seem about to end. */
 function age(page) {
   return page.evaluate(() => {
-    for (const key of Object.keys(localStorage).filter((key) => key.startsWith('parley:session:'))) {
+    for (const key of Object.keys(localStorage).filter((key) => key.startsWith('graphiql:parley-session:'))) {
       localStorage.setItem(key, JSON.stringify({ ...JSON.parse(localStorage.getItem(key)), renewAt: 0 }));
     }
   });
@@ -119,6 +119,26 @@ test('a session that is over says so, and a token of somebody else is left alone
   assert.equal(asked.refreshSession, 1);
   assert.equal(await tokenOf(page), '', 'the headers hold no token that is of no use');
   await picture(page, '7-session-over');
+});
+
+test('who does not want headers stored has no refresh token stored', { timeout: 2 * timeout }, async (t) => {
+  const { page, asked } = await visit(t);
+  const keys = () => page.evaluate(() => Object.keys(localStorage).filter((key) => key.includes('parley-session')));
+  assert.equal((await keys()).length, 1);
+  await page.getByRole('button', { name: 'Open settings dialog' }).click();
+  await page.getByRole('button', { name: 'Off' }).click();
+  await page.keyboard.press('Escape');
+  await openTab(page, 'MyConversations');
+  await run(page);
+  await hasNodes(page);
+  assert.deepEqual(await keys(), []);
+
+  // This page knows it still.
+  await page.evaluate(() => (Date.now = ((now) => () => now() + 3_600_000)(Date.now)));
+  await run(page);
+  for (const before = await tokenOf(page); (await tokenOf(page)) === before; );
+  assert.equal(asked.refreshSession, 1);
+  assert.deepEqual(await keys(), []);
 });
 
 test('a reply is followed past the end of the token', { timeout: 3 * timeout }, async (t) => {
