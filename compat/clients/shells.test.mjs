@@ -37,13 +37,14 @@ const shells = {
   'zsh at a terminal': ['zsh', '-f', '-i'],
 }
 
-// feed gives a shell commands as if they were typed, and returns what it printed.
-function feed([shell, ...args], code) {
+// feed gives a shell commands as if they were typed, and returns what it printed. It calls then when the first are done.
+function feed([shell, ...args], [first, ...others], then) {
   return new Promise((resolve, reject) => {
     const child = execFile(shell, args, { env: cleanEnvironment(), timeout: 500_000 }, (error, stdout, stderr) =>
       error ? reject(error) : resolve({ stdout, stderr }),
     )
-    child.stdin.end(code)
+    child.stdout.once('data', then)
+    child.stdin.end([first, 'printf "first done\\n"\n', ...others].join('\n'))
   })
 }
 
@@ -52,12 +53,18 @@ test('the commands of "With curl"', { concurrency: true, timeout: 600_000 }, asy
     .map((block) => block.code)
     .filter((code) => /^\s*(api|\w+=.*api) /m.test(code) || code.includes('api()'))
   assert.equal(code.length, 3, 'sign up, one call, a stream')
-  const commands = code.join('\n').replaceAll('127.0.0.1:8080', new URL(serverURL()).host)
+  const commands = code.map((block) => block.replaceAll('127.0.0.1:8080', new URL(serverURL()).host))
+  // They sign up one after the other: a server hashes few passwords at once, and then says so.
+  let turn = Promise.resolve()
   assert.ok(code[0].includes('127.0.0.1:8080'), 'they name the server')
   await Promise.all(
     Object.entries(shells).map(([name, shell]) =>
       t.test(name, async () => {
-        const { stdout, stderr } = await feed(shell, commands)
+        const before = turn
+        let done
+        turn = new Promise((resolve) => (done = resolve))
+        await before
+        const { stdout, stderr } = await feed(shell, commands, done).finally(done)
         const seen = `${stdout}\n${stderr}`
         assert.match(stdout, /"reply":\{"id":"msg_\w+","content":"[^"]+","status":"COMPLETED"\}/, `one call: ${seen}`)
         const events = [...stdout.matchAll(/^data: (\{.*\})$/gm)].map(([, json]) => JSON.parse(json).data.messageEvents)
