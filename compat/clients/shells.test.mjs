@@ -37,7 +37,7 @@ const shells = {
   'zsh at a terminal': ['zsh', '-f', '-i'],
 }
 
-// feed gives a shell commands as if they were typed, and returns what it printed. It calls then when the first are done.
+// feed gives a shell commands as if they were typed, and returns what it printed. It calls then behind the first ones.
 function feed([shell, ...args], [first, ...others], then) {
   return new Promise((resolve, reject) => {
     const child = execFile(shell, args, { env: cleanEnvironment(), timeout: 500_000 }, (error, stdout, stderr) =>
