@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
+
+	"parley/internal/waittest"
 )
 
 // A request that says in two ways where it ends is refused, and its connection closed; all
@@ -68,7 +70,7 @@ func TestUnclearRequests(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer func() { _ = conn.Close() }()
-			if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+			if err := conn.SetDeadline(time.Now().Add(waittest.Limit)); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := io.WriteString(conn, test.sent); err != nil {

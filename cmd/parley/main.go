@@ -18,6 +18,7 @@
 //	routes.go               what is answered under which path
 //	gate.go                 who may ask a development server, and under which name
 //	modelwatch.go           whether the model server can be used
+//	pages.go                who opens the address of the API in a browser
 //	health.go, peers.go     whether this process is fit for requests, and agrees with the others
 //	framing.go              where requests end
 //	log.go                  the log, and the access log

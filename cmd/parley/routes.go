@@ -26,6 +26,9 @@ import (
 // routes is everything the server answers.
 func routes(cfg config, log *slog.Logger, ready *readiness, graphql http.Handler) http.Handler {
 	mux := http.NewServeMux()
+	if cfg.Mode == development {
+		graphql = toGraphiQL(graphql)
+	}
 	mux.Handle(graphqlPath, graphql)
 	running := version.Get()
 	alive := fmt.Sprintf("ok\nversion: %s\ncommit: %s\n", running.Number, running.Commit)

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
 import { createClient } from 'graphql-ws'
 import WebSocket from 'ws'
-import { data, finalMessage, send, serverURL, signUp, until } from '../lib/parley.mjs'
+import { brief, data, finalMessage, send, serverURL, signUp, until } from '../lib/parley.mjs'
 
 const url = serverURL()
 let user
@@ -158,9 +158,10 @@ test('feeds of one user tell nothing to another', async (t) => {
   assert.match(JSON.stringify(refused.error), /NOT_FOUND/)
   assert.deepEqual(refused.events, [])
 
-  const { reply } = await send(url, user.token, { conversationId: conversation.id, content: 'A secret', wait: true })
+  const secret = { conversationId: conversation.id, content: 'A secret', ...brief, wait: true }
+  const { reply } = await send(url, user.token, secret)
   // The stranger's own event comes behind everything that could have leaked.
-  const own = await send(url, stranger.token, { content: 'Hello', wait: true })
+  const own = await send(url, stranger.token, { content: 'Hello', ...brief, wait: true })
   await list.when('the own conversation', (f) => f.events.some((e) => e.conversation?.id === own.conversation.id))
   assert.ok(!JSON.stringify(list.events).includes(conversation.id))
   assert.equal(reply.status, 'COMPLETED')

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { before, test } from 'node:test'
 import {
+  brief,
   call,
   data,
   finalMessage,
@@ -87,7 +88,7 @@ test('signOut ends the session and its access token', async () => {
 })
 
 test('sendMessage with wait is one call for question and answer', async () => {
-  const sent = await send(url, ada.token, { content: 'Hello', wait: true })
+  const sent = await send(url, ada.token, { content: 'Hello', ...brief, wait: true })
   assert.equal(sent.userMessage.content, 'Hello')
   assert.equal(sent.userMessage.index, 1)
   assert.equal(sent.reply.index, 2)
@@ -142,7 +143,7 @@ test('the same clientKey gives the same pair, however often and at once', async 
 })
 
 test('expectedHeadId of an older state is STALE_HEAD and writes nothing', async () => {
-  const first = await send(url, ada.token, { content: 'Yes', wait: true })
+  const first = await send(url, ada.token, { content: 'Yes', ...brief, wait: true })
   const conversationId = first.conversation.id
   const second = await send(url, ada.token, {
     conversationId,
@@ -195,7 +196,7 @@ test('a wrong token and no token are UNAUTHENTICATED', async () => {
 })
 
 test('a second user sees nothing of the first', async () => {
-  const sent = await send(url, ada.token, { content: 'Remember the canary', wait: true })
+  const sent = await send(url, ada.token, { content: 'Remember the canary', ...brief, wait: true })
   const reads = await data(
     url,
     `query ($c: ID!, $m: ID!, $u: ID!, $r: ID!) {

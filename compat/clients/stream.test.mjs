@@ -5,7 +5,7 @@ import { before, test } from 'node:test'
 import { createClient as createSSE } from 'graphql-sse'
 import { createClient as createWS } from 'graphql-ws'
 import WebSocket from 'ws'
-import { data, finalMessage, readMessage, send, serverURL, signUp, startProxy, Watch } from '../lib/parley.mjs'
+import { brief, data, finalMessage, readMessage, send, serverURL, signUp, startProxy, Watch } from '../lib/parley.mjs'
 
 const url = serverURL()
 let user
@@ -56,7 +56,7 @@ for (const [name, connect] of Object.entries(transports)) {
   test(`${name}: a reply that is final already`, async (t) => {
     const client = connect(url)
     t.after(() => client.dispose())
-    const { reply } = await send(url, user.token, { content: 'Bye', wait: true })
+    const { reply } = await send(url, user.token, { content: 'Bye', ...brief, wait: true })
 
     const watch = await new Watch(client, reply.id).done
 
@@ -133,8 +133,8 @@ for (const [name, connect] of Object.entries(transports)) {
   test(`${name}: a cursor of another message is BAD_USER_INPUT`, async (t) => {
     const client = connect(url)
     t.after(() => client.dispose())
-    const one = await send(url, user.token, { content: 'Thanks', wait: true })
-    const other = await send(url, user.token, { content: 'Thanks', wait: true })
+    const one = await send(url, user.token, { content: 'Thanks', ...brief, wait: true })
+    const other = await send(url, user.token, { content: 'Thanks', ...brief, wait: true })
     const watch = new Watch(client, one.reply.id)
     await watch.done
 
@@ -145,7 +145,7 @@ for (const [name, connect] of Object.entries(transports)) {
     const stranger = await signUp(url)
     const client = connect(url, stranger.token)
     t.after(() => client.dispose())
-    const { reply } = await send(url, user.token, { content: 'Hello', wait: true })
+    const { reply } = await send(url, user.token, { content: 'Hello', ...brief, wait: true })
 
     await assert.rejects(new Watch(client, reply.id).done, /NOT_FOUND/)
     await assert.rejects(new Watch(client, reply.id.slice(0, 5)).done, /NOT_FOUND|BAD_USER_INPUT/)

@@ -2,8 +2,7 @@
 // library would hide is what is looked at here.
 import assert from 'node:assert/strict'
 import WebSocket from 'ws'
-
-const patience = 15_000
+import { patience } from '../lib/parley.mjs'
 
 export class Socket {
   #frames = []

@@ -39,7 +39,7 @@ test('versions are exact, and lock files name no registry', () => {
   }
 })
 
-test('go/generated.go is what genqlient makes of the schema', { skip: noGo, timeout: 170_000 }, (t) => {
+test('go/generated.go is what genqlient makes of the schema', { skip: noGo, timeout: 600_000 }, (t) => {
   const copy = mkdtempSync(join(tmpdir(), 'parley-examples-'))
   t.after(() => rmSync(copy, { recursive: true }))
   cpSync(join(folder, 'schema.graphql'), join(copy, 'schema.graphql'))
@@ -55,7 +55,7 @@ test('go/generated.go is what genqlient makes of the schema', { skip: noGo, time
   )
 })
 
-test('the Go program is formatted and vetted', { skip: noGo, timeout: 170_000 }, () => {
+test('the Go program is formatted and vetted', { skip: noGo, timeout: 600_000 }, () => {
   for (const command of [
     ['gofmt', '-l', '.'],
     ['go', 'vet', '.'],

@@ -113,7 +113,7 @@ function start({ name }, command, settings = {}) {
   const run = { output: '', errors: '' }
   running.add(child)
   const stop = () => running.delete(child) && process.kill(-child.pid, 'SIGKILL')
-  const limit = setTimeout(stop, 100_000)
+  const limit = setTimeout(stop, 500_000)
   let check = () => {}
   child.stdout.setEncoding('utf8').on('data', (text) => {
     run.output += text
@@ -186,7 +186,7 @@ before(async () => {
   }
 })
 
-test('a new account, and a reply that is printed while it grows', { timeout: 170_000 }, async (t) => {
+test('a new account, and a reply that is printed while it grows', { timeout: 600_000 }, async (t) => {
   const model = await startModel(t)
   const parley = await Parley.start({ OPENAI_BASE_URL: model.baseURL })
   t.after(() => parley.close())
@@ -207,7 +207,7 @@ test('a new account, and a reply that is printed while it grows', { timeout: 170
   }
 })
 
-test('a token that ends in the middle of a reply', { timeout: 170_000 }, async (t) => {
+test('a token that ends in the middle of a reply', { timeout: 600_000 }, async (t) => {
   const model = await startModel(t)
   const lifetime = 5_000
   const parley = await Parley.start({ OPENAI_BASE_URL: model.baseURL, PARLEY_ACCESS_TTL: `${lifetime}ms` })
@@ -235,7 +235,7 @@ test('a token that ends in the middle of a reply', { timeout: 170_000 }, async (
   }
 })
 
-test('a connection that is cut in the middle of a reply', { timeout: 170_000 }, async (t) => {
+test('a connection that is cut in the middle of a reply', { timeout: 600_000 }, async (t) => {
   const model = await startModel(t)
   const parley = await Parley.start({ OPENAI_BASE_URL: model.baseURL })
   const proxy = await startProxy(parley.url)
@@ -265,7 +265,7 @@ test('a connection that is cut in the middle of a reply', { timeout: 170_000 }, 
   }
 })
 
-test('a server that is killed in the middle of a reply', { timeout: 170_000 }, async (t) => {
+test('a server that is killed in the middle of a reply', { timeout: 600_000 }, async (t) => {
   const model = await startModel(t)
   // On Postgres the reply is taken over when the lease of the dead server has ended.
   const parley = await Parley.start({ OPENAI_BASE_URL: model.baseURL, PARLEY_LEASE: '3s' })

@@ -79,6 +79,10 @@ export const sendDocument = `mutation ($input: SendMessageInput!) {
   }
 }`
 
+// brief, as part of a send's input, has the built-in model leave out the introduction of its first reply. That takes
+// five seconds, which only tests of streams need.
+export const brief = { parameters: { stop: [' I am ELIZA'] } }
+
 // send sends a message and returns the payload.
 export async function send(url, token, input) {
   return (await data(url, sendDocument, { input }, token)).sendMessage
@@ -100,8 +104,13 @@ export function finalMessage(url, token, id, limit = 30_000) {
   })
 }
 
-// until polls, since there is nothing to wait for, until check gives something.
+// patience is how long tests wait for what must happen, where no time is promised: far longer than the busiest machine
+// takes. It matters only when they fail.
+export const patience = 120_000
+
+// until polls, since there is nothing to wait for, until check gives something. A limit below patience counts as that.
 export async function until(what, limit, check) {
+  limit = Math.max(limit, patience)
   const deadline = Date.now() + limit
   for (;;) {
     const result = await check()

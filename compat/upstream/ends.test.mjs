@@ -78,7 +78,7 @@ async function setup(t, script, settings = {}) {
 }
 
 const forever = () => new Promise(() => {})
-const options = { skip: noPostgres, timeout: 120_000 }
+const options = { skip: noPostgres, timeout: 600_000 }
 
 test('kill -9 in mid-stream: the reply is written again and reaches its viewers', options, async (t) => {
   // The first call stops in the middle for good.

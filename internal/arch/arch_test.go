@@ -173,6 +173,8 @@ func TestRulesFindViolations(t *testing.T) {
 		{"lines stay narrow", "a/a_test.go", `package a; const a = "b"` + strings.Repeat(` + "c"`, 20), "columns"},
 		{"lines stay narrow", "compat/a.mjs", "call('" + strings.Repeat("x", 120) + "')", ""},
 		{"lines stay narrow", "web/dist/a.js", strings.Repeat("x", 121), ""},
+		{"lines stay narrow", "examples/a/dist/a.js", strings.Repeat("x", 121), ""},
+		{"lines stay narrow", "examples/a/src/generated/a.ts", strings.Repeat("x", 121), ""},
 		{"lines stay narrow", "compat/a.mjs", strings.Repeat("call();", 20), "a.mjs:1: 140 columns"},
 		{"lines stay narrow", "graph/schema/a.graphql", "# " + strings.Repeat("x", 119), "121 columns"},
 

@@ -48,6 +48,9 @@ func load(fsys fs.FS) (*house, error) {
 			if name != "." && (strings.HasPrefix(base, ".") || base == "testdata" || base == "node_modules") {
 				return fs.SkipDir
 			}
+			if under(name, "examples") && slices.Contains([]string{"dist", "generated", "__generated__"}, base) {
+				return fs.SkipDir // Made by running them, and not kept.
+			}
 			if _, err := fs.Stat(fsys, path.Join(name, "go.mod")); name != "." && err == nil {
 				return fs.SkipDir
 			}

@@ -295,17 +295,7 @@ func (b *bundle) unchanged(t testing.TB, code refusal.Code, try func() error) ma
 
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	limit := time.NewTimer(30 * time.Second)
-	defer limit.Stop()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-limit.C:
-			t.Fatalf("waited in vain for %s", what)
-		}
-	}
+	waittest.Until(t, what, ok)
 }
 
 // deadline bounds waits that should take no time at all.

@@ -163,17 +163,7 @@ func (b *bundle) row(t testing.TB, u person, id pid.ID) *ent.Message {
 
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	limit := time.NewTimer(30 * time.Second)
-	defer limit.Stop()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-limit.C:
-			t.Fatalf("waited in vain for %s", what)
-		}
-	}
+	waittest.Until(t, what, ok)
 }
 
 // deadline bounds waits that should take no time at all.

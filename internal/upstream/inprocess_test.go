@@ -37,12 +37,13 @@ func TestEliza(t *testing.T) {
 		out := &output{}
 		result, err := c.Generate(t.Context(),
 			reply.Request{Model: eliza.Model, Parameters: test.parameters, Messages: []prompt.Message{
-				prompt.Say(prompt.System, "You are a pirate."), prompt.Say(prompt.User, "I am very sad."),
+				prompt.Say(prompt.System, "You are a pirate."), prompt.Say(prompt.User, "Hello"),
+				prompt.Say(prompt.User, "I am very sad."),
 			}}, out)
 		if got := out.text.String(); err != nil || got != test.text || result.FinishReason != test.finish {
 			t.Errorf("got %q, %v, %v, want %q, %v", got, result.FinishReason, err, test.text, test.finish)
 		}
-		if result.Model != eliza.Model || result.Usage == nil || result.Usage.PromptTokens != 8 {
+		if result.Model != eliza.Model || result.Usage == nil || result.Usage.PromptTokens != 9 {
 			t.Errorf("got %+v, want model and usage", result)
 		}
 	}

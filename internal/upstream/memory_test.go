@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"parley/internal/waittest"
 )
 
 // heap is what is in use after a collection. Tests that look at it are not parallel.
@@ -58,7 +60,7 @@ func TestAStreamIsSmall(t *testing.T) {
 		for range n {
 			select {
 			case <-began:
-			case <-time.After(20 * time.Second):
+			case <-time.After(waittest.Limit):
 				t.Fatal("a stream has not begun")
 			}
 		}

@@ -274,10 +274,12 @@ func (s *server) bystander(t *testing.T) (stop func()) {
 	}
 }
 
-// chat is a message with its reply, and a look at the page that shows it.
+// chat is a message with its reply, without the introduction of the built-in model, and a look at the page that shows
+// it.
 func (u *user) chat(ctx context.Context) error {
 	for _, document := range []string{
-		`mutation { sendMessage(input: {content: "Hello.", wait: true}) { reply { status content } } }`,
+		`mutation { sendMessage(input: {content: "Hello.", wait: true, parameters: {stop: [" I am ELIZA"]}}) {
+			reply { status content } } }`,
 		`{ viewer { id } conversations(first: 5) { nodes { id messages(last: 20) { nodes { id role content } } } } }`,
 	} {
 		if a, err := u.try(ctx, document, nil); err != nil || len(a.Errors) > 0 {

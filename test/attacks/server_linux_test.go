@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"parley/internal/waittest"
 )
 
 const (
@@ -23,7 +25,7 @@ const (
 	// resident is what it may have had when all is over.
 	resident = 400 << 20
 	// patience bounds waits, on a machine that others use.
-	patience = 60 * time.Second
+	patience = waittest.Limit
 )
 
 // binary builds the server once.

@@ -24,8 +24,8 @@ import (
 
 // How long the binary may take to listen, and to end when asked to.
 const (
-	startLimit = 30 * time.Second
-	stopLimit  = 40 * time.Second
+	startLimit = 2 * time.Minute
+	stopLimit  = 2 * time.Minute
 )
 
 // project is a folder with a package.json that has a test script.

@@ -26,7 +26,7 @@ func goTests(ctx context.Context, r *run) error {
 	if len(packages) == 0 {
 		return errors.New("no package has tests")
 	}
-	args := append([]string{"test", "-race", "-json", "-vet=off", "-count=1", "-timeout=10m"}, packages...)
+	args := append([]string{"test", "-race", "-json", "-vet=off", "-count=1", "-timeout=60m"}, packages...)
 	cmd := command(ctx, "go", args...)
 	// The race detector needs cgo; asked for by name, a missing compiler is an error
 	// that says so.

@@ -4,8 +4,8 @@
 //	go run ./internal/tools/picture >docs/reply.svg
 //
 // It builds Parley, starts it on a free port with an empty data folder and the
-// built-in model, signs up, sends a message, follows the reply over Server-Sent
-// Events and notes when each event arrives (record.go). Then it draws the two
+// built-in model, signs up, says hello, sends a message, follows the reply over
+// Server-Sent Events and notes when each event arrives (record.go). Then it draws the two
 // operations, the events and the growing text (draw.go). Everything in the picture
 // but its labels is what was sent or came back.
 //

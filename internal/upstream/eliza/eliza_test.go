@@ -13,12 +13,16 @@ import (
 	"parley/internal/waittest"
 )
 
+// introduction follows a short first reply.
+const introduction = " I am ELIZA, by the way: a program of 1966, and no language model. " +
+	"I turn what you say into questions, by a few rules and without understanding."
+
 // A whole conversation: keywords, turns, classes, memory and jumps.
 func TestRespond(t *testing.T) {
 	t.Parallel()
 	var said []string
 	for i, turn := range []struct{ user, want string }{
-		{"Hi there!", "Hello. How are you feeling today?"},
+		{"Hi there!", "Hello. How are you feeling today?" + introduction},
 		{"I'm very unhappy.", "I am sorry to hear that you are unhappy."},
 		{"I need some help, that much seems certain.", "What would it mean to you if you got some help?"},
 		{"Perhaps I could learn to get along with my mother.", "Tell me more about your family."},
@@ -46,6 +50,25 @@ func TestRespond(t *testing.T) {
 	}
 	if got := eliza.Respond(nil); got != eliza.Greeting {
 		t.Errorf("got %q, want the greeting", got)
+	}
+}
+
+// Whatever the first message is, its reply is long enough to be seen growing; and one that is long by itself is left
+// alone.
+func TestRespondFirst(t *testing.T) {
+	t.Parallel()
+	long := "If the river had no water and the sea had no salt and nobody had a boat"
+	for _, first := range []string{"Hello", "I need a chat backend", "test", "", "你好", "Mother never listens", long} {
+		got := eliza.Respond([]string{first})
+		if n := len(strings.Fields(got)); n < 20 || n > 50 {
+			t.Errorf("%q: got %d words, want 20 to 50: %s", first, n, got)
+		}
+		if strings.HasSuffix(got, introduction) == (first == long) {
+			t.Errorf("%q: got %q, want the introduction unless the reply is long without", first, got)
+		}
+		if second := eliza.Respond([]string{"Hello", first}); strings.Contains(second, "by the way") {
+			t.Errorf("%q in second place: got %q, want no introduction", first, second)
+		}
 	}
 }
 
@@ -94,7 +117,7 @@ func post(t *testing.T, body string) *httptest.ResponseRecorder {
 
 func TestHandler(t *testing.T) {
 	t.Parallel()
-	const messages = `"messages":[{"role":"system","content":"x"},{"role":"user","content":[{"type":"text","text":"I am sad"}]}]`
+	const messages = `"messages":[{"role":"system","content":"x"},{"role":"user","content":"Hello"},{"role":"user","content":[{"type":"text","text":"I am sad"}]}]`
 	for _, test := range []struct {
 		body   string
 		status int
@@ -133,7 +156,7 @@ func TestHandler(t *testing.T) {
 
 func TestHandlerStream(t *testing.T) {
 	t.Parallel()
-	w := post(t, `{"model":"eliza","stream":true,"messages":[{"role":"user","content":"hello"}]}`)
+	w := post(t, `{"model":"eliza","stream":true,"messages":[{"role":"user","content":"x"},{"role":"user","content":"hello"}]}`)
 	body := w.Body.String()
 	if strings.Contains(body, "usage") || !strings.HasSuffix(body, "data: [DONE]\n\n") ||
 		w.Header().Get("Content-Type") != "text/event-stream" {

@@ -7,6 +7,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"parley/internal/waittest"
 )
 
 // link is a connection through a proxy to a server that the test plays.
@@ -37,7 +39,7 @@ func newLink(t *testing.T) link {
 	}
 	t.Cleanup(func() { _ = l.other.Close() })
 	for _, c := range []net.Conn{l.dialler, l.other} {
-		if err := c.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		if err := c.SetDeadline(time.Now().Add(waittest.Limit)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -100,7 +102,7 @@ func TestProxy(t *testing.T) {
 		if n, err := l.other.Read(make([]byte, 1)); n > 0 || err == nil {
 			t.Fatal("something passed a link that hangs")
 		}
-		if err := l.other.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		if err := l.other.SetReadDeadline(time.Now().Add(waittest.Limit)); err != nil {
 			t.Fatal(err)
 		}
 		l.proxy.Heal()

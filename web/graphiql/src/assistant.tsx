@@ -1,92 +1,160 @@
 import { useGraphiQL, useGraphiQLActions } from '@graphiql/react';
 import { useEffect, useState } from 'react';
-import { blankHeaders, sendOperation, watchOperation } from './tabs';
+import { asText, tryObject, withInput, type Fields } from './documents';
+import type { Found } from './found';
+import { sessionOf, userOf, type Change, type Sessions } from './session';
+import { blankHeaders, sendOperation, signInOperation, watchOperation } from './tabs';
 
 /** The content of an editor, as GraphiQL stores it. */
 type Text = string | null | undefined;
 
-/** What the page takes from a result to spare the user copying it. */
-export interface Found {
-  accessToken?: string;
-  userName?: string;
-  replyId?: string;
+/** A tab, as far as it is edited here. */
+interface Tab {
+  title: string;
+  query: Text;
+  headers?: Text;
+  variables?: Text;
 }
 
-/** find looks through the root fields of a result, under any alias. */
-export function find(result: unknown): Found | undefined {
-  const data = (result as { data?: unknown } | null)?.data;
-  if (!isRecord(data)) return undefined;
-  const found: Found = {};
-  for (const field of Object.values(data)) {
-    if (!isRecord(field)) continue;
-    if (typeof field.accessToken === 'string' && field.accessToken) {
-      found.accessToken = field.accessToken;
-      if (isRecord(field.user)) found.userName = asText(field.user.email) ?? asText(field.user.name);
-    }
-    if (isRecord(field.reply)) found.replyId = asText(field.reply.id);
-  }
-  return found.accessToken || found.replyId ? found : undefined;
+/** What an editor of a tab is to hold instead. Undefined leaves it alone. */
+interface Edit {
+  headers?: Text;
+  variables?: Text;
+  query?: string;
+}
+
+/** What the line under the response says, and the tab that its button opens. */
+interface Notice {
+  text: string;
+  next?: string;
 }
 
 /**
- * Assistant puts what was found where it is needed next, and says so in the line under the response:
- * an access token into the headers of all tabs, the id of a reply into the variables of the WatchReply tab.
- * It edits nothing that it cannot read as a JSON object.
+ * Assistant puts what was found where it is needed next, and says so in the line under the response: an access token
+ * into the headers of all tabs, the ids of a conversation and of a reply into the variables of the tabs SendMessage and
+ * WatchReply, an address that has an account into the tab SignIn. Tokens that have been renewed follow in the headers.
+ * All that it does can be seen and copied. It edits nothing that it cannot read.
  */
-export function Assistant({ found }: { found: Found | undefined }) {
-  const { tabs, activeTabIndex, headerEditor } = useGraphiQL((state) => ({
+export function Assistant({ found, sessions }: { found: Found | undefined; sessions: Sessions }) {
+  const { tabs, activeTabIndex, headerEditor, variableEditor } = useGraphiQL((state) => ({
     tabs: state.tabs,
     activeTabIndex: state.activeTabIndex,
     headerEditor: state.headerEditor,
+    variableEditor: state.variableEditor,
   }));
-  const { updateActiveTabValues } = useGraphiQLActions();
-  const [notice, setNotice] = useState('');
+  const { updateActiveTabValues, changeTab } = useGraphiQLActions();
+  const [notice, setNotice] = useState<Notice>({ text: '' });
+  const openTab = tabs[activeTabIndex];
 
-  useEffect(() => {
-    if (!found) return;
-    const { accessToken, userName, replyId } = found;
-    const openTab = tabs[activeTabIndex];
+  function edit(change: (tab: Tab) => Edit): void {
     // GraphiQL has no action that edits a closed tab, and its moveTab, which could, resets the editors of the open
     // one: cursor, undo and the latest keystrokes. So closed tabs are edited in place; the update below stores them.
     for (const tab of tabs) {
-      if (tab === openTab) continue;
-      if (accessToken) tab.headers = withToken(tab.headers, accessToken);
-      if (replyId && tab.title === watchOperation) tab.variables = withId(tab.variables, replyId);
+      if (tab !== openTab) Object.assign(tab, defined(change(tab)));
     }
-    if (accessToken && headerEditor) {
-      const headers = withToken(headerEditor.getValue(), accessToken) ?? '';
-      headerEditor.setValue(headers);
-      updateActiveTabValues({ headers });
-    } else {
-      updateActiveTabValues({});
-    }
+    if (!openTab || !headerEditor || !variableEditor) return;
+    const before = { headers: headerEditor.getValue(), variables: variableEditor.getValue() };
+    const { headers, variables } = change({ ...openTab, ...before });
+    if (headers != null && headers !== before.headers) headerEditor.setValue(headers);
+    if (variables != null && variables !== before.variables) variableEditor.setValue(variables);
+    updateActiveTabValues(defined({ headers, variables }));
+  }
 
-    const has = (title: string) => tabs.some((tab) => tab.title === title);
-    if (accessToken) {
-      const next = has(sendOperation) ? ` Next: tab ${sendOperation}.` : '';
-      setNotice(
-        `Signed in${userName ? ` as ${userName}` : ''}. The access token is now in the headers of all tabs.${next}`,
-      );
-    } else if (has(watchOperation)) {
-      setNotice(`The id of the reply is now in the variables of tab ${watchOperation}. Open it and press play.`);
-    }
+  useEffect(() => {
+    if (!found) return;
+    const isAnother = found.accessToken !== undefined && isOfAnother(found.accessToken, tabs);
+    edit((tab) => editFor(tab, found, isAnother));
+    const next = noticeFor(found, (title) => tabs.some((tab) => tab.title === title));
+    if (next) setNotice(next);
     // Runs once per find, on the tabs of that moment.
   }, [found]);
 
+  useEffect(() =>
+    sessions.onChange(({ sessionId, accessToken }: Change) => {
+      edit((tab) => {
+        const known = tokenIn(tab.headers);
+        if (!known || known === accessToken || sessionOf(known) !== sessionId) return {};
+        return { headers: withToken(tab.headers, accessToken ?? '') };
+      });
+      if (accessToken === undefined) setNotice(overNotice);
+    }),
+  );
+
   // A tab opened later starts with the default headers: give it the token that the others have.
-  const openTabId = tabs[activeTabIndex]?.id;
   useEffect(() => {
     const token = tabs.map((tab) => tokenIn(tab.headers)).find(Boolean);
     if (token && headerEditor?.getValue() === blankHeaders) {
       headerEditor.setValue(withToken(blankHeaders, token) ?? blankHeaders);
     }
-  }, [openTabId, headerEditor]);
+  }, [openTab?.id, headerEditor]);
 
+  const next = notice.next ? tabs.findIndex((tab) => tab.title === notice.next) : -1;
   return (
-    <p className="parley-notice" role="status">
-      {notice}
-    </p>
+    <div className="parley-notice">
+      <p role="status">{notice.text}</p>
+      {next >= 0 && next !== activeTabIndex && (
+        <button type="button" onClick={() => changeTab(next)}>
+          Open {notice.next}
+        </button>
+      )}
+    </div>
   );
+}
+
+const overNotice: Notice = { text: 'The session is over. Sign in again to go on.', next: signInOperation };
+
+function editFor(tab: Tab, found: Found, isAnother: boolean): Edit {
+  const edit: Edit = {};
+  if (found.accessToken) edit.headers = withToken(tab.headers, found.accessToken);
+  if (tab.title === watchOperation) {
+    if (found.replyId) edit.variables = withVariables(tab.variables, { id: found.replyId });
+    else if (isAnother) edit.variables = withVariables(tab.variables, { id: '' });
+  }
+  if (tab.title === sendOperation) {
+    const now = tryObject(tab.variables ?? '')?.conversationId;
+    const isGone = isAnother || (found.deletedConversationId !== undefined && found.deletedConversationId === now);
+    if (found.conversationId) edit.variables = withVariables(tab.variables, { conversationId: found.conversationId });
+    else if (isGone) edit.variables = withVariables(tab.variables, { conversationId: undefined });
+  }
+  if (tab.title === signInOperation && found.taken) {
+    edit.query = withInput(tab.query ?? '', 'signIn', { ...found.taken });
+  }
+  return edit;
+}
+
+function noticeFor(found: Found, has: (title: string) => boolean): Notice | undefined {
+  if (found.taken) {
+    const text = `There is an account for ${found.taken.email} already.`;
+    return has(signInOperation)
+      ? { text: `${text} Tab SignIn is filled in with it: open it and press play.`, next: signInOperation }
+      : { text: `${text} Use signIn instead of signUp.` };
+  }
+  if (found.accessToken) {
+    const who = found.userName ? ` as ${found.userName}` : '';
+    const renews = found.refreshToken ? ', and renews itself' : '';
+    const text = `Signed in${who}. The access token is now in the headers of all tabs${renews}.`;
+    return { text, next: sendOperation };
+  }
+  if (found.signedOut) return { text: 'Signed out.', next: signInOperation };
+  if (found.replyId && has(watchOperation)) {
+    const goOn = found.conversationId && has(sendOperation) ? ' The next message goes to the same conversation.' : '';
+    return {
+      text: `The id of the reply is now in the variables of tab WatchReply. Open it and press play.${goOn}`,
+      next: watchOperation,
+    };
+  }
+  if (found.conversationId && has(sendOperation)) {
+    return { text: 'The next message of tab SendMessage goes to this conversation.', next: sendOperation };
+  }
+  return undefined;
+}
+
+/** isOfAnother tells whether a token is of another user than those that the tabs have. */
+function isOfAnother(token: string, tabs: { headers?: Text }[]): boolean {
+  return tabs.some((tab) => {
+    const known = tokenIn(tab.headers);
+    return known !== undefined && userOf(known) !== userOf(token);
+  });
 }
 
 function tokenIn(headers: Text): string | undefined {
@@ -100,25 +168,12 @@ function withToken(headers: Text, token: string): Text {
   return JSON.stringify({ Authorization: `Bearer ${token}`, ...Object.fromEntries(others) }, null, 2);
 }
 
-function withId(variables: Text, id: string): Text {
+function withVariables(variables: Text, values: Fields): Text {
   const parsed = tryObject(variables ?? '{}');
-  return parsed ? JSON.stringify({ ...parsed, id }, null, 2) : variables;
+  return parsed ? JSON.stringify({ ...parsed, ...values }, null, 2) : variables;
 }
 
-/** tryObject reads a JSON object; an editor left empty counts as one. */
-function tryObject(text: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(text.trim() || '{}');
-    return isRecord(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function asText(value: unknown): string | undefined {
-  return typeof value === 'string' ? value : undefined;
+/** defined leaves out what is undefined, which would empty an editor. */
+function defined(edit: Edit): Edit {
+  return Object.fromEntries(Object.entries(edit).filter(([, value]) => value !== undefined));
 }

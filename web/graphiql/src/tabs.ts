@@ -3,19 +3,23 @@ import type { GraphiQLProps } from 'graphiql';
 /** The content of a headers editor before anybody has signed in. */
 export const blankHeaders = JSON.stringify({ Authorization: 'Bearer ' }, null, 2);
 
-/** The operation that comes after signing in. */
+/** The operation whose tab is given the address of an account that exists already. */
+export const signInOperation = 'SignIn';
+
+/** The operation that comes after signing in, and whose tab is given the id of the latest conversation. */
 export const sendOperation = 'SendMessage';
 
 /** The operation whose tab is given the id of each new reply. */
 export const watchOperation = 'WatchReply';
 
-const signUp = `# Welcome to Parley! Press play in three tabs:
-#   1. SignUp       makes an account (this tab)
+const signUp = `# Welcome to Parley! Press play in
+# three tabs, one after the other:
+#   1. SignUp       makes an account
 #   2. SendMessage  starts a reply
-#   3. WatchReply   shows it being written
+#   3. WatchReply   shows it grow
 #
-# The access token goes into the Headers of all
-# tabs by itself. Have an account? See tab SignIn.
+# The access token goes into the
+# headers of all tabs, and is renewed.
 
 mutation SignUp {
   signUp(
@@ -37,18 +41,28 @@ mutation SignUp {
 }
 `;
 
-const sendMessage = `# Press play: this makes a conversation, stores
-# your message and starts a reply (STREAMING).
-# Then open tab WatchReply and press play there.
+const sendMessage = `# Press play: this stores your message and
+# starts a reply (STREAMING). Then open tab
+# WatchReply and press play there.
 #
-# To go on in the same conversation, add its id
-# to the variables below: "conversationId": "..."
-# To get the finished reply in one call, add
-# wait: true to the input.
+# The next message goes on in the same
+# conversation, whose id is then in the
+# variables below. Take "conversationId"
+# out to begin another one.
+#
+# onBusy: QUEUE  waits for a running reply
+# wait: true     answers when all is said
 
-mutation ${sendOperation}($conversationId: ID, $content: String!) {
+mutation ${sendOperation}(
+  $conversationId: ID
+  $content: String!
+) {
   sendMessage(
-    input: { conversationId: $conversationId, content: $content }
+    input: {
+      conversationId: $conversationId
+      content: $content
+      onBusy: QUEUE
+    }
   ) {
     conversation {
       id
@@ -67,13 +81,13 @@ mutation ${sendOperation}($conversationId: ID, $content: String!) {
 }
 `;
 
-const watchReply = `# Press play and see the reply grow. The id of
-# your latest reply is in the variables below;
-# paste another one to watch that.
+const watchReply = `# Press play and see the reply grow. The id
+# of your latest reply is in the variables
+# below; paste another one to watch that.
 #
-# GraphiQL shows the latest event only, so this
-# asks each for the whole message. A program
-# would take the small events instead:
+# GraphiQL shows the latest event only, so
+# this asks each for the whole message. A
+# program takes the small events instead:
 #   ... on MessageDelta { offset text }
 
 subscription ${watchOperation}($id: ID!) {
@@ -88,11 +102,11 @@ subscription ${watchOperation}($id: ID!) {
 }
 `;
 
-const signIn = `# For an account that exists already. As with
-# SignUp, the access token goes into the Headers
-# of all tabs by itself.
+const signIn = `# For an account that exists already. As
+# with SignUp, the access token goes into
+# the headers of all tabs.
 
-mutation SignIn {
+mutation ${signInOperation} {
   signIn(
     input: {
       email: "ada@example.com"
@@ -111,10 +125,11 @@ mutation SignIn {
 }
 `;
 
-const newConversation = `# A conversation with a name and a system prompt.
-# Give its id to SendMessage as conversationId.
-# The icon at the top left shows the whole API;
-# model and parameters may be set here too.
+const newConversation = `# A conversation with a name and a system
+# prompt. Its id goes into the variables of
+# tab SendMessage. Model and parameters may
+# be set here, too; the book icon shows the
+# whole API.
 
 mutation NewConversation {
   createConversation(
@@ -131,7 +146,7 @@ mutation NewConversation {
 }
 `;
 
-const myConversations = `# You, and the conversations you have so far.
+const myConversations = `# You, and your conversations so far.
 
 query MyConversations {
   viewer {
@@ -150,7 +165,7 @@ query MyConversations {
 /** The tabs of a first visit. Their titles are the names of the operations. */
 export const startingTabs: GraphiQLProps['defaultTabs'] = [
   { query: signUp },
-  { query: sendMessage, variables: JSON.stringify({ content: 'Hello! I feel a little tired today.' }, null, 2) },
+  { query: sendMessage, variables: JSON.stringify({ content: 'I need a chat backend' }, null, 2) },
   { query: watchReply, variables: JSON.stringify({ id: '' }, null, 2) },
   { query: signIn },
   { query: newConversation },
