@@ -193,7 +193,9 @@ test('a new account, and a reply that is printed while it grows', { timeout: 600
 
   const runs = runnable.map((program) => {
     const open = model.hold(program.name)
-    const run = start(program, [...program.start, program.name], { PARLEY_URL: parley.url })
+    // The development builds of the clients, which warn on the console.
+    const settings = { PARLEY_URL: parley.url, NODE_OPTIONS: '--conditions=development' }
+    const run = start(program, [...program.start, program.name], settings)
     return { program, run, grown: run.printed(beginning).then(open) }
   })
 
@@ -203,6 +205,7 @@ test('a new account, and a reply that is printed while it grows', { timeout: 600
     await t.test(program.name, async () => {
       await grown
       await finished(run)
+      assert.equal(run.errors, '', 'nothing to warn of')
     })
   }
 })

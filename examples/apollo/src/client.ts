@@ -4,7 +4,7 @@ import { ApolloClient, ApolloLink, CombinedGraphQLErrors, HttpLink, InMemoryCach
 import { SetContextLink } from '@apollo/client/link/context'
 import { ErrorLink } from '@apollo/client/link/error'
 import { RetryLink } from '@apollo/client/link/retry'
-import { defer, mergeMap } from 'rxjs'
+import { defer, mergeMap, throwError } from 'rxjs'
 import { graphql } from './generated/index.js'
 
 export interface Session {
@@ -45,17 +45,24 @@ function refresh(): Promise<void> {
   return refreshing
 }
 
+const codesOf = (error: unknown) =>
+  CombinedGraphQLErrors.is(error) ? error.errors.map(({ extensions }) => extensions?.['code']) : []
+
+/** What may go well the next time: no answer, or one that says so. */
+const isPassing = (error: unknown) =>
+  !CombinedGraphQLErrors.is(error) || codesOf(error).some((code) => code === 'UNAVAILABLE' || code === 'OVERLOADED')
+
 /** Repeats what a lost connection has interrupted, subscriptions too: those begin with a snapshot again. */
 const retryLink = new RetryLink({
-  delay: { initial: 500, max: 10_000, jitter: true },
-  attempts: { max: 10, retryIf: (error) => !CombinedGraphQLErrors.is(error) },
+  // The first try is at once. Then longer and longer.
+  delay: (count) => (count === 1 ? 0 : Math.min(10_000, 250 * 2 ** count) * (0.5 + Math.random() / 2)),
+  attempts: { max: 10, retryIf: isPassing },
 })
 
 /** Repeats an operation whose access token has ended, with the next one. */
 const refreshLink = new ErrorLink(({ error, operation, forward }) => {
-  const ended =
-    CombinedGraphQLErrors.is(error) && error.errors.some(({ extensions }) => extensions?.['code'] === 'UNAUTHENTICATED')
-  if (!ended || !session || operation.getContext()['anonymous']) return
+  if (CombinedGraphQLErrors.is(error) && isPassing(error)) return throwError(() => error) // to retryLink
+  if (!codesOf(error).includes('UNAUTHENTICATED') || !session || operation.getContext()['anonymous']) return
   // While this was under way another operation may have got new tokens already.
   const stale = operation.getContext()['token'] === session.accessToken
   return defer(() => (stale ? refresh() : Promise.resolve())).pipe(mergeMap(() => forward(operation)))
@@ -68,5 +75,14 @@ const tokenLink = new SetContextLink(({ headers, anonymous }) => {
 
 export const client = new ApolloClient({
   link: ApolloLink.from([retryLink, refreshLink, tokenLink, new HttpLink({ uri })]),
-  cache: new InMemoryCache(),
+  cache: new InMemoryCache({
+    possibleTypes: {
+      Node: ['User', 'Conversation', 'Message'],
+      MessageEvent: ['MessageSnapshot', 'MessageDelta', 'MessageReasoningDelta', 'MessageFinished'],
+    },
+    typePolicies: {
+      // An event replaces the event before it. Without this the development build warns at each.
+      Subscription: { fields: { messageEvents: { merge: false } } },
+    },
+  }),
 })

@@ -229,8 +229,9 @@ function dataOf<T>({ data, errors }: Answer<T>): T {
   return data!
 }
 
-/** Waits longer after each failure, and not as long as everybody else. */
-function backOff(failures: number): Promise<void> {
-  const longest = Math.min(10_000, 250 * 2 ** failures)
-  return new Promise((done) => setTimeout(done, longest * (0.5 + Math.random() / 2)))
+/** Not at all after the first failure; then longer each time, and not as long as everybody else. */
+async function backOff(failures: number): Promise<void> {
+  if (failures === 1) return
+  const longest = Math.min(10_000, 125 * 2 ** failures)
+  await new Promise((done) => setTimeout(done, longest * (0.5 + Math.random() / 2)))
 }

@@ -13,6 +13,9 @@ export interface Session {
 // Not a template: relay-compiler takes the end of one for its own tag.
 const url = (process.env['PARLEY_URL'] ?? 'http://127.0.0.1:8080') + '/graphql'
 
+/** The session is over: show the form to sign in. */
+class SignedOut extends Error {}
+
 let session: Session | null = null
 let refreshing: Promise<void> | null = null
 
@@ -39,7 +42,7 @@ function refresh(): Promise<void> {
   const document = `mutation ($input: RefreshSessionInput!) { refreshSession(input: $input) { accessToken refreshToken } }`
   refreshing ??= post(document, { input: { refreshToken: session!.refreshToken } })
     .then(({ data, errors }) => {
-      if (!data) throw new Error(errors?.[0]?.message) // The session is over: show the form to sign in.
+      if (!data) throw new SignedOut(errors?.[0]?.message)
       setSession(data['refreshSession'] as Session)
     })
     .finally(() => (refreshing = null))
@@ -60,29 +63,38 @@ async function fetchOperation({ text }: RequestParameters, variables: Variables)
 
 // The socket's token may end while it is open: Parley then closes it with 4403, and
 // graphql-ws comes back by itself and asks connectionParams once more.
-let tokenEnded = false
+let accepted = 0 // when the server took the connection
+let token: string | undefined // what it was opened with
+let refused: string | undefined // what the server takes no more
 let pongDue: NodeJS.Timeout | undefined
 
 const socket = createClient({
   url: url.replace(/^http/, 'ws'),
   webSocketImpl: WebSocket, // Browsers and Node 22 have their own.
   connectionParams: async () => {
-    if (tokenEnded) await refresh()
-    tokenEnded = false
-    return { Authorization: `Bearer ${session!.accessToken}` }
+    if (session!.accessToken === refused) await refresh()
+    token = session!.accessToken
+    return { Authorization: `Bearer ${token}` }
   },
-  shouldRetry: () => true, // also while the server is still down
+  shouldRetry: (error) => !(error instanceof SignedOut), // also while the server is still down
   retryAttempts: Infinity,
+  // The first try is at once, unless the connection did not last. Then longer and longer.
+  retryWait: async (retries) => {
+    if (retries === 0 && Date.now() - accepted > 1_000) return
+    const longest = Math.min(10_000, 500 * 2 ** retries)
+    await new Promise((done) => setTimeout(done, longest * (0.5 + Math.random() / 2)))
+  },
   // A connection that has died without a word is found by a ping without an answer.
   keepAlive: 10_000,
   on: {
+    connected: () => (accepted = Date.now()),
     ping: (received) => {
       if (!received) pongDue = setTimeout(() => socket.terminate(), 5_000)
     },
     pong: () => clearTimeout(pongDue),
     closed: (event) => {
       clearTimeout(pongDue)
-      if ((event as CloseEvent).code === 4403) tokenEnded = true
+      if ((event as CloseEvent).code === 4403) refused = token
     },
   },
 })
