@@ -176,6 +176,8 @@ func TestRulesFindViolations(t *testing.T) {
 		{"lines stay narrow", "examples/a/dist/a.js", strings.Repeat("x", 121), ""},
 		{"lines stay narrow", "examples/a/src/generated/a.ts", strings.Repeat("x", 121), ""},
 		{"lines stay narrow", "compat/a.mjs", strings.Repeat("call();", 20), "a.mjs:1: 140 columns"},
+		{"lines stay narrow", "examples/a/src/generated/a.ts", strings.Repeat("call();", 20), ""},
+		{"lines stay narrow", "examples/a/src/a.ts", strings.Repeat("call();", 20), "a.ts:1: 140 columns"},
 		{"lines stay narrow", "graph/schema/a.graphql", "# " + strings.Repeat("x", 119), "121 columns"},
 
 		{"exported names have a comment", "a/a.go", "package a\n// A is.\ntype A[T any] int\nfunc (a *A[T]) B() {}",

@@ -35,8 +35,8 @@ type house struct {
 }
 
 // load parses all our Go and GraphQL files. It leaves out what is no part of the
-// house: hidden folders, testdata, packages installed by npm, and modules of their
-// own.
+// house: hidden folders, testdata, packages installed by npm, modules of their own,
+// and what the examples are built into.
 func load(fsys fs.FS) (*house, error) {
 	h := &house{fset: token.NewFileSet(), graphql: make(map[string]string), scripts: make(map[string]string)}
 	err := fs.WalkDir(fsys, ".", func(name string, entry fs.DirEntry, err error) error {
