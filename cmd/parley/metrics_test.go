@@ -239,7 +239,8 @@ func TestProfilesAreForThisMachine(t *testing.T) {
 		r := httptest.NewRequest(http.MethodGet, pprofPath, nil)
 		r.Host = test.host
 		w := httptest.NewRecorder()
-		metricsRoutes(config{Mode: development, MetricsAddr: test.addr}, m, slog.New(slog.DiscardHandler)).ServeHTTP(w, r)
+		cfg := config{Mode: development, MetricsAddr: test.addr}
+		metricsRoutes(cfg, m, slog.New(slog.DiscardHandler)).ServeHTTP(w, r)
 		if w.Code != test.want {
 			t.Errorf("%v: got %d", test, w.Code)
 		}

@@ -191,7 +191,11 @@ func limited(t *testing.T, conns int) (s *store.Store, proxy *storetest.Proxy, l
 		}
 	}
 	exec(t.Context(), "CREATE ROLE "+role+" LOGIN")
-	t.Cleanup(func() { exec(context.WithoutCancel(t.Context()), "DROP ROLE "+role) })
+	exec(t.Context(), "GRANT SELECT ON ALL TABLES IN SCHEMA public TO "+role)
+	t.Cleanup(func() {
+		exec(context.WithoutCancel(t.Context()), "DROP OWNED BY "+role)
+		exec(context.WithoutCancel(t.Context()), "DROP ROLE "+role)
+	})
 	u, err := url.Parse(cfg.DatabaseURL)
 	if err != nil {
 		t.Fatal(err)

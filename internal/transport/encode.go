@@ -6,10 +6,8 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
-	"parley/internal/hosts"
 	"parley/internal/refusal"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -83,12 +81,11 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, status int, code
 	s.refuseWith(w, r, status, coded(code, message))
 }
 
-// refuseHeader refuses a request for what a header says, or does not say, and names it in the
-// log.
+// refuseHeader refuses a request for what a header says, or does not say, and names the header
+// in the log. What it says is its client's, who may have put anything there.
 func (s *Server) refuseHeader(w http.ResponseWriter, r *http.Request, status int, header, message string) {
-	value := hosts.Quote(strings.Join(r.Header.Values(header), ", "))
-	s.strangers.Report(r.Context(), s.cfg.Log, header+": "+value, "request refused",
-		slog.String("header", header), slog.String("value", value), slog.String("why", message))
+	s.strangers.Report(r.Context(), s.cfg.Log, header, "request refused",
+		slog.String("header", header), slog.Int("status", status))
 	s.refuse(w, r, status, "BAD_REQUEST", message)
 }
 
