@@ -371,8 +371,7 @@ describe('the chat', { concurrency: true }, () => {
       ...order.slice(1).filter((name) => !['Topic 5', 'Topic 10'].includes(name)),
     ])
     const asked = () => page.locator('article.user').allTextContents()
-    while ((await asked())[0] !== 'Question 0') {
-      const first = (await asked())[0]
+    for (let first; (first = (await asked())[0]) !== 'Question 0'; ) {
       await page.locator('article').first().scrollIntoViewIfNeeded()
       await page.waitForFunction((first) => document.querySelector('article.user').textContent !== first, first)
     }

@@ -1,6 +1,6 @@
 import { useEffect, useEffectEvent, useRef, useState } from 'react'
 
-/** The end of what is loaded. More is loaded when it comes near the visible part, and each time that cursor changes. */
+/** The end of what is loaded. More is loaded when it comes near the visible part, and as long as it is there. */
 export function More({
   cursor,
   load,
@@ -25,14 +25,16 @@ export function More({
   }
 
   const seen = useEffectEvent(() => void more())
+  // The next page may be shown before the answer with it is over: what is seen then is seen again when it is.
   useEffect(() => {
+    if (state !== 'idle') return
     const observer = new IntersectionObserver(([entry]) => entry?.isIntersecting && seen(), {
       root: button.current!.closest('.scroller'),
       rootMargin: '300px',
     })
     observer.observe(button.current!)
     return () => observer.disconnect()
-  }, [cursor])
+  }, [cursor, state])
 
   return (
     <button className="more" ref={button} onClick={more} aria-disabled={state === 'loading'}>
