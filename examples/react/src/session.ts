@@ -70,25 +70,38 @@ export const useSession = () => useSyncExternalStore(onSession, getSession)
  * what it gets. Throws when the server does not answer.
  */
 export function renew(stale: string): Promise<void> {
-  return exclusively(async () => {
-    const held = getSession()
-    if (!held || held.accessToken !== stale) return
-    const response = await fetch('/graphql', {
-      method: 'POST',
-      headers: { 'Content-Type': 'application/json' },
-      body: JSON.stringify({
-        query: print(refreshDocument),
-        variables: { input: { refreshToken: held.refreshToken } },
-      }),
-    })
-    const { data, errors } = await response.json()
-    if (data) return setSession(data.refreshSession)
-    if (errors[0].extensions?.code !== 'UNAUTHENTICATED') throw new Error(errors[0].message)
-    endSession(ended)
+  return new Promise((resolve, reject) => {
+    const look = () => getSession()?.accessToken !== stale && resolve()
+    const stop = onSession(look) // Whichever tab was quicker.
+    exclusively(() => refresh(stale).then(resolve, reject)).finally(stop)
   })
 }
 
-/** Runs one task at a time in all tabs. Without https there are no locks, and Parley's ten seconds of grace must do. */
-async function exclusively(task: () => Promise<void>): Promise<void> {
-  await (navigator.locks ? navigator.locks.request(key, task) : task())
+async function refresh(stale: string) {
+  const held = getSession()
+  if (!held || held.accessToken !== stale) return
+  const response = await fetch('/graphql', {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({
+      query: print(refreshDocument),
+      variables: { input: { refreshToken: held.refreshToken } },
+    }),
+  })
+  const { data, errors } = await response.json()
+  if (data) return setSession(data.refreshSession)
+  if (errors[0].extensions?.code !== 'UNAUTHENTICATED') throw new Error(errors[0].message)
+  endSession(ended)
+}
+
+/**
+ * Runs one task at a time in all tabs, with a second between two: other tabs see the store a little later than the lock.
+ * Without https there are no locks, and Parley's ten seconds of grace must do.
+ */
+async function exclusively(task: () => Promise<void>) {
+  if (!navigator.locks) return task()
+  await navigator.locks.request(key, async () => {
+    await task()
+    await new Promise((done) => setTimeout(done, 1_000))
+  })
 }
