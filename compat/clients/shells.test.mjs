@@ -48,7 +48,7 @@ function feed([shell, ...args], [first, ...others], then) {
   })
 }
 
-test('the commands of "With curl"', { concurrency: true, timeout: 600_000 }, async (t) => {
+test('the commands of "From a shell"', { concurrency: true, timeout: 600_000 }, async (t) => {
   const code = blocks('README.md', 'sh')
     .map((block) => block.code)
     .filter((code) => /^\s*(api|\w+=.*api) /m.test(code) || code.includes('api()'))
