@@ -267,6 +267,9 @@ func (b *bench) open(ctx context.Context, t *target, n int) ([]chat, error) {
 				token, err := b.issuer.token(fmt.Sprint("user-", user))
 				if err == nil {
 					var c *socketChat
+					if t.server != nil && t.server.debug != "" {
+						user = noUser
+					}
 					if c, err = openSocket(ctx, t.addr, user, token); err == nil {
 						chats[i] = c
 					}

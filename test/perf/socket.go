@@ -38,7 +38,7 @@ const (
 // also sends, as a browser's tab does. When the socket is cut it dials again.
 type socketChat struct {
 	addr  string
-	user  string // An address in X-Forwarded-For.
+	user  string // An address in X-Forwarded-For; "": none.
 	token string
 
 	conversation string
@@ -59,10 +59,15 @@ type socketChat struct {
 	cut    error         // Why the socket is of no use any more.
 }
 
+// noUser is the number of those who come by no proxy, which a server in development refuses.
+const noUser = -1
+
 // openSocket returns a chat with a new conversation, of the user by that number.
 func openSocket(ctx context.Context, addr string, user int, token string) (*socketChat, error) {
-	c := &socketChat{addr: addr, token: token,
-		user: fmt.Sprintf("10.%d.%d.%d", user>>16&255, user>>8&255, user&255)}
+	c := &socketChat{addr: addr, token: token}
+	if user != noUser {
+		c.user = fmt.Sprintf("10.%d.%d.%d", user>>16&255, user>>8&255, user&255)
+	}
 	if err := c.dial(ctx); err != nil {
 		return nil, err
 	}
@@ -80,7 +85,10 @@ var sockets = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: -1}}
 func (c *socketChat) dial(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, answerLimit)
 	defer cancel()
-	header := http.Header{"X-Forwarded-For": {c.user}}
+	header := http.Header{}
+	if c.user != "" {
+		header.Set("X-Forwarded-For", c.user)
+	}
 	conn, _, err := websocket.Dial(ctx, "ws://"+c.addr+"/graphql", &websocket.DialOptions{
 		HTTPClient: sockets, HTTPHeader: header, Subprotocols: []string{"graphql-transport-ws"},
 		CompressionMode: websocket.CompressionDisabled,

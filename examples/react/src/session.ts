@@ -95,7 +95,7 @@ async function refresh(stale: string) {
 }
 
 /**
- * Runs one task at a time in all tabs, with a second between two: other tabs see the store a little later than the lock.
+ * Runs one task at a time in all tabs, with a second between two: other tabs see the store later than the lock.
  * Without https there are no locks, and Parley's ten seconds of grace must do.
  */
 async function exclusively(task: () => Promise<void>) {
