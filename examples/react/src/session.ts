@@ -95,8 +95,8 @@ async function refresh(stale: string) {
 }
 
 /**
- * Runs one task at a time in all tabs, with a second between two: other tabs see the store a little later than the lock.
- * Without https there are no locks, and Parley's ten seconds of grace must do.
+ * Runs one task at a time in all tabs, with a second between two: other tabs see the store a little later than the
+ * lock. Without https there are no locks, and Parley's ten seconds of grace must do.
  */
 async function exclusively(task: () => Promise<void>) {
   if (!navigator.locks) return task()
