@@ -8,11 +8,13 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"parley/internal/auth"
 	"parley/internal/complaint"
 	"parley/internal/hosts"
 	"parley/internal/refusal"
+	"parley/internal/trace"
 	"parley/internal/transport"
 )
 
@@ -39,14 +41,29 @@ func keepGate(cfg config, log *slog.Logger, next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		g.strangers.Report(r.Context(), g.log, attrs[0].String(), "request refused",
-			append(attrs, slog.String("why", why.Message))...)
-		if r.URL.Path == graphqlPath {
-			transport.Refuse(w, r, g.log, status, why)
-			return
-		}
-		plainText(w, status, why.Message+"\n")
+		g.refuse(w, r, status, why, attrs)
 	})
+}
+
+// refuse answers a request that may not come in, and says so in the log. What never comes to
+// the GraphQL server, which writes the line of its requests, gets that line here.
+func (g gate) refuse(w http.ResponseWriter, r *http.Request, status int, why *refusal.Error, attrs []slog.Attr) {
+	began, ctx := time.Now(), r.Context()
+	if trace.ID(ctx) == "" {
+		ctx = trace.Begin(ctx, r.Header)
+	}
+	g.strangers.Report(ctx, g.log, attrs[0].String(), "request refused",
+		append(attrs, slog.String("why", why.Message))...)
+	if r.URL.Path != graphqlPath {
+		plainText(w, status, why.Message+"\n")
+		return
+	}
+	transport.Refuse(w, r, g.log, status, why)
+	if tell := tellAccess(g.cfg, g.log); tell != nil {
+		tell(ctx, transport.Exchange{
+			Way: transport.WayHTTP, Status: status, Code: string(why.Code), Took: time.Since(began),
+		})
+	}
 }
 
 // judge says why a request may not come in, with what of it is to blame, or returns no error.

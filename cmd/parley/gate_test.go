@@ -261,3 +261,37 @@ func TestGateOfRunningServer(t *testing.T) {
 		t.Errorf("the log says it %d times, want once:\n%s", got, i.out.String())
 	}
 }
+
+// TestAccessLogOfTheGate has a line for a request that is refused before it reaches anything,
+// of the same trace as the warning.
+func TestAccessLogOfTheGate(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{graphqlPath, "/schema.graphql"} {
+		for _, access := range []toggle{on, off} {
+			var log bytes.Buffer
+			cfg := mustLoad(t, "PARLEY_LOG=json", "PARLEY_ACCESS_LOG="+string(access))
+			served := routes(cfg, newLogger(cfg, &log), nil, http.NotFoundHandler())
+			served.ServeHTTP(httptest.NewRecorder(), gateRequest("stranger.example", path))
+			var lines []map[string]any
+			for line := range strings.Lines(log.String()) {
+				var got map[string]any
+				if err := json.Unmarshal([]byte(line), &got); err != nil {
+					t.Fatal(err)
+				}
+				lines = append(lines, got)
+			}
+			want := 1
+			if access == on {
+				want = 2
+			}
+			if len(lines) != want || lines[0]["msg"] != "request refused" || lines[0]["trace_id"] == nil {
+				t.Errorf("%s, access log %s: got %v, want %d lines, a warning with its trace first", path, access, lines, want)
+				continue
+			}
+			if last := lines[want-1]; access == on && (last["msg"] != "request" || last["status"] != 421.0 ||
+				last["trace_id"] != lines[0]["trace_id"]) {
+				t.Errorf("%s: got %v after %v, want its status, in one trace", path, last, lines[0])
+			}
+		}
+	}
+}

@@ -11,6 +11,7 @@ import (
 
 	"parley/internal/auth"
 	"parley/internal/bus"
+	"parley/internal/catalog"
 	"parley/internal/chat"
 	"parley/internal/fact"
 	"parley/internal/metrics"
@@ -181,6 +182,7 @@ func repliesConfig(cfg config, keys *auth.Keyring, tracer *trace.Tracer) reply.C
 		Address:          cfg.Addr,
 		Keys:             keys.Fingerprints(),
 		CountedModels:    countedModels(cfg),
+		SameModel:        catalog.Same,
 		Tracer:           tracer,
 		Lease:            cfg.Lease,
 		ReplyLimit:       cfg.ReplyLimit,

@@ -17,6 +17,8 @@ type Config struct {
 	Keys string
 	// CountedModels are the models that have meters of their own. All others share some.
 	CountedModels []string
+	// SameModel reports whether two names mean one model. Nil: only when they are the same.
+	SameModel func(a, b string) bool
 	// Tracer makes spans of replies. Nil: there are none.
 	Tracer *trace.Tracer
 	// Lease is how long this replica's replies are its own without a renewal.

@@ -46,7 +46,7 @@ type Engine struct {
 // replicas then see what those have stored, each second.
 func New(cfg Config, store Store, upstream Upstream, bus fact.Bus, wire Wire, log *slog.Logger) *Engine {
 	id := pid.New(pid.Replica)
-	h := &host{id: id, store: store, bus: bus, meters: newMeters(cfg.CountedModels),
+	h := &host{id: id, store: store, bus: bus, meters: newMeters(cfg.CountedModels, cfg.SameModel),
 		log: log.With("replica_id", string(id))}
 	e := &Engine{host: h, cfg: cfg, upstream: upstream, wire: wire, meters: h.meters}
 	e.life = &life{host: h}

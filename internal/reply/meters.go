@@ -1,6 +1,7 @@
 package reply
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +20,9 @@ type Meters struct {
 	Takeovers *tally.Counters
 	// Waiting is how many callers wait for the end of a reply.
 	Waiting tally.Gauge
+
+	counted []string
+	same    func(a, b string) bool
 }
 
 // ModelMeters count the replies of a model.
@@ -41,7 +45,7 @@ const (
 // endedDeleted counts as the status of a reply whose conversation was deleted meanwhile.
 const endedDeleted = "deleted"
 
-func newMeters(models []string) *Meters {
+func newMeters(models []string, same func(a, b string) bool) *Meters {
 	var statuses []string
 	for _, s := range []message.Status{message.StatusCOMPLETED, message.StatusSTOPPED, message.StatusFAILED,
 		message.StatusINTERRUPTED} {
@@ -58,15 +62,25 @@ func newMeters(models []string) *Meters {
 		}, models...),
 		Checkpoint: tally.NewQuick(),
 		Takeovers:  tally.NewCounters(takenCrashed, takenReleased),
+		counted:    models,
+		same:       same,
 	}
 }
 
-// of returns the meters of a reply's model.
+// of returns the meters of a reply's model: those of its name, else those of a name that
+// means the same model, since a model server calls some by more than they are configured as.
 func (m *Meters) of(row *ent.Message) *ModelMeters {
 	if row.Model == nil {
 		return m.Models.Of(tally.Other)
 	}
-	return m.Models.Of(*row.Model)
+	name := *row.Model
+	if m.same == nil || slices.Contains(m.counted, name) {
+		return m.Models.Of(name)
+	}
+	if i := slices.IndexFunc(m.counted, func(c string) bool { return m.same(c, name) }); i >= 0 {
+		name = m.counted[i]
+	}
+	return m.Models.Of(name)
 }
 
 // ended counts a reply that has got its final row.

@@ -1,6 +1,7 @@
 package reply
 
 import (
+	"strings"
 	"testing"
 
 	"parley/ent"
@@ -27,7 +28,7 @@ func TestADeltaAllocatesNothing(t *testing.T) {
 // TestModelsThatNobodyConfigured count together.
 func TestModelsThatNobodyConfigured(t *testing.T) {
 	t.Parallel()
-	m := newMeters([]string{"a"})
+	m := newMeters([]string{"a"}, nil)
 	hostile, known := "\"} 1\nx", "a"
 	tokens := 3
 	for _, model := range []*string{&hostile, &known, nil} {
@@ -37,5 +38,20 @@ func TestModelsThatNobodyConfigured(t *testing.T) {
 		other.Ended.Of("completed").Count() != 2 || other.CompletionTokens.Count() != 6 {
 		t.Errorf("got %d of a, and %d of others with %d tokens, want 1, 2 and 6", a.Ended.Of("completed").Count(),
 			other.Ended.Of("completed").Count(), other.CompletionTokens.Count())
+	}
+}
+
+// TestOtherNamesOfAModel count as the configured one; an exact name comes first.
+func TestOtherNamesOfAModel(t *testing.T) {
+	t.Parallel()
+	bare := func(name string) string { return strings.TrimSuffix(name, ":latest") }
+	m := newMeters([]string{"a", "b", "b:latest"}, func(a, b string) bool { return bare(a) == bare(b) })
+	for _, model := range []string{"a:latest", "b:latest", "c:latest"} {
+		m.ended(&ent.Message{Model: &model, Status: message.StatusCOMPLETED})
+	}
+	for model, want := range map[string]uint64{"a": 1, "b": 0, "b:latest": 1, "other": 1} {
+		if got := m.Models.Of(model).Ended.Of("completed").Count(); got != want {
+			t.Errorf("%s has %d replies, want %d", model, got, want)
+		}
 	}
 }
