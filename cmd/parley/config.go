@@ -203,7 +203,11 @@ func (env environment) load(environ []string) (config, error) {
 		}
 		if err := v.parse(&c, value); err != nil {
 			failed[v.name] = true
-			errs = append(errs, &configError{Name: v.name, Problem: err.Error(), Accepted: plain(v.accepted)})
+			problem := err.Error()
+			if isQuoted(value) {
+				problem += "; the quotes are part of it, as Docker takes them from an env file: leave them out"
+			}
+			errs = append(errs, &configError{Name: v.name, Problem: problem, Accepted: plain(v.accepted)})
 		}
 	}
 	c.LossyBus, c.ClockAhead = lossyBus(environ), clockAhead(environ)
@@ -215,6 +219,11 @@ func (env environment) load(environ []string) (config, error) {
 		}
 	}
 	return c, errors.Join(errs...)
+}
+
+// isQuoted reports whether a value stands in quotes, which a shell would have taken off.
+func isQuoted(value string) bool {
+	return len(value) > 1 && (value[0] == '"' || value[0] == '\'') && value[len(value)-1] == value[0]
 }
 
 // derive fills in the defaults that depend on other variables.

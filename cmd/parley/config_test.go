@@ -212,6 +212,8 @@ func TestConfigRefusals(t *testing.T) {
 		{"PARLEY_ADDR=:70000", "PARLEY_ADDR", "not a port"},
 		{"PARLEY_MODE=prod", "PARLEY_MODE", `"prod" is not one of them; accepted: development or production`},
 		{"PARLEY_DATABASE_URL=mysql://u:hunter2@h/d", "PARLEY_DATABASE_URL", "does not start with postgres://"},
+		{`PARLEY_DATABASE_URL="postgres://u:hunter2@h/d"`, "PARLEY_DATABASE_URL", "the quotes are part of it"},
+		{"PARLEY_LEASE='15s'", "PARLEY_LEASE", "the quotes are part of it"},
 		{"PARLEY_DATABASE_URL=postgres://u:hunter2%@h/d", "PARLEY_DATABASE_URL", "not a URL"},
 		{"PARLEY_NATS_URL=http://hunter2@h", "PARLEY_NATS_URL", "does not start with nats:// or tls://"},
 		{"PARLEY_NATS_URL=nats://u:hunter2@h,ws://u:hunter2@h", "PARLEY_NATS_URL", "does not start with"},
