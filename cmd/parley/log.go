@@ -62,8 +62,8 @@ func logAccess(ctx context.Context, log *slog.Logger, e transport.Exchange) {
 }
 
 // withAccessLog writes a line for each request that gets none from tellAccess, as those get
-// that come to package transport: with its route in mux, not with the path, which anybody may
-// write.
+// that come to package transport or that the gate refuses there: with its route in mux, not
+// with the path, which anybody may write.
 func withAccessLog(mux *http.ServeMux, next http.Handler, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, route := mux.Handler(r)
