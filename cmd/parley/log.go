@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"parley/internal/trace"
@@ -35,8 +36,16 @@ func tellAccess(cfg config, log *slog.Logger) func(ctx context.Context, e transp
 	if cfg.AccessLog != on {
 		return nil
 	}
-	return func(ctx context.Context, e transport.Exchange) { logAccess(ctx, log, e) }
+	return func(ctx context.Context, e transport.Exchange) {
+		if told, ok := ctx.Value(toldKey{}).(*atomic.Bool); ok {
+			told.Store(true)
+		}
+		logAccess(ctx, log, e)
+	}
 }
+
+// toldKey is that of whether a request has its line in the access log.
+type toldKey struct{}
 
 // logAccess writes the line of the access log for an exchange.
 func logAccess(ctx context.Context, log *slog.Logger, e transport.Exchange) {
@@ -52,19 +61,20 @@ func logAccess(ctx context.Context, log *slog.Logger, e transport.Exchange) {
 	log.LogAttrs(ctx, slog.LevelInfo, "request", append(attrs, slog.Duration("took", e.Took))...)
 }
 
-// withAccessLog writes a line for each request to another path than that of GraphQL, which
-// has its own: with its route in mux, not with the path, which anybody may write.
+// withAccessLog writes a line for each request that gets none from tellAccess, as those get
+// that come to package transport or that the gate refuses there: with its route in mux, not
+// with the path, which anybody may write.
 func withAccessLog(mux *http.ServeMux, next http.Handler, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, route := mux.Handler(r)
-		if route == graphqlPath {
-			next.ServeHTTP(w, r)
-			return
-		}
 		ctx := trace.Begin(r.Context(), r.Header)
+		told := new(atomic.Bool)
 		began := time.Now()
 		answer := &statusWriter{ResponseWriter: w, status: http.StatusOK}
-		next.ServeHTTP(answer, r.WithContext(ctx))
+		next.ServeHTTP(answer, r.WithContext(context.WithValue(ctx, toldKey{}, told)))
+		if told.Load() {
+			return
+		}
 		level := slog.LevelInfo
 		switch {
 		case route == "":

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -200,6 +201,41 @@ func TestAccessLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	i.line(t, map[string]any{"msg": "request", "kind": "socket", "status": 1000})
+}
+
+// TestAccessLogOfWhatIsTurnedAway has a line for each request to the address of the API that
+// never comes to it, and one alone for each that does.
+func TestAccessLogOfWhatIsTurnedAway(t *testing.T) {
+	t.Parallel()
+	i := loggedServer(t)
+	for _, header := range []http.Header{{"Accept": {browserAccept}}, {"X-Forwarded-For": {"203.0.113.9"}},
+		{"Upgrade": {"websocket"}, "X-Forwarded-For": {"203.0.113.9"}}, {"Origin": {"https://evil.example"}}} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, i.url+graphqlPath, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header = header
+		response, err := http.DefaultTransport.RoundTrip(r) // A client would follow.
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close() // Only the log counts.
+	}
+	i.stop(t)
+	var got []string
+	for _, line := range i.lines() {
+		if line["msg"] == "request" && line["route"] != "GET /readyz" {
+			if len(fmt.Sprint(line["trace_id"])) != 32 {
+				t.Errorf("no trace in %v", line)
+			}
+			got = append(got, fmt.Sprint(line["status"], " ", line["route"]))
+		}
+	}
+	slices.Sort(got) // A line comes behind the answer, and so perhaps behind that of the next one.
+	want := []string{"302 /graphql", "403 <nil>", "403 <nil>", "403 <nil>"}
+	if !slices.Equal(got, want) {
+		t.Errorf("the access log has %q, want %q", got, want)
+	}
 }
 
 // TestAccessLogIsOff unless somebody asks for it.

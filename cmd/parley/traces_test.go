@@ -122,6 +122,17 @@ func TestSpans(t *testing.T) {
 	}
 }
 
+// TestHeadersOfExportStaySecret also when they cannot be read.
+func TestHeadersOfExportStaySecret(t *testing.T) {
+	t.Parallel()
+	i := startProcess(t, append(sqliteEnviron(t), "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1",
+		"OTEL_EXPORTER_OTLP_HEADERS=authorization "+canary+",x-key=%zz"+canary)...)
+	i.stop(t)
+	if out := i.out.String(); strings.Contains(out, canary) || !strings.Contains(out, "parse headers") {
+		t.Errorf("want a line on the headers without what they say, got\n%s", out)
+	}
+}
+
 // TestWithoutCollector says that spans are lost, and serves on.
 func TestWithoutCollector(t *testing.T) {
 	t.Parallel()

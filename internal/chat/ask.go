@@ -144,10 +144,15 @@ func (a *asking) run(ctx context.Context, place placing) (SendResult, error) {
 	}
 	failpoint.Hit("chat.after-send-commit")
 	a.pressure.admitted(time.Now())
-	_ = a.publish(nil, a.facts...) // There was no error. The facts of the end come behind these.
 	if a.attempt == nil {
 		a.meters.Queued.Inc()
 	} else {
+		a.attempt.Committed() // Who hears of it is to find it here.
+	}
+	// Before the reply begins: a feed tells what its end has made of the conversation behind
+	// that end only if it has heard of the reply before.
+	_ = a.publish(nil, a.facts...) // There was no error.
+	if a.attempt != nil {
 		a.attempt.Go()
 	}
 	failpoint.Hit("chat.after-send-told")

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"parley/ent"
+	"parley/ent/message"
 	"parley/internal/chat"
 	"parley/internal/fact"
 	"parley/internal/store"
@@ -94,4 +95,45 @@ func TestVersionsGrow(t *testing.T) {
 		}
 		c = next
 	}
+}
+
+// heardBy calls back on each fact, as a listener on another processor would hear it.
+type heardBy struct {
+	fact.Bus
+	hear func(f fact.Fact)
+}
+
+func (b heardBy) Publish(f fact.Fact) {
+	b.hear(f)
+	b.Bus.Publish(f)
+}
+
+// TestFoundWhenHeardOf is that whoever hears of a reply finds it in this process, without a
+// look at the database.
+func TestFoundWhenHeardOf(t *testing.T) {
+	t.Parallel()
+	each(t, chat.Config{}, func(t *testing.T, b *bundle) {
+		u := b.user(t)
+		away, cancel := context.WithCancel(u.ctx)
+		cancel() // Whoever asks the database gets an error.
+		heard := 0
+		service := b.serviceOn(t, chat.Config{}, b.store, heardBy{b.bus, func(f fact.Fact) {
+			if f.Kind != fact.MessageAdded || f.Message.Role != message.RoleASSISTANT {
+				return
+			}
+			heard++
+			w, err := b.engine.Follow(away, u.id, f.Message)
+			if err != nil {
+				t.Errorf("the reply is not found in memory: %v", err)
+				return
+			}
+			w.Close()
+		}})
+		if _, err := service.SendMessage(u.ctx, u.id, chat.SendInput{Content: "one", Wait: true}); err != nil {
+			t.Fatal(err)
+		}
+		if heard != 1 {
+			t.Errorf("heard of %d replies, want 1", heard)
+		}
+	})
 }

@@ -17,6 +17,7 @@ import (
 	"parley/internal/bus"
 	"parley/internal/catalog"
 	"parley/internal/chat"
+	"parley/internal/fact"
 	"parley/internal/pid"
 	"parley/internal/refusal"
 	"parley/internal/refusal/refusaltest"
@@ -97,6 +98,12 @@ const maxMessage = 32 << 10
 // out is wide.
 func (b *bundle) service(t testing.TB, cfg chat.Config, s chat.Store) *chat.Service {
 	t.Helper()
+	return b.serviceOn(t, cfg, s, b.bus)
+}
+
+// serviceOn is service with another bus.
+func (b *bundle) serviceOn(t testing.TB, cfg chat.Config, s chat.Store, facts fact.Bus) *chat.Service {
+	t.Helper()
 	if cfg.MaxReplies == 0 {
 		cfg.MaxReplies = 1 << 20
 	}
@@ -115,7 +122,7 @@ func (b *bundle) service(t testing.TB, cfg chat.Config, s chat.Store) *chat.Serv
 	if cfg.MaxRunning == 0 {
 		cfg.MaxRunning = 1000
 	}
-	service, err := chat.New(cfg, s, b.engine, b.catalog, b.bus, slog.New(slog.DiscardHandler))
+	service, err := chat.New(cfg, s, b.engine, b.catalog, facts, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,8 @@
 // store's watch and the model servers' breaker log a change of a state that they hold
 // anyway.
 //
-// What strangers cause, under names that they choose, is said by Names: it has no end.
+// What strangers cause, under names that they choose, is said by Names: it has no end. What
+// many clients can cause, for reasons of ours, is said by Refrain, with how often it was.
 //
 // Its one invariant: between two warnings about a thing lies the word that it works again.
 package complaint

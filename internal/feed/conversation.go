@@ -24,9 +24,15 @@ type conversationState struct {
 	// may be admitted a moment before the watchers of the last one know that it is final.
 	watching *ent.Message
 	upcoming []*ent.Message
-	// held is what the end of the watched reply has made of the conversation: it is told
-	// behind that. nil: nothing is.
-	held *ent.Conversation
+	// held is what the ends of replies have made of the conversation that are yet to be told:
+	// it is told behind them. Nil: nothing is held, as mostly.
+	held []held
+}
+
+// held is a conversation as it is by the end of a reply.
+type held struct {
+	row   *ent.Conversation
+	ended pid.ID
 }
 
 func newConversation(userID, id pid.ID) *conversationState {
@@ -71,7 +77,7 @@ func (c *conversationState) listen(in input, o *outcome) {
 	case heard:
 		c.hear(in.fact, o)
 	case conversationRead:
-		c.readConversation(in.row, o)
+		c.readConversation(in, o)
 	case doubted:
 		if c.doubt.raise() {
 			o.want(want{kind: wantComparison, id: c.id})
@@ -85,14 +91,21 @@ func (c *conversationState) listen(in input, o *outcome) {
 
 // letGo tells what was held when the end that it was held for has been told.
 func (c *conversationState) letGo(o *outcome) {
-	if c.held == nil || c.watching != nil {
-		return
-	}
-	row := c.held
-	c.held = nil
-	if c.at == following && row.UpdatedAt.After(c.version) {
-		c.tellConversation(row, o)
-	}
+	c.held = slices.DeleteFunc(c.held, func(h held) bool {
+		if c.follows(h.ended) {
+			return false
+		}
+		if c.at == following && h.row.UpdatedAt.After(c.version) {
+			c.tellConversation(h.row, o)
+		}
+		return true
+	})
+}
+
+// follows reports whether the end of a reply is going to be told where it is watched, or will
+// be.
+func (c *conversationState) follows(id pid.ID) bool {
+	return c.watching != nil && c.watching.ID == id || c.indexOfUpcoming(id) >= 0
 }
 
 // goOn watches the next reply when none is watched, and tells the deletion when nothing
@@ -162,8 +175,10 @@ func (c *conversationState) open(now lineRead, o *outcome) {
 // that is watched.
 func (c *conversationState) knows(now lineRead) bool {
 	version := c.version
-	if c.held != nil && c.held.UpdatedAt.After(version) {
-		version = c.held.UpdatedAt
+	for _, h := range c.held {
+		if h.row.UpdatedAt.After(version) {
+			version = h.row.UpdatedAt
+		}
 	}
 	if !version.Equal(now.conversation.UpdatedAt) || c.line.head != now.conversation.HeadID {
 		return false
@@ -182,14 +197,11 @@ func (c *conversationState) hear(f fact.Fact, o *outcome) {
 		row := f.Conversation
 		switch {
 		case row == nil || row.ID != c.id || row.UserID != c.userID:
-			o.want(want{kind: wantConversation, id: c.id, because: f.Kind})
+			o.want(want{kind: wantConversation, id: c.id, because: f.Kind, ended: f.MessageID})
 		case f.Kind == fact.ConversationDeleted:
 			c.part()
-		case !row.UpdatedAt.After(c.version):
-		case c.watching != nil && c.watching.ID == f.MessageID:
-			c.held = row
 		default:
-			c.tellConversation(row, o)
+			c.change(row, f.MessageID, o)
 		}
 	case fact.MessageAdded, fact.ReplyStarted: // Either may be heard first.
 		switch {
@@ -218,11 +230,21 @@ func (c *conversationState) owns(m *ent.Message) bool {
 
 // readConversation takes the row as it is now, whatever was heard of it, or as it was when
 // another feed looked it up for the same fact.
-func (c *conversationState) readConversation(row *ent.Conversation, o *outcome) {
-	switch {
-	case row == nil:
+func (c *conversationState) readConversation(in conversationRead, o *outcome) {
+	if in.row == nil {
 		c.part()
-	case row.UpdatedAt.After(c.version):
+		return
+	}
+	c.change(in.row, in.want.ended, o)
+}
+
+// change tells a row that is new, behind the end of the reply that has made it so.
+func (c *conversationState) change(row *ent.Conversation, ended pid.ID, o *outcome) {
+	switch {
+	case !row.UpdatedAt.After(c.version):
+	case c.follows(ended):
+		c.held = append(c.held, held{row, ended})
+	default:
 		c.tellConversation(row, o)
 	}
 }

@@ -462,3 +462,40 @@ func TestTheEndComesFirst(t *testing.T) {
 		t.Errorf("got %+v, want the end and then the conversation", o.events)
 	}
 }
+
+// So it is where the fact carries no row, and while the client is yet to be told the end of
+// the reply before.
+func TestTheEndComesFirstForWhoLags(t *testing.T) {
+	t.Parallel()
+	c := newConversation("usr_1", "cnv_1")
+	replies := make([]*ent.Message, 2)
+	for i := range replies {
+		replies[i] = &ent.Message{ID: pid.ID(fmt.Sprintf("msg_%d", i)), ConversationID: "cnv_1", UserID: "usr_1",
+			Index: 2 * i, Attempt: 1, Role: message.RoleASSISTANT, Status: message.StatusSTREAMING}
+	}
+	row := &ent.Conversation{ID: "cnv_1", UserID: "usr_1", HeadID: "msg_1", UpdatedAt: time.UnixMicro(1)}
+	c.apply(begun{})
+	c.apply(lineRead{want: want{kind: wantBeginning}, conversation: row, headIndex: 2, unfinished: replies})
+	rows := make([]*ent.Conversation, 2)
+	for i, m := range replies {
+		next := *row
+		next.UpdatedAt = time.UnixMicro(int64(2 + i))
+		rows[i] = &next
+		o := c.apply(heard{fact.Fact{Kind: fact.ConversationUpdated, UserID: "usr_1", ConversationID: "cnv_1",
+			MessageID: m.ID}})
+		if len(o.events) > 0 || len(o.wants) != 1 || o.wants[0].kind != wantConversation {
+			t.Fatalf("got %+v of a fact without its row, want a look at it", o)
+		}
+		if o = c.apply(conversationRead{o.wants[0], &next, true}); len(o.events) > 0 {
+			t.Errorf("got %+v before the end", o)
+		}
+	}
+	for i, m := range replies {
+		end := *m
+		end.Status = message.StatusCOMPLETED
+		o := c.apply(updated{reply.Update{Kind: reply.Finished, Message: &end}})
+		if len(o.events) != 2 || o.events[0].Kind != Reply || o.events[1].Conversation != rows[i] {
+			t.Errorf("got %+v, want the end of %s and then the conversation", o.events, m.ID)
+		}
+	}
+}

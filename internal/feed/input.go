@@ -118,6 +118,8 @@ type want struct {
 	id   pid.ID
 	// because is the kind of the fact that made it look something up.
 	because fact.Kind
+	// ended is the reply by whose end a conversation has changed; empty: by something else.
+	ended pid.ID
 	// after is the number of the last deletion that need not be read for a comparison.
 	after int
 	// anew asks for a row that is read now, and not shared with other feeds.

@@ -102,12 +102,20 @@ func (a *Attempt) Discard() {
 	a.engine.life.replies.Done()
 }
 
+// Committed notes that the row exists: from now on whoever follows the reply finds it here,
+// without a look at the row. Go does so, too; it is for callers that tell others of the reply
+// before it begins.
+func (a *Attempt) Committed() {
+	if !a.committed.Swap(true) {
+		a.engine.mirrors.drop(a.row.ID) // Its watchers turn to the text here.
+	}
+}
+
 // Go starts the reply in a goroutine of the engine.
 func (a *Attempt) Go() {
 	a.decided.Store(true)
 	a.began = time.Now()
-	a.committed.Store(true)
-	a.engine.mirrors.drop(a.row.ID) // Its watchers turn to the text here.
+	a.Committed()
 	go func() {
 		defer a.engine.life.replies.Done()
 		defer a.place.Leave()

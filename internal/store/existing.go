@@ -2,16 +2,10 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
-	"strconv"
-	"strings"
-
-	"entgo.io/ent/dialect"
 )
 
 // ErrOldSchema is returned by CheckCurrent for a database that has not had all migrations.
@@ -39,56 +33,27 @@ func checkCurrent(ctx context.Context, cfg Config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	folder, tables := "migrations/postgres", "SELECT count(*) FROM pg_tables WHERE tablename = 'goose_db_version' "+
-		"AND schemaname = ANY (current_schemas(false))"
-	if name == dialect.SQLite {
-		folder, tables = "migrations/sqlite", "SELECT count(*) FROM sqlite_master WHERE name = 'goose_db_version'"
-	}
-	var n int
-	if err := db.QueryRowContext(ctx, tables).Scan(&n); err != nil {
+	there, err := hasTable(ctx, name, db, "goose_db_version")
+	if err != nil {
 		return err
 	}
-	if n == 0 {
+	if !there {
 		return ErrNoDatabase
 	}
-	missing, err := missingMigrations(ctx, db, folder)
+	folder, err := fs.Sub(migrations, migrationsOf(name))
 	if err != nil {
 		return err
 	}
-	if missing > 0 {
-		return fmt.Errorf("%w: migrations missing: %d", ErrOldSchema, missing)
+	known, err := knownMigrations(folder)
+	if err != nil {
+		return err
+	}
+	applied, err := appliedMigrations(ctx, db)
+	if err != nil {
+		return err
+	}
+	if missing := without(known, applied); len(missing) > 0 {
+		return fmt.Errorf("%w: migrations missing: %d", ErrOldSchema, len(missing))
 	}
 	return nil
-}
-
-// missingMigrations counts the migrations of a folder that a database has not had.
-func missingMigrations(ctx context.Context, db *sql.DB, folder string) (missing int, err error) {
-	rows, err := db.QueryContext(ctx, "SELECT version_id FROM goose_db_version WHERE is_applied")
-	if err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	var had []int64
-	for rows.Next() {
-		var version int64
-		if err := rows.Scan(&version); err != nil {
-			return 0, err
-		}
-		had = append(had, version)
-	}
-	if err := rows.Err(); err != nil {
-		return 0, err
-	}
-	files, err := migrations.ReadDir(folder)
-	if err != nil {
-		return 0, err
-	}
-	for _, f := range files {
-		digits, _, _ := strings.Cut(f.Name(), "_")
-		version, err := strconv.ParseInt(digits, 10, 64)
-		if err == nil && !slices.Contains(had, version) {
-			missing++
-		}
-	}
-	return missing, nil
 }

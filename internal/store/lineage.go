@@ -122,9 +122,13 @@ func checkLineage(ctx context.Context, name string, db *sql.DB, folder fs.FS) er
 	if err != nil || !there {
 		return err
 	}
-	unknown, err := unknownMigrations(ctx, db, known)
-	if err != nil || len(unknown) == 0 {
+	applied, err := appliedMigrations(ctx, db)
+	if err != nil {
 		return err
+	}
+	unknown := without(applied, known)
+	if len(unknown) == 0 {
+		return nil
 	}
 	newest := known[len(known)-1]
 	marks := make(map[int64]mark)
@@ -160,8 +164,8 @@ func (s *Store) checkLineage(ctx context.Context) error {
 	return checkLineage(ctx, s.dialect, s.read, folder)
 }
 
-// unknownMigrations lists what was applied and is not known, in order.
-func unknownMigrations(ctx context.Context, db *sql.DB, known []int64) (ids []int64, err error) {
+// appliedMigrations lists what a database has had, in order.
+func appliedMigrations(ctx context.Context, db *sql.DB) (ids []int64, err error) {
 	// goose begins its table with a row of its own, 0.
 	rows, err := db.QueryContext(ctx,
 		"SELECT DISTINCT version_id FROM goose_db_version WHERE is_applied AND version_id > 0 ORDER BY version_id")
@@ -174,11 +178,14 @@ func unknownMigrations(ctx context.Context, db *sql.DB, known []int64) (ids []in
 		if err := rows.Scan(&id); err != nil {
 			return nil, fmt.Errorf("read which migrations were applied: %w", err)
 		}
-		if !slices.Contains(known, id) {
-			ids = append(ids, id)
-		}
+		ids = append(ids, id)
 	}
 	return ids, rows.Err()
+}
+
+// without returns the ids that are not among others.
+func without(ids, others []int64) []int64 {
+	return slices.DeleteFunc(slices.Clone(ids), func(id int64) bool { return slices.Contains(others, id) })
 }
 
 // mark is what a migration says to binaries that do not know it.

@@ -93,10 +93,9 @@ func (e *Exchange) asks(op *graphql.OperationContext) {
 		return
 	}
 	e.Kind = string(op.Operation.Operation)
-	e.Operation = op.Operation.Name
-	if len(e.Operation) > MaxOperationName {
-		e.Operation = strings.Clone(e.Operation[:MaxOperationName]) // Not the whole document.
-	}
+	name := op.Operation.Name
+	// A piece of the document would keep all of it, for as long as a span waits to be exported.
+	e.Operation = strings.Clone(name[:min(len(name), MaxOperationName)])
 	e.span.Name(strings.TrimSpace(e.Kind + " " + e.Operation))
 	e.span.Set(trace.Text("graphql.operation.type", e.Kind), trace.Text("graphql.operation.name", e.Operation))
 }

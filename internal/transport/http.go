@@ -168,11 +168,12 @@ func (s *Server) serveSubscription(
 				"or Accept: text/event-stream, or Accept: multipart/mixed;subscriptionSpec=1.0.")
 		return
 	}
+	exchangeOf(ctx).Way = wayOf(f)
 	if r.Method == http.MethodHead {
+		exchangeOf(ctx).Status = http.StatusOK
 		w.Header().Set("Content-Type", f.contentType())
 		return
 	}
-	exchangeOf(ctx).Way = wayOf(f)
 	leave, why := s.admitStream(r, user)
 	if why != nil {
 		s.turnAway(w, r, why)

@@ -43,7 +43,7 @@ func newMeters() *Meters {
 		Viewers: tally.NewSet(func() *tally.Gauge { return new(tally.Gauge) }, WayWebSocket, WaySSE, WayMultipart),
 		Limits: tally.NewCounters(limitSockets, limitRequests, limitSubscriptions, limitFields, limitOperations,
 			limitMessages, limitAnswers),
-		Refused: tally.NewCounters(refusedFull, refusedRestart, refusedHost, refusedOrigin, refusedHandshake,
+		Refused: tally.NewCounters(refusedFull, refusedRestart, refusedOrigin, refusedHandshake,
 			refusedToken, refusedProtocol, refusedSilent, refusedUnavailable),
 	}
 }
@@ -72,7 +72,6 @@ const (
 const (
 	refusedFull        = "too_many"
 	refusedRestart     = "restart"
-	refusedHost        = "host"
 	refusedOrigin      = "origin"
 	refusedHandshake   = "handshake"
 	refusedToken       = "token"
@@ -149,8 +148,6 @@ func (c *socket) refusedFor(code websocket.StatusCode) string {
 // refusedRequest says why a request for a socket was refused with this status.
 func refusedRequest(status int) string {
 	switch status {
-	case http.StatusMisdirectedRequest:
-		return refusedHost
 	case http.StatusForbidden:
 		return refusedOrigin
 	case http.StatusTooManyRequests:

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/go-logr/logr"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
@@ -37,6 +38,7 @@ const troubleAgain = time.Minute
 func Start(
 	ctx context.Context, endpoint, version string, log *slog.Logger,
 ) (tracer *trace.Tracer, end func(), err error) {
+	otel.SetLogger(logr.FromSlogHandler(wordless{log.Handler()}))
 	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(endpoint+tracesPath))
 	if err != nil {
 		return nil, nil, fmt.Errorf("export spans: %w", err)
@@ -61,3 +63,23 @@ func Start(
 		}
 	}, nil
 }
+
+// wordless takes the log of the SDK, and says what an error is about and no more: where a
+// variable is wrong, the SDK gives its value, such as a header with a key.
+type wordless struct{ slog.Handler }
+
+// Enabled implements slog.Handler.
+func (wordless) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelError }
+
+// Handle implements slog.Handler.
+func (w wordless) Handle(ctx context.Context, r slog.Record) error {
+	said := slog.NewRecord(r.Time, slog.LevelWarn, "OpenTelemetry cannot use a variable", r.PC)
+	said.AddAttrs(slog.String("about", r.Message))
+	return w.Handler.Handle(ctx, said)
+}
+
+// WithAttrs implements slog.Handler.
+func (w wordless) WithAttrs([]slog.Attr) slog.Handler { return w }
+
+// WithGroup implements slog.Handler.
+func (w wordless) WithGroup(string) slog.Handler { return w }
