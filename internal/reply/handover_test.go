@@ -216,7 +216,7 @@ func (s *clockAhead) Now(ctx context.Context) (time.Time, error) {
 func TestClockJumpTakesNoReply(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
-		const length = 3 * time.Second
+		const length = 5 * time.Second
 		c := newCrew(t, s, 1, reply.Config{Lease: length})
 		c.engine = c.all[0]
 		row := c.start("hi")
