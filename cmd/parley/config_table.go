@@ -67,7 +67,7 @@ var variables = []variable{
 		meaning:  "The lowest level that is logged.",
 		example:  "debug",
 		parse:    parseLogLevel,
-		show:     func(c config) any { return c.LogLevel },
+		show:     func(c config) any { return strings.ToLower(c.LogLevel.String()) },
 	},
 	{
 		name: "PARLEY_ACCESS_LOG", value: "off",
@@ -128,7 +128,12 @@ var variables = []variable{
 		meaning:  "How many connections to the database may be open. SQLite has one writer beside.",
 		example:  "50",
 		parse:    func(c *config, v string) error { return parseInt(&c.DBConns, v, 4, 1000) },
-		show:     func(c config) any { return c.DBConns },
+		show: func(c config) any {
+			if c.DBConns == 0 {
+				return ""
+			}
+			return c.DBConns
+		},
 	},
 	{
 		name: "PARLEY_NATS_URL", secret: true,
@@ -300,7 +305,13 @@ var variables = []variable{
 		meaning:  "Reverse proxies whose X-Forwarded-For is trusted when limits are counted by address.",
 		example:  "10.0.0.0/8,fd00::/8",
 		parse:    func(c *config, v string) error { return parsePrefixes(&c.TrustedProxies, v) },
-		show:     func(c config) any { return fmt.Sprint(c.TrustedProxies) },
+		show: func(c config) any {
+			networks := make([]string, len(c.TrustedProxies))
+			for i, n := range c.TrustedProxies {
+				networks[i] = n.String()
+			}
+			return strings.Join(networks, ",")
+		},
 	},
 	{
 		name: "PARLEY_DOCUMENTS", fallback: "none",

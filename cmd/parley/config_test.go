@@ -2,10 +2,12 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 	"runtime"
@@ -487,5 +489,52 @@ func TestConfigurationTable(t *testing.T) {
 	}
 	if diff := cmp.Diff(got, want); diff != "" {
 		t.Errorf("%s is not what config_table.go says; run make generate (-got +want):\n%s", path, diff)
+	}
+}
+
+// What parley config prints of a setting is a value that the setting takes.
+func TestConfigTakesWhatItPrints(t *testing.T) {
+	t.Parallel()
+	out, err := runInside(t, []string{"PARLEY_TRUSTED_PROXIES=10.0.0.0/8,fd00::/8", "PARLEY_MODELS=a,b",
+		"OPENAI_API_KEY=x", "PARLEY_HOSTS=*.test,10.1.2.3"}, "config", "--json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var shown shownConfig
+	if err := json.Unmarshal([]byte(out), &shown); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range shown.Settings {
+		var c config
+		v := variables[slices.IndexFunc(variables, func(v variable) bool { return v.name == s.Name })]
+		if v.secret || s.Value == "" || s.Name == "PARLEY_ALLOWED_ORIGINS" && s.Source == "default" {
+			continue // Those of the development server have no form of their own.
+		}
+		if err := v.parse(&c, s.Value); err != nil {
+			t.Errorf("%s is printed as %q: %v", s.Name, s.Value, err)
+		}
+	}
+	if len(shown.Settings) != len(variables) {
+		t.Errorf("%d of %d settings are printed", len(shown.Settings), len(variables))
+	}
+}
+
+// Both listeners say who may have the address, and which variable names another one.
+func TestTakenAddresses(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for _, name := range []string{"PARLEY_ADDR", "PARLEY_METRICS_ADDR"} {
+		environ := []string{"PARLEY_DATA_DIR=" + t.TempDir(), name + "=" + taken.Addr().String()}
+		if name != "PARLEY_ADDR" {
+			environ = append(environ, "PARLEY_ADDR=127.0.0.1:0")
+		}
+		_, err := runInside(t, environ, "serve")
+		if want := "set " + name + " to another address"; err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", name, err, want)
+		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/pprof"
 
@@ -20,9 +19,9 @@ func serveMetrics(ctx context.Context, cfg config, m *metrics.Metrics, log *slog
 	if cfg.MetricsAddr == "" {
 		return func() {}, nil
 	}
-	listener, err := net.Listen("tcp", cfg.MetricsAddr)
+	listener, err := listen("PARLEY_METRICS_ADDR", cfg.MetricsAddr, "127.0.0.1:9091")
 	if err != nil {
-		return nil, fmt.Errorf("listen on PARLEY_METRICS_ADDR: %w", err)
+		return nil, err
 	}
 	web := newWebServer(ctx, boundBodies(metricsRoutes(cfg, m, log), bodyLimit), log)
 	ended := make(chan struct{})

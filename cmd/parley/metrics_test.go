@@ -138,7 +138,7 @@ func TestMetrics(t *testing.T) {
 			{"parley_sends_waiting", nil, 0},
 			{"parley_database_up", nil, 1},
 			{"parley_bus_connected", nil, 1},
-			{"parley_viewers", []string{"way", "websocket"}, 0},
+			{"parley_subscriptions", []string{"way", "websocket"}, 0},
 			{"parley_takeovers_total", []string{"reason", "crashed"}, 0},
 		} {
 			if got := value(families, want.name, want.labels...); got != want.value {

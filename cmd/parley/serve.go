@@ -52,7 +52,7 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) 
 	// The first line, so that whoever reads a log knows of which binary it is.
 	running := version.Get()
 	log.InfoContext(base, "starting", "version", running.Number, "commit", running.Commit, "go", running.Go)
-	listener, err := listen(cfg)
+	listener, err := listen("PARLEY_ADDR", cfg.Addr, "127.0.0.1:8081")
 	if err != nil {
 		return err
 	}

@@ -16,14 +16,15 @@ import (
 	"parley/internal/transport"
 )
 
-// listen takes the address.
-func listen(cfg config) (net.Listener, error) {
-	listener, err := net.Listen("tcp", cfg.Addr)
+// listen takes the address that a variable names, which has an example of another one.
+func listen(variable, addr, another string) (net.Listener, error) {
+	listener, err := net.Listen("tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("another program listens on %s; set PARLEY_ADDR to another address, such as 127.0.0.1:8081", cfg.Addr)
+		return nil, fmt.Errorf("another program listens on %s; set %s to another address, such as %s", addr, variable,
+			another)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("listen on PARLEY_ADDR: %w", err)
+		return nil, fmt.Errorf("listen on %s: %w", variable, err)
 	}
 	return listener, nil
 }

@@ -98,7 +98,7 @@ func (r *Rooms) operations(s sink) {
 	s.histograms("parley_operation_seconds", m.Took)
 	m.Viewers.Each(func(way string, g *tally.Gauge) {
 		if way != tally.Other {
-			s.gauge("parley_viewers", float64(g.Value()), way)
+			s.gauge("parley_subscriptions", float64(g.Value()), way)
 		}
 	})
 	s.gauge("parley_connections_open", float64(r.Transport.Members()))

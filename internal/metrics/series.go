@@ -77,7 +77,7 @@ var table = []Series{
 		Help: "Operations that have ended: ok, or the code of their first error. other: never understood."},
 	{Name: "parley_operation_seconds", Kind: Histogram, Labels: []string{"way"},
 		Help: "Queries and mutations, from the request to the answer."},
-	{Name: "parley_viewers", Kind: Gauge, Labels: []string{"way"}, Help: "Subscriptions that go on."},
+	{Name: "parley_subscriptions", Kind: Gauge, Labels: []string{"way"}, Help: "Subscriptions that go on."},
 	{Name: "parley_connections_open", Kind: Gauge, Help: "WebSockets and streams that are open."},
 	{Name: "parley_sockets_refused_total", Kind: Counter, Labels: []string{"reason"},
 		Help: "WebSockets refused, or closed because of what their client did."},
