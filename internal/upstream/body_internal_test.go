@@ -95,7 +95,8 @@ func TestBodyHoldsNoHistory(t *testing.T) {
 	}
 	few, _ := send(500)
 	many, size := send(5000)
-	if many > few || size > 8*pieceBytes {
+	// The runtime may make some of its own meanwhile; one for each message would be thousands.
+	if many > few+100 || size > 8*pieceBytes {
 		t.Errorf("%v allocations for 5,000 messages and %v for 500, with a buffer of %d; want as many, and a small one",
 			many, few, size)
 	}
