@@ -41,13 +41,19 @@ async function visit(t) {
   return { context, page, asked, token };
 }
 
-/** age makes the access tokens of the browser seem about to end. */
-function age(page) {
-  return page.evaluate(() => {
-    for (const key of Object.keys(localStorage).filter((key) => key.startsWith('graphiql:parley-session:'))) {
+/** age makes the access tokens of the browser seem about to end, and returns when all pages see it. */
+async function age(...pages) {
+  const prefix = 'graphiql:parley-session:';
+  await pages[0].evaluate((prefix) => {
+    for (const key of Object.keys(localStorage).filter((key) => key.startsWith(prefix))) {
       localStorage.setItem(key, JSON.stringify({ ...JSON.parse(localStorage.getItem(key)), renewAt: 0 }));
     }
-  });
+  }, prefix);
+  const isOld = (prefix) => {
+    const keys = Object.keys(localStorage).filter((key) => key.startsWith(prefix));
+    return keys.every((key) => JSON.parse(localStorage.getItem(key)).renewAt === 0);
+  };
+  for (const page of pages) await page.waitForFunction(isOld, prefix);
 }
 
 const hasNodes = (page) => editor(page, '.graphiql-response').getByText('"nodes"').waitFor();
@@ -70,7 +76,7 @@ test('a token is renewed before it ends, and once for all tabs of the browser', 
     }
     await route.continue();
   });
-  await age(page);
+  await age(...pages);
   await Promise.all(pages.map(run));
   await Promise.all(pages.map(hasNodes));
 
