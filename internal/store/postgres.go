@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -29,7 +30,7 @@ func openPostgres(ctx context.Context, cfg Config, log *slog.Logger) (*Store, er
 		return nil, err
 	}
 	c := &clock{own: cfg.ownClock()}
-	w := newWatch(ctx, settings, c, log)
+	w := newWatch(ctx, settings, cmp.Or(cfg.Patience, watchLimit), c, log)
 	t := newTimer(cfg.SlowAfter, log)
 	db := sql.OpenDB(preparing{
 		Connector: &connector{settings: settings, silence: silenceOf(settings), epoch: w.current, heard: w.hear},

@@ -55,6 +55,9 @@ type Config struct {
 	MaxConns int
 	// SlowAfter is from which duration on a statement is said in the log. 0 means never.
 	SlowAfter time.Duration
+	// Patience is how long Postgres may give no sign of life before it counts as away, for tests
+	// on a busy machine. 0 means 1.5 seconds.
+	Patience time.Duration
 	// Clock is the clock of this machine, for tests. Nil means time.Now.
 	Clock func() time.Time
 }

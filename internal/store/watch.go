@@ -17,11 +17,12 @@ import (
 const (
 	watchPause = 500 * time.Millisecond
 	watchLimit = 1500 * time.Millisecond
-	// watchQuiet is how long before the end of a look nothing may have come from the
-	// database when the look is to count. It is shorter than a look by as much as a
-	// pause, so that a second look costs no more time than the pause before the first.
-	watchQuiet = watchLimit - watchPause
 )
+
+// quiet is how long before the end of a look nothing may have come from the database when
+// the look is to count. It is shorter than a look by as much as a pause, so that a second look
+// costs no more time than the pause before the first.
+func (w *watch) quiet() time.Duration { return w.limit - watchPause }
 
 // watch looks at Postgres all the time, on a connection of its own. When there is no
 // answer it ends the epoch: every connection of the pool ends with it, whatever waits
@@ -34,7 +35,8 @@ const (
 // watch's own last got an answer. Later ones may lead elsewhere, to the server to
 // which an address has moved, while what runs on the earlier ones waits in vain.
 type watch struct {
-	own *sql.DB
+	own   *sql.DB
+	limit time.Duration // of a look
 	// lease is one more connection beside the pool: see KeepLease. No epoch ends it.
 	lease  *sql.DB
 	clock  *clock // each look sets it
@@ -51,9 +53,9 @@ type watch struct {
 
 // newWatch returns a watch that has not looked yet. Its epochs have the values of ctx,
 // not its end.
-func newWatch(ctx context.Context, settings pq.Config, clock *clock, log *slog.Logger) *watch {
-	own := sql.OpenDB(&connector{settings: settings, silence: watchLimit})
-	w := &watch{own: own, lease: openLease(settings), clock: clock, log: log}
+func newWatch(ctx context.Context, settings pq.Config, limit time.Duration, clock *clock, log *slog.Logger) *watch {
+	own := sql.OpenDB(&connector{settings: settings, silence: limit})
+	w := &watch{own: own, limit: limit, lease: openLease(settings), clock: clock, log: log}
 	w.own.SetMaxOpenConns(1)
 	w.own.SetConnMaxLifetime(30 * time.Minute)
 	w.epoch, w.end = context.WithCancelCause(context.WithoutCancel(ctx))
@@ -94,10 +96,10 @@ func (w *watch) run(ctx context.Context, pool *sql.DB) {
 		case <-tick.C:
 		}
 		began := time.Now()
-		limited, cancel := context.WithTimeout(ctx, watchLimit)
+		limited, cancel := context.WithTimeout(ctx, w.limit)
 		err := w.look(limited, pool)
 		cancel()
-		slow := time.Since(began) >= watchLimit // Or it is sure of what it says.
+		slow := time.Since(began) >= w.limit // Or it is sure of what it says.
 		if err == nil {
 			w.answered(began)
 			w.clock.report(ctx, w.log)
@@ -150,7 +152,7 @@ func (w *watch) hear(opened time.Time) {
 func (w *watch) hears() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return time.Since(w.heard) < watchQuiet
+	return time.Since(w.heard) < w.quiet()
 }
 
 // look asks the database for a sign of life. One that can only be read is of no use:

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"parley/internal/pid"
 	"parley/internal/store"
@@ -41,10 +42,13 @@ func SQLite(t testing.TB) *store.Store {
 	return open(t, store.Config{DataDir: t.TempDir()}, true)
 }
 
-// Postgres opens an empty, migrated database of its own on the test server.
+// Postgres opens an empty, migrated database of its own on the test server. That it hangs is
+// no part of these tests: it may be slow, when the machine does much else.
 func Postgres(t testing.TB) *store.Store {
 	t.Helper()
-	return open(t, PostgresConfig(t), false)
+	cfg := PostgresConfig(t)
+	cfg.Patience = 20 * time.Second
+	return open(t, cfg, false)
 }
 
 // PostgresConfig makes an empty, migrated database on the test server and returns
