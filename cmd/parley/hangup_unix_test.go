@@ -8,8 +8,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-
-	"parley/internal/waittest"
 )
 
 // TestHangupChangesNothing sends what other servers take as a wish to read their settings
@@ -44,14 +42,7 @@ func TestHangupOfATerminal(t *testing.T) {
 	cmd := exec.Command(binary(t))
 	cmd.Env, cmd.Dir = sqliteEnviron(t), t.TempDir()
 	cmd.Stdout, cmd.Stderr = &i.out, write
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	i.process = cmd.Process
-	go func() {
-		defer close(i.ended)
-		i.err = cmd.Wait()
-	}()
+	i.begin(t, cmd)
 	t.Cleanup(i.kill)
 	i.waitReady(t)
 	if err := read.Close(); err != nil {
@@ -63,13 +54,7 @@ func TestHangupOfATerminal(t *testing.T) {
 	if err := i.process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	over, stop := waittest.Context(t.Context(), stopLimit)
-	defer stop()
-	select {
-	case <-i.ended:
-	case <-over.Done():
-		t.Error("the server goes on without its terminal")
-	}
+	i.waitEnded(t)
 }
 
 // TestMakeRunEndsQuietly presses Ctrl-C on make run, which a terminal sends to all
@@ -82,15 +67,8 @@ func TestMakeRunEndsQuietly(t *testing.T) {
 	cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0", "MAKEFLAGS=", "MAKELEVEL="), sqliteEnviron(t)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Stdout, cmd.Stderr = &i.out, &i.out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	i.process = cmd.Process
+	i.begin(t, cmd)
 	group := -cmd.Process.Pid
-	go func() {
-		defer close(i.ended)
-		i.err = cmd.Wait()
-	}()
 	t.Cleanup(func() {
 		_ = syscall.Kill(group, syscall.SIGKILL) // An error means that all have ended.
 		<-i.ended
@@ -99,13 +77,7 @@ func TestMakeRunEndsQuietly(t *testing.T) {
 	if err := syscall.Kill(group, syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
-	over, stop := waittest.Context(t.Context(), stopLimit)
-	defer stop()
-	select {
-	case <-i.ended:
-	case <-over.Done():
-		t.Fatal("make run does not end")
-	}
+	i.waitEnded(t)
 	if out := i.out.String(); strings.Contains(out, "***") || !strings.Contains(out, "msg=ended") {
 		t.Errorf("make run ends with\n%s\nwant the server's own end and no error of make", out)
 	}

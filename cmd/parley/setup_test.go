@@ -179,17 +179,23 @@ func launch(t *testing.T, environ ...string) *instance {
 	cmd.Env = environ
 	cmd.Dir = t.TempDir()
 	cmd.Stdout, cmd.Stderr = &i.out, &i.out
+	i.begin(t, cmd)
+	i.cancel = func() { _ = i.process.Signal(syscall.SIGTERM) } // An error means that it has ended.
+	t.Cleanup(i.kill)
+	return i
+}
+
+// begin starts the process, whose end closes i.ended. The caller ends it with the test.
+func (i *instance) begin(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	i.process = cmd.Process
-	i.cancel = func() { _ = i.process.Signal(syscall.SIGTERM) } // An error means that it has ended.
 	go func() {
 		defer close(i.ended)
 		i.err = cmd.Wait()
 	}()
-	t.Cleanup(i.kill)
-	return i
 }
 
 var listening = regexp.MustCompile(`is listening on (http://\S+)`)
@@ -233,15 +239,21 @@ func (i *instance) stop(t *testing.T) {
 
 func (i *instance) waitStopped(t *testing.T) {
 	t.Helper()
+	i.waitEnded(t)
+	if i.err != nil {
+		t.Errorf("the server ended with %v, want status 0\n%s", i.err, i.out.String())
+	}
+}
+
+// waitEnded waits for the end, however it comes.
+func (i *instance) waitEnded(t *testing.T) {
+	t.Helper()
 	over, stop := waittest.Context(t.Context(), stopLimit)
 	defer stop()
 	select {
 	case <-i.ended:
 	case <-over.Done():
 		t.Fatalf("the server did not end within %v\n%s", stopLimit, i.out.String())
-	}
-	if i.err != nil {
-		t.Errorf("the server ended with %v, want status 0\n%s", i.err, i.out.String())
 	}
 }
 
