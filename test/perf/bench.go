@@ -125,16 +125,17 @@ func (b *bench) note(format string, args ...any) {
 
 // columnOf names a server by its database and version.
 func (b *bench) columnOf(database string, v *version) string {
-	name := map[string]string{sqliteName: "SQLite", postgresName: "Postgres"}[database]
+	name := databaseTitles[database]
 	if len(b.versions) > 1 {
 		name += " " + v.name
 	}
 	return name
 }
 
-func (b *bench) bareColumn(database string) string {
-	return "bare " + map[string]string{sqliteName: "SQLite", postgresName: "Postgres"}[database]
-}
+func bareColumn(database string) string { return "bare " + databaseTitles[database] }
+
+// databaseTitles are the databases as the table names them.
+var databaseTitles = map[string]string{sqliteName: "SQLite", postgresName: "Postgres"}
 
 // startServers starts a server of every version on every database, each warm. The caller
 // calls stop.
@@ -146,26 +147,25 @@ func (b *bench) startServers(ctx context.Context) (targets []*target, stop func(
 		}
 		return errors.Join(errs...)
 	}
+	warmed := func(t *target, err error) error {
+		if err != nil {
+			return err
+		}
+		targets = append(targets, t)
+		return b.warm(ctx, t)
+	}
 	for _, database := range b.options.databases {
+		var err error
 		if b.options.bare {
-			t, err := b.startBare(ctx, database)
-			if err == nil {
-				targets = append(targets, t)
-				err = b.warm(ctx, t)
-			}
-			if err != nil {
-				return nil, nil, errors.Join(err, stop())
-			}
+			err = warmed(b.startBare(ctx, database))
 		}
 		for _, v := range b.versions {
-			t, err := b.start(ctx, database, v)
 			if err == nil {
-				targets = append(targets, t)
-				err = b.warm(ctx, t)
+				err = warmed(b.start(ctx, database, v))
 			}
-			if err != nil {
-				return nil, nil, errors.Join(err, stop())
-			}
+		}
+		if err != nil {
+			return nil, nil, errors.Join(err, stop())
 		}
 	}
 	return targets, stop, nil
@@ -186,7 +186,7 @@ func (b *bench) startBare(ctx context.Context, database string) (*target, error)
 	if err != nil {
 		return nil, errors.Join(err, s.remove(ctx))
 	}
-	return &target{name: b.bareColumn(database), database: database, addr: addr, process: p, bare: s}, nil
+	return &target{name: bareColumn(database), database: database, addr: addr, process: p, bare: s}, nil
 }
 
 // start starts one server on an empty database and returns when it is ready.

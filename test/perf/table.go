@@ -174,7 +174,7 @@ func (b *bench) head() []string {
 	cells := []string{"", relayName}
 	for _, database := range b.options.databases {
 		if b.options.bare {
-			cells = append(cells, b.bareColumn(database))
+			cells = append(cells, bareColumn(database))
 		}
 		for _, v := range b.versions {
 			cells = append(cells, b.columnOf(database, v))
@@ -197,7 +197,7 @@ func (b *bench) line(r row) []string {
 	cells := []string{r.name, figure(base, r.unit)}
 	for _, database := range b.options.databases {
 		if b.options.bare {
-			cells = append(cells, against(b.figures.of(r.name, b.bareColumn(database)), base, r.unit))
+			cells = append(cells, against(b.figures.of(r.name, bareColumn(database)), base, r.unit))
 		}
 		var values []float64
 		for _, v := range b.versions {
