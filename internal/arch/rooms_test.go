@@ -71,8 +71,9 @@ var rooms = map[string][]string{
 	"test/faults/wait":    {},
 	// They know the server from outside only.
 	"test/perf":    {},
-	"test/attacks": {"internal/store/storetest"},
-	"test/deploy":  {},
+	"test/attacks": {"internal/store/storetest", "test/built"},
+	"test/deploy":  {"test/built"},
+	"test/built":   {},
 	// Compiled into tests only.
 	"internal/bus/bustest":           {all},
 	"internal/refusal/refusaltest":   {all},
@@ -87,7 +88,7 @@ var testOnly = []string{
 	"internal/arch", "internal/tools", "internal/bus/bustest", "internal/reply/replytest",
 	"internal/store/storetest", "internal/refusal/refusaltest", "internal/upstream/upstreamtest", "ent/enttest",
 	"internal/waittest",
-	"test/faults", "test/perf", "test/attacks", "test/deploy",
+	"test/faults", "test/perf", "test/attacks", "test/deploy", "test/built",
 }
 
 // vendors lists who alone may import the packages of others that a room hides.

@@ -8,13 +8,13 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"parley/test/built"
 
 	"parley/internal/waittest"
 )
@@ -28,28 +28,7 @@ const (
 	patience = waittest.Limit
 )
 
-// binary builds the server once.
-var binary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "parley-attacks-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "parley")
-	cmd := exec.Command("go", "build", "-trimpath", "-o", path, "parley/cmd/parley")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return path, nil
-})
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if path, err := binary(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(path)) // Left-overs in the temporary folder harm nobody.
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(built.Main(m)) }
 
 // server is a running server, on SQLite unless it is told otherwise, with stock limits.
 type server struct {
@@ -63,7 +42,7 @@ type server struct {
 // whether it has kept to it.
 func start(t *testing.T, settings ...string) *server {
 	t.Helper()
-	path, err := binary()
+	path, err := built.Server()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,6 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"fmt"
 	"math/big"
 	"net"
 	"net/http"
@@ -22,31 +21,12 @@ import (
 	"testing"
 	"time"
 
+	"parley/test/built"
+
 	"parley/internal/waittest"
 )
 
-// binary builds the server once.
-var binary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "parley-deploy-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "parley")
-	cmd := exec.Command("go", "build", "-trimpath", "-o", path, "parley/cmd/parley")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return path, nil
-})
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if path, err := binary(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(path)) // Left-overs in the temporary folder harm nobody.
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(built.Main(m)) }
 
 // server is a running server.
 type server struct {
@@ -57,7 +37,7 @@ type server struct {
 // startParley starts a server as it stands behind a proxy on the same machine.
 func startParley(t *testing.T, settings ...string) server {
 	t.Helper()
-	path, err := binary()
+	path, err := built.Server()
 	if err != nil {
 		t.Fatal(err)
 	}

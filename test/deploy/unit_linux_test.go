@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"parley/test/built"
 )
 
 // mostExposed is what systemd-analyze may say of the unit, of 100: it says 96 of one that
@@ -13,7 +15,7 @@ const mostExposed = "20"
 
 func TestSystemdUnit(t *testing.T) {
 	t.Parallel()
-	path, err := binary()
+	path, err := built.Server()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +39,7 @@ func TestSystemdUnit(t *testing.T) {
 // The file of settings means the same to systemd and to a shell, and a server starts with it.
 func TestSystemdEnvironment(t *testing.T) {
 	t.Parallel()
-	path, err := binary()
+	path, err := built.Server()
 	if err != nil {
 		t.Fatal(err)
 	}
