@@ -4,11 +4,11 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import http from 'node:http'
 import { dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { serveModel } from '../lib/model.mjs'
 import {
   call,
   cleanEnvironment,
@@ -61,34 +61,11 @@ async function startModel(t) {
       return open
     },
   }
-  const server = http.createServer(async (request, response) => {
-    if (request.method === 'GET') {
-      response.end(JSON.stringify({ object: 'list', data: [{ id: 'paced', object: 'model' }] }))
-      return
-    }
-    let body = ''
-    for await (const piece of request.setEncoding('utf8')) body += piece
-    const question = JSON.parse(body).messages.at(-1).content
-    const closed = once(response, 'close')
-    response.writeHead(200, { 'Content-Type': 'text/event-stream' })
-    const frame = (delta, reason = null) => {
-      const choices = [{ index: 0, delta, finish_reason: reason }]
-      const said = { id: 'c', object: 'chat.completion.chunk', created: 1, model: 'paced', choices }
-      response.write(`data: ${JSON.stringify(said)}\n\n`)
-    }
-    frame({ content: beginning })
+  model.baseURL = await serveModel(t, async ({ question, say, closed }) => {
+    say(beginning)
     await Promise.race([gates.get(question), closed])
-    for (const word of words.slice(5)) frame({ content: ` ${word}` })
-    frame({}, 'stop')
-    response.end('data: [DONE]\n\n')
+    for (const word of words.slice(5)) say(` ${word}`)
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.after(() => {
-    server.close()
-    server.closeAllConnections()
-  })
-  model.baseURL = `http://127.0.0.1:${server.address().port}/v1`
   return model
 }
 

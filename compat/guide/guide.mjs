@@ -3,14 +3,13 @@
 // console that notes every word.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { once } from 'node:events'
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import http from 'node:http'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import WebSocket from 'ws'
+import { serveModel } from '../lib/model.mjs'
 import { call, cleanEnvironment } from '../lib/parley.mjs'
 
 export const here = dirname(fileURLToPath(import.meta.url))
@@ -140,36 +139,14 @@ export async function startModel(t) {
       return () => opens.shift()()
     },
   }
-  const server = http.createServer(async (request, response) => {
-    if (request.method === 'GET') {
-      return response.end(JSON.stringify({ object: 'list', data: [{ id: 'paced', object: 'model' }] }))
-    }
-    let body = ''
-    for await (const piece of request.setEncoding('utf8')) body += piece
-    const question = JSON.parse(body).messages.at(-1).content
-    const closed = once(response, 'close')
-    response.writeHead(200, { 'Content-Type': 'text/event-stream' })
-    const frame = (delta, reason = null) => {
-      const choices = [{ index: 0, delta, finish_reason: reason }]
-      const said = { id: 'c', object: 'chat.completion.chunk', created: 1, model: 'paced', choices }
-      response.write(`data: ${JSON.stringify(said)}\n\n`)
-    }
-    frame({ content: beginning })
+  model.baseURL = await serveModel(t, async ({ question, say, closed }) => {
+    say(beginning)
     const [first, second] = gates.get(question) ?? []
     await Promise.race([first, closed])
-    for (const word of words.slice(4, 8)) frame({ content: ` ${word}` })
+    for (const word of words.slice(4, 8)) say(` ${word}`)
     await Promise.race([second, closed])
-    for (const word of words.slice(8)) frame({ content: ` ${word}` })
-    frame({}, 'stop')
-    response.end('data: [DONE]\n\n')
+    for (const word of words.slice(8)) say(` ${word}`)
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.after(() => {
-    server.close()
-    server.closeAllConnections()
-  })
-  model.baseURL = `http://127.0.0.1:${server.address().port}/v1`
   return model
 }
 

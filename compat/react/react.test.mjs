@@ -3,15 +3,14 @@
 // keeps pictures.
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import http from 'node:http'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { chromium } from 'playwright-core'
+import { serveModel } from '../lib/model.mjs'
 import {
   call as post,
   cleanEnvironment,
@@ -69,13 +68,7 @@ class Model {
 
   static async start(t) {
     const model = new Model()
-    const server = http.createServer((request, response) => model.#serve(request, response)).listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    t.after(() => {
-      server.close()
-      server.closeAllConnections()
-    })
-    model.baseURL = `http://127.0.0.1:${server.address().port}/v1`
+    model.baseURL = await serveModel(t, (call) => model.#answer(call))
     return model
   }
 
@@ -90,27 +83,10 @@ class Model {
     }
   }
 
-  async #serve(request, response) {
-    if (request.method === 'GET') return response.end('{"object":"list","data":[{"id":"paced","object":"model"}]}')
-    let body = ''
-    for await (const piece of request.setEncoding('utf8')) body += piece
-    response.writeHead(200, { 'Content-Type': 'text/event-stream' })
-    const frame = (delta, reason = null) => {
-      const choices = [{ index: 0, delta, finish_reason: reason }]
-      const said = { id: 'c', object: 'chat.completion.chunk', created: 1, model: 'paced', choices }
-      response.write(`data: ${JSON.stringify(said)}\n\n`)
-    }
-    const call = {
-      say: (content) => frame({ content }),
-      end() {
-        frame({}, 'stop')
-        response.end('data: [DONE]\n\n')
-      },
-    }
-    const held = this.#held.get(JSON.parse(body).messages.at(-1).content)
-    if (held) return held(call)
-    call.say('Yes.')
-    call.end()
+  #answer({ question, say }) {
+    const held = this.#held.get(question)
+    if (!held) return say('Yes.')
+    return new Promise((end) => held({ say, end }))
   }
 }
 

@@ -2,13 +2,12 @@
 // end, and started again on the same data. The viewers are graphql-ws and
 // graphql-sse with their default settings; they find back by themselves.
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import http from 'node:http'
 import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { createClient as createSSE } from 'graphql-sse'
 import { createClient as createWS } from 'graphql-ws'
 import WebSocket from 'ws'
+import { serveModel } from '../lib/model.mjs'
 import { data, finalMessage, noPostgres, Parley, readMessage, send, signUp, until, Watch } from '../lib/parley.mjs'
 
 const words = Array.from({ length: 40 }, (_, i) => `word${i}🎉 `)
@@ -18,35 +17,14 @@ const text = words.join('')
 // mock-llm can neither pause nor stop in the middle.
 async function startModel(t, script) {
   const model = { calls: 0 }
-  const server = http.createServer(async (request, response) => {
-    if (request.method === 'GET') {
-      response.end(JSON.stringify({ object: 'list', data: [{ id: 'paced', object: 'model' }] }))
-      return
-    }
-    for await (const _ of request); // The prompt does not matter.
+  model.baseURL = await serveModel(t, async ({ say, closed, response }) => {
     const call = ++model.calls
-    const closed = once(response, 'close')
-    response.writeHead(200, { 'Content-Type': 'text/event-stream' })
-    const frame = (delta, reason = null) => {
-      const choices = [{ index: 0, delta, finish_reason: reason }]
-      const said = { id: 'c', object: 'chat.completion.chunk', created: 1, model: 'paced', choices }
-      response.write(`data: ${JSON.stringify(said)}\n\n`)
-    }
     for (const [i, word] of words.entries()) {
       await Promise.race([script(call, i), closed])
       if (response.destroyed) return
-      frame({ content: word })
+      say(word)
     }
-    frame({}, 'stop')
-    response.end('data: [DONE]\n\n')
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.after(() => {
-    server.close()
-    server.closeAllConnections()
-  })
-  model.baseURL = `http://127.0.0.1:${server.address().port}/v1`
   return model
 }
 
