@@ -141,8 +141,9 @@ test('who does not want headers stored has no refresh token stored', { timeout: 
 
   // This page knows it still.
   await page.evaluate(() => (Date.now = ((now) => () => now() + 3_600_000)(Date.now)));
+  const before = await tokenOf(page);
   await run(page);
-  for (const before = await tokenOf(page); (await tokenOf(page)) === before; );
+  while ((await tokenOf(page)) === before);
   assert.equal(asked.refreshSession, 1);
   assert.deepEqual(await keys(), []);
 });
