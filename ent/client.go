@@ -19,6 +19,7 @@ import (
 	"parley/ent/message"
 	"parley/ent/replica"
 	"parley/ent/send"
+	"parley/ent/summary"
 	"parley/ent/usageday"
 	"parley/ent/user"
 
@@ -49,6 +50,8 @@ type Client struct {
 	Replica *ReplicaClient
 	// Send is the client for interacting with the Send builders.
 	Send *SendClient
+	// Summary is the client for interacting with the Summary builders.
+	Summary *SummaryClient
 	// UsageDay is the client for interacting with the UsageDay builders.
 	UsageDay *UsageDayClient
 	// User is the client for interacting with the User builders.
@@ -71,6 +74,7 @@ func (c *Client) init() {
 	c.Message = NewMessageClient(c.config)
 	c.Replica = NewReplicaClient(c.config)
 	c.Send = NewSendClient(c.config)
+	c.Summary = NewSummaryClient(c.config)
 	c.UsageDay = NewUsageDayClient(c.config)
 	c.User = NewUserClient(c.config)
 }
@@ -172,6 +176,7 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 		Message:              NewMessageClient(cfg),
 		Replica:              NewReplicaClient(cfg),
 		Send:                 NewSendClient(cfg),
+		Summary:              NewSummaryClient(cfg),
 		UsageDay:             NewUsageDayClient(cfg),
 		User:                 NewUserClient(cfg),
 	}, nil
@@ -200,6 +205,7 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 		Message:              NewMessageClient(cfg),
 		Replica:              NewReplicaClient(cfg),
 		Send:                 NewSendClient(cfg),
+		Summary:              NewSummaryClient(cfg),
 		UsageDay:             NewUsageDayClient(cfg),
 		User:                 NewUserClient(cfg),
 	}, nil
@@ -232,7 +238,7 @@ func (c *Client) Close() error {
 func (c *Client) Use(hooks ...Hook) {
 	for _, n := range []interface{ Use(...Hook) }{
 		c.AuthSession, c.AuthThrottle, c.Conversation, c.ConversationDeletion,
-		c.Message, c.Replica, c.Send, c.UsageDay, c.User,
+		c.Message, c.Replica, c.Send, c.Summary, c.UsageDay, c.User,
 	} {
 		n.Use(hooks...)
 	}
@@ -243,7 +249,7 @@ func (c *Client) Use(hooks ...Hook) {
 func (c *Client) Intercept(interceptors ...Interceptor) {
 	for _, n := range []interface{ Intercept(...Interceptor) }{
 		c.AuthSession, c.AuthThrottle, c.Conversation, c.ConversationDeletion,
-		c.Message, c.Replica, c.Send, c.UsageDay, c.User,
+		c.Message, c.Replica, c.Send, c.Summary, c.UsageDay, c.User,
 	} {
 		n.Intercept(interceptors...)
 	}
@@ -266,6 +272,8 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.Replica.mutate(ctx, m)
 	case *SendMutation:
 		return c.Send.mutate(ctx, m)
+	case *SummaryMutation:
+		return c.Summary.mutate(ctx, m)
 	case *UsageDayMutation:
 		return c.UsageDay.mutate(ctx, m)
 	case *UserMutation:
@@ -699,6 +707,22 @@ func (c *ConversationClient) QueryMessages(_m *Conversation) *MessageQuery {
 	return query
 }
 
+// QuerySummaries queries the summaries edge of a Conversation.
+func (c *ConversationClient) QuerySummaries(_m *Conversation) *SummaryQuery {
+	query := (&SummaryClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(conversation.Table, conversation.FieldID, id),
+			sqlgraph.To(summary.Table, summary.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, conversation.SummariesTable, conversation.SummariesColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
 // Hooks returns the client hooks.
 func (c *ConversationClient) Hooks() []Hook {
 	hooks := c.hooks.Conversation
@@ -1047,6 +1071,22 @@ func (c *MessageClient) QueryChildren(_m *Message) *MessageQuery {
 	return query
 }
 
+// QuerySummary queries the summary edge of a Message.
+func (c *MessageClient) QuerySummary(_m *Message) *SummaryQuery {
+	query := (&SummaryClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(message.Table, message.FieldID, id),
+			sqlgraph.To(summary.Table, summary.FieldID),
+			sqlgraph.Edge(sqlgraph.O2O, false, message.SummaryTable, message.SummaryColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
 // Hooks returns the client hooks.
 func (c *MessageClient) Hooks() []Hook {
 	hooks := c.hooks.Message
@@ -1357,6 +1397,188 @@ func (c *SendClient) mutate(ctx context.Context, m *SendMutation) (Value, error)
 	}
 }
 
+// SummaryClient is a client for the Summary schema.
+type SummaryClient struct {
+	config
+}
+
+// NewSummaryClient returns a client for the Summary from the given config.
+func NewSummaryClient(c config) *SummaryClient {
+	return &SummaryClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `summary.Hooks(f(g(h())))`.
+func (c *SummaryClient) Use(hooks ...Hook) {
+	c.hooks.Summary = append(c.hooks.Summary, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `summary.Intercept(f(g(h())))`.
+func (c *SummaryClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Summary = append(c.inters.Summary, interceptors...)
+}
+
+// Create returns a builder for creating a Summary entity.
+func (c *SummaryClient) Create() *SummaryCreate {
+	mutation := newSummaryMutation(c.config, OpCreate)
+	return &SummaryCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Summary entities.
+func (c *SummaryClient) CreateBulk(builders ...*SummaryCreate) *SummaryCreateBulk {
+	return &SummaryCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *SummaryClient) MapCreateBulk(slice any, setFunc func(*SummaryCreate, int)) *SummaryCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &SummaryCreateBulk{err: fmt.Errorf("calling to SummaryClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*SummaryCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &SummaryCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Summary.
+func (c *SummaryClient) Update() *SummaryUpdate {
+	mutation := newSummaryMutation(c.config, OpUpdate)
+	return &SummaryUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *SummaryClient) UpdateOne(_m *Summary) *SummaryUpdateOne {
+	mutation := newSummaryMutation(c.config, OpUpdateOne, withSummary(_m))
+	return &SummaryUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *SummaryClient) UpdateOneID(id pid.ID) *SummaryUpdateOne {
+	mutation := newSummaryMutation(c.config, OpUpdateOne, withSummaryID(id))
+	return &SummaryUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Summary.
+func (c *SummaryClient) Delete() *SummaryDelete {
+	mutation := newSummaryMutation(c.config, OpDelete)
+	return &SummaryDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *SummaryClient) DeleteOne(_m *Summary) *SummaryDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *SummaryClient) DeleteOneID(id pid.ID) *SummaryDeleteOne {
+	builder := c.Delete().Where(summary.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &SummaryDeleteOne{builder}
+}
+
+// Query returns a query builder for Summary.
+func (c *SummaryClient) Query() *SummaryQuery {
+	return &SummaryQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeSummary},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Summary entity by its id.
+func (c *SummaryClient) Get(ctx context.Context, id pid.ID) (*Summary, error) {
+	return c.Query().Where(summary.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *SummaryClient) GetX(ctx context.Context, id pid.ID) *Summary {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// QueryUser queries the user edge of a Summary.
+func (c *SummaryClient) QueryUser(_m *Summary) *UserQuery {
+	query := (&UserClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(summary.Table, summary.FieldID, id),
+			sqlgraph.To(user.Table, user.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, summary.UserTable, summary.UserColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryConversation queries the conversation edge of a Summary.
+func (c *SummaryClient) QueryConversation(_m *Summary) *ConversationQuery {
+	query := (&ConversationClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(summary.Table, summary.FieldID, id),
+			sqlgraph.To(conversation.Table, conversation.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, summary.ConversationTable, summary.ConversationColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryMessage queries the message edge of a Summary.
+func (c *SummaryClient) QueryMessage(_m *Summary) *MessageQuery {
+	query := (&MessageClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(summary.Table, summary.FieldID, id),
+			sqlgraph.To(message.Table, message.FieldID),
+			sqlgraph.Edge(sqlgraph.O2O, true, summary.MessageTable, summary.MessageColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// Hooks returns the client hooks.
+func (c *SummaryClient) Hooks() []Hook {
+	hooks := c.hooks.Summary
+	return append(hooks[:len(hooks):len(hooks)], summary.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *SummaryClient) Interceptors() []Interceptor {
+	return c.inters.Summary
+}
+
+func (c *SummaryClient) mutate(ctx context.Context, m *SummaryMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&SummaryCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&SummaryUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&SummaryUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&SummaryDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown Summary mutation op: %q", m.Op())
+	}
+}
+
 // UsageDayClient is a client for the UsageDay schema.
 type UsageDayClient struct {
 	config
@@ -1647,6 +1869,22 @@ func (c *UserClient) QueryMessages(_m *User) *MessageQuery {
 	return query
 }
 
+// QuerySummaries queries the summaries edge of a User.
+func (c *UserClient) QuerySummaries(_m *User) *SummaryQuery {
+	query := (&SummaryClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(user.Table, user.FieldID, id),
+			sqlgraph.To(summary.Table, summary.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, user.SummariesTable, user.SummariesColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
 // QuerySends queries the sends edge of a User.
 func (c *UserClient) QuerySends(_m *User) *SendQuery {
 	query := (&SendClient{config: c.config}).Query()
@@ -1709,11 +1947,11 @@ func (c *UserClient) mutate(ctx context.Context, m *UserMutation) (Value, error)
 type (
 	hooks struct {
 		AuthSession, AuthThrottle, Conversation, ConversationDeletion, Message, Replica,
-		Send, UsageDay, User []ent.Hook
+		Send, Summary, UsageDay, User []ent.Hook
 	}
 	inters struct {
 		AuthSession, AuthThrottle, Conversation, ConversationDeletion, Message, Replica,
-		Send, UsageDay, User []ent.Interceptor
+		Send, Summary, UsageDay, User []ent.Interceptor
 	}
 )
 

@@ -29,6 +29,10 @@ type Conversation struct {
 	Model *string `json:"model,omitempty"`
 	// reply.Parameters as text; empty when none is set.
 	Parameters string `json:"parameters,omitempty"`
+	// How the context is chosen, as text; empty: as for the model, or the server.
+	ContextSettings string `json:"context_settings,omitempty"`
+	// How often a model was asked for a name.
+	TitleTries int `json:"title_tries,omitempty"`
 	// Last message of the visible line. Never null: message 0 always exists. Not a foreign key, as the two tables would need each other.
 	HeadID pid.ID `json:"head_id,omitempty"`
 	// Pinned holds the value of the "pinned" field.
@@ -57,9 +61,11 @@ type ConversationEdges struct {
 	User *User `json:"user,omitempty"`
 	// Messages holds the value of the messages edge.
 	Messages []*Message `json:"messages,omitempty"`
+	// Summaries holds the value of the summaries edge.
+	Summaries []*Summary `json:"summaries,omitempty"`
 	// loadedTypes holds the information for reporting if a
 	// type was loaded (or requested) in eager-loading or not.
-	loadedTypes [2]bool
+	loadedTypes [3]bool
 }
 
 // UserOrErr returns the User value or an error if the edge
@@ -82,6 +88,15 @@ func (e ConversationEdges) MessagesOrErr() ([]*Message, error) {
 	return nil, &NotLoadedError{edge: "messages"}
 }
 
+// SummariesOrErr returns the Summaries value or an error if the edge
+// was not loaded in eager-loading.
+func (e ConversationEdges) SummariesOrErr() ([]*Summary, error) {
+	if e.loadedTypes[2] {
+		return e.Summaries, nil
+	}
+	return nil, &NotLoadedError{edge: "summaries"}
+}
+
 // scanValues returns the types for scanning values from sql.Rows.
 func (*Conversation) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
@@ -91,7 +106,9 @@ func (*Conversation) scanValues(columns []string) ([]any, error) {
 			values[i] = new(pid.ID)
 		case conversation.FieldPinned, conversation.FieldTemporary:
 			values[i] = new(sql.NullBool)
-		case conversation.FieldName, conversation.FieldNameSource, conversation.FieldModel, conversation.FieldParameters:
+		case conversation.FieldTitleTries:
+			values[i] = new(sql.NullInt64)
+		case conversation.FieldName, conversation.FieldNameSource, conversation.FieldModel, conversation.FieldParameters, conversation.FieldContextSettings:
 			values[i] = new(sql.NullString)
 		case conversation.FieldArchivedAt, conversation.FieldExpiresAt, conversation.FieldLastMessageAt, conversation.FieldCreatedAt, conversation.FieldUpdatedAt:
 			values[i] = new(sql.NullTime)
@@ -146,6 +163,18 @@ func (_m *Conversation) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field parameters", values[i])
 			} else if value.Valid {
 				_m.Parameters = value.String
+			}
+		case conversation.FieldContextSettings:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field context_settings", values[i])
+			} else if value.Valid {
+				_m.ContextSettings = value.String
+			}
+		case conversation.FieldTitleTries:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field title_tries", values[i])
+			} else if value.Valid {
+				_m.TitleTries = int(value.Int64)
 			}
 		case conversation.FieldHeadID:
 			if value, ok := values[i].(*pid.ID); !ok {
@@ -220,6 +249,11 @@ func (_m *Conversation) QueryMessages() *MessageQuery {
 	return NewConversationClient(_m.config).QueryMessages(_m)
 }
 
+// QuerySummaries queries the "summaries" edge of the Conversation entity.
+func (_m *Conversation) QuerySummaries() *SummaryQuery {
+	return NewConversationClient(_m.config).QuerySummaries(_m)
+}
+
 // Update returns a builder for updating this Conversation.
 // Note that you need to call Conversation.Unwrap() before calling this method if this Conversation
 // was returned from a transaction, and the transaction was committed or rolled back.
@@ -259,6 +293,12 @@ func (_m *Conversation) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("parameters=")
 	builder.WriteString(_m.Parameters)
+	builder.WriteString(", ")
+	builder.WriteString("context_settings=")
+	builder.WriteString(_m.ContextSettings)
+	builder.WriteString(", ")
+	builder.WriteString("title_tries=")
+	builder.WriteString(fmt.Sprintf("%v", _m.TitleTries))
 	builder.WriteString(", ")
 	builder.WriteString("head_id=")
 	builder.WriteString(fmt.Sprintf("%v", _m.HeadID))

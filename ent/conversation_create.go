@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"parley/ent/conversation"
 	"parley/ent/message"
+	"parley/ent/summary"
 	"parley/ent/user"
 	"parley/internal/pid"
 	"time"
@@ -84,6 +85,34 @@ func (_c *ConversationCreate) SetParameters(v string) *ConversationCreate {
 func (_c *ConversationCreate) SetNillableParameters(v *string) *ConversationCreate {
 	if v != nil {
 		_c.SetParameters(*v)
+	}
+	return _c
+}
+
+// SetContextSettings sets the "context_settings" field.
+func (_c *ConversationCreate) SetContextSettings(v string) *ConversationCreate {
+	_c.mutation.SetContextSettings(v)
+	return _c
+}
+
+// SetNillableContextSettings sets the "context_settings" field if the given value is not nil.
+func (_c *ConversationCreate) SetNillableContextSettings(v *string) *ConversationCreate {
+	if v != nil {
+		_c.SetContextSettings(*v)
+	}
+	return _c
+}
+
+// SetTitleTries sets the "title_tries" field.
+func (_c *ConversationCreate) SetTitleTries(v int) *ConversationCreate {
+	_c.mutation.SetTitleTries(v)
+	return _c
+}
+
+// SetNillableTitleTries sets the "title_tries" field if the given value is not nil.
+func (_c *ConversationCreate) SetNillableTitleTries(v *int) *ConversationCreate {
+	if v != nil {
+		_c.SetTitleTries(*v)
 	}
 	return _c
 }
@@ -226,6 +255,21 @@ func (_c *ConversationCreate) AddMessages(v ...*Message) *ConversationCreate {
 	return _c.AddMessageIDs(ids...)
 }
 
+// AddSummaryIDs adds the "summaries" edge to the Summary entity by IDs.
+func (_c *ConversationCreate) AddSummaryIDs(ids ...pid.ID) *ConversationCreate {
+	_c.mutation.AddSummaryIDs(ids...)
+	return _c
+}
+
+// AddSummaries adds the "summaries" edges to the Summary entity.
+func (_c *ConversationCreate) AddSummaries(v ...*Summary) *ConversationCreate {
+	ids := make([]pid.ID, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _c.AddSummaryIDs(ids...)
+}
+
 // Mutation returns the ConversationMutation object of the builder.
 func (_c *ConversationCreate) Mutation() *ConversationMutation {
 	return _c.mutation
@@ -274,6 +318,14 @@ func (_c *ConversationCreate) defaults() error {
 	if _, ok := _c.mutation.Parameters(); !ok {
 		v := conversation.DefaultParameters
 		_c.mutation.SetParameters(v)
+	}
+	if _, ok := _c.mutation.ContextSettings(); !ok {
+		v := conversation.DefaultContextSettings
+		_c.mutation.SetContextSettings(v)
+	}
+	if _, ok := _c.mutation.TitleTries(); !ok {
+		v := conversation.DefaultTitleTries
+		_c.mutation.SetTitleTries(v)
 	}
 	if _, ok := _c.mutation.Pinned(); !ok {
 		v := conversation.DefaultPinned
@@ -332,6 +384,12 @@ func (_c *ConversationCreate) check() error {
 	}
 	if _, ok := _c.mutation.Parameters(); !ok {
 		return &ValidationError{Name: "parameters", err: errors.New(`ent: missing required field "Conversation.parameters"`)}
+	}
+	if _, ok := _c.mutation.ContextSettings(); !ok {
+		return &ValidationError{Name: "context_settings", err: errors.New(`ent: missing required field "Conversation.context_settings"`)}
+	}
+	if _, ok := _c.mutation.TitleTries(); !ok {
+		return &ValidationError{Name: "title_tries", err: errors.New(`ent: missing required field "Conversation.title_tries"`)}
 	}
 	if _, ok := _c.mutation.HeadID(); !ok {
 		return &ValidationError{Name: "head_id", err: errors.New(`ent: missing required field "Conversation.head_id"`)}
@@ -406,6 +464,14 @@ func (_c *ConversationCreate) createSpec() (*Conversation, *sqlgraph.CreateSpec)
 		_spec.SetField(conversation.FieldParameters, field.TypeString, value)
 		_node.Parameters = value
 	}
+	if value, ok := _c.mutation.ContextSettings(); ok {
+		_spec.SetField(conversation.FieldContextSettings, field.TypeString, value)
+		_node.ContextSettings = value
+	}
+	if value, ok := _c.mutation.TitleTries(); ok {
+		_spec.SetField(conversation.FieldTitleTries, field.TypeInt, value)
+		_node.TitleTries = value
+	}
 	if value, ok := _c.mutation.HeadID(); ok {
 		_spec.SetField(conversation.FieldHeadID, field.TypeString, value)
 		_node.HeadID = value
@@ -464,6 +530,22 @@ func (_c *ConversationCreate) createSpec() (*Conversation, *sqlgraph.CreateSpec)
 			Bidi:    false,
 			Target: &sqlgraph.EdgeTarget{
 				IDSpec: sqlgraph.NewFieldSpec(message.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges = append(_spec.Edges, edge)
+	}
+	if nodes := _c.mutation.SummariesIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   conversation.SummariesTable,
+			Columns: []string{conversation.SummariesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(summary.FieldID, field.TypeString),
 			},
 		}
 		for _, k := range nodes {
@@ -574,6 +656,36 @@ func (u *ConversationUpsert) SetParameters(v string) *ConversationUpsert {
 // UpdateParameters sets the "parameters" field to the value that was provided on create.
 func (u *ConversationUpsert) UpdateParameters() *ConversationUpsert {
 	u.SetExcluded(conversation.FieldParameters)
+	return u
+}
+
+// SetContextSettings sets the "context_settings" field.
+func (u *ConversationUpsert) SetContextSettings(v string) *ConversationUpsert {
+	u.Set(conversation.FieldContextSettings, v)
+	return u
+}
+
+// UpdateContextSettings sets the "context_settings" field to the value that was provided on create.
+func (u *ConversationUpsert) UpdateContextSettings() *ConversationUpsert {
+	u.SetExcluded(conversation.FieldContextSettings)
+	return u
+}
+
+// SetTitleTries sets the "title_tries" field.
+func (u *ConversationUpsert) SetTitleTries(v int) *ConversationUpsert {
+	u.Set(conversation.FieldTitleTries, v)
+	return u
+}
+
+// UpdateTitleTries sets the "title_tries" field to the value that was provided on create.
+func (u *ConversationUpsert) UpdateTitleTries() *ConversationUpsert {
+	u.SetExcluded(conversation.FieldTitleTries)
+	return u
+}
+
+// AddTitleTries adds v to the "title_tries" field.
+func (u *ConversationUpsert) AddTitleTries(v int) *ConversationUpsert {
+	u.Add(conversation.FieldTitleTries, v)
 	return u
 }
 
@@ -787,6 +899,41 @@ func (u *ConversationUpsertOne) SetParameters(v string) *ConversationUpsertOne {
 func (u *ConversationUpsertOne) UpdateParameters() *ConversationUpsertOne {
 	return u.Update(func(s *ConversationUpsert) {
 		s.UpdateParameters()
+	})
+}
+
+// SetContextSettings sets the "context_settings" field.
+func (u *ConversationUpsertOne) SetContextSettings(v string) *ConversationUpsertOne {
+	return u.Update(func(s *ConversationUpsert) {
+		s.SetContextSettings(v)
+	})
+}
+
+// UpdateContextSettings sets the "context_settings" field to the value that was provided on create.
+func (u *ConversationUpsertOne) UpdateContextSettings() *ConversationUpsertOne {
+	return u.Update(func(s *ConversationUpsert) {
+		s.UpdateContextSettings()
+	})
+}
+
+// SetTitleTries sets the "title_tries" field.
+func (u *ConversationUpsertOne) SetTitleTries(v int) *ConversationUpsertOne {
+	return u.Update(func(s *ConversationUpsert) {
+		s.SetTitleTries(v)
+	})
+}
+
+// AddTitleTries adds v to the "title_tries" field.
+func (u *ConversationUpsertOne) AddTitleTries(v int) *ConversationUpsertOne {
+	return u.Update(func(s *ConversationUpsert) {
+		s.AddTitleTries(v)
+	})
+}
+
+// UpdateTitleTries sets the "title_tries" field to the value that was provided on create.
+func (u *ConversationUpsertOne) UpdateTitleTries() *ConversationUpsertOne {
+	return u.Update(func(s *ConversationUpsert) {
+		s.UpdateTitleTries()
 	})
 }
 
@@ -1183,6 +1330,41 @@ func (u *ConversationUpsertBulk) SetParameters(v string) *ConversationUpsertBulk
 func (u *ConversationUpsertBulk) UpdateParameters() *ConversationUpsertBulk {
 	return u.Update(func(s *ConversationUpsert) {
 		s.UpdateParameters()
+	})
+}
+
+// SetContextSettings sets the "context_settings" field.
+func (u *ConversationUpsertBulk) SetContextSettings(v string) *ConversationUpsertBulk {
+	return u.Update(func(s *ConversationUpsert) {
+		s.SetContextSettings(v)
+	})
+}
+
+// UpdateContextSettings sets the "context_settings" field to the value that was provided on create.
+func (u *ConversationUpsertBulk) UpdateContextSettings() *ConversationUpsertBulk {
+	return u.Update(func(s *ConversationUpsert) {
+		s.UpdateContextSettings()
+	})
+}
+
+// SetTitleTries sets the "title_tries" field.
+func (u *ConversationUpsertBulk) SetTitleTries(v int) *ConversationUpsertBulk {
+	return u.Update(func(s *ConversationUpsert) {
+		s.SetTitleTries(v)
+	})
+}
+
+// AddTitleTries adds v to the "title_tries" field.
+func (u *ConversationUpsertBulk) AddTitleTries(v int) *ConversationUpsertBulk {
+	return u.Update(func(s *ConversationUpsert) {
+		s.AddTitleTries(v)
+	})
+}
+
+// UpdateTitleTries sets the "title_tries" field to the value that was provided on create.
+func (u *ConversationUpsertBulk) UpdateTitleTries() *ConversationUpsertBulk {
+	return u.Update(func(s *ConversationUpsert) {
+		s.UpdateTitleTries()
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 	"parley/ent/conversation"
 	"parley/ent/message"
 	"parley/ent/predicate"
+	"parley/ent/summary"
 	"parley/ent/user"
 	"parley/internal/pid"
 
@@ -24,13 +25,14 @@ import (
 // ConversationQuery is the builder for querying Conversation entities.
 type ConversationQuery struct {
 	config
-	ctx          *QueryContext
-	order        []conversation.OrderOption
-	inters       []Interceptor
-	predicates   []predicate.Conversation
-	withUser     *UserQuery
-	withMessages *MessageQuery
-	modifiers    []func(*sql.Selector)
+	ctx           *QueryContext
+	order         []conversation.OrderOption
+	inters        []Interceptor
+	predicates    []predicate.Conversation
+	withUser      *UserQuery
+	withMessages  *MessageQuery
+	withSummaries *SummaryQuery
+	modifiers     []func(*sql.Selector)
 	// intermediate query (i.e. traversal path).
 	sql  *sql.Selector
 	path func(context.Context) (*sql.Selector, error)
@@ -104,6 +106,28 @@ func (_q *ConversationQuery) QueryMessages() *MessageQuery {
 			sqlgraph.From(conversation.Table, conversation.FieldID, selector),
 			sqlgraph.To(message.Table, message.FieldID),
 			sqlgraph.Edge(sqlgraph.O2M, false, conversation.MessagesTable, conversation.MessagesColumn),
+		)
+		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
+		return fromU, nil
+	}
+	return query
+}
+
+// QuerySummaries chains the current query on the "summaries" edge.
+func (_q *ConversationQuery) QuerySummaries() *SummaryQuery {
+	query := (&SummaryClient{config: _q.config}).Query()
+	query.path = func(ctx context.Context) (fromU *sql.Selector, err error) {
+		if err := _q.prepareQuery(ctx); err != nil {
+			return nil, err
+		}
+		selector := _q.sqlQuery(ctx)
+		if err := selector.Err(); err != nil {
+			return nil, err
+		}
+		step := sqlgraph.NewStep(
+			sqlgraph.From(conversation.Table, conversation.FieldID, selector),
+			sqlgraph.To(summary.Table, summary.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, conversation.SummariesTable, conversation.SummariesColumn),
 		)
 		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
 		return fromU, nil
@@ -298,13 +322,14 @@ func (_q *ConversationQuery) Clone() *ConversationQuery {
 		return nil
 	}
 	return &ConversationQuery{
-		config:       _q.config,
-		ctx:          _q.ctx.Clone(),
-		order:        append([]conversation.OrderOption{}, _q.order...),
-		inters:       append([]Interceptor{}, _q.inters...),
-		predicates:   append([]predicate.Conversation{}, _q.predicates...),
-		withUser:     _q.withUser.Clone(),
-		withMessages: _q.withMessages.Clone(),
+		config:        _q.config,
+		ctx:           _q.ctx.Clone(),
+		order:         append([]conversation.OrderOption{}, _q.order...),
+		inters:        append([]Interceptor{}, _q.inters...),
+		predicates:    append([]predicate.Conversation{}, _q.predicates...),
+		withUser:      _q.withUser.Clone(),
+		withMessages:  _q.withMessages.Clone(),
+		withSummaries: _q.withSummaries.Clone(),
 		// clone intermediate query.
 		sql:       _q.sql.Clone(),
 		path:      _q.path,
@@ -331,6 +356,17 @@ func (_q *ConversationQuery) WithMessages(opts ...func(*MessageQuery)) *Conversa
 		opt(query)
 	}
 	_q.withMessages = query
+	return _q
+}
+
+// WithSummaries tells the query-builder to eager-load the nodes that are connected to
+// the "summaries" edge. The optional arguments are used to configure the query builder of the edge.
+func (_q *ConversationQuery) WithSummaries(opts ...func(*SummaryQuery)) *ConversationQuery {
+	query := (&SummaryClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	_q.withSummaries = query
 	return _q
 }
 
@@ -418,9 +454,10 @@ func (_q *ConversationQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]
 	var (
 		nodes       = []*Conversation{}
 		_spec       = _q.querySpec()
-		loadedTypes = [2]bool{
+		loadedTypes = [3]bool{
 			_q.withUser != nil,
 			_q.withMessages != nil,
+			_q.withSummaries != nil,
 		}
 	)
 	_spec.ScanValues = func(columns []string) ([]any, error) {
@@ -454,6 +491,13 @@ func (_q *ConversationQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]
 		if err := _q.loadMessages(ctx, query, nodes,
 			func(n *Conversation) { n.Edges.Messages = []*Message{} },
 			func(n *Conversation, e *Message) { n.Edges.Messages = append(n.Edges.Messages, e) }); err != nil {
+			return nil, err
+		}
+	}
+	if query := _q.withSummaries; query != nil {
+		if err := _q.loadSummaries(ctx, query, nodes,
+			func(n *Conversation) { n.Edges.Summaries = []*Summary{} },
+			func(n *Conversation, e *Summary) { n.Edges.Summaries = append(n.Edges.Summaries, e) }); err != nil {
 			return nil, err
 		}
 	}
@@ -504,6 +548,36 @@ func (_q *ConversationQuery) loadMessages(ctx context.Context, query *MessageQue
 	}
 	query.Where(predicate.Message(func(s *sql.Selector) {
 		s.Where(sql.InValues(s.C(conversation.MessagesColumn), fks...))
+	}))
+	neighbors, err := query.All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range neighbors {
+		fk := n.ConversationID
+		node, ok := nodeids[fk]
+		if !ok {
+			return fmt.Errorf(`unexpected referenced foreign-key "conversation_id" returned %v for node %v`, fk, n.ID)
+		}
+		assign(node, n)
+	}
+	return nil
+}
+func (_q *ConversationQuery) loadSummaries(ctx context.Context, query *SummaryQuery, nodes []*Conversation, init func(*Conversation), assign func(*Conversation, *Summary)) error {
+	fks := make([]driver.Value, 0, len(nodes))
+	nodeids := make(map[pid.ID]*Conversation)
+	for i := range nodes {
+		fks = append(fks, nodes[i].ID)
+		nodeids[nodes[i].ID] = nodes[i]
+		if init != nil {
+			init(nodes[i])
+		}
+	}
+	if len(query.ctx.Fields) > 0 {
+		query.ctx.AppendFieldOnce(summary.FieldConversationID)
+	}
+	query.Where(predicate.Summary(func(s *sql.Selector) {
+		s.Where(sql.InValues(s.C(conversation.SummariesColumn), fks...))
 	}))
 	neighbors, err := query.All(ctx)
 	if err != nil {

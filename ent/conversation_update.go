@@ -9,6 +9,7 @@ import (
 	"parley/ent/conversation"
 	"parley/ent/message"
 	"parley/ent/predicate"
+	"parley/ent/summary"
 	"parley/internal/pid"
 	"time"
 
@@ -90,6 +91,41 @@ func (_u *ConversationUpdate) SetNillableParameters(v *string) *ConversationUpda
 	if v != nil {
 		_u.SetParameters(*v)
 	}
+	return _u
+}
+
+// SetContextSettings sets the "context_settings" field.
+func (_u *ConversationUpdate) SetContextSettings(v string) *ConversationUpdate {
+	_u.mutation.SetContextSettings(v)
+	return _u
+}
+
+// SetNillableContextSettings sets the "context_settings" field if the given value is not nil.
+func (_u *ConversationUpdate) SetNillableContextSettings(v *string) *ConversationUpdate {
+	if v != nil {
+		_u.SetContextSettings(*v)
+	}
+	return _u
+}
+
+// SetTitleTries sets the "title_tries" field.
+func (_u *ConversationUpdate) SetTitleTries(v int) *ConversationUpdate {
+	_u.mutation.ResetTitleTries()
+	_u.mutation.SetTitleTries(v)
+	return _u
+}
+
+// SetNillableTitleTries sets the "title_tries" field if the given value is not nil.
+func (_u *ConversationUpdate) SetNillableTitleTries(v *int) *ConversationUpdate {
+	if v != nil {
+		_u.SetTitleTries(*v)
+	}
+	return _u
+}
+
+// AddTitleTries adds value to the "title_tries" field.
+func (_u *ConversationUpdate) AddTitleTries(v int) *ConversationUpdate {
+	_u.mutation.AddTitleTries(v)
 	return _u
 }
 
@@ -210,6 +246,21 @@ func (_u *ConversationUpdate) AddMessages(v ...*Message) *ConversationUpdate {
 	return _u.AddMessageIDs(ids...)
 }
 
+// AddSummaryIDs adds the "summaries" edge to the Summary entity by IDs.
+func (_u *ConversationUpdate) AddSummaryIDs(ids ...pid.ID) *ConversationUpdate {
+	_u.mutation.AddSummaryIDs(ids...)
+	return _u
+}
+
+// AddSummaries adds the "summaries" edges to the Summary entity.
+func (_u *ConversationUpdate) AddSummaries(v ...*Summary) *ConversationUpdate {
+	ids := make([]pid.ID, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddSummaryIDs(ids...)
+}
+
 // Mutation returns the ConversationMutation object of the builder.
 func (_u *ConversationUpdate) Mutation() *ConversationMutation {
 	return _u.mutation
@@ -234,6 +285,27 @@ func (_u *ConversationUpdate) RemoveMessages(v ...*Message) *ConversationUpdate 
 		ids[i] = v[i].ID
 	}
 	return _u.RemoveMessageIDs(ids...)
+}
+
+// ClearSummaries clears all "summaries" edges to the Summary entity.
+func (_u *ConversationUpdate) ClearSummaries() *ConversationUpdate {
+	_u.mutation.ClearSummaries()
+	return _u
+}
+
+// RemoveSummaryIDs removes the "summaries" edge to Summary entities by IDs.
+func (_u *ConversationUpdate) RemoveSummaryIDs(ids ...pid.ID) *ConversationUpdate {
+	_u.mutation.RemoveSummaryIDs(ids...)
+	return _u
+}
+
+// RemoveSummaries removes "summaries" edges to Summary entities.
+func (_u *ConversationUpdate) RemoveSummaries(v ...*Summary) *ConversationUpdate {
+	ids := make([]pid.ID, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveSummaryIDs(ids...)
 }
 
 // Save executes the query and returns the number of nodes affected by the update operation.
@@ -324,6 +396,15 @@ func (_u *ConversationUpdate) sqlSave(ctx context.Context) (_node int, err error
 	if value, ok := _u.mutation.Parameters(); ok {
 		_spec.SetField(conversation.FieldParameters, field.TypeString, value)
 	}
+	if value, ok := _u.mutation.ContextSettings(); ok {
+		_spec.SetField(conversation.FieldContextSettings, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.TitleTries(); ok {
+		_spec.SetField(conversation.FieldTitleTries, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedTitleTries(); ok {
+		_spec.AddField(conversation.FieldTitleTries, field.TypeInt, value)
+	}
 	if value, ok := _u.mutation.HeadID(); ok {
 		_spec.SetField(conversation.FieldHeadID, field.TypeString, value)
 	}
@@ -389,6 +470,51 @@ func (_u *ConversationUpdate) sqlSave(ctx context.Context) (_node int, err error
 			Bidi:    false,
 			Target: &sqlgraph.EdgeTarget{
 				IDSpec: sqlgraph.NewFieldSpec(message.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
+	if _u.mutation.SummariesCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   conversation.SummariesTable,
+			Columns: []string{conversation.SummariesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(summary.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedSummariesIDs(); len(nodes) > 0 && !_u.mutation.SummariesCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   conversation.SummariesTable,
+			Columns: []string{conversation.SummariesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(summary.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.SummariesIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   conversation.SummariesTable,
+			Columns: []string{conversation.SummariesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(summary.FieldID, field.TypeString),
 			},
 		}
 		for _, k := range nodes {
@@ -477,6 +603,41 @@ func (_u *ConversationUpdateOne) SetNillableParameters(v *string) *ConversationU
 	if v != nil {
 		_u.SetParameters(*v)
 	}
+	return _u
+}
+
+// SetContextSettings sets the "context_settings" field.
+func (_u *ConversationUpdateOne) SetContextSettings(v string) *ConversationUpdateOne {
+	_u.mutation.SetContextSettings(v)
+	return _u
+}
+
+// SetNillableContextSettings sets the "context_settings" field if the given value is not nil.
+func (_u *ConversationUpdateOne) SetNillableContextSettings(v *string) *ConversationUpdateOne {
+	if v != nil {
+		_u.SetContextSettings(*v)
+	}
+	return _u
+}
+
+// SetTitleTries sets the "title_tries" field.
+func (_u *ConversationUpdateOne) SetTitleTries(v int) *ConversationUpdateOne {
+	_u.mutation.ResetTitleTries()
+	_u.mutation.SetTitleTries(v)
+	return _u
+}
+
+// SetNillableTitleTries sets the "title_tries" field if the given value is not nil.
+func (_u *ConversationUpdateOne) SetNillableTitleTries(v *int) *ConversationUpdateOne {
+	if v != nil {
+		_u.SetTitleTries(*v)
+	}
+	return _u
+}
+
+// AddTitleTries adds value to the "title_tries" field.
+func (_u *ConversationUpdateOne) AddTitleTries(v int) *ConversationUpdateOne {
+	_u.mutation.AddTitleTries(v)
 	return _u
 }
 
@@ -597,6 +758,21 @@ func (_u *ConversationUpdateOne) AddMessages(v ...*Message) *ConversationUpdateO
 	return _u.AddMessageIDs(ids...)
 }
 
+// AddSummaryIDs adds the "summaries" edge to the Summary entity by IDs.
+func (_u *ConversationUpdateOne) AddSummaryIDs(ids ...pid.ID) *ConversationUpdateOne {
+	_u.mutation.AddSummaryIDs(ids...)
+	return _u
+}
+
+// AddSummaries adds the "summaries" edges to the Summary entity.
+func (_u *ConversationUpdateOne) AddSummaries(v ...*Summary) *ConversationUpdateOne {
+	ids := make([]pid.ID, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddSummaryIDs(ids...)
+}
+
 // Mutation returns the ConversationMutation object of the builder.
 func (_u *ConversationUpdateOne) Mutation() *ConversationMutation {
 	return _u.mutation
@@ -621,6 +797,27 @@ func (_u *ConversationUpdateOne) RemoveMessages(v ...*Message) *ConversationUpda
 		ids[i] = v[i].ID
 	}
 	return _u.RemoveMessageIDs(ids...)
+}
+
+// ClearSummaries clears all "summaries" edges to the Summary entity.
+func (_u *ConversationUpdateOne) ClearSummaries() *ConversationUpdateOne {
+	_u.mutation.ClearSummaries()
+	return _u
+}
+
+// RemoveSummaryIDs removes the "summaries" edge to Summary entities by IDs.
+func (_u *ConversationUpdateOne) RemoveSummaryIDs(ids ...pid.ID) *ConversationUpdateOne {
+	_u.mutation.RemoveSummaryIDs(ids...)
+	return _u
+}
+
+// RemoveSummaries removes "summaries" edges to Summary entities.
+func (_u *ConversationUpdateOne) RemoveSummaries(v ...*Summary) *ConversationUpdateOne {
+	ids := make([]pid.ID, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveSummaryIDs(ids...)
 }
 
 // Where appends a list predicates to the ConversationUpdate builder.
@@ -741,6 +938,15 @@ func (_u *ConversationUpdateOne) sqlSave(ctx context.Context) (_node *Conversati
 	if value, ok := _u.mutation.Parameters(); ok {
 		_spec.SetField(conversation.FieldParameters, field.TypeString, value)
 	}
+	if value, ok := _u.mutation.ContextSettings(); ok {
+		_spec.SetField(conversation.FieldContextSettings, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.TitleTries(); ok {
+		_spec.SetField(conversation.FieldTitleTries, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedTitleTries(); ok {
+		_spec.AddField(conversation.FieldTitleTries, field.TypeInt, value)
+	}
 	if value, ok := _u.mutation.HeadID(); ok {
 		_spec.SetField(conversation.FieldHeadID, field.TypeString, value)
 	}
@@ -806,6 +1012,51 @@ func (_u *ConversationUpdateOne) sqlSave(ctx context.Context) (_node *Conversati
 			Bidi:    false,
 			Target: &sqlgraph.EdgeTarget{
 				IDSpec: sqlgraph.NewFieldSpec(message.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
+	if _u.mutation.SummariesCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   conversation.SummariesTable,
+			Columns: []string{conversation.SummariesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(summary.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedSummariesIDs(); len(nodes) > 0 && !_u.mutation.SummariesCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   conversation.SummariesTable,
+			Columns: []string{conversation.SummariesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(summary.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.SummariesIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   conversation.SummariesTable,
+			Columns: []string{conversation.SummariesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(summary.FieldID, field.TypeString),
 			},
 		}
 		for _, k := range nodes {

@@ -13,6 +13,7 @@ import (
 	"parley/ent/message"
 	"parley/ent/replica"
 	"parley/ent/send"
+	"parley/ent/summary"
 	"parley/ent/usageday"
 	"parley/ent/user"
 	"reflect"
@@ -88,6 +89,7 @@ func checkColumn(t, c string) error {
 			message.Table:              message.ValidColumn,
 			replica.Table:              replica.ValidColumn,
 			send.Table:                 send.ValidColumn,
+			summary.Table:              summary.ValidColumn,
 			usageday.Table:             usageday.ValidColumn,
 			user.Table:                 user.ValidColumn,
 		})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"parley/ent/conversation"
 	"parley/ent/message"
+	"parley/ent/summary"
 	"parley/ent/user"
 	"parley/internal/pid"
 	"strings"
@@ -64,6 +65,32 @@ type Message struct {
 	ReservedTokens *int `json:"reserved_tokens,omitempty"`
 	// SHA-256 of the system prompt the reply was generated with, hex.
 	SystemPromptHash *string `json:"system_prompt_hash,omitempty"`
+	// How it was chosen what the reply was made from; null: not known, or no model was called.
+	ContextPolicy *message.ContextPolicy `json:"context_policy,omitempty"`
+	// The index of the first message that was sent, message 0 aside. The next window starts here while that fits.
+	ContextFromIndex *int `json:"context_from_index,omitempty"`
+	// How many messages were sent, message 0 aside.
+	ContextCount *int `json:"context_count,omitempty"`
+	// How many were left out because of the limit.
+	ContextDropped *int `json:"context_dropped,omitempty"`
+	// The limit that was kept to, in tokens; null: none was known.
+	ContextLimit *int `json:"context_limit,omitempty"`
+	// The summary that stood in for what was left out. Not a foreign key: it may be thrown away.
+	ContextSummaryID *pid.ID `json:"context_summary_id,omitempty"`
+	// The model server seems to have read less than it was sent.
+	CutByServer bool `json:"cut_by_server,omitempty"`
+	// Names of parameters that the model server refused to know, with spaces between them.
+	DroppedParameters string `json:"dropped_parameters,omitempty"`
+	// Kinds of output that could not be kept, with spaces between them.
+	OmittedOutput string `json:"omitted_output,omitempty"`
+	// reply.Citations as text; empty when there are none.
+	Citations string `json:"citations,omitempty"`
+	// Part of prompt_tokens.
+	CacheWriteTokens *int `json:"cache_write_tokens,omitempty"`
+	// ReasoningMs holds the value of the "reasoning_ms" field.
+	ReasoningMs *int `json:"reasoning_ms,omitempty"`
+	// FirstTokenMs holds the value of the "first_token_ms" field.
+	FirstTokenMs *int `json:"first_token_ms,omitempty"`
 	// The replica that runs the reply. Part of the fence of every write.
 	Owner *pid.ID `json:"owner,omitempty"`
 	// Runs of the model so far, 1 for the first. Part of the fence of every write.
@@ -96,9 +123,11 @@ type MessageEdges struct {
 	Parent *Message `json:"parent,omitempty"`
 	// Children holds the value of the children edge.
 	Children []*Message `json:"children,omitempty"`
+	// Summary holds the value of the summary edge.
+	Summary *Summary `json:"summary,omitempty"`
 	// loadedTypes holds the information for reporting if a
 	// type was loaded (or requested) in eager-loading or not.
-	loadedTypes [4]bool
+	loadedTypes [5]bool
 }
 
 // ConversationOrErr returns the Conversation value or an error if the edge
@@ -143,20 +172,31 @@ func (e MessageEdges) ChildrenOrErr() ([]*Message, error) {
 	return nil, &NotLoadedError{edge: "children"}
 }
 
+// SummaryOrErr returns the Summary value or an error if the edge
+// was not loaded in eager-loading, or loaded but was not found.
+func (e MessageEdges) SummaryOrErr() (*Summary, error) {
+	if e.Summary != nil {
+		return e.Summary, nil
+	} else if e.loadedTypes[4] {
+		return nil, &NotFoundError{label: summary.Label}
+	}
+	return nil, &NotLoadedError{edge: "summary"}
+}
+
 // scanValues returns the types for scanning values from sql.Rows.
 func (*Message) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
-		case message.FieldParentID, message.FieldOwner:
+		case message.FieldParentID, message.FieldContextSummaryID, message.FieldOwner:
 			values[i] = &sql.NullScanner{S: new(pid.ID)}
 		case message.FieldID, message.FieldConversationID, message.FieldUserID:
 			values[i] = new(pid.ID)
-		case message.FieldActive, message.FieldUsageEstimated:
+		case message.FieldActive, message.FieldUsageEstimated, message.FieldCutByServer:
 			values[i] = new(sql.NullBool)
-		case message.FieldIndex, message.FieldPromptTokens, message.FieldCompletionTokens, message.FieldPromptBytes, message.FieldCachedTokens, message.FieldReasoningTokens, message.FieldReservedTokens, message.FieldAttempt, message.FieldCrashes:
+		case message.FieldIndex, message.FieldPromptTokens, message.FieldCompletionTokens, message.FieldPromptBytes, message.FieldCachedTokens, message.FieldReasoningTokens, message.FieldReservedTokens, message.FieldContextFromIndex, message.FieldContextCount, message.FieldContextDropped, message.FieldContextLimit, message.FieldCacheWriteTokens, message.FieldReasoningMs, message.FieldFirstTokenMs, message.FieldAttempt, message.FieldCrashes:
 			values[i] = new(sql.NullInt64)
-		case message.FieldRole, message.FieldContent, message.FieldReasoning, message.FieldStatus, message.FieldFinishReason, message.FieldErrorCode, message.FieldModel, message.FieldClientKey, message.FieldParameters, message.FieldSystemPromptHash, message.FieldSalvage:
+		case message.FieldRole, message.FieldContent, message.FieldReasoning, message.FieldStatus, message.FieldFinishReason, message.FieldErrorCode, message.FieldModel, message.FieldClientKey, message.FieldParameters, message.FieldSystemPromptHash, message.FieldContextPolicy, message.FieldDroppedParameters, message.FieldOmittedOutput, message.FieldCitations, message.FieldSalvage:
 			values[i] = new(sql.NullString)
 		case message.FieldStopRequestedAt, message.FieldStartedAt, message.FieldFinishedAt, message.FieldCreatedAt:
 			values[i] = new(sql.NullTime)
@@ -325,6 +365,93 @@ func (_m *Message) assignValues(columns []string, values []any) error {
 				_m.SystemPromptHash = new(string)
 				*_m.SystemPromptHash = value.String
 			}
+		case message.FieldContextPolicy:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field context_policy", values[i])
+			} else if value.Valid {
+				_m.ContextPolicy = new(message.ContextPolicy)
+				*_m.ContextPolicy = message.ContextPolicy(value.String)
+			}
+		case message.FieldContextFromIndex:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field context_from_index", values[i])
+			} else if value.Valid {
+				_m.ContextFromIndex = new(int)
+				*_m.ContextFromIndex = int(value.Int64)
+			}
+		case message.FieldContextCount:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field context_count", values[i])
+			} else if value.Valid {
+				_m.ContextCount = new(int)
+				*_m.ContextCount = int(value.Int64)
+			}
+		case message.FieldContextDropped:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field context_dropped", values[i])
+			} else if value.Valid {
+				_m.ContextDropped = new(int)
+				*_m.ContextDropped = int(value.Int64)
+			}
+		case message.FieldContextLimit:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field context_limit", values[i])
+			} else if value.Valid {
+				_m.ContextLimit = new(int)
+				*_m.ContextLimit = int(value.Int64)
+			}
+		case message.FieldContextSummaryID:
+			if value, ok := values[i].(*sql.NullScanner); !ok {
+				return fmt.Errorf("unexpected type %T for field context_summary_id", values[i])
+			} else if value.Valid {
+				_m.ContextSummaryID = new(pid.ID)
+				*_m.ContextSummaryID = *value.S.(*pid.ID)
+			}
+		case message.FieldCutByServer:
+			if value, ok := values[i].(*sql.NullBool); !ok {
+				return fmt.Errorf("unexpected type %T for field cut_by_server", values[i])
+			} else if value.Valid {
+				_m.CutByServer = value.Bool
+			}
+		case message.FieldDroppedParameters:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field dropped_parameters", values[i])
+			} else if value.Valid {
+				_m.DroppedParameters = value.String
+			}
+		case message.FieldOmittedOutput:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field omitted_output", values[i])
+			} else if value.Valid {
+				_m.OmittedOutput = value.String
+			}
+		case message.FieldCitations:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field citations", values[i])
+			} else if value.Valid {
+				_m.Citations = value.String
+			}
+		case message.FieldCacheWriteTokens:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field cache_write_tokens", values[i])
+			} else if value.Valid {
+				_m.CacheWriteTokens = new(int)
+				*_m.CacheWriteTokens = int(value.Int64)
+			}
+		case message.FieldReasoningMs:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field reasoning_ms", values[i])
+			} else if value.Valid {
+				_m.ReasoningMs = new(int)
+				*_m.ReasoningMs = int(value.Int64)
+			}
+		case message.FieldFirstTokenMs:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field first_token_ms", values[i])
+			} else if value.Valid {
+				_m.FirstTokenMs = new(int)
+				*_m.FirstTokenMs = int(value.Int64)
+			}
 		case message.FieldOwner:
 			if value, ok := values[i].(*sql.NullScanner); !ok {
 				return fmt.Errorf("unexpected type %T for field owner", values[i])
@@ -408,6 +535,11 @@ func (_m *Message) QueryParent() *MessageQuery {
 // QueryChildren queries the "children" edge of the Message entity.
 func (_m *Message) QueryChildren() *MessageQuery {
 	return NewMessageClient(_m.config).QueryChildren(_m)
+}
+
+// QuerySummary queries the "summary" edge of the Message entity.
+func (_m *Message) QuerySummary() *SummaryQuery {
+	return NewMessageClient(_m.config).QuerySummary(_m)
 }
 
 // Update returns a builder for updating this Message.
@@ -521,6 +653,63 @@ func (_m *Message) String() string {
 	if v := _m.SystemPromptHash; v != nil {
 		builder.WriteString("system_prompt_hash=")
 		builder.WriteString(*v)
+	}
+	builder.WriteString(", ")
+	if v := _m.ContextPolicy; v != nil {
+		builder.WriteString("context_policy=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	if v := _m.ContextFromIndex; v != nil {
+		builder.WriteString("context_from_index=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	if v := _m.ContextCount; v != nil {
+		builder.WriteString("context_count=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	if v := _m.ContextDropped; v != nil {
+		builder.WriteString("context_dropped=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	if v := _m.ContextLimit; v != nil {
+		builder.WriteString("context_limit=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	if v := _m.ContextSummaryID; v != nil {
+		builder.WriteString("context_summary_id=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	builder.WriteString("cut_by_server=")
+	builder.WriteString(fmt.Sprintf("%v", _m.CutByServer))
+	builder.WriteString(", ")
+	builder.WriteString("dropped_parameters=")
+	builder.WriteString(_m.DroppedParameters)
+	builder.WriteString(", ")
+	builder.WriteString("omitted_output=")
+	builder.WriteString(_m.OmittedOutput)
+	builder.WriteString(", ")
+	builder.WriteString("citations=")
+	builder.WriteString(_m.Citations)
+	builder.WriteString(", ")
+	if v := _m.CacheWriteTokens; v != nil {
+		builder.WriteString("cache_write_tokens=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	if v := _m.ReasoningMs; v != nil {
+		builder.WriteString("reasoning_ms=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	if v := _m.FirstTokenMs; v != nil {
+		builder.WriteString("first_token_ms=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
 	}
 	builder.WriteString(", ")
 	if v := _m.Owner; v != nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"parley/ent/conversation"
 	"parley/ent/message"
+	"parley/ent/summary"
 	"parley/ent/user"
 	"parley/internal/pid"
 	"time"
@@ -302,6 +303,188 @@ func (_c *MessageCreate) SetNillableSystemPromptHash(v *string) *MessageCreate {
 	return _c
 }
 
+// SetContextPolicy sets the "context_policy" field.
+func (_c *MessageCreate) SetContextPolicy(v message.ContextPolicy) *MessageCreate {
+	_c.mutation.SetContextPolicy(v)
+	return _c
+}
+
+// SetNillableContextPolicy sets the "context_policy" field if the given value is not nil.
+func (_c *MessageCreate) SetNillableContextPolicy(v *message.ContextPolicy) *MessageCreate {
+	if v != nil {
+		_c.SetContextPolicy(*v)
+	}
+	return _c
+}
+
+// SetContextFromIndex sets the "context_from_index" field.
+func (_c *MessageCreate) SetContextFromIndex(v int) *MessageCreate {
+	_c.mutation.SetContextFromIndex(v)
+	return _c
+}
+
+// SetNillableContextFromIndex sets the "context_from_index" field if the given value is not nil.
+func (_c *MessageCreate) SetNillableContextFromIndex(v *int) *MessageCreate {
+	if v != nil {
+		_c.SetContextFromIndex(*v)
+	}
+	return _c
+}
+
+// SetContextCount sets the "context_count" field.
+func (_c *MessageCreate) SetContextCount(v int) *MessageCreate {
+	_c.mutation.SetContextCount(v)
+	return _c
+}
+
+// SetNillableContextCount sets the "context_count" field if the given value is not nil.
+func (_c *MessageCreate) SetNillableContextCount(v *int) *MessageCreate {
+	if v != nil {
+		_c.SetContextCount(*v)
+	}
+	return _c
+}
+
+// SetContextDropped sets the "context_dropped" field.
+func (_c *MessageCreate) SetContextDropped(v int) *MessageCreate {
+	_c.mutation.SetContextDropped(v)
+	return _c
+}
+
+// SetNillableContextDropped sets the "context_dropped" field if the given value is not nil.
+func (_c *MessageCreate) SetNillableContextDropped(v *int) *MessageCreate {
+	if v != nil {
+		_c.SetContextDropped(*v)
+	}
+	return _c
+}
+
+// SetContextLimit sets the "context_limit" field.
+func (_c *MessageCreate) SetContextLimit(v int) *MessageCreate {
+	_c.mutation.SetContextLimit(v)
+	return _c
+}
+
+// SetNillableContextLimit sets the "context_limit" field if the given value is not nil.
+func (_c *MessageCreate) SetNillableContextLimit(v *int) *MessageCreate {
+	if v != nil {
+		_c.SetContextLimit(*v)
+	}
+	return _c
+}
+
+// SetContextSummaryID sets the "context_summary_id" field.
+func (_c *MessageCreate) SetContextSummaryID(v pid.ID) *MessageCreate {
+	_c.mutation.SetContextSummaryID(v)
+	return _c
+}
+
+// SetNillableContextSummaryID sets the "context_summary_id" field if the given value is not nil.
+func (_c *MessageCreate) SetNillableContextSummaryID(v *pid.ID) *MessageCreate {
+	if v != nil {
+		_c.SetContextSummaryID(*v)
+	}
+	return _c
+}
+
+// SetCutByServer sets the "cut_by_server" field.
+func (_c *MessageCreate) SetCutByServer(v bool) *MessageCreate {
+	_c.mutation.SetCutByServer(v)
+	return _c
+}
+
+// SetNillableCutByServer sets the "cut_by_server" field if the given value is not nil.
+func (_c *MessageCreate) SetNillableCutByServer(v *bool) *MessageCreate {
+	if v != nil {
+		_c.SetCutByServer(*v)
+	}
+	return _c
+}
+
+// SetDroppedParameters sets the "dropped_parameters" field.
+func (_c *MessageCreate) SetDroppedParameters(v string) *MessageCreate {
+	_c.mutation.SetDroppedParameters(v)
+	return _c
+}
+
+// SetNillableDroppedParameters sets the "dropped_parameters" field if the given value is not nil.
+func (_c *MessageCreate) SetNillableDroppedParameters(v *string) *MessageCreate {
+	if v != nil {
+		_c.SetDroppedParameters(*v)
+	}
+	return _c
+}
+
+// SetOmittedOutput sets the "omitted_output" field.
+func (_c *MessageCreate) SetOmittedOutput(v string) *MessageCreate {
+	_c.mutation.SetOmittedOutput(v)
+	return _c
+}
+
+// SetNillableOmittedOutput sets the "omitted_output" field if the given value is not nil.
+func (_c *MessageCreate) SetNillableOmittedOutput(v *string) *MessageCreate {
+	if v != nil {
+		_c.SetOmittedOutput(*v)
+	}
+	return _c
+}
+
+// SetCitations sets the "citations" field.
+func (_c *MessageCreate) SetCitations(v string) *MessageCreate {
+	_c.mutation.SetCitations(v)
+	return _c
+}
+
+// SetNillableCitations sets the "citations" field if the given value is not nil.
+func (_c *MessageCreate) SetNillableCitations(v *string) *MessageCreate {
+	if v != nil {
+		_c.SetCitations(*v)
+	}
+	return _c
+}
+
+// SetCacheWriteTokens sets the "cache_write_tokens" field.
+func (_c *MessageCreate) SetCacheWriteTokens(v int) *MessageCreate {
+	_c.mutation.SetCacheWriteTokens(v)
+	return _c
+}
+
+// SetNillableCacheWriteTokens sets the "cache_write_tokens" field if the given value is not nil.
+func (_c *MessageCreate) SetNillableCacheWriteTokens(v *int) *MessageCreate {
+	if v != nil {
+		_c.SetCacheWriteTokens(*v)
+	}
+	return _c
+}
+
+// SetReasoningMs sets the "reasoning_ms" field.
+func (_c *MessageCreate) SetReasoningMs(v int) *MessageCreate {
+	_c.mutation.SetReasoningMs(v)
+	return _c
+}
+
+// SetNillableReasoningMs sets the "reasoning_ms" field if the given value is not nil.
+func (_c *MessageCreate) SetNillableReasoningMs(v *int) *MessageCreate {
+	if v != nil {
+		_c.SetReasoningMs(*v)
+	}
+	return _c
+}
+
+// SetFirstTokenMs sets the "first_token_ms" field.
+func (_c *MessageCreate) SetFirstTokenMs(v int) *MessageCreate {
+	_c.mutation.SetFirstTokenMs(v)
+	return _c
+}
+
+// SetNillableFirstTokenMs sets the "first_token_ms" field if the given value is not nil.
+func (_c *MessageCreate) SetNillableFirstTokenMs(v *int) *MessageCreate {
+	if v != nil {
+		_c.SetFirstTokenMs(*v)
+	}
+	return _c
+}
+
 // SetOwner sets the "owner" field.
 func (_c *MessageCreate) SetOwner(v pid.ID) *MessageCreate {
 	_c.mutation.SetOwner(v)
@@ -458,6 +641,25 @@ func (_c *MessageCreate) AddChildren(v ...*Message) *MessageCreate {
 	return _c.AddChildIDs(ids...)
 }
 
+// SetSummaryID sets the "summary" edge to the Summary entity by ID.
+func (_c *MessageCreate) SetSummaryID(id pid.ID) *MessageCreate {
+	_c.mutation.SetSummaryID(id)
+	return _c
+}
+
+// SetNillableSummaryID sets the "summary" edge to the Summary entity by ID if the given value is not nil.
+func (_c *MessageCreate) SetNillableSummaryID(id *pid.ID) *MessageCreate {
+	if id != nil {
+		_c = _c.SetSummaryID(*id)
+	}
+	return _c
+}
+
+// SetSummary sets the "summary" edge to the Summary entity.
+func (_c *MessageCreate) SetSummary(v *Summary) *MessageCreate {
+	return _c.SetSummaryID(v.ID)
+}
+
 // Mutation returns the MessageMutation object of the builder.
 func (_c *MessageCreate) Mutation() *MessageMutation {
 	return _c.mutation
@@ -518,6 +720,22 @@ func (_c *MessageCreate) defaults() error {
 	if _, ok := _c.mutation.UsageEstimated(); !ok {
 		v := message.DefaultUsageEstimated
 		_c.mutation.SetUsageEstimated(v)
+	}
+	if _, ok := _c.mutation.CutByServer(); !ok {
+		v := message.DefaultCutByServer
+		_c.mutation.SetCutByServer(v)
+	}
+	if _, ok := _c.mutation.DroppedParameters(); !ok {
+		v := message.DefaultDroppedParameters
+		_c.mutation.SetDroppedParameters(v)
+	}
+	if _, ok := _c.mutation.OmittedOutput(); !ok {
+		v := message.DefaultOmittedOutput
+		_c.mutation.SetOmittedOutput(v)
+	}
+	if _, ok := _c.mutation.Citations(); !ok {
+		v := message.DefaultCitations
+		_c.mutation.SetCitations(v)
 	}
 	if _, ok := _c.mutation.Attempt(); !ok {
 		v := message.DefaultAttempt
@@ -599,6 +817,23 @@ func (_c *MessageCreate) check() error {
 	}
 	if _, ok := _c.mutation.UsageEstimated(); !ok {
 		return &ValidationError{Name: "usage_estimated", err: errors.New(`ent: missing required field "Message.usage_estimated"`)}
+	}
+	if v, ok := _c.mutation.ContextPolicy(); ok {
+		if err := message.ContextPolicyValidator(v); err != nil {
+			return &ValidationError{Name: "context_policy", err: fmt.Errorf(`ent: validator failed for field "Message.context_policy": %w`, err)}
+		}
+	}
+	if _, ok := _c.mutation.CutByServer(); !ok {
+		return &ValidationError{Name: "cut_by_server", err: errors.New(`ent: missing required field "Message.cut_by_server"`)}
+	}
+	if _, ok := _c.mutation.DroppedParameters(); !ok {
+		return &ValidationError{Name: "dropped_parameters", err: errors.New(`ent: missing required field "Message.dropped_parameters"`)}
+	}
+	if _, ok := _c.mutation.OmittedOutput(); !ok {
+		return &ValidationError{Name: "omitted_output", err: errors.New(`ent: missing required field "Message.omitted_output"`)}
+	}
+	if _, ok := _c.mutation.Citations(); !ok {
+		return &ValidationError{Name: "citations", err: errors.New(`ent: missing required field "Message.citations"`)}
 	}
 	if _, ok := _c.mutation.Attempt(); !ok {
 		return &ValidationError{Name: "attempt", err: errors.New(`ent: missing required field "Message.attempt"`)}
@@ -730,6 +965,58 @@ func (_c *MessageCreate) createSpec() (*Message, *sqlgraph.CreateSpec) {
 		_spec.SetField(message.FieldSystemPromptHash, field.TypeString, value)
 		_node.SystemPromptHash = &value
 	}
+	if value, ok := _c.mutation.ContextPolicy(); ok {
+		_spec.SetField(message.FieldContextPolicy, field.TypeEnum, value)
+		_node.ContextPolicy = &value
+	}
+	if value, ok := _c.mutation.ContextFromIndex(); ok {
+		_spec.SetField(message.FieldContextFromIndex, field.TypeInt, value)
+		_node.ContextFromIndex = &value
+	}
+	if value, ok := _c.mutation.ContextCount(); ok {
+		_spec.SetField(message.FieldContextCount, field.TypeInt, value)
+		_node.ContextCount = &value
+	}
+	if value, ok := _c.mutation.ContextDropped(); ok {
+		_spec.SetField(message.FieldContextDropped, field.TypeInt, value)
+		_node.ContextDropped = &value
+	}
+	if value, ok := _c.mutation.ContextLimit(); ok {
+		_spec.SetField(message.FieldContextLimit, field.TypeInt, value)
+		_node.ContextLimit = &value
+	}
+	if value, ok := _c.mutation.ContextSummaryID(); ok {
+		_spec.SetField(message.FieldContextSummaryID, field.TypeString, value)
+		_node.ContextSummaryID = &value
+	}
+	if value, ok := _c.mutation.CutByServer(); ok {
+		_spec.SetField(message.FieldCutByServer, field.TypeBool, value)
+		_node.CutByServer = value
+	}
+	if value, ok := _c.mutation.DroppedParameters(); ok {
+		_spec.SetField(message.FieldDroppedParameters, field.TypeString, value)
+		_node.DroppedParameters = value
+	}
+	if value, ok := _c.mutation.OmittedOutput(); ok {
+		_spec.SetField(message.FieldOmittedOutput, field.TypeString, value)
+		_node.OmittedOutput = value
+	}
+	if value, ok := _c.mutation.Citations(); ok {
+		_spec.SetField(message.FieldCitations, field.TypeString, value)
+		_node.Citations = value
+	}
+	if value, ok := _c.mutation.CacheWriteTokens(); ok {
+		_spec.SetField(message.FieldCacheWriteTokens, field.TypeInt, value)
+		_node.CacheWriteTokens = &value
+	}
+	if value, ok := _c.mutation.ReasoningMs(); ok {
+		_spec.SetField(message.FieldReasoningMs, field.TypeInt, value)
+		_node.ReasoningMs = &value
+	}
+	if value, ok := _c.mutation.FirstTokenMs(); ok {
+		_spec.SetField(message.FieldFirstTokenMs, field.TypeInt, value)
+		_node.FirstTokenMs = &value
+	}
 	if value, ok := _c.mutation.Owner(); ok {
 		_spec.SetField(message.FieldOwner, field.TypeString, value)
 		_node.Owner = &value
@@ -822,6 +1109,22 @@ func (_c *MessageCreate) createSpec() (*Message, *sqlgraph.CreateSpec) {
 			Bidi:    false,
 			Target: &sqlgraph.EdgeTarget{
 				IDSpec: sqlgraph.NewFieldSpec(message.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges = append(_spec.Edges, edge)
+	}
+	if nodes := _c.mutation.SummaryIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2O,
+			Inverse: false,
+			Table:   message.SummaryTable,
+			Columns: []string{message.SummaryColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(summary.FieldID, field.TypeString),
 			},
 		}
 		for _, k := range nodes {
@@ -1142,6 +1445,258 @@ func (u *MessageUpsert) UpdateSystemPromptHash() *MessageUpsert {
 // ClearSystemPromptHash clears the value of the "system_prompt_hash" field.
 func (u *MessageUpsert) ClearSystemPromptHash() *MessageUpsert {
 	u.SetNull(message.FieldSystemPromptHash)
+	return u
+}
+
+// SetContextPolicy sets the "context_policy" field.
+func (u *MessageUpsert) SetContextPolicy(v message.ContextPolicy) *MessageUpsert {
+	u.Set(message.FieldContextPolicy, v)
+	return u
+}
+
+// UpdateContextPolicy sets the "context_policy" field to the value that was provided on create.
+func (u *MessageUpsert) UpdateContextPolicy() *MessageUpsert {
+	u.SetExcluded(message.FieldContextPolicy)
+	return u
+}
+
+// ClearContextPolicy clears the value of the "context_policy" field.
+func (u *MessageUpsert) ClearContextPolicy() *MessageUpsert {
+	u.SetNull(message.FieldContextPolicy)
+	return u
+}
+
+// SetContextFromIndex sets the "context_from_index" field.
+func (u *MessageUpsert) SetContextFromIndex(v int) *MessageUpsert {
+	u.Set(message.FieldContextFromIndex, v)
+	return u
+}
+
+// UpdateContextFromIndex sets the "context_from_index" field to the value that was provided on create.
+func (u *MessageUpsert) UpdateContextFromIndex() *MessageUpsert {
+	u.SetExcluded(message.FieldContextFromIndex)
+	return u
+}
+
+// AddContextFromIndex adds v to the "context_from_index" field.
+func (u *MessageUpsert) AddContextFromIndex(v int) *MessageUpsert {
+	u.Add(message.FieldContextFromIndex, v)
+	return u
+}
+
+// ClearContextFromIndex clears the value of the "context_from_index" field.
+func (u *MessageUpsert) ClearContextFromIndex() *MessageUpsert {
+	u.SetNull(message.FieldContextFromIndex)
+	return u
+}
+
+// SetContextCount sets the "context_count" field.
+func (u *MessageUpsert) SetContextCount(v int) *MessageUpsert {
+	u.Set(message.FieldContextCount, v)
+	return u
+}
+
+// UpdateContextCount sets the "context_count" field to the value that was provided on create.
+func (u *MessageUpsert) UpdateContextCount() *MessageUpsert {
+	u.SetExcluded(message.FieldContextCount)
+	return u
+}
+
+// AddContextCount adds v to the "context_count" field.
+func (u *MessageUpsert) AddContextCount(v int) *MessageUpsert {
+	u.Add(message.FieldContextCount, v)
+	return u
+}
+
+// ClearContextCount clears the value of the "context_count" field.
+func (u *MessageUpsert) ClearContextCount() *MessageUpsert {
+	u.SetNull(message.FieldContextCount)
+	return u
+}
+
+// SetContextDropped sets the "context_dropped" field.
+func (u *MessageUpsert) SetContextDropped(v int) *MessageUpsert {
+	u.Set(message.FieldContextDropped, v)
+	return u
+}
+
+// UpdateContextDropped sets the "context_dropped" field to the value that was provided on create.
+func (u *MessageUpsert) UpdateContextDropped() *MessageUpsert {
+	u.SetExcluded(message.FieldContextDropped)
+	return u
+}
+
+// AddContextDropped adds v to the "context_dropped" field.
+func (u *MessageUpsert) AddContextDropped(v int) *MessageUpsert {
+	u.Add(message.FieldContextDropped, v)
+	return u
+}
+
+// ClearContextDropped clears the value of the "context_dropped" field.
+func (u *MessageUpsert) ClearContextDropped() *MessageUpsert {
+	u.SetNull(message.FieldContextDropped)
+	return u
+}
+
+// SetContextLimit sets the "context_limit" field.
+func (u *MessageUpsert) SetContextLimit(v int) *MessageUpsert {
+	u.Set(message.FieldContextLimit, v)
+	return u
+}
+
+// UpdateContextLimit sets the "context_limit" field to the value that was provided on create.
+func (u *MessageUpsert) UpdateContextLimit() *MessageUpsert {
+	u.SetExcluded(message.FieldContextLimit)
+	return u
+}
+
+// AddContextLimit adds v to the "context_limit" field.
+func (u *MessageUpsert) AddContextLimit(v int) *MessageUpsert {
+	u.Add(message.FieldContextLimit, v)
+	return u
+}
+
+// ClearContextLimit clears the value of the "context_limit" field.
+func (u *MessageUpsert) ClearContextLimit() *MessageUpsert {
+	u.SetNull(message.FieldContextLimit)
+	return u
+}
+
+// SetContextSummaryID sets the "context_summary_id" field.
+func (u *MessageUpsert) SetContextSummaryID(v pid.ID) *MessageUpsert {
+	u.Set(message.FieldContextSummaryID, v)
+	return u
+}
+
+// UpdateContextSummaryID sets the "context_summary_id" field to the value that was provided on create.
+func (u *MessageUpsert) UpdateContextSummaryID() *MessageUpsert {
+	u.SetExcluded(message.FieldContextSummaryID)
+	return u
+}
+
+// ClearContextSummaryID clears the value of the "context_summary_id" field.
+func (u *MessageUpsert) ClearContextSummaryID() *MessageUpsert {
+	u.SetNull(message.FieldContextSummaryID)
+	return u
+}
+
+// SetCutByServer sets the "cut_by_server" field.
+func (u *MessageUpsert) SetCutByServer(v bool) *MessageUpsert {
+	u.Set(message.FieldCutByServer, v)
+	return u
+}
+
+// UpdateCutByServer sets the "cut_by_server" field to the value that was provided on create.
+func (u *MessageUpsert) UpdateCutByServer() *MessageUpsert {
+	u.SetExcluded(message.FieldCutByServer)
+	return u
+}
+
+// SetDroppedParameters sets the "dropped_parameters" field.
+func (u *MessageUpsert) SetDroppedParameters(v string) *MessageUpsert {
+	u.Set(message.FieldDroppedParameters, v)
+	return u
+}
+
+// UpdateDroppedParameters sets the "dropped_parameters" field to the value that was provided on create.
+func (u *MessageUpsert) UpdateDroppedParameters() *MessageUpsert {
+	u.SetExcluded(message.FieldDroppedParameters)
+	return u
+}
+
+// SetOmittedOutput sets the "omitted_output" field.
+func (u *MessageUpsert) SetOmittedOutput(v string) *MessageUpsert {
+	u.Set(message.FieldOmittedOutput, v)
+	return u
+}
+
+// UpdateOmittedOutput sets the "omitted_output" field to the value that was provided on create.
+func (u *MessageUpsert) UpdateOmittedOutput() *MessageUpsert {
+	u.SetExcluded(message.FieldOmittedOutput)
+	return u
+}
+
+// SetCitations sets the "citations" field.
+func (u *MessageUpsert) SetCitations(v string) *MessageUpsert {
+	u.Set(message.FieldCitations, v)
+	return u
+}
+
+// UpdateCitations sets the "citations" field to the value that was provided on create.
+func (u *MessageUpsert) UpdateCitations() *MessageUpsert {
+	u.SetExcluded(message.FieldCitations)
+	return u
+}
+
+// SetCacheWriteTokens sets the "cache_write_tokens" field.
+func (u *MessageUpsert) SetCacheWriteTokens(v int) *MessageUpsert {
+	u.Set(message.FieldCacheWriteTokens, v)
+	return u
+}
+
+// UpdateCacheWriteTokens sets the "cache_write_tokens" field to the value that was provided on create.
+func (u *MessageUpsert) UpdateCacheWriteTokens() *MessageUpsert {
+	u.SetExcluded(message.FieldCacheWriteTokens)
+	return u
+}
+
+// AddCacheWriteTokens adds v to the "cache_write_tokens" field.
+func (u *MessageUpsert) AddCacheWriteTokens(v int) *MessageUpsert {
+	u.Add(message.FieldCacheWriteTokens, v)
+	return u
+}
+
+// ClearCacheWriteTokens clears the value of the "cache_write_tokens" field.
+func (u *MessageUpsert) ClearCacheWriteTokens() *MessageUpsert {
+	u.SetNull(message.FieldCacheWriteTokens)
+	return u
+}
+
+// SetReasoningMs sets the "reasoning_ms" field.
+func (u *MessageUpsert) SetReasoningMs(v int) *MessageUpsert {
+	u.Set(message.FieldReasoningMs, v)
+	return u
+}
+
+// UpdateReasoningMs sets the "reasoning_ms" field to the value that was provided on create.
+func (u *MessageUpsert) UpdateReasoningMs() *MessageUpsert {
+	u.SetExcluded(message.FieldReasoningMs)
+	return u
+}
+
+// AddReasoningMs adds v to the "reasoning_ms" field.
+func (u *MessageUpsert) AddReasoningMs(v int) *MessageUpsert {
+	u.Add(message.FieldReasoningMs, v)
+	return u
+}
+
+// ClearReasoningMs clears the value of the "reasoning_ms" field.
+func (u *MessageUpsert) ClearReasoningMs() *MessageUpsert {
+	u.SetNull(message.FieldReasoningMs)
+	return u
+}
+
+// SetFirstTokenMs sets the "first_token_ms" field.
+func (u *MessageUpsert) SetFirstTokenMs(v int) *MessageUpsert {
+	u.Set(message.FieldFirstTokenMs, v)
+	return u
+}
+
+// UpdateFirstTokenMs sets the "first_token_ms" field to the value that was provided on create.
+func (u *MessageUpsert) UpdateFirstTokenMs() *MessageUpsert {
+	u.SetExcluded(message.FieldFirstTokenMs)
+	return u
+}
+
+// AddFirstTokenMs adds v to the "first_token_ms" field.
+func (u *MessageUpsert) AddFirstTokenMs(v int) *MessageUpsert {
+	u.Add(message.FieldFirstTokenMs, v)
+	return u
+}
+
+// ClearFirstTokenMs clears the value of the "first_token_ms" field.
+func (u *MessageUpsert) ClearFirstTokenMs() *MessageUpsert {
+	u.SetNull(message.FieldFirstTokenMs)
 	return u
 }
 
@@ -1642,6 +2197,300 @@ func (u *MessageUpsertOne) UpdateSystemPromptHash() *MessageUpsertOne {
 func (u *MessageUpsertOne) ClearSystemPromptHash() *MessageUpsertOne {
 	return u.Update(func(s *MessageUpsert) {
 		s.ClearSystemPromptHash()
+	})
+}
+
+// SetContextPolicy sets the "context_policy" field.
+func (u *MessageUpsertOne) SetContextPolicy(v message.ContextPolicy) *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.SetContextPolicy(v)
+	})
+}
+
+// UpdateContextPolicy sets the "context_policy" field to the value that was provided on create.
+func (u *MessageUpsertOne) UpdateContextPolicy() *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.UpdateContextPolicy()
+	})
+}
+
+// ClearContextPolicy clears the value of the "context_policy" field.
+func (u *MessageUpsertOne) ClearContextPolicy() *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.ClearContextPolicy()
+	})
+}
+
+// SetContextFromIndex sets the "context_from_index" field.
+func (u *MessageUpsertOne) SetContextFromIndex(v int) *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.SetContextFromIndex(v)
+	})
+}
+
+// AddContextFromIndex adds v to the "context_from_index" field.
+func (u *MessageUpsertOne) AddContextFromIndex(v int) *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.AddContextFromIndex(v)
+	})
+}
+
+// UpdateContextFromIndex sets the "context_from_index" field to the value that was provided on create.
+func (u *MessageUpsertOne) UpdateContextFromIndex() *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.UpdateContextFromIndex()
+	})
+}
+
+// ClearContextFromIndex clears the value of the "context_from_index" field.
+func (u *MessageUpsertOne) ClearContextFromIndex() *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.ClearContextFromIndex()
+	})
+}
+
+// SetContextCount sets the "context_count" field.
+func (u *MessageUpsertOne) SetContextCount(v int) *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.SetContextCount(v)
+	})
+}
+
+// AddContextCount adds v to the "context_count" field.
+func (u *MessageUpsertOne) AddContextCount(v int) *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.AddContextCount(v)
+	})
+}
+
+// UpdateContextCount sets the "context_count" field to the value that was provided on create.
+func (u *MessageUpsertOne) UpdateContextCount() *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.UpdateContextCount()
+	})
+}
+
+// ClearContextCount clears the value of the "context_count" field.
+func (u *MessageUpsertOne) ClearContextCount() *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.ClearContextCount()
+	})
+}
+
+// SetContextDropped sets the "context_dropped" field.
+func (u *MessageUpsertOne) SetContextDropped(v int) *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.SetContextDropped(v)
+	})
+}
+
+// AddContextDropped adds v to the "context_dropped" field.
+func (u *MessageUpsertOne) AddContextDropped(v int) *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.AddContextDropped(v)
+	})
+}
+
+// UpdateContextDropped sets the "context_dropped" field to the value that was provided on create.
+func (u *MessageUpsertOne) UpdateContextDropped() *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.UpdateContextDropped()
+	})
+}
+
+// ClearContextDropped clears the value of the "context_dropped" field.
+func (u *MessageUpsertOne) ClearContextDropped() *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.ClearContextDropped()
+	})
+}
+
+// SetContextLimit sets the "context_limit" field.
+func (u *MessageUpsertOne) SetContextLimit(v int) *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.SetContextLimit(v)
+	})
+}
+
+// AddContextLimit adds v to the "context_limit" field.
+func (u *MessageUpsertOne) AddContextLimit(v int) *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.AddContextLimit(v)
+	})
+}
+
+// UpdateContextLimit sets the "context_limit" field to the value that was provided on create.
+func (u *MessageUpsertOne) UpdateContextLimit() *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.UpdateContextLimit()
+	})
+}
+
+// ClearContextLimit clears the value of the "context_limit" field.
+func (u *MessageUpsertOne) ClearContextLimit() *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.ClearContextLimit()
+	})
+}
+
+// SetContextSummaryID sets the "context_summary_id" field.
+func (u *MessageUpsertOne) SetContextSummaryID(v pid.ID) *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.SetContextSummaryID(v)
+	})
+}
+
+// UpdateContextSummaryID sets the "context_summary_id" field to the value that was provided on create.
+func (u *MessageUpsertOne) UpdateContextSummaryID() *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.UpdateContextSummaryID()
+	})
+}
+
+// ClearContextSummaryID clears the value of the "context_summary_id" field.
+func (u *MessageUpsertOne) ClearContextSummaryID() *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.ClearContextSummaryID()
+	})
+}
+
+// SetCutByServer sets the "cut_by_server" field.
+func (u *MessageUpsertOne) SetCutByServer(v bool) *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.SetCutByServer(v)
+	})
+}
+
+// UpdateCutByServer sets the "cut_by_server" field to the value that was provided on create.
+func (u *MessageUpsertOne) UpdateCutByServer() *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.UpdateCutByServer()
+	})
+}
+
+// SetDroppedParameters sets the "dropped_parameters" field.
+func (u *MessageUpsertOne) SetDroppedParameters(v string) *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.SetDroppedParameters(v)
+	})
+}
+
+// UpdateDroppedParameters sets the "dropped_parameters" field to the value that was provided on create.
+func (u *MessageUpsertOne) UpdateDroppedParameters() *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.UpdateDroppedParameters()
+	})
+}
+
+// SetOmittedOutput sets the "omitted_output" field.
+func (u *MessageUpsertOne) SetOmittedOutput(v string) *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.SetOmittedOutput(v)
+	})
+}
+
+// UpdateOmittedOutput sets the "omitted_output" field to the value that was provided on create.
+func (u *MessageUpsertOne) UpdateOmittedOutput() *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.UpdateOmittedOutput()
+	})
+}
+
+// SetCitations sets the "citations" field.
+func (u *MessageUpsertOne) SetCitations(v string) *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.SetCitations(v)
+	})
+}
+
+// UpdateCitations sets the "citations" field to the value that was provided on create.
+func (u *MessageUpsertOne) UpdateCitations() *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.UpdateCitations()
+	})
+}
+
+// SetCacheWriteTokens sets the "cache_write_tokens" field.
+func (u *MessageUpsertOne) SetCacheWriteTokens(v int) *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.SetCacheWriteTokens(v)
+	})
+}
+
+// AddCacheWriteTokens adds v to the "cache_write_tokens" field.
+func (u *MessageUpsertOne) AddCacheWriteTokens(v int) *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.AddCacheWriteTokens(v)
+	})
+}
+
+// UpdateCacheWriteTokens sets the "cache_write_tokens" field to the value that was provided on create.
+func (u *MessageUpsertOne) UpdateCacheWriteTokens() *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.UpdateCacheWriteTokens()
+	})
+}
+
+// ClearCacheWriteTokens clears the value of the "cache_write_tokens" field.
+func (u *MessageUpsertOne) ClearCacheWriteTokens() *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.ClearCacheWriteTokens()
+	})
+}
+
+// SetReasoningMs sets the "reasoning_ms" field.
+func (u *MessageUpsertOne) SetReasoningMs(v int) *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.SetReasoningMs(v)
+	})
+}
+
+// AddReasoningMs adds v to the "reasoning_ms" field.
+func (u *MessageUpsertOne) AddReasoningMs(v int) *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.AddReasoningMs(v)
+	})
+}
+
+// UpdateReasoningMs sets the "reasoning_ms" field to the value that was provided on create.
+func (u *MessageUpsertOne) UpdateReasoningMs() *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.UpdateReasoningMs()
+	})
+}
+
+// ClearReasoningMs clears the value of the "reasoning_ms" field.
+func (u *MessageUpsertOne) ClearReasoningMs() *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.ClearReasoningMs()
+	})
+}
+
+// SetFirstTokenMs sets the "first_token_ms" field.
+func (u *MessageUpsertOne) SetFirstTokenMs(v int) *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.SetFirstTokenMs(v)
+	})
+}
+
+// AddFirstTokenMs adds v to the "first_token_ms" field.
+func (u *MessageUpsertOne) AddFirstTokenMs(v int) *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.AddFirstTokenMs(v)
+	})
+}
+
+// UpdateFirstTokenMs sets the "first_token_ms" field to the value that was provided on create.
+func (u *MessageUpsertOne) UpdateFirstTokenMs() *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.UpdateFirstTokenMs()
+	})
+}
+
+// ClearFirstTokenMs clears the value of the "first_token_ms" field.
+func (u *MessageUpsertOne) ClearFirstTokenMs() *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.ClearFirstTokenMs()
 	})
 }
 
@@ -2329,6 +3178,300 @@ func (u *MessageUpsertBulk) UpdateSystemPromptHash() *MessageUpsertBulk {
 func (u *MessageUpsertBulk) ClearSystemPromptHash() *MessageUpsertBulk {
 	return u.Update(func(s *MessageUpsert) {
 		s.ClearSystemPromptHash()
+	})
+}
+
+// SetContextPolicy sets the "context_policy" field.
+func (u *MessageUpsertBulk) SetContextPolicy(v message.ContextPolicy) *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.SetContextPolicy(v)
+	})
+}
+
+// UpdateContextPolicy sets the "context_policy" field to the value that was provided on create.
+func (u *MessageUpsertBulk) UpdateContextPolicy() *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.UpdateContextPolicy()
+	})
+}
+
+// ClearContextPolicy clears the value of the "context_policy" field.
+func (u *MessageUpsertBulk) ClearContextPolicy() *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.ClearContextPolicy()
+	})
+}
+
+// SetContextFromIndex sets the "context_from_index" field.
+func (u *MessageUpsertBulk) SetContextFromIndex(v int) *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.SetContextFromIndex(v)
+	})
+}
+
+// AddContextFromIndex adds v to the "context_from_index" field.
+func (u *MessageUpsertBulk) AddContextFromIndex(v int) *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.AddContextFromIndex(v)
+	})
+}
+
+// UpdateContextFromIndex sets the "context_from_index" field to the value that was provided on create.
+func (u *MessageUpsertBulk) UpdateContextFromIndex() *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.UpdateContextFromIndex()
+	})
+}
+
+// ClearContextFromIndex clears the value of the "context_from_index" field.
+func (u *MessageUpsertBulk) ClearContextFromIndex() *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.ClearContextFromIndex()
+	})
+}
+
+// SetContextCount sets the "context_count" field.
+func (u *MessageUpsertBulk) SetContextCount(v int) *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.SetContextCount(v)
+	})
+}
+
+// AddContextCount adds v to the "context_count" field.
+func (u *MessageUpsertBulk) AddContextCount(v int) *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.AddContextCount(v)
+	})
+}
+
+// UpdateContextCount sets the "context_count" field to the value that was provided on create.
+func (u *MessageUpsertBulk) UpdateContextCount() *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.UpdateContextCount()
+	})
+}
+
+// ClearContextCount clears the value of the "context_count" field.
+func (u *MessageUpsertBulk) ClearContextCount() *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.ClearContextCount()
+	})
+}
+
+// SetContextDropped sets the "context_dropped" field.
+func (u *MessageUpsertBulk) SetContextDropped(v int) *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.SetContextDropped(v)
+	})
+}
+
+// AddContextDropped adds v to the "context_dropped" field.
+func (u *MessageUpsertBulk) AddContextDropped(v int) *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.AddContextDropped(v)
+	})
+}
+
+// UpdateContextDropped sets the "context_dropped" field to the value that was provided on create.
+func (u *MessageUpsertBulk) UpdateContextDropped() *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.UpdateContextDropped()
+	})
+}
+
+// ClearContextDropped clears the value of the "context_dropped" field.
+func (u *MessageUpsertBulk) ClearContextDropped() *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.ClearContextDropped()
+	})
+}
+
+// SetContextLimit sets the "context_limit" field.
+func (u *MessageUpsertBulk) SetContextLimit(v int) *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.SetContextLimit(v)
+	})
+}
+
+// AddContextLimit adds v to the "context_limit" field.
+func (u *MessageUpsertBulk) AddContextLimit(v int) *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.AddContextLimit(v)
+	})
+}
+
+// UpdateContextLimit sets the "context_limit" field to the value that was provided on create.
+func (u *MessageUpsertBulk) UpdateContextLimit() *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.UpdateContextLimit()
+	})
+}
+
+// ClearContextLimit clears the value of the "context_limit" field.
+func (u *MessageUpsertBulk) ClearContextLimit() *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.ClearContextLimit()
+	})
+}
+
+// SetContextSummaryID sets the "context_summary_id" field.
+func (u *MessageUpsertBulk) SetContextSummaryID(v pid.ID) *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.SetContextSummaryID(v)
+	})
+}
+
+// UpdateContextSummaryID sets the "context_summary_id" field to the value that was provided on create.
+func (u *MessageUpsertBulk) UpdateContextSummaryID() *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.UpdateContextSummaryID()
+	})
+}
+
+// ClearContextSummaryID clears the value of the "context_summary_id" field.
+func (u *MessageUpsertBulk) ClearContextSummaryID() *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.ClearContextSummaryID()
+	})
+}
+
+// SetCutByServer sets the "cut_by_server" field.
+func (u *MessageUpsertBulk) SetCutByServer(v bool) *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.SetCutByServer(v)
+	})
+}
+
+// UpdateCutByServer sets the "cut_by_server" field to the value that was provided on create.
+func (u *MessageUpsertBulk) UpdateCutByServer() *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.UpdateCutByServer()
+	})
+}
+
+// SetDroppedParameters sets the "dropped_parameters" field.
+func (u *MessageUpsertBulk) SetDroppedParameters(v string) *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.SetDroppedParameters(v)
+	})
+}
+
+// UpdateDroppedParameters sets the "dropped_parameters" field to the value that was provided on create.
+func (u *MessageUpsertBulk) UpdateDroppedParameters() *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.UpdateDroppedParameters()
+	})
+}
+
+// SetOmittedOutput sets the "omitted_output" field.
+func (u *MessageUpsertBulk) SetOmittedOutput(v string) *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.SetOmittedOutput(v)
+	})
+}
+
+// UpdateOmittedOutput sets the "omitted_output" field to the value that was provided on create.
+func (u *MessageUpsertBulk) UpdateOmittedOutput() *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.UpdateOmittedOutput()
+	})
+}
+
+// SetCitations sets the "citations" field.
+func (u *MessageUpsertBulk) SetCitations(v string) *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.SetCitations(v)
+	})
+}
+
+// UpdateCitations sets the "citations" field to the value that was provided on create.
+func (u *MessageUpsertBulk) UpdateCitations() *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.UpdateCitations()
+	})
+}
+
+// SetCacheWriteTokens sets the "cache_write_tokens" field.
+func (u *MessageUpsertBulk) SetCacheWriteTokens(v int) *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.SetCacheWriteTokens(v)
+	})
+}
+
+// AddCacheWriteTokens adds v to the "cache_write_tokens" field.
+func (u *MessageUpsertBulk) AddCacheWriteTokens(v int) *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.AddCacheWriteTokens(v)
+	})
+}
+
+// UpdateCacheWriteTokens sets the "cache_write_tokens" field to the value that was provided on create.
+func (u *MessageUpsertBulk) UpdateCacheWriteTokens() *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.UpdateCacheWriteTokens()
+	})
+}
+
+// ClearCacheWriteTokens clears the value of the "cache_write_tokens" field.
+func (u *MessageUpsertBulk) ClearCacheWriteTokens() *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.ClearCacheWriteTokens()
+	})
+}
+
+// SetReasoningMs sets the "reasoning_ms" field.
+func (u *MessageUpsertBulk) SetReasoningMs(v int) *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.SetReasoningMs(v)
+	})
+}
+
+// AddReasoningMs adds v to the "reasoning_ms" field.
+func (u *MessageUpsertBulk) AddReasoningMs(v int) *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.AddReasoningMs(v)
+	})
+}
+
+// UpdateReasoningMs sets the "reasoning_ms" field to the value that was provided on create.
+func (u *MessageUpsertBulk) UpdateReasoningMs() *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.UpdateReasoningMs()
+	})
+}
+
+// ClearReasoningMs clears the value of the "reasoning_ms" field.
+func (u *MessageUpsertBulk) ClearReasoningMs() *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.ClearReasoningMs()
+	})
+}
+
+// SetFirstTokenMs sets the "first_token_ms" field.
+func (u *MessageUpsertBulk) SetFirstTokenMs(v int) *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.SetFirstTokenMs(v)
+	})
+}
+
+// AddFirstTokenMs adds v to the "first_token_ms" field.
+func (u *MessageUpsertBulk) AddFirstTokenMs(v int) *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.AddFirstTokenMs(v)
+	})
+}
+
+// UpdateFirstTokenMs sets the "first_token_ms" field to the value that was provided on create.
+func (u *MessageUpsertBulk) UpdateFirstTokenMs() *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.UpdateFirstTokenMs()
+	})
+}
+
+// ClearFirstTokenMs clears the value of the "first_token_ms" field.
+func (u *MessageUpsertBulk) ClearFirstTokenMs() *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.ClearFirstTokenMs()
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 	"parley/ent/conversation"
 	"parley/ent/message"
 	"parley/ent/predicate"
+	"parley/ent/summary"
 	"parley/ent/user"
 	"parley/internal/pid"
 
@@ -32,6 +33,7 @@ type MessageQuery struct {
 	withUser         *UserQuery
 	withParent       *MessageQuery
 	withChildren     *MessageQuery
+	withSummary      *SummaryQuery
 	modifiers        []func(*sql.Selector)
 	// intermediate query (i.e. traversal path).
 	sql  *sql.Selector
@@ -150,6 +152,28 @@ func (_q *MessageQuery) QueryChildren() *MessageQuery {
 			sqlgraph.From(message.Table, message.FieldID, selector),
 			sqlgraph.To(message.Table, message.FieldID),
 			sqlgraph.Edge(sqlgraph.O2M, false, message.ChildrenTable, message.ChildrenColumn),
+		)
+		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
+		return fromU, nil
+	}
+	return query
+}
+
+// QuerySummary chains the current query on the "summary" edge.
+func (_q *MessageQuery) QuerySummary() *SummaryQuery {
+	query := (&SummaryClient{config: _q.config}).Query()
+	query.path = func(ctx context.Context) (fromU *sql.Selector, err error) {
+		if err := _q.prepareQuery(ctx); err != nil {
+			return nil, err
+		}
+		selector := _q.sqlQuery(ctx)
+		if err := selector.Err(); err != nil {
+			return nil, err
+		}
+		step := sqlgraph.NewStep(
+			sqlgraph.From(message.Table, message.FieldID, selector),
+			sqlgraph.To(summary.Table, summary.FieldID),
+			sqlgraph.Edge(sqlgraph.O2O, false, message.SummaryTable, message.SummaryColumn),
 		)
 		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
 		return fromU, nil
@@ -353,6 +377,7 @@ func (_q *MessageQuery) Clone() *MessageQuery {
 		withUser:         _q.withUser.Clone(),
 		withParent:       _q.withParent.Clone(),
 		withChildren:     _q.withChildren.Clone(),
+		withSummary:      _q.withSummary.Clone(),
 		// clone intermediate query.
 		sql:       _q.sql.Clone(),
 		path:      _q.path,
@@ -401,6 +426,17 @@ func (_q *MessageQuery) WithChildren(opts ...func(*MessageQuery)) *MessageQuery 
 		opt(query)
 	}
 	_q.withChildren = query
+	return _q
+}
+
+// WithSummary tells the query-builder to eager-load the nodes that are connected to
+// the "summary" edge. The optional arguments are used to configure the query builder of the edge.
+func (_q *MessageQuery) WithSummary(opts ...func(*SummaryQuery)) *MessageQuery {
+	query := (&SummaryClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	_q.withSummary = query
 	return _q
 }
 
@@ -488,11 +524,12 @@ func (_q *MessageQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Mess
 	var (
 		nodes       = []*Message{}
 		_spec       = _q.querySpec()
-		loadedTypes = [4]bool{
+		loadedTypes = [5]bool{
 			_q.withConversation != nil,
 			_q.withUser != nil,
 			_q.withParent != nil,
 			_q.withChildren != nil,
+			_q.withSummary != nil,
 		}
 	)
 	_spec.ScanValues = func(columns []string) ([]any, error) {
@@ -538,6 +575,12 @@ func (_q *MessageQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Mess
 		if err := _q.loadChildren(ctx, query, nodes,
 			func(n *Message) { n.Edges.Children = []*Message{} },
 			func(n *Message, e *Message) { n.Edges.Children = append(n.Edges.Children, e) }); err != nil {
+			return nil, err
+		}
+	}
+	if query := _q.withSummary; query != nil {
+		if err := _q.loadSummary(ctx, query, nodes, nil,
+			func(n *Message, e *Summary) { n.Edges.Summary = e }); err != nil {
 			return nil, err
 		}
 	}
@@ -662,6 +705,33 @@ func (_q *MessageQuery) loadChildren(ctx context.Context, query *MessageQuery, n
 		node, ok := nodeids[*fk]
 		if !ok {
 			return fmt.Errorf(`unexpected referenced foreign-key "parent_id" returned %v for node %v`, *fk, n.ID)
+		}
+		assign(node, n)
+	}
+	return nil
+}
+func (_q *MessageQuery) loadSummary(ctx context.Context, query *SummaryQuery, nodes []*Message, init func(*Message), assign func(*Message, *Summary)) error {
+	fks := make([]driver.Value, 0, len(nodes))
+	nodeids := make(map[pid.ID]*Message)
+	for i := range nodes {
+		fks = append(fks, nodes[i].ID)
+		nodeids[nodes[i].ID] = nodes[i]
+	}
+	if len(query.ctx.Fields) > 0 {
+		query.ctx.AppendFieldOnce(summary.FieldMessageID)
+	}
+	query.Where(predicate.Summary(func(s *sql.Selector) {
+		s.Where(sql.InValues(s.C(message.SummaryColumn), fks...))
+	}))
+	neighbors, err := query.All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range neighbors {
+		fk := n.MessageID
+		node, ok := nodeids[fk]
+		if !ok {
+			return fmt.Errorf(`unexpected referenced foreign-key "message_id" returned %v for node %v`, fk, n.ID)
 		}
 		assign(node, n)
 	}

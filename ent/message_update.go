@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"parley/ent/message"
 	"parley/ent/predicate"
+	"parley/ent/summary"
 	"parley/internal/pid"
 	"time"
 
@@ -329,6 +330,291 @@ func (_u *MessageUpdate) ClearSystemPromptHash() *MessageUpdate {
 	return _u
 }
 
+// SetContextPolicy sets the "context_policy" field.
+func (_u *MessageUpdate) SetContextPolicy(v message.ContextPolicy) *MessageUpdate {
+	_u.mutation.SetContextPolicy(v)
+	return _u
+}
+
+// SetNillableContextPolicy sets the "context_policy" field if the given value is not nil.
+func (_u *MessageUpdate) SetNillableContextPolicy(v *message.ContextPolicy) *MessageUpdate {
+	if v != nil {
+		_u.SetContextPolicy(*v)
+	}
+	return _u
+}
+
+// ClearContextPolicy clears the value of the "context_policy" field.
+func (_u *MessageUpdate) ClearContextPolicy() *MessageUpdate {
+	_u.mutation.ClearContextPolicy()
+	return _u
+}
+
+// SetContextFromIndex sets the "context_from_index" field.
+func (_u *MessageUpdate) SetContextFromIndex(v int) *MessageUpdate {
+	_u.mutation.ResetContextFromIndex()
+	_u.mutation.SetContextFromIndex(v)
+	return _u
+}
+
+// SetNillableContextFromIndex sets the "context_from_index" field if the given value is not nil.
+func (_u *MessageUpdate) SetNillableContextFromIndex(v *int) *MessageUpdate {
+	if v != nil {
+		_u.SetContextFromIndex(*v)
+	}
+	return _u
+}
+
+// AddContextFromIndex adds value to the "context_from_index" field.
+func (_u *MessageUpdate) AddContextFromIndex(v int) *MessageUpdate {
+	_u.mutation.AddContextFromIndex(v)
+	return _u
+}
+
+// ClearContextFromIndex clears the value of the "context_from_index" field.
+func (_u *MessageUpdate) ClearContextFromIndex() *MessageUpdate {
+	_u.mutation.ClearContextFromIndex()
+	return _u
+}
+
+// SetContextCount sets the "context_count" field.
+func (_u *MessageUpdate) SetContextCount(v int) *MessageUpdate {
+	_u.mutation.ResetContextCount()
+	_u.mutation.SetContextCount(v)
+	return _u
+}
+
+// SetNillableContextCount sets the "context_count" field if the given value is not nil.
+func (_u *MessageUpdate) SetNillableContextCount(v *int) *MessageUpdate {
+	if v != nil {
+		_u.SetContextCount(*v)
+	}
+	return _u
+}
+
+// AddContextCount adds value to the "context_count" field.
+func (_u *MessageUpdate) AddContextCount(v int) *MessageUpdate {
+	_u.mutation.AddContextCount(v)
+	return _u
+}
+
+// ClearContextCount clears the value of the "context_count" field.
+func (_u *MessageUpdate) ClearContextCount() *MessageUpdate {
+	_u.mutation.ClearContextCount()
+	return _u
+}
+
+// SetContextDropped sets the "context_dropped" field.
+func (_u *MessageUpdate) SetContextDropped(v int) *MessageUpdate {
+	_u.mutation.ResetContextDropped()
+	_u.mutation.SetContextDropped(v)
+	return _u
+}
+
+// SetNillableContextDropped sets the "context_dropped" field if the given value is not nil.
+func (_u *MessageUpdate) SetNillableContextDropped(v *int) *MessageUpdate {
+	if v != nil {
+		_u.SetContextDropped(*v)
+	}
+	return _u
+}
+
+// AddContextDropped adds value to the "context_dropped" field.
+func (_u *MessageUpdate) AddContextDropped(v int) *MessageUpdate {
+	_u.mutation.AddContextDropped(v)
+	return _u
+}
+
+// ClearContextDropped clears the value of the "context_dropped" field.
+func (_u *MessageUpdate) ClearContextDropped() *MessageUpdate {
+	_u.mutation.ClearContextDropped()
+	return _u
+}
+
+// SetContextLimit sets the "context_limit" field.
+func (_u *MessageUpdate) SetContextLimit(v int) *MessageUpdate {
+	_u.mutation.ResetContextLimit()
+	_u.mutation.SetContextLimit(v)
+	return _u
+}
+
+// SetNillableContextLimit sets the "context_limit" field if the given value is not nil.
+func (_u *MessageUpdate) SetNillableContextLimit(v *int) *MessageUpdate {
+	if v != nil {
+		_u.SetContextLimit(*v)
+	}
+	return _u
+}
+
+// AddContextLimit adds value to the "context_limit" field.
+func (_u *MessageUpdate) AddContextLimit(v int) *MessageUpdate {
+	_u.mutation.AddContextLimit(v)
+	return _u
+}
+
+// ClearContextLimit clears the value of the "context_limit" field.
+func (_u *MessageUpdate) ClearContextLimit() *MessageUpdate {
+	_u.mutation.ClearContextLimit()
+	return _u
+}
+
+// SetContextSummaryID sets the "context_summary_id" field.
+func (_u *MessageUpdate) SetContextSummaryID(v pid.ID) *MessageUpdate {
+	_u.mutation.SetContextSummaryID(v)
+	return _u
+}
+
+// SetNillableContextSummaryID sets the "context_summary_id" field if the given value is not nil.
+func (_u *MessageUpdate) SetNillableContextSummaryID(v *pid.ID) *MessageUpdate {
+	if v != nil {
+		_u.SetContextSummaryID(*v)
+	}
+	return _u
+}
+
+// ClearContextSummaryID clears the value of the "context_summary_id" field.
+func (_u *MessageUpdate) ClearContextSummaryID() *MessageUpdate {
+	_u.mutation.ClearContextSummaryID()
+	return _u
+}
+
+// SetCutByServer sets the "cut_by_server" field.
+func (_u *MessageUpdate) SetCutByServer(v bool) *MessageUpdate {
+	_u.mutation.SetCutByServer(v)
+	return _u
+}
+
+// SetNillableCutByServer sets the "cut_by_server" field if the given value is not nil.
+func (_u *MessageUpdate) SetNillableCutByServer(v *bool) *MessageUpdate {
+	if v != nil {
+		_u.SetCutByServer(*v)
+	}
+	return _u
+}
+
+// SetDroppedParameters sets the "dropped_parameters" field.
+func (_u *MessageUpdate) SetDroppedParameters(v string) *MessageUpdate {
+	_u.mutation.SetDroppedParameters(v)
+	return _u
+}
+
+// SetNillableDroppedParameters sets the "dropped_parameters" field if the given value is not nil.
+func (_u *MessageUpdate) SetNillableDroppedParameters(v *string) *MessageUpdate {
+	if v != nil {
+		_u.SetDroppedParameters(*v)
+	}
+	return _u
+}
+
+// SetOmittedOutput sets the "omitted_output" field.
+func (_u *MessageUpdate) SetOmittedOutput(v string) *MessageUpdate {
+	_u.mutation.SetOmittedOutput(v)
+	return _u
+}
+
+// SetNillableOmittedOutput sets the "omitted_output" field if the given value is not nil.
+func (_u *MessageUpdate) SetNillableOmittedOutput(v *string) *MessageUpdate {
+	if v != nil {
+		_u.SetOmittedOutput(*v)
+	}
+	return _u
+}
+
+// SetCitations sets the "citations" field.
+func (_u *MessageUpdate) SetCitations(v string) *MessageUpdate {
+	_u.mutation.SetCitations(v)
+	return _u
+}
+
+// SetNillableCitations sets the "citations" field if the given value is not nil.
+func (_u *MessageUpdate) SetNillableCitations(v *string) *MessageUpdate {
+	if v != nil {
+		_u.SetCitations(*v)
+	}
+	return _u
+}
+
+// SetCacheWriteTokens sets the "cache_write_tokens" field.
+func (_u *MessageUpdate) SetCacheWriteTokens(v int) *MessageUpdate {
+	_u.mutation.ResetCacheWriteTokens()
+	_u.mutation.SetCacheWriteTokens(v)
+	return _u
+}
+
+// SetNillableCacheWriteTokens sets the "cache_write_tokens" field if the given value is not nil.
+func (_u *MessageUpdate) SetNillableCacheWriteTokens(v *int) *MessageUpdate {
+	if v != nil {
+		_u.SetCacheWriteTokens(*v)
+	}
+	return _u
+}
+
+// AddCacheWriteTokens adds value to the "cache_write_tokens" field.
+func (_u *MessageUpdate) AddCacheWriteTokens(v int) *MessageUpdate {
+	_u.mutation.AddCacheWriteTokens(v)
+	return _u
+}
+
+// ClearCacheWriteTokens clears the value of the "cache_write_tokens" field.
+func (_u *MessageUpdate) ClearCacheWriteTokens() *MessageUpdate {
+	_u.mutation.ClearCacheWriteTokens()
+	return _u
+}
+
+// SetReasoningMs sets the "reasoning_ms" field.
+func (_u *MessageUpdate) SetReasoningMs(v int) *MessageUpdate {
+	_u.mutation.ResetReasoningMs()
+	_u.mutation.SetReasoningMs(v)
+	return _u
+}
+
+// SetNillableReasoningMs sets the "reasoning_ms" field if the given value is not nil.
+func (_u *MessageUpdate) SetNillableReasoningMs(v *int) *MessageUpdate {
+	if v != nil {
+		_u.SetReasoningMs(*v)
+	}
+	return _u
+}
+
+// AddReasoningMs adds value to the "reasoning_ms" field.
+func (_u *MessageUpdate) AddReasoningMs(v int) *MessageUpdate {
+	_u.mutation.AddReasoningMs(v)
+	return _u
+}
+
+// ClearReasoningMs clears the value of the "reasoning_ms" field.
+func (_u *MessageUpdate) ClearReasoningMs() *MessageUpdate {
+	_u.mutation.ClearReasoningMs()
+	return _u
+}
+
+// SetFirstTokenMs sets the "first_token_ms" field.
+func (_u *MessageUpdate) SetFirstTokenMs(v int) *MessageUpdate {
+	_u.mutation.ResetFirstTokenMs()
+	_u.mutation.SetFirstTokenMs(v)
+	return _u
+}
+
+// SetNillableFirstTokenMs sets the "first_token_ms" field if the given value is not nil.
+func (_u *MessageUpdate) SetNillableFirstTokenMs(v *int) *MessageUpdate {
+	if v != nil {
+		_u.SetFirstTokenMs(*v)
+	}
+	return _u
+}
+
+// AddFirstTokenMs adds value to the "first_token_ms" field.
+func (_u *MessageUpdate) AddFirstTokenMs(v int) *MessageUpdate {
+	_u.mutation.AddFirstTokenMs(v)
+	return _u
+}
+
+// ClearFirstTokenMs clears the value of the "first_token_ms" field.
+func (_u *MessageUpdate) ClearFirstTokenMs() *MessageUpdate {
+	_u.mutation.ClearFirstTokenMs()
+	return _u
+}
+
 // SetOwner sets the "owner" field.
 func (_u *MessageUpdate) SetOwner(v pid.ID) *MessageUpdate {
 	_u.mutation.SetOwner(v)
@@ -480,6 +766,25 @@ func (_u *MessageUpdate) AddChildren(v ...*Message) *MessageUpdate {
 	return _u.AddChildIDs(ids...)
 }
 
+// SetSummaryID sets the "summary" edge to the Summary entity by ID.
+func (_u *MessageUpdate) SetSummaryID(id pid.ID) *MessageUpdate {
+	_u.mutation.SetSummaryID(id)
+	return _u
+}
+
+// SetNillableSummaryID sets the "summary" edge to the Summary entity by ID if the given value is not nil.
+func (_u *MessageUpdate) SetNillableSummaryID(id *pid.ID) *MessageUpdate {
+	if id != nil {
+		_u = _u.SetSummaryID(*id)
+	}
+	return _u
+}
+
+// SetSummary sets the "summary" edge to the Summary entity.
+func (_u *MessageUpdate) SetSummary(v *Summary) *MessageUpdate {
+	return _u.SetSummaryID(v.ID)
+}
+
 // Mutation returns the MessageMutation object of the builder.
 func (_u *MessageUpdate) Mutation() *MessageMutation {
 	return _u.mutation
@@ -504,6 +809,12 @@ func (_u *MessageUpdate) RemoveChildren(v ...*Message) *MessageUpdate {
 		ids[i] = v[i].ID
 	}
 	return _u.RemoveChildIDs(ids...)
+}
+
+// ClearSummary clears the "summary" edge to the Summary entity.
+func (_u *MessageUpdate) ClearSummary() *MessageUpdate {
+	_u.mutation.ClearSummary()
+	return _u
 }
 
 // Save executes the query and returns the number of nodes affected by the update operation.
@@ -543,6 +854,11 @@ func (_u *MessageUpdate) check() error {
 	if v, ok := _u.mutation.FinishReason(); ok {
 		if err := message.FinishReasonValidator(v); err != nil {
 			return &ValidationError{Name: "finish_reason", err: fmt.Errorf(`ent: validator failed for field "Message.finish_reason": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.ContextPolicy(); ok {
+		if err := message.ContextPolicyValidator(v); err != nil {
+			return &ValidationError{Name: "context_policy", err: fmt.Errorf(`ent: validator failed for field "Message.context_policy": %w`, err)}
 		}
 	}
 	if _u.mutation.ConversationCleared() && len(_u.mutation.ConversationIDs()) > 0 {
@@ -665,6 +981,93 @@ func (_u *MessageUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if _u.mutation.SystemPromptHashCleared() {
 		_spec.ClearField(message.FieldSystemPromptHash, field.TypeString)
 	}
+	if value, ok := _u.mutation.ContextPolicy(); ok {
+		_spec.SetField(message.FieldContextPolicy, field.TypeEnum, value)
+	}
+	if _u.mutation.ContextPolicyCleared() {
+		_spec.ClearField(message.FieldContextPolicy, field.TypeEnum)
+	}
+	if value, ok := _u.mutation.ContextFromIndex(); ok {
+		_spec.SetField(message.FieldContextFromIndex, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedContextFromIndex(); ok {
+		_spec.AddField(message.FieldContextFromIndex, field.TypeInt, value)
+	}
+	if _u.mutation.ContextFromIndexCleared() {
+		_spec.ClearField(message.FieldContextFromIndex, field.TypeInt)
+	}
+	if value, ok := _u.mutation.ContextCount(); ok {
+		_spec.SetField(message.FieldContextCount, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedContextCount(); ok {
+		_spec.AddField(message.FieldContextCount, field.TypeInt, value)
+	}
+	if _u.mutation.ContextCountCleared() {
+		_spec.ClearField(message.FieldContextCount, field.TypeInt)
+	}
+	if value, ok := _u.mutation.ContextDropped(); ok {
+		_spec.SetField(message.FieldContextDropped, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedContextDropped(); ok {
+		_spec.AddField(message.FieldContextDropped, field.TypeInt, value)
+	}
+	if _u.mutation.ContextDroppedCleared() {
+		_spec.ClearField(message.FieldContextDropped, field.TypeInt)
+	}
+	if value, ok := _u.mutation.ContextLimit(); ok {
+		_spec.SetField(message.FieldContextLimit, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedContextLimit(); ok {
+		_spec.AddField(message.FieldContextLimit, field.TypeInt, value)
+	}
+	if _u.mutation.ContextLimitCleared() {
+		_spec.ClearField(message.FieldContextLimit, field.TypeInt)
+	}
+	if value, ok := _u.mutation.ContextSummaryID(); ok {
+		_spec.SetField(message.FieldContextSummaryID, field.TypeString, value)
+	}
+	if _u.mutation.ContextSummaryIDCleared() {
+		_spec.ClearField(message.FieldContextSummaryID, field.TypeString)
+	}
+	if value, ok := _u.mutation.CutByServer(); ok {
+		_spec.SetField(message.FieldCutByServer, field.TypeBool, value)
+	}
+	if value, ok := _u.mutation.DroppedParameters(); ok {
+		_spec.SetField(message.FieldDroppedParameters, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.OmittedOutput(); ok {
+		_spec.SetField(message.FieldOmittedOutput, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.Citations(); ok {
+		_spec.SetField(message.FieldCitations, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.CacheWriteTokens(); ok {
+		_spec.SetField(message.FieldCacheWriteTokens, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedCacheWriteTokens(); ok {
+		_spec.AddField(message.FieldCacheWriteTokens, field.TypeInt, value)
+	}
+	if _u.mutation.CacheWriteTokensCleared() {
+		_spec.ClearField(message.FieldCacheWriteTokens, field.TypeInt)
+	}
+	if value, ok := _u.mutation.ReasoningMs(); ok {
+		_spec.SetField(message.FieldReasoningMs, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedReasoningMs(); ok {
+		_spec.AddField(message.FieldReasoningMs, field.TypeInt, value)
+	}
+	if _u.mutation.ReasoningMsCleared() {
+		_spec.ClearField(message.FieldReasoningMs, field.TypeInt)
+	}
+	if value, ok := _u.mutation.FirstTokenMs(); ok {
+		_spec.SetField(message.FieldFirstTokenMs, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedFirstTokenMs(); ok {
+		_spec.AddField(message.FieldFirstTokenMs, field.TypeInt, value)
+	}
+	if _u.mutation.FirstTokenMsCleared() {
+		_spec.ClearField(message.FieldFirstTokenMs, field.TypeInt)
+	}
 	if value, ok := _u.mutation.Owner(); ok {
 		_spec.SetField(message.FieldOwner, field.TypeString, value)
 	}
@@ -742,6 +1145,35 @@ func (_u *MessageUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 			Bidi:    false,
 			Target: &sqlgraph.EdgeTarget{
 				IDSpec: sqlgraph.NewFieldSpec(message.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
+	if _u.mutation.SummaryCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2O,
+			Inverse: false,
+			Table:   message.SummaryTable,
+			Columns: []string{message.SummaryColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(summary.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.SummaryIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2O,
+			Inverse: false,
+			Table:   message.SummaryTable,
+			Columns: []string{message.SummaryColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(summary.FieldID, field.TypeString),
 			},
 		}
 		for _, k := range nodes {
@@ -1070,6 +1502,291 @@ func (_u *MessageUpdateOne) ClearSystemPromptHash() *MessageUpdateOne {
 	return _u
 }
 
+// SetContextPolicy sets the "context_policy" field.
+func (_u *MessageUpdateOne) SetContextPolicy(v message.ContextPolicy) *MessageUpdateOne {
+	_u.mutation.SetContextPolicy(v)
+	return _u
+}
+
+// SetNillableContextPolicy sets the "context_policy" field if the given value is not nil.
+func (_u *MessageUpdateOne) SetNillableContextPolicy(v *message.ContextPolicy) *MessageUpdateOne {
+	if v != nil {
+		_u.SetContextPolicy(*v)
+	}
+	return _u
+}
+
+// ClearContextPolicy clears the value of the "context_policy" field.
+func (_u *MessageUpdateOne) ClearContextPolicy() *MessageUpdateOne {
+	_u.mutation.ClearContextPolicy()
+	return _u
+}
+
+// SetContextFromIndex sets the "context_from_index" field.
+func (_u *MessageUpdateOne) SetContextFromIndex(v int) *MessageUpdateOne {
+	_u.mutation.ResetContextFromIndex()
+	_u.mutation.SetContextFromIndex(v)
+	return _u
+}
+
+// SetNillableContextFromIndex sets the "context_from_index" field if the given value is not nil.
+func (_u *MessageUpdateOne) SetNillableContextFromIndex(v *int) *MessageUpdateOne {
+	if v != nil {
+		_u.SetContextFromIndex(*v)
+	}
+	return _u
+}
+
+// AddContextFromIndex adds value to the "context_from_index" field.
+func (_u *MessageUpdateOne) AddContextFromIndex(v int) *MessageUpdateOne {
+	_u.mutation.AddContextFromIndex(v)
+	return _u
+}
+
+// ClearContextFromIndex clears the value of the "context_from_index" field.
+func (_u *MessageUpdateOne) ClearContextFromIndex() *MessageUpdateOne {
+	_u.mutation.ClearContextFromIndex()
+	return _u
+}
+
+// SetContextCount sets the "context_count" field.
+func (_u *MessageUpdateOne) SetContextCount(v int) *MessageUpdateOne {
+	_u.mutation.ResetContextCount()
+	_u.mutation.SetContextCount(v)
+	return _u
+}
+
+// SetNillableContextCount sets the "context_count" field if the given value is not nil.
+func (_u *MessageUpdateOne) SetNillableContextCount(v *int) *MessageUpdateOne {
+	if v != nil {
+		_u.SetContextCount(*v)
+	}
+	return _u
+}
+
+// AddContextCount adds value to the "context_count" field.
+func (_u *MessageUpdateOne) AddContextCount(v int) *MessageUpdateOne {
+	_u.mutation.AddContextCount(v)
+	return _u
+}
+
+// ClearContextCount clears the value of the "context_count" field.
+func (_u *MessageUpdateOne) ClearContextCount() *MessageUpdateOne {
+	_u.mutation.ClearContextCount()
+	return _u
+}
+
+// SetContextDropped sets the "context_dropped" field.
+func (_u *MessageUpdateOne) SetContextDropped(v int) *MessageUpdateOne {
+	_u.mutation.ResetContextDropped()
+	_u.mutation.SetContextDropped(v)
+	return _u
+}
+
+// SetNillableContextDropped sets the "context_dropped" field if the given value is not nil.
+func (_u *MessageUpdateOne) SetNillableContextDropped(v *int) *MessageUpdateOne {
+	if v != nil {
+		_u.SetContextDropped(*v)
+	}
+	return _u
+}
+
+// AddContextDropped adds value to the "context_dropped" field.
+func (_u *MessageUpdateOne) AddContextDropped(v int) *MessageUpdateOne {
+	_u.mutation.AddContextDropped(v)
+	return _u
+}
+
+// ClearContextDropped clears the value of the "context_dropped" field.
+func (_u *MessageUpdateOne) ClearContextDropped() *MessageUpdateOne {
+	_u.mutation.ClearContextDropped()
+	return _u
+}
+
+// SetContextLimit sets the "context_limit" field.
+func (_u *MessageUpdateOne) SetContextLimit(v int) *MessageUpdateOne {
+	_u.mutation.ResetContextLimit()
+	_u.mutation.SetContextLimit(v)
+	return _u
+}
+
+// SetNillableContextLimit sets the "context_limit" field if the given value is not nil.
+func (_u *MessageUpdateOne) SetNillableContextLimit(v *int) *MessageUpdateOne {
+	if v != nil {
+		_u.SetContextLimit(*v)
+	}
+	return _u
+}
+
+// AddContextLimit adds value to the "context_limit" field.
+func (_u *MessageUpdateOne) AddContextLimit(v int) *MessageUpdateOne {
+	_u.mutation.AddContextLimit(v)
+	return _u
+}
+
+// ClearContextLimit clears the value of the "context_limit" field.
+func (_u *MessageUpdateOne) ClearContextLimit() *MessageUpdateOne {
+	_u.mutation.ClearContextLimit()
+	return _u
+}
+
+// SetContextSummaryID sets the "context_summary_id" field.
+func (_u *MessageUpdateOne) SetContextSummaryID(v pid.ID) *MessageUpdateOne {
+	_u.mutation.SetContextSummaryID(v)
+	return _u
+}
+
+// SetNillableContextSummaryID sets the "context_summary_id" field if the given value is not nil.
+func (_u *MessageUpdateOne) SetNillableContextSummaryID(v *pid.ID) *MessageUpdateOne {
+	if v != nil {
+		_u.SetContextSummaryID(*v)
+	}
+	return _u
+}
+
+// ClearContextSummaryID clears the value of the "context_summary_id" field.
+func (_u *MessageUpdateOne) ClearContextSummaryID() *MessageUpdateOne {
+	_u.mutation.ClearContextSummaryID()
+	return _u
+}
+
+// SetCutByServer sets the "cut_by_server" field.
+func (_u *MessageUpdateOne) SetCutByServer(v bool) *MessageUpdateOne {
+	_u.mutation.SetCutByServer(v)
+	return _u
+}
+
+// SetNillableCutByServer sets the "cut_by_server" field if the given value is not nil.
+func (_u *MessageUpdateOne) SetNillableCutByServer(v *bool) *MessageUpdateOne {
+	if v != nil {
+		_u.SetCutByServer(*v)
+	}
+	return _u
+}
+
+// SetDroppedParameters sets the "dropped_parameters" field.
+func (_u *MessageUpdateOne) SetDroppedParameters(v string) *MessageUpdateOne {
+	_u.mutation.SetDroppedParameters(v)
+	return _u
+}
+
+// SetNillableDroppedParameters sets the "dropped_parameters" field if the given value is not nil.
+func (_u *MessageUpdateOne) SetNillableDroppedParameters(v *string) *MessageUpdateOne {
+	if v != nil {
+		_u.SetDroppedParameters(*v)
+	}
+	return _u
+}
+
+// SetOmittedOutput sets the "omitted_output" field.
+func (_u *MessageUpdateOne) SetOmittedOutput(v string) *MessageUpdateOne {
+	_u.mutation.SetOmittedOutput(v)
+	return _u
+}
+
+// SetNillableOmittedOutput sets the "omitted_output" field if the given value is not nil.
+func (_u *MessageUpdateOne) SetNillableOmittedOutput(v *string) *MessageUpdateOne {
+	if v != nil {
+		_u.SetOmittedOutput(*v)
+	}
+	return _u
+}
+
+// SetCitations sets the "citations" field.
+func (_u *MessageUpdateOne) SetCitations(v string) *MessageUpdateOne {
+	_u.mutation.SetCitations(v)
+	return _u
+}
+
+// SetNillableCitations sets the "citations" field if the given value is not nil.
+func (_u *MessageUpdateOne) SetNillableCitations(v *string) *MessageUpdateOne {
+	if v != nil {
+		_u.SetCitations(*v)
+	}
+	return _u
+}
+
+// SetCacheWriteTokens sets the "cache_write_tokens" field.
+func (_u *MessageUpdateOne) SetCacheWriteTokens(v int) *MessageUpdateOne {
+	_u.mutation.ResetCacheWriteTokens()
+	_u.mutation.SetCacheWriteTokens(v)
+	return _u
+}
+
+// SetNillableCacheWriteTokens sets the "cache_write_tokens" field if the given value is not nil.
+func (_u *MessageUpdateOne) SetNillableCacheWriteTokens(v *int) *MessageUpdateOne {
+	if v != nil {
+		_u.SetCacheWriteTokens(*v)
+	}
+	return _u
+}
+
+// AddCacheWriteTokens adds value to the "cache_write_tokens" field.
+func (_u *MessageUpdateOne) AddCacheWriteTokens(v int) *MessageUpdateOne {
+	_u.mutation.AddCacheWriteTokens(v)
+	return _u
+}
+
+// ClearCacheWriteTokens clears the value of the "cache_write_tokens" field.
+func (_u *MessageUpdateOne) ClearCacheWriteTokens() *MessageUpdateOne {
+	_u.mutation.ClearCacheWriteTokens()
+	return _u
+}
+
+// SetReasoningMs sets the "reasoning_ms" field.
+func (_u *MessageUpdateOne) SetReasoningMs(v int) *MessageUpdateOne {
+	_u.mutation.ResetReasoningMs()
+	_u.mutation.SetReasoningMs(v)
+	return _u
+}
+
+// SetNillableReasoningMs sets the "reasoning_ms" field if the given value is not nil.
+func (_u *MessageUpdateOne) SetNillableReasoningMs(v *int) *MessageUpdateOne {
+	if v != nil {
+		_u.SetReasoningMs(*v)
+	}
+	return _u
+}
+
+// AddReasoningMs adds value to the "reasoning_ms" field.
+func (_u *MessageUpdateOne) AddReasoningMs(v int) *MessageUpdateOne {
+	_u.mutation.AddReasoningMs(v)
+	return _u
+}
+
+// ClearReasoningMs clears the value of the "reasoning_ms" field.
+func (_u *MessageUpdateOne) ClearReasoningMs() *MessageUpdateOne {
+	_u.mutation.ClearReasoningMs()
+	return _u
+}
+
+// SetFirstTokenMs sets the "first_token_ms" field.
+func (_u *MessageUpdateOne) SetFirstTokenMs(v int) *MessageUpdateOne {
+	_u.mutation.ResetFirstTokenMs()
+	_u.mutation.SetFirstTokenMs(v)
+	return _u
+}
+
+// SetNillableFirstTokenMs sets the "first_token_ms" field if the given value is not nil.
+func (_u *MessageUpdateOne) SetNillableFirstTokenMs(v *int) *MessageUpdateOne {
+	if v != nil {
+		_u.SetFirstTokenMs(*v)
+	}
+	return _u
+}
+
+// AddFirstTokenMs adds value to the "first_token_ms" field.
+func (_u *MessageUpdateOne) AddFirstTokenMs(v int) *MessageUpdateOne {
+	_u.mutation.AddFirstTokenMs(v)
+	return _u
+}
+
+// ClearFirstTokenMs clears the value of the "first_token_ms" field.
+func (_u *MessageUpdateOne) ClearFirstTokenMs() *MessageUpdateOne {
+	_u.mutation.ClearFirstTokenMs()
+	return _u
+}
+
 // SetOwner sets the "owner" field.
 func (_u *MessageUpdateOne) SetOwner(v pid.ID) *MessageUpdateOne {
 	_u.mutation.SetOwner(v)
@@ -1221,6 +1938,25 @@ func (_u *MessageUpdateOne) AddChildren(v ...*Message) *MessageUpdateOne {
 	return _u.AddChildIDs(ids...)
 }
 
+// SetSummaryID sets the "summary" edge to the Summary entity by ID.
+func (_u *MessageUpdateOne) SetSummaryID(id pid.ID) *MessageUpdateOne {
+	_u.mutation.SetSummaryID(id)
+	return _u
+}
+
+// SetNillableSummaryID sets the "summary" edge to the Summary entity by ID if the given value is not nil.
+func (_u *MessageUpdateOne) SetNillableSummaryID(id *pid.ID) *MessageUpdateOne {
+	if id != nil {
+		_u = _u.SetSummaryID(*id)
+	}
+	return _u
+}
+
+// SetSummary sets the "summary" edge to the Summary entity.
+func (_u *MessageUpdateOne) SetSummary(v *Summary) *MessageUpdateOne {
+	return _u.SetSummaryID(v.ID)
+}
+
 // Mutation returns the MessageMutation object of the builder.
 func (_u *MessageUpdateOne) Mutation() *MessageMutation {
 	return _u.mutation
@@ -1245,6 +1981,12 @@ func (_u *MessageUpdateOne) RemoveChildren(v ...*Message) *MessageUpdateOne {
 		ids[i] = v[i].ID
 	}
 	return _u.RemoveChildIDs(ids...)
+}
+
+// ClearSummary clears the "summary" edge to the Summary entity.
+func (_u *MessageUpdateOne) ClearSummary() *MessageUpdateOne {
+	_u.mutation.ClearSummary()
+	return _u
 }
 
 // Where appends a list predicates to the MessageUpdate builder.
@@ -1297,6 +2039,11 @@ func (_u *MessageUpdateOne) check() error {
 	if v, ok := _u.mutation.FinishReason(); ok {
 		if err := message.FinishReasonValidator(v); err != nil {
 			return &ValidationError{Name: "finish_reason", err: fmt.Errorf(`ent: validator failed for field "Message.finish_reason": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.ContextPolicy(); ok {
+		if err := message.ContextPolicyValidator(v); err != nil {
+			return &ValidationError{Name: "context_policy", err: fmt.Errorf(`ent: validator failed for field "Message.context_policy": %w`, err)}
 		}
 	}
 	if _u.mutation.ConversationCleared() && len(_u.mutation.ConversationIDs()) > 0 {
@@ -1436,6 +2183,93 @@ func (_u *MessageUpdateOne) sqlSave(ctx context.Context) (_node *Message, err er
 	if _u.mutation.SystemPromptHashCleared() {
 		_spec.ClearField(message.FieldSystemPromptHash, field.TypeString)
 	}
+	if value, ok := _u.mutation.ContextPolicy(); ok {
+		_spec.SetField(message.FieldContextPolicy, field.TypeEnum, value)
+	}
+	if _u.mutation.ContextPolicyCleared() {
+		_spec.ClearField(message.FieldContextPolicy, field.TypeEnum)
+	}
+	if value, ok := _u.mutation.ContextFromIndex(); ok {
+		_spec.SetField(message.FieldContextFromIndex, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedContextFromIndex(); ok {
+		_spec.AddField(message.FieldContextFromIndex, field.TypeInt, value)
+	}
+	if _u.mutation.ContextFromIndexCleared() {
+		_spec.ClearField(message.FieldContextFromIndex, field.TypeInt)
+	}
+	if value, ok := _u.mutation.ContextCount(); ok {
+		_spec.SetField(message.FieldContextCount, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedContextCount(); ok {
+		_spec.AddField(message.FieldContextCount, field.TypeInt, value)
+	}
+	if _u.mutation.ContextCountCleared() {
+		_spec.ClearField(message.FieldContextCount, field.TypeInt)
+	}
+	if value, ok := _u.mutation.ContextDropped(); ok {
+		_spec.SetField(message.FieldContextDropped, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedContextDropped(); ok {
+		_spec.AddField(message.FieldContextDropped, field.TypeInt, value)
+	}
+	if _u.mutation.ContextDroppedCleared() {
+		_spec.ClearField(message.FieldContextDropped, field.TypeInt)
+	}
+	if value, ok := _u.mutation.ContextLimit(); ok {
+		_spec.SetField(message.FieldContextLimit, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedContextLimit(); ok {
+		_spec.AddField(message.FieldContextLimit, field.TypeInt, value)
+	}
+	if _u.mutation.ContextLimitCleared() {
+		_spec.ClearField(message.FieldContextLimit, field.TypeInt)
+	}
+	if value, ok := _u.mutation.ContextSummaryID(); ok {
+		_spec.SetField(message.FieldContextSummaryID, field.TypeString, value)
+	}
+	if _u.mutation.ContextSummaryIDCleared() {
+		_spec.ClearField(message.FieldContextSummaryID, field.TypeString)
+	}
+	if value, ok := _u.mutation.CutByServer(); ok {
+		_spec.SetField(message.FieldCutByServer, field.TypeBool, value)
+	}
+	if value, ok := _u.mutation.DroppedParameters(); ok {
+		_spec.SetField(message.FieldDroppedParameters, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.OmittedOutput(); ok {
+		_spec.SetField(message.FieldOmittedOutput, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.Citations(); ok {
+		_spec.SetField(message.FieldCitations, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.CacheWriteTokens(); ok {
+		_spec.SetField(message.FieldCacheWriteTokens, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedCacheWriteTokens(); ok {
+		_spec.AddField(message.FieldCacheWriteTokens, field.TypeInt, value)
+	}
+	if _u.mutation.CacheWriteTokensCleared() {
+		_spec.ClearField(message.FieldCacheWriteTokens, field.TypeInt)
+	}
+	if value, ok := _u.mutation.ReasoningMs(); ok {
+		_spec.SetField(message.FieldReasoningMs, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedReasoningMs(); ok {
+		_spec.AddField(message.FieldReasoningMs, field.TypeInt, value)
+	}
+	if _u.mutation.ReasoningMsCleared() {
+		_spec.ClearField(message.FieldReasoningMs, field.TypeInt)
+	}
+	if value, ok := _u.mutation.FirstTokenMs(); ok {
+		_spec.SetField(message.FieldFirstTokenMs, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedFirstTokenMs(); ok {
+		_spec.AddField(message.FieldFirstTokenMs, field.TypeInt, value)
+	}
+	if _u.mutation.FirstTokenMsCleared() {
+		_spec.ClearField(message.FieldFirstTokenMs, field.TypeInt)
+	}
 	if value, ok := _u.mutation.Owner(); ok {
 		_spec.SetField(message.FieldOwner, field.TypeString, value)
 	}
@@ -1513,6 +2347,35 @@ func (_u *MessageUpdateOne) sqlSave(ctx context.Context) (_node *Message, err er
 			Bidi:    false,
 			Target: &sqlgraph.EdgeTarget{
 				IDSpec: sqlgraph.NewFieldSpec(message.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
+	if _u.mutation.SummaryCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2O,
+			Inverse: false,
+			Table:   message.SummaryTable,
+			Columns: []string{message.SummaryColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(summary.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.SummaryIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2O,
+			Inverse: false,
+			Table:   message.SummaryTable,
+			Columns: []string{message.SummaryColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(summary.FieldID, field.TypeString),
 			},
 		}
 		for _, k := range nodes {

@@ -14,6 +14,7 @@ import (
 	"parley/ent/predicate"
 	"parley/ent/replica"
 	"parley/ent/send"
+	"parley/ent/summary"
 	"parley/ent/usageday"
 	"parley/ent/user"
 	"parley/internal/pid"
@@ -40,6 +41,7 @@ const (
 	TypeMessage              = "Message"
 	TypeReplica              = "Replica"
 	TypeSend                 = "Send"
+	TypeSummary              = "Summary"
 	TypeUsageDay             = "UsageDay"
 	TypeUser                 = "User"
 )
@@ -1567,30 +1569,36 @@ func (m *AuthThrottleMutation) ResetEdge(name string) error {
 // ConversationMutation represents an operation that mutates the Conversation nodes in the graph.
 type ConversationMutation struct {
 	config
-	op              Op
-	typ             string
-	id              *pid.ID
-	name            *string
-	name_source     *conversation.NameSource
-	model           *string
-	parameters      *string
-	head_id         *pid.ID
-	pinned          *bool
-	archived_at     *time.Time
-	temporary       *bool
-	expires_at      *time.Time
-	last_message_at *time.Time
-	created_at      *time.Time
-	updated_at      *time.Time
-	clearedFields   map[string]struct{}
-	user            *pid.ID
-	cleareduser     bool
-	messages        map[pid.ID]struct{}
-	removedmessages map[pid.ID]struct{}
-	clearedmessages bool
-	done            bool
-	oldValue        func(context.Context) (*Conversation, error)
-	predicates      []predicate.Conversation
+	op               Op
+	typ              string
+	id               *pid.ID
+	name             *string
+	name_source      *conversation.NameSource
+	model            *string
+	parameters       *string
+	context_settings *string
+	title_tries      *int
+	addtitle_tries   *int
+	head_id          *pid.ID
+	pinned           *bool
+	archived_at      *time.Time
+	temporary        *bool
+	expires_at       *time.Time
+	last_message_at  *time.Time
+	created_at       *time.Time
+	updated_at       *time.Time
+	clearedFields    map[string]struct{}
+	user             *pid.ID
+	cleareduser      bool
+	messages         map[pid.ID]struct{}
+	removedmessages  map[pid.ID]struct{}
+	clearedmessages  bool
+	summaries        map[pid.ID]struct{}
+	removedsummaries map[pid.ID]struct{}
+	clearedsummaries bool
+	done             bool
+	oldValue         func(context.Context) (*Conversation, error)
+	predicates       []predicate.Conversation
 }
 
 var _ ent.Mutation = (*ConversationMutation)(nil)
@@ -1888,6 +1896,98 @@ func (m *ConversationMutation) OldParameters(ctx context.Context) (v string, err
 // ResetParameters resets all changes to the "parameters" field.
 func (m *ConversationMutation) ResetParameters() {
 	m.parameters = nil
+}
+
+// SetContextSettings sets the "context_settings" field.
+func (m *ConversationMutation) SetContextSettings(s string) {
+	m.context_settings = &s
+}
+
+// ContextSettings returns the value of the "context_settings" field in the mutation.
+func (m *ConversationMutation) ContextSettings() (r string, exists bool) {
+	v := m.context_settings
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldContextSettings returns the old "context_settings" field's value of the Conversation entity.
+// If the Conversation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ConversationMutation) OldContextSettings(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldContextSettings is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldContextSettings requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldContextSettings: %w", err)
+	}
+	return oldValue.ContextSettings, nil
+}
+
+// ResetContextSettings resets all changes to the "context_settings" field.
+func (m *ConversationMutation) ResetContextSettings() {
+	m.context_settings = nil
+}
+
+// SetTitleTries sets the "title_tries" field.
+func (m *ConversationMutation) SetTitleTries(i int) {
+	m.title_tries = &i
+	m.addtitle_tries = nil
+}
+
+// TitleTries returns the value of the "title_tries" field in the mutation.
+func (m *ConversationMutation) TitleTries() (r int, exists bool) {
+	v := m.title_tries
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTitleTries returns the old "title_tries" field's value of the Conversation entity.
+// If the Conversation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ConversationMutation) OldTitleTries(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTitleTries is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTitleTries requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTitleTries: %w", err)
+	}
+	return oldValue.TitleTries, nil
+}
+
+// AddTitleTries adds i to the "title_tries" field.
+func (m *ConversationMutation) AddTitleTries(i int) {
+	if m.addtitle_tries != nil {
+		*m.addtitle_tries += i
+	} else {
+		m.addtitle_tries = &i
+	}
+}
+
+// AddedTitleTries returns the value that was added to the "title_tries" field in this mutation.
+func (m *ConversationMutation) AddedTitleTries() (r int, exists bool) {
+	v := m.addtitle_tries
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetTitleTries resets all changes to the "title_tries" field.
+func (m *ConversationMutation) ResetTitleTries() {
+	m.title_tries = nil
+	m.addtitle_tries = nil
 }
 
 // SetHeadID sets the "head_id" field.
@@ -2285,6 +2385,60 @@ func (m *ConversationMutation) ResetMessages() {
 	m.removedmessages = nil
 }
 
+// AddSummaryIDs adds the "summaries" edge to the Summary entity by ids.
+func (m *ConversationMutation) AddSummaryIDs(ids ...pid.ID) {
+	if m.summaries == nil {
+		m.summaries = make(map[pid.ID]struct{})
+	}
+	for i := range ids {
+		m.summaries[ids[i]] = struct{}{}
+	}
+}
+
+// ClearSummaries clears the "summaries" edge to the Summary entity.
+func (m *ConversationMutation) ClearSummaries() {
+	m.clearedsummaries = true
+}
+
+// SummariesCleared reports if the "summaries" edge to the Summary entity was cleared.
+func (m *ConversationMutation) SummariesCleared() bool {
+	return m.clearedsummaries
+}
+
+// RemoveSummaryIDs removes the "summaries" edge to the Summary entity by IDs.
+func (m *ConversationMutation) RemoveSummaryIDs(ids ...pid.ID) {
+	if m.removedsummaries == nil {
+		m.removedsummaries = make(map[pid.ID]struct{})
+	}
+	for i := range ids {
+		delete(m.summaries, ids[i])
+		m.removedsummaries[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedSummaries returns the removed IDs of the "summaries" edge to the Summary entity.
+func (m *ConversationMutation) RemovedSummariesIDs() (ids []pid.ID) {
+	for id := range m.removedsummaries {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// SummariesIDs returns the "summaries" edge IDs in the mutation.
+func (m *ConversationMutation) SummariesIDs() (ids []pid.ID) {
+	for id := range m.summaries {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetSummaries resets all changes to the "summaries" edge.
+func (m *ConversationMutation) ResetSummaries() {
+	m.summaries = nil
+	m.clearedsummaries = false
+	m.removedsummaries = nil
+}
+
 // Where appends a list predicates to the ConversationMutation builder.
 func (m *ConversationMutation) Where(ps ...predicate.Conversation) {
 	m.predicates = append(m.predicates, ps...)
@@ -2319,7 +2473,7 @@ func (m *ConversationMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *ConversationMutation) Fields() []string {
-	fields := make([]string, 0, 13)
+	fields := make([]string, 0, 15)
 	if m.user != nil {
 		fields = append(fields, conversation.FieldUserID)
 	}
@@ -2334,6 +2488,12 @@ func (m *ConversationMutation) Fields() []string {
 	}
 	if m.parameters != nil {
 		fields = append(fields, conversation.FieldParameters)
+	}
+	if m.context_settings != nil {
+		fields = append(fields, conversation.FieldContextSettings)
+	}
+	if m.title_tries != nil {
+		fields = append(fields, conversation.FieldTitleTries)
 	}
 	if m.head_id != nil {
 		fields = append(fields, conversation.FieldHeadID)
@@ -2377,6 +2537,10 @@ func (m *ConversationMutation) Field(name string) (ent.Value, bool) {
 		return m.Model()
 	case conversation.FieldParameters:
 		return m.Parameters()
+	case conversation.FieldContextSettings:
+		return m.ContextSettings()
+	case conversation.FieldTitleTries:
+		return m.TitleTries()
 	case conversation.FieldHeadID:
 		return m.HeadID()
 	case conversation.FieldPinned:
@@ -2412,6 +2576,10 @@ func (m *ConversationMutation) OldField(ctx context.Context, name string) (ent.V
 		return m.OldModel(ctx)
 	case conversation.FieldParameters:
 		return m.OldParameters(ctx)
+	case conversation.FieldContextSettings:
+		return m.OldContextSettings(ctx)
+	case conversation.FieldTitleTries:
+		return m.OldTitleTries(ctx)
 	case conversation.FieldHeadID:
 		return m.OldHeadID(ctx)
 	case conversation.FieldPinned:
@@ -2471,6 +2639,20 @@ func (m *ConversationMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetParameters(v)
+		return nil
+	case conversation.FieldContextSettings:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetContextSettings(v)
+		return nil
+	case conversation.FieldTitleTries:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTitleTries(v)
 		return nil
 	case conversation.FieldHeadID:
 		v, ok := value.(pid.ID)
@@ -2535,13 +2717,21 @@ func (m *ConversationMutation) SetField(name string, value ent.Value) error {
 // AddedFields returns all numeric fields that were incremented/decremented during
 // this mutation.
 func (m *ConversationMutation) AddedFields() []string {
-	return nil
+	var fields []string
+	if m.addtitle_tries != nil {
+		fields = append(fields, conversation.FieldTitleTries)
+	}
+	return fields
 }
 
 // AddedField returns the numeric value that was incremented/decremented on a field
 // with the given name. The second boolean return value indicates that this field
 // was not set, or was not defined in the schema.
 func (m *ConversationMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case conversation.FieldTitleTries:
+		return m.AddedTitleTries()
+	}
 	return nil, false
 }
 
@@ -2550,6 +2740,13 @@ func (m *ConversationMutation) AddedField(name string) (ent.Value, bool) {
 // type.
 func (m *ConversationMutation) AddField(name string, value ent.Value) error {
 	switch name {
+	case conversation.FieldTitleTries:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddTitleTries(v)
+		return nil
 	}
 	return fmt.Errorf("unknown Conversation numeric field %s", name)
 }
@@ -2613,6 +2810,12 @@ func (m *ConversationMutation) ResetField(name string) error {
 	case conversation.FieldParameters:
 		m.ResetParameters()
 		return nil
+	case conversation.FieldContextSettings:
+		m.ResetContextSettings()
+		return nil
+	case conversation.FieldTitleTries:
+		m.ResetTitleTries()
+		return nil
 	case conversation.FieldHeadID:
 		m.ResetHeadID()
 		return nil
@@ -2643,12 +2846,15 @@ func (m *ConversationMutation) ResetField(name string) error {
 
 // AddedEdges returns all edge names that were set/added in this mutation.
 func (m *ConversationMutation) AddedEdges() []string {
-	edges := make([]string, 0, 2)
+	edges := make([]string, 0, 3)
 	if m.user != nil {
 		edges = append(edges, conversation.EdgeUser)
 	}
 	if m.messages != nil {
 		edges = append(edges, conversation.EdgeMessages)
+	}
+	if m.summaries != nil {
+		edges = append(edges, conversation.EdgeSummaries)
 	}
 	return edges
 }
@@ -2667,15 +2873,24 @@ func (m *ConversationMutation) AddedIDs(name string) []ent.Value {
 			ids = append(ids, id)
 		}
 		return ids
+	case conversation.EdgeSummaries:
+		ids := make([]ent.Value, 0, len(m.summaries))
+		for id := range m.summaries {
+			ids = append(ids, id)
+		}
+		return ids
 	}
 	return nil
 }
 
 // RemovedEdges returns all edge names that were removed in this mutation.
 func (m *ConversationMutation) RemovedEdges() []string {
-	edges := make([]string, 0, 2)
+	edges := make([]string, 0, 3)
 	if m.removedmessages != nil {
 		edges = append(edges, conversation.EdgeMessages)
+	}
+	if m.removedsummaries != nil {
+		edges = append(edges, conversation.EdgeSummaries)
 	}
 	return edges
 }
@@ -2690,18 +2905,27 @@ func (m *ConversationMutation) RemovedIDs(name string) []ent.Value {
 			ids = append(ids, id)
 		}
 		return ids
+	case conversation.EdgeSummaries:
+		ids := make([]ent.Value, 0, len(m.removedsummaries))
+		for id := range m.removedsummaries {
+			ids = append(ids, id)
+		}
+		return ids
 	}
 	return nil
 }
 
 // ClearedEdges returns all edge names that were cleared in this mutation.
 func (m *ConversationMutation) ClearedEdges() []string {
-	edges := make([]string, 0, 2)
+	edges := make([]string, 0, 3)
 	if m.cleareduser {
 		edges = append(edges, conversation.EdgeUser)
 	}
 	if m.clearedmessages {
 		edges = append(edges, conversation.EdgeMessages)
+	}
+	if m.clearedsummaries {
+		edges = append(edges, conversation.EdgeSummaries)
 	}
 	return edges
 }
@@ -2714,6 +2938,8 @@ func (m *ConversationMutation) EdgeCleared(name string) bool {
 		return m.cleareduser
 	case conversation.EdgeMessages:
 		return m.clearedmessages
+	case conversation.EdgeSummaries:
+		return m.clearedsummaries
 	}
 	return false
 }
@@ -2738,6 +2964,9 @@ func (m *ConversationMutation) ResetEdge(name string) error {
 		return nil
 	case conversation.EdgeMessages:
 		m.ResetMessages()
+		return nil
+	case conversation.EdgeSummaries:
+		m.ResetSummaries()
 		return nil
 	}
 	return fmt.Errorf("unknown Conversation edge %s", name)
@@ -3240,58 +3469,80 @@ func (m *ConversationDeletionMutation) ResetEdge(name string) error {
 // MessageMutation represents an operation that mutates the Message nodes in the graph.
 type MessageMutation struct {
 	config
-	op                   Op
-	typ                  string
-	id                   *pid.ID
-	index                *int
-	addindex             *int
-	active               *bool
-	role                 *message.Role
-	content              *string
-	reasoning            *string
-	status               *message.Status
-	finish_reason        *message.FinishReason
-	error_code           *string
-	model                *string
-	client_key           *string
-	parameters           *string
-	prompt_tokens        *int
-	addprompt_tokens     *int
-	completion_tokens    *int
-	addcompletion_tokens *int
-	prompt_bytes         *int
-	addprompt_bytes      *int
-	cached_tokens        *int
-	addcached_tokens     *int
-	reasoning_tokens     *int
-	addreasoning_tokens  *int
-	usage_estimated      *bool
-	reserved_tokens      *int
-	addreserved_tokens   *int
-	system_prompt_hash   *string
-	owner                *pid.ID
-	attempt              *int
-	addattempt           *int
-	crashes              *int
-	addcrashes           *int
-	salvage              *string
-	stop_requested_at    *time.Time
-	started_at           *time.Time
-	finished_at          *time.Time
-	created_at           *time.Time
-	clearedFields        map[string]struct{}
-	conversation         *pid.ID
-	clearedconversation  bool
-	user                 *pid.ID
-	cleareduser          bool
-	parent               *pid.ID
-	clearedparent        bool
-	children             map[pid.ID]struct{}
-	removedchildren      map[pid.ID]struct{}
-	clearedchildren      bool
-	done                 bool
-	oldValue             func(context.Context) (*Message, error)
-	predicates           []predicate.Message
+	op                    Op
+	typ                   string
+	id                    *pid.ID
+	index                 *int
+	addindex              *int
+	active                *bool
+	role                  *message.Role
+	content               *string
+	reasoning             *string
+	status                *message.Status
+	finish_reason         *message.FinishReason
+	error_code            *string
+	model                 *string
+	client_key            *string
+	parameters            *string
+	prompt_tokens         *int
+	addprompt_tokens      *int
+	completion_tokens     *int
+	addcompletion_tokens  *int
+	prompt_bytes          *int
+	addprompt_bytes       *int
+	cached_tokens         *int
+	addcached_tokens      *int
+	reasoning_tokens      *int
+	addreasoning_tokens   *int
+	usage_estimated       *bool
+	reserved_tokens       *int
+	addreserved_tokens    *int
+	system_prompt_hash    *string
+	context_policy        *message.ContextPolicy
+	context_from_index    *int
+	addcontext_from_index *int
+	context_count         *int
+	addcontext_count      *int
+	context_dropped       *int
+	addcontext_dropped    *int
+	context_limit         *int
+	addcontext_limit      *int
+	context_summary_id    *pid.ID
+	cut_by_server         *bool
+	dropped_parameters    *string
+	omitted_output        *string
+	citations             *string
+	cache_write_tokens    *int
+	addcache_write_tokens *int
+	reasoning_ms          *int
+	addreasoning_ms       *int
+	first_token_ms        *int
+	addfirst_token_ms     *int
+	owner                 *pid.ID
+	attempt               *int
+	addattempt            *int
+	crashes               *int
+	addcrashes            *int
+	salvage               *string
+	stop_requested_at     *time.Time
+	started_at            *time.Time
+	finished_at           *time.Time
+	created_at            *time.Time
+	clearedFields         map[string]struct{}
+	conversation          *pid.ID
+	clearedconversation   bool
+	user                  *pid.ID
+	cleareduser           bool
+	parent                *pid.ID
+	clearedparent         bool
+	children              map[pid.ID]struct{}
+	removedchildren       map[pid.ID]struct{}
+	clearedchildren       bool
+	summary               *pid.ID
+	clearedsummary        bool
+	done                  bool
+	oldValue              func(context.Context) (*Message, error)
+	predicates            []predicate.Message
 }
 
 var _ ent.Mutation = (*MessageMutation)(nil)
@@ -4492,6 +4743,738 @@ func (m *MessageMutation) ResetSystemPromptHash() {
 	delete(m.clearedFields, message.FieldSystemPromptHash)
 }
 
+// SetContextPolicy sets the "context_policy" field.
+func (m *MessageMutation) SetContextPolicy(mp message.ContextPolicy) {
+	m.context_policy = &mp
+}
+
+// ContextPolicy returns the value of the "context_policy" field in the mutation.
+func (m *MessageMutation) ContextPolicy() (r message.ContextPolicy, exists bool) {
+	v := m.context_policy
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldContextPolicy returns the old "context_policy" field's value of the Message entity.
+// If the Message object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *MessageMutation) OldContextPolicy(ctx context.Context) (v *message.ContextPolicy, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldContextPolicy is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldContextPolicy requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldContextPolicy: %w", err)
+	}
+	return oldValue.ContextPolicy, nil
+}
+
+// ClearContextPolicy clears the value of the "context_policy" field.
+func (m *MessageMutation) ClearContextPolicy() {
+	m.context_policy = nil
+	m.clearedFields[message.FieldContextPolicy] = struct{}{}
+}
+
+// ContextPolicyCleared returns if the "context_policy" field was cleared in this mutation.
+func (m *MessageMutation) ContextPolicyCleared() bool {
+	_, ok := m.clearedFields[message.FieldContextPolicy]
+	return ok
+}
+
+// ResetContextPolicy resets all changes to the "context_policy" field.
+func (m *MessageMutation) ResetContextPolicy() {
+	m.context_policy = nil
+	delete(m.clearedFields, message.FieldContextPolicy)
+}
+
+// SetContextFromIndex sets the "context_from_index" field.
+func (m *MessageMutation) SetContextFromIndex(i int) {
+	m.context_from_index = &i
+	m.addcontext_from_index = nil
+}
+
+// ContextFromIndex returns the value of the "context_from_index" field in the mutation.
+func (m *MessageMutation) ContextFromIndex() (r int, exists bool) {
+	v := m.context_from_index
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldContextFromIndex returns the old "context_from_index" field's value of the Message entity.
+// If the Message object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *MessageMutation) OldContextFromIndex(ctx context.Context) (v *int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldContextFromIndex is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldContextFromIndex requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldContextFromIndex: %w", err)
+	}
+	return oldValue.ContextFromIndex, nil
+}
+
+// AddContextFromIndex adds i to the "context_from_index" field.
+func (m *MessageMutation) AddContextFromIndex(i int) {
+	if m.addcontext_from_index != nil {
+		*m.addcontext_from_index += i
+	} else {
+		m.addcontext_from_index = &i
+	}
+}
+
+// AddedContextFromIndex returns the value that was added to the "context_from_index" field in this mutation.
+func (m *MessageMutation) AddedContextFromIndex() (r int, exists bool) {
+	v := m.addcontext_from_index
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ClearContextFromIndex clears the value of the "context_from_index" field.
+func (m *MessageMutation) ClearContextFromIndex() {
+	m.context_from_index = nil
+	m.addcontext_from_index = nil
+	m.clearedFields[message.FieldContextFromIndex] = struct{}{}
+}
+
+// ContextFromIndexCleared returns if the "context_from_index" field was cleared in this mutation.
+func (m *MessageMutation) ContextFromIndexCleared() bool {
+	_, ok := m.clearedFields[message.FieldContextFromIndex]
+	return ok
+}
+
+// ResetContextFromIndex resets all changes to the "context_from_index" field.
+func (m *MessageMutation) ResetContextFromIndex() {
+	m.context_from_index = nil
+	m.addcontext_from_index = nil
+	delete(m.clearedFields, message.FieldContextFromIndex)
+}
+
+// SetContextCount sets the "context_count" field.
+func (m *MessageMutation) SetContextCount(i int) {
+	m.context_count = &i
+	m.addcontext_count = nil
+}
+
+// ContextCount returns the value of the "context_count" field in the mutation.
+func (m *MessageMutation) ContextCount() (r int, exists bool) {
+	v := m.context_count
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldContextCount returns the old "context_count" field's value of the Message entity.
+// If the Message object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *MessageMutation) OldContextCount(ctx context.Context) (v *int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldContextCount is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldContextCount requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldContextCount: %w", err)
+	}
+	return oldValue.ContextCount, nil
+}
+
+// AddContextCount adds i to the "context_count" field.
+func (m *MessageMutation) AddContextCount(i int) {
+	if m.addcontext_count != nil {
+		*m.addcontext_count += i
+	} else {
+		m.addcontext_count = &i
+	}
+}
+
+// AddedContextCount returns the value that was added to the "context_count" field in this mutation.
+func (m *MessageMutation) AddedContextCount() (r int, exists bool) {
+	v := m.addcontext_count
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ClearContextCount clears the value of the "context_count" field.
+func (m *MessageMutation) ClearContextCount() {
+	m.context_count = nil
+	m.addcontext_count = nil
+	m.clearedFields[message.FieldContextCount] = struct{}{}
+}
+
+// ContextCountCleared returns if the "context_count" field was cleared in this mutation.
+func (m *MessageMutation) ContextCountCleared() bool {
+	_, ok := m.clearedFields[message.FieldContextCount]
+	return ok
+}
+
+// ResetContextCount resets all changes to the "context_count" field.
+func (m *MessageMutation) ResetContextCount() {
+	m.context_count = nil
+	m.addcontext_count = nil
+	delete(m.clearedFields, message.FieldContextCount)
+}
+
+// SetContextDropped sets the "context_dropped" field.
+func (m *MessageMutation) SetContextDropped(i int) {
+	m.context_dropped = &i
+	m.addcontext_dropped = nil
+}
+
+// ContextDropped returns the value of the "context_dropped" field in the mutation.
+func (m *MessageMutation) ContextDropped() (r int, exists bool) {
+	v := m.context_dropped
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldContextDropped returns the old "context_dropped" field's value of the Message entity.
+// If the Message object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *MessageMutation) OldContextDropped(ctx context.Context) (v *int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldContextDropped is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldContextDropped requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldContextDropped: %w", err)
+	}
+	return oldValue.ContextDropped, nil
+}
+
+// AddContextDropped adds i to the "context_dropped" field.
+func (m *MessageMutation) AddContextDropped(i int) {
+	if m.addcontext_dropped != nil {
+		*m.addcontext_dropped += i
+	} else {
+		m.addcontext_dropped = &i
+	}
+}
+
+// AddedContextDropped returns the value that was added to the "context_dropped" field in this mutation.
+func (m *MessageMutation) AddedContextDropped() (r int, exists bool) {
+	v := m.addcontext_dropped
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ClearContextDropped clears the value of the "context_dropped" field.
+func (m *MessageMutation) ClearContextDropped() {
+	m.context_dropped = nil
+	m.addcontext_dropped = nil
+	m.clearedFields[message.FieldContextDropped] = struct{}{}
+}
+
+// ContextDroppedCleared returns if the "context_dropped" field was cleared in this mutation.
+func (m *MessageMutation) ContextDroppedCleared() bool {
+	_, ok := m.clearedFields[message.FieldContextDropped]
+	return ok
+}
+
+// ResetContextDropped resets all changes to the "context_dropped" field.
+func (m *MessageMutation) ResetContextDropped() {
+	m.context_dropped = nil
+	m.addcontext_dropped = nil
+	delete(m.clearedFields, message.FieldContextDropped)
+}
+
+// SetContextLimit sets the "context_limit" field.
+func (m *MessageMutation) SetContextLimit(i int) {
+	m.context_limit = &i
+	m.addcontext_limit = nil
+}
+
+// ContextLimit returns the value of the "context_limit" field in the mutation.
+func (m *MessageMutation) ContextLimit() (r int, exists bool) {
+	v := m.context_limit
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldContextLimit returns the old "context_limit" field's value of the Message entity.
+// If the Message object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *MessageMutation) OldContextLimit(ctx context.Context) (v *int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldContextLimit is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldContextLimit requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldContextLimit: %w", err)
+	}
+	return oldValue.ContextLimit, nil
+}
+
+// AddContextLimit adds i to the "context_limit" field.
+func (m *MessageMutation) AddContextLimit(i int) {
+	if m.addcontext_limit != nil {
+		*m.addcontext_limit += i
+	} else {
+		m.addcontext_limit = &i
+	}
+}
+
+// AddedContextLimit returns the value that was added to the "context_limit" field in this mutation.
+func (m *MessageMutation) AddedContextLimit() (r int, exists bool) {
+	v := m.addcontext_limit
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ClearContextLimit clears the value of the "context_limit" field.
+func (m *MessageMutation) ClearContextLimit() {
+	m.context_limit = nil
+	m.addcontext_limit = nil
+	m.clearedFields[message.FieldContextLimit] = struct{}{}
+}
+
+// ContextLimitCleared returns if the "context_limit" field was cleared in this mutation.
+func (m *MessageMutation) ContextLimitCleared() bool {
+	_, ok := m.clearedFields[message.FieldContextLimit]
+	return ok
+}
+
+// ResetContextLimit resets all changes to the "context_limit" field.
+func (m *MessageMutation) ResetContextLimit() {
+	m.context_limit = nil
+	m.addcontext_limit = nil
+	delete(m.clearedFields, message.FieldContextLimit)
+}
+
+// SetContextSummaryID sets the "context_summary_id" field.
+func (m *MessageMutation) SetContextSummaryID(pi pid.ID) {
+	m.context_summary_id = &pi
+}
+
+// ContextSummaryID returns the value of the "context_summary_id" field in the mutation.
+func (m *MessageMutation) ContextSummaryID() (r pid.ID, exists bool) {
+	v := m.context_summary_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldContextSummaryID returns the old "context_summary_id" field's value of the Message entity.
+// If the Message object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *MessageMutation) OldContextSummaryID(ctx context.Context) (v *pid.ID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldContextSummaryID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldContextSummaryID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldContextSummaryID: %w", err)
+	}
+	return oldValue.ContextSummaryID, nil
+}
+
+// ClearContextSummaryID clears the value of the "context_summary_id" field.
+func (m *MessageMutation) ClearContextSummaryID() {
+	m.context_summary_id = nil
+	m.clearedFields[message.FieldContextSummaryID] = struct{}{}
+}
+
+// ContextSummaryIDCleared returns if the "context_summary_id" field was cleared in this mutation.
+func (m *MessageMutation) ContextSummaryIDCleared() bool {
+	_, ok := m.clearedFields[message.FieldContextSummaryID]
+	return ok
+}
+
+// ResetContextSummaryID resets all changes to the "context_summary_id" field.
+func (m *MessageMutation) ResetContextSummaryID() {
+	m.context_summary_id = nil
+	delete(m.clearedFields, message.FieldContextSummaryID)
+}
+
+// SetCutByServer sets the "cut_by_server" field.
+func (m *MessageMutation) SetCutByServer(b bool) {
+	m.cut_by_server = &b
+}
+
+// CutByServer returns the value of the "cut_by_server" field in the mutation.
+func (m *MessageMutation) CutByServer() (r bool, exists bool) {
+	v := m.cut_by_server
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCutByServer returns the old "cut_by_server" field's value of the Message entity.
+// If the Message object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *MessageMutation) OldCutByServer(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCutByServer is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCutByServer requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCutByServer: %w", err)
+	}
+	return oldValue.CutByServer, nil
+}
+
+// ResetCutByServer resets all changes to the "cut_by_server" field.
+func (m *MessageMutation) ResetCutByServer() {
+	m.cut_by_server = nil
+}
+
+// SetDroppedParameters sets the "dropped_parameters" field.
+func (m *MessageMutation) SetDroppedParameters(s string) {
+	m.dropped_parameters = &s
+}
+
+// DroppedParameters returns the value of the "dropped_parameters" field in the mutation.
+func (m *MessageMutation) DroppedParameters() (r string, exists bool) {
+	v := m.dropped_parameters
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDroppedParameters returns the old "dropped_parameters" field's value of the Message entity.
+// If the Message object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *MessageMutation) OldDroppedParameters(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDroppedParameters is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDroppedParameters requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDroppedParameters: %w", err)
+	}
+	return oldValue.DroppedParameters, nil
+}
+
+// ResetDroppedParameters resets all changes to the "dropped_parameters" field.
+func (m *MessageMutation) ResetDroppedParameters() {
+	m.dropped_parameters = nil
+}
+
+// SetOmittedOutput sets the "omitted_output" field.
+func (m *MessageMutation) SetOmittedOutput(s string) {
+	m.omitted_output = &s
+}
+
+// OmittedOutput returns the value of the "omitted_output" field in the mutation.
+func (m *MessageMutation) OmittedOutput() (r string, exists bool) {
+	v := m.omitted_output
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOmittedOutput returns the old "omitted_output" field's value of the Message entity.
+// If the Message object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *MessageMutation) OldOmittedOutput(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOmittedOutput is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOmittedOutput requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOmittedOutput: %w", err)
+	}
+	return oldValue.OmittedOutput, nil
+}
+
+// ResetOmittedOutput resets all changes to the "omitted_output" field.
+func (m *MessageMutation) ResetOmittedOutput() {
+	m.omitted_output = nil
+}
+
+// SetCitations sets the "citations" field.
+func (m *MessageMutation) SetCitations(s string) {
+	m.citations = &s
+}
+
+// Citations returns the value of the "citations" field in the mutation.
+func (m *MessageMutation) Citations() (r string, exists bool) {
+	v := m.citations
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCitations returns the old "citations" field's value of the Message entity.
+// If the Message object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *MessageMutation) OldCitations(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCitations is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCitations requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCitations: %w", err)
+	}
+	return oldValue.Citations, nil
+}
+
+// ResetCitations resets all changes to the "citations" field.
+func (m *MessageMutation) ResetCitations() {
+	m.citations = nil
+}
+
+// SetCacheWriteTokens sets the "cache_write_tokens" field.
+func (m *MessageMutation) SetCacheWriteTokens(i int) {
+	m.cache_write_tokens = &i
+	m.addcache_write_tokens = nil
+}
+
+// CacheWriteTokens returns the value of the "cache_write_tokens" field in the mutation.
+func (m *MessageMutation) CacheWriteTokens() (r int, exists bool) {
+	v := m.cache_write_tokens
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCacheWriteTokens returns the old "cache_write_tokens" field's value of the Message entity.
+// If the Message object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *MessageMutation) OldCacheWriteTokens(ctx context.Context) (v *int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCacheWriteTokens is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCacheWriteTokens requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCacheWriteTokens: %w", err)
+	}
+	return oldValue.CacheWriteTokens, nil
+}
+
+// AddCacheWriteTokens adds i to the "cache_write_tokens" field.
+func (m *MessageMutation) AddCacheWriteTokens(i int) {
+	if m.addcache_write_tokens != nil {
+		*m.addcache_write_tokens += i
+	} else {
+		m.addcache_write_tokens = &i
+	}
+}
+
+// AddedCacheWriteTokens returns the value that was added to the "cache_write_tokens" field in this mutation.
+func (m *MessageMutation) AddedCacheWriteTokens() (r int, exists bool) {
+	v := m.addcache_write_tokens
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ClearCacheWriteTokens clears the value of the "cache_write_tokens" field.
+func (m *MessageMutation) ClearCacheWriteTokens() {
+	m.cache_write_tokens = nil
+	m.addcache_write_tokens = nil
+	m.clearedFields[message.FieldCacheWriteTokens] = struct{}{}
+}
+
+// CacheWriteTokensCleared returns if the "cache_write_tokens" field was cleared in this mutation.
+func (m *MessageMutation) CacheWriteTokensCleared() bool {
+	_, ok := m.clearedFields[message.FieldCacheWriteTokens]
+	return ok
+}
+
+// ResetCacheWriteTokens resets all changes to the "cache_write_tokens" field.
+func (m *MessageMutation) ResetCacheWriteTokens() {
+	m.cache_write_tokens = nil
+	m.addcache_write_tokens = nil
+	delete(m.clearedFields, message.FieldCacheWriteTokens)
+}
+
+// SetReasoningMs sets the "reasoning_ms" field.
+func (m *MessageMutation) SetReasoningMs(i int) {
+	m.reasoning_ms = &i
+	m.addreasoning_ms = nil
+}
+
+// ReasoningMs returns the value of the "reasoning_ms" field in the mutation.
+func (m *MessageMutation) ReasoningMs() (r int, exists bool) {
+	v := m.reasoning_ms
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldReasoningMs returns the old "reasoning_ms" field's value of the Message entity.
+// If the Message object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *MessageMutation) OldReasoningMs(ctx context.Context) (v *int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldReasoningMs is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldReasoningMs requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldReasoningMs: %w", err)
+	}
+	return oldValue.ReasoningMs, nil
+}
+
+// AddReasoningMs adds i to the "reasoning_ms" field.
+func (m *MessageMutation) AddReasoningMs(i int) {
+	if m.addreasoning_ms != nil {
+		*m.addreasoning_ms += i
+	} else {
+		m.addreasoning_ms = &i
+	}
+}
+
+// AddedReasoningMs returns the value that was added to the "reasoning_ms" field in this mutation.
+func (m *MessageMutation) AddedReasoningMs() (r int, exists bool) {
+	v := m.addreasoning_ms
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ClearReasoningMs clears the value of the "reasoning_ms" field.
+func (m *MessageMutation) ClearReasoningMs() {
+	m.reasoning_ms = nil
+	m.addreasoning_ms = nil
+	m.clearedFields[message.FieldReasoningMs] = struct{}{}
+}
+
+// ReasoningMsCleared returns if the "reasoning_ms" field was cleared in this mutation.
+func (m *MessageMutation) ReasoningMsCleared() bool {
+	_, ok := m.clearedFields[message.FieldReasoningMs]
+	return ok
+}
+
+// ResetReasoningMs resets all changes to the "reasoning_ms" field.
+func (m *MessageMutation) ResetReasoningMs() {
+	m.reasoning_ms = nil
+	m.addreasoning_ms = nil
+	delete(m.clearedFields, message.FieldReasoningMs)
+}
+
+// SetFirstTokenMs sets the "first_token_ms" field.
+func (m *MessageMutation) SetFirstTokenMs(i int) {
+	m.first_token_ms = &i
+	m.addfirst_token_ms = nil
+}
+
+// FirstTokenMs returns the value of the "first_token_ms" field in the mutation.
+func (m *MessageMutation) FirstTokenMs() (r int, exists bool) {
+	v := m.first_token_ms
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldFirstTokenMs returns the old "first_token_ms" field's value of the Message entity.
+// If the Message object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *MessageMutation) OldFirstTokenMs(ctx context.Context) (v *int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldFirstTokenMs is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldFirstTokenMs requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldFirstTokenMs: %w", err)
+	}
+	return oldValue.FirstTokenMs, nil
+}
+
+// AddFirstTokenMs adds i to the "first_token_ms" field.
+func (m *MessageMutation) AddFirstTokenMs(i int) {
+	if m.addfirst_token_ms != nil {
+		*m.addfirst_token_ms += i
+	} else {
+		m.addfirst_token_ms = &i
+	}
+}
+
+// AddedFirstTokenMs returns the value that was added to the "first_token_ms" field in this mutation.
+func (m *MessageMutation) AddedFirstTokenMs() (r int, exists bool) {
+	v := m.addfirst_token_ms
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ClearFirstTokenMs clears the value of the "first_token_ms" field.
+func (m *MessageMutation) ClearFirstTokenMs() {
+	m.first_token_ms = nil
+	m.addfirst_token_ms = nil
+	m.clearedFields[message.FieldFirstTokenMs] = struct{}{}
+}
+
+// FirstTokenMsCleared returns if the "first_token_ms" field was cleared in this mutation.
+func (m *MessageMutation) FirstTokenMsCleared() bool {
+	_, ok := m.clearedFields[message.FieldFirstTokenMs]
+	return ok
+}
+
+// ResetFirstTokenMs resets all changes to the "first_token_ms" field.
+func (m *MessageMutation) ResetFirstTokenMs() {
+	m.first_token_ms = nil
+	m.addfirst_token_ms = nil
+	delete(m.clearedFields, message.FieldFirstTokenMs)
+}
+
 // SetOwner sets the "owner" field.
 func (m *MessageMutation) SetOwner(pi pid.ID) {
 	m.owner = &pi
@@ -5007,6 +5990,45 @@ func (m *MessageMutation) ResetChildren() {
 	m.removedchildren = nil
 }
 
+// SetSummaryID sets the "summary" edge to the Summary entity by id.
+func (m *MessageMutation) SetSummaryID(id pid.ID) {
+	m.summary = &id
+}
+
+// ClearSummary clears the "summary" edge to the Summary entity.
+func (m *MessageMutation) ClearSummary() {
+	m.clearedsummary = true
+}
+
+// SummaryCleared reports if the "summary" edge to the Summary entity was cleared.
+func (m *MessageMutation) SummaryCleared() bool {
+	return m.clearedsummary
+}
+
+// SummaryID returns the "summary" edge ID in the mutation.
+func (m *MessageMutation) SummaryID() (id pid.ID, exists bool) {
+	if m.summary != nil {
+		return *m.summary, true
+	}
+	return
+}
+
+// SummaryIDs returns the "summary" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// SummaryID instead. It exists only for internal usage by the builders.
+func (m *MessageMutation) SummaryIDs() (ids []pid.ID) {
+	if id := m.summary; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetSummary resets all changes to the "summary" edge.
+func (m *MessageMutation) ResetSummary() {
+	m.summary = nil
+	m.clearedsummary = false
+}
+
 // Where appends a list predicates to the MessageMutation builder.
 func (m *MessageMutation) Where(ps ...predicate.Message) {
 	m.predicates = append(m.predicates, ps...)
@@ -5041,7 +6063,7 @@ func (m *MessageMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *MessageMutation) Fields() []string {
-	fields := make([]string, 0, 30)
+	fields := make([]string, 0, 43)
 	if m.conversation != nil {
 		fields = append(fields, message.FieldConversationID)
 	}
@@ -5107,6 +6129,45 @@ func (m *MessageMutation) Fields() []string {
 	}
 	if m.system_prompt_hash != nil {
 		fields = append(fields, message.FieldSystemPromptHash)
+	}
+	if m.context_policy != nil {
+		fields = append(fields, message.FieldContextPolicy)
+	}
+	if m.context_from_index != nil {
+		fields = append(fields, message.FieldContextFromIndex)
+	}
+	if m.context_count != nil {
+		fields = append(fields, message.FieldContextCount)
+	}
+	if m.context_dropped != nil {
+		fields = append(fields, message.FieldContextDropped)
+	}
+	if m.context_limit != nil {
+		fields = append(fields, message.FieldContextLimit)
+	}
+	if m.context_summary_id != nil {
+		fields = append(fields, message.FieldContextSummaryID)
+	}
+	if m.cut_by_server != nil {
+		fields = append(fields, message.FieldCutByServer)
+	}
+	if m.dropped_parameters != nil {
+		fields = append(fields, message.FieldDroppedParameters)
+	}
+	if m.omitted_output != nil {
+		fields = append(fields, message.FieldOmittedOutput)
+	}
+	if m.citations != nil {
+		fields = append(fields, message.FieldCitations)
+	}
+	if m.cache_write_tokens != nil {
+		fields = append(fields, message.FieldCacheWriteTokens)
+	}
+	if m.reasoning_ms != nil {
+		fields = append(fields, message.FieldReasoningMs)
+	}
+	if m.first_token_ms != nil {
+		fields = append(fields, message.FieldFirstTokenMs)
 	}
 	if m.owner != nil {
 		fields = append(fields, message.FieldOwner)
@@ -5184,6 +6245,32 @@ func (m *MessageMutation) Field(name string) (ent.Value, bool) {
 		return m.ReservedTokens()
 	case message.FieldSystemPromptHash:
 		return m.SystemPromptHash()
+	case message.FieldContextPolicy:
+		return m.ContextPolicy()
+	case message.FieldContextFromIndex:
+		return m.ContextFromIndex()
+	case message.FieldContextCount:
+		return m.ContextCount()
+	case message.FieldContextDropped:
+		return m.ContextDropped()
+	case message.FieldContextLimit:
+		return m.ContextLimit()
+	case message.FieldContextSummaryID:
+		return m.ContextSummaryID()
+	case message.FieldCutByServer:
+		return m.CutByServer()
+	case message.FieldDroppedParameters:
+		return m.DroppedParameters()
+	case message.FieldOmittedOutput:
+		return m.OmittedOutput()
+	case message.FieldCitations:
+		return m.Citations()
+	case message.FieldCacheWriteTokens:
+		return m.CacheWriteTokens()
+	case message.FieldReasoningMs:
+		return m.ReasoningMs()
+	case message.FieldFirstTokenMs:
+		return m.FirstTokenMs()
 	case message.FieldOwner:
 		return m.Owner()
 	case message.FieldAttempt:
@@ -5253,6 +6340,32 @@ func (m *MessageMutation) OldField(ctx context.Context, name string) (ent.Value,
 		return m.OldReservedTokens(ctx)
 	case message.FieldSystemPromptHash:
 		return m.OldSystemPromptHash(ctx)
+	case message.FieldContextPolicy:
+		return m.OldContextPolicy(ctx)
+	case message.FieldContextFromIndex:
+		return m.OldContextFromIndex(ctx)
+	case message.FieldContextCount:
+		return m.OldContextCount(ctx)
+	case message.FieldContextDropped:
+		return m.OldContextDropped(ctx)
+	case message.FieldContextLimit:
+		return m.OldContextLimit(ctx)
+	case message.FieldContextSummaryID:
+		return m.OldContextSummaryID(ctx)
+	case message.FieldCutByServer:
+		return m.OldCutByServer(ctx)
+	case message.FieldDroppedParameters:
+		return m.OldDroppedParameters(ctx)
+	case message.FieldOmittedOutput:
+		return m.OldOmittedOutput(ctx)
+	case message.FieldCitations:
+		return m.OldCitations(ctx)
+	case message.FieldCacheWriteTokens:
+		return m.OldCacheWriteTokens(ctx)
+	case message.FieldReasoningMs:
+		return m.OldReasoningMs(ctx)
+	case message.FieldFirstTokenMs:
+		return m.OldFirstTokenMs(ctx)
 	case message.FieldOwner:
 		return m.OldOwner(ctx)
 	case message.FieldAttempt:
@@ -5432,6 +6545,97 @@ func (m *MessageMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetSystemPromptHash(v)
 		return nil
+	case message.FieldContextPolicy:
+		v, ok := value.(message.ContextPolicy)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetContextPolicy(v)
+		return nil
+	case message.FieldContextFromIndex:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetContextFromIndex(v)
+		return nil
+	case message.FieldContextCount:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetContextCount(v)
+		return nil
+	case message.FieldContextDropped:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetContextDropped(v)
+		return nil
+	case message.FieldContextLimit:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetContextLimit(v)
+		return nil
+	case message.FieldContextSummaryID:
+		v, ok := value.(pid.ID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetContextSummaryID(v)
+		return nil
+	case message.FieldCutByServer:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCutByServer(v)
+		return nil
+	case message.FieldDroppedParameters:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDroppedParameters(v)
+		return nil
+	case message.FieldOmittedOutput:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOmittedOutput(v)
+		return nil
+	case message.FieldCitations:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCitations(v)
+		return nil
+	case message.FieldCacheWriteTokens:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCacheWriteTokens(v)
+		return nil
+	case message.FieldReasoningMs:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetReasoningMs(v)
+		return nil
+	case message.FieldFirstTokenMs:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetFirstTokenMs(v)
+		return nil
 	case message.FieldOwner:
 		v, ok := value.(pid.ID)
 		if !ok {
@@ -5517,6 +6721,27 @@ func (m *MessageMutation) AddedFields() []string {
 	if m.addreserved_tokens != nil {
 		fields = append(fields, message.FieldReservedTokens)
 	}
+	if m.addcontext_from_index != nil {
+		fields = append(fields, message.FieldContextFromIndex)
+	}
+	if m.addcontext_count != nil {
+		fields = append(fields, message.FieldContextCount)
+	}
+	if m.addcontext_dropped != nil {
+		fields = append(fields, message.FieldContextDropped)
+	}
+	if m.addcontext_limit != nil {
+		fields = append(fields, message.FieldContextLimit)
+	}
+	if m.addcache_write_tokens != nil {
+		fields = append(fields, message.FieldCacheWriteTokens)
+	}
+	if m.addreasoning_ms != nil {
+		fields = append(fields, message.FieldReasoningMs)
+	}
+	if m.addfirst_token_ms != nil {
+		fields = append(fields, message.FieldFirstTokenMs)
+	}
 	if m.addattempt != nil {
 		fields = append(fields, message.FieldAttempt)
 	}
@@ -5545,6 +6770,20 @@ func (m *MessageMutation) AddedField(name string) (ent.Value, bool) {
 		return m.AddedReasoningTokens()
 	case message.FieldReservedTokens:
 		return m.AddedReservedTokens()
+	case message.FieldContextFromIndex:
+		return m.AddedContextFromIndex()
+	case message.FieldContextCount:
+		return m.AddedContextCount()
+	case message.FieldContextDropped:
+		return m.AddedContextDropped()
+	case message.FieldContextLimit:
+		return m.AddedContextLimit()
+	case message.FieldCacheWriteTokens:
+		return m.AddedCacheWriteTokens()
+	case message.FieldReasoningMs:
+		return m.AddedReasoningMs()
+	case message.FieldFirstTokenMs:
+		return m.AddedFirstTokenMs()
 	case message.FieldAttempt:
 		return m.AddedAttempt()
 	case message.FieldCrashes:
@@ -5607,6 +6846,55 @@ func (m *MessageMutation) AddField(name string, value ent.Value) error {
 		}
 		m.AddReservedTokens(v)
 		return nil
+	case message.FieldContextFromIndex:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddContextFromIndex(v)
+		return nil
+	case message.FieldContextCount:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddContextCount(v)
+		return nil
+	case message.FieldContextDropped:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddContextDropped(v)
+		return nil
+	case message.FieldContextLimit:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddContextLimit(v)
+		return nil
+	case message.FieldCacheWriteTokens:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddCacheWriteTokens(v)
+		return nil
+	case message.FieldReasoningMs:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddReasoningMs(v)
+		return nil
+	case message.FieldFirstTokenMs:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddFirstTokenMs(v)
+		return nil
 	case message.FieldAttempt:
 		v, ok := value.(int)
 		if !ok {
@@ -5664,6 +6952,33 @@ func (m *MessageMutation) ClearedFields() []string {
 	}
 	if m.FieldCleared(message.FieldSystemPromptHash) {
 		fields = append(fields, message.FieldSystemPromptHash)
+	}
+	if m.FieldCleared(message.FieldContextPolicy) {
+		fields = append(fields, message.FieldContextPolicy)
+	}
+	if m.FieldCleared(message.FieldContextFromIndex) {
+		fields = append(fields, message.FieldContextFromIndex)
+	}
+	if m.FieldCleared(message.FieldContextCount) {
+		fields = append(fields, message.FieldContextCount)
+	}
+	if m.FieldCleared(message.FieldContextDropped) {
+		fields = append(fields, message.FieldContextDropped)
+	}
+	if m.FieldCleared(message.FieldContextLimit) {
+		fields = append(fields, message.FieldContextLimit)
+	}
+	if m.FieldCleared(message.FieldContextSummaryID) {
+		fields = append(fields, message.FieldContextSummaryID)
+	}
+	if m.FieldCleared(message.FieldCacheWriteTokens) {
+		fields = append(fields, message.FieldCacheWriteTokens)
+	}
+	if m.FieldCleared(message.FieldReasoningMs) {
+		fields = append(fields, message.FieldReasoningMs)
+	}
+	if m.FieldCleared(message.FieldFirstTokenMs) {
+		fields = append(fields, message.FieldFirstTokenMs)
 	}
 	if m.FieldCleared(message.FieldOwner) {
 		fields = append(fields, message.FieldOwner)
@@ -5726,6 +7041,33 @@ func (m *MessageMutation) ClearField(name string) error {
 		return nil
 	case message.FieldSystemPromptHash:
 		m.ClearSystemPromptHash()
+		return nil
+	case message.FieldContextPolicy:
+		m.ClearContextPolicy()
+		return nil
+	case message.FieldContextFromIndex:
+		m.ClearContextFromIndex()
+		return nil
+	case message.FieldContextCount:
+		m.ClearContextCount()
+		return nil
+	case message.FieldContextDropped:
+		m.ClearContextDropped()
+		return nil
+	case message.FieldContextLimit:
+		m.ClearContextLimit()
+		return nil
+	case message.FieldContextSummaryID:
+		m.ClearContextSummaryID()
+		return nil
+	case message.FieldCacheWriteTokens:
+		m.ClearCacheWriteTokens()
+		return nil
+	case message.FieldReasoningMs:
+		m.ClearReasoningMs()
+		return nil
+	case message.FieldFirstTokenMs:
+		m.ClearFirstTokenMs()
 		return nil
 	case message.FieldOwner:
 		m.ClearOwner()
@@ -5813,6 +7155,45 @@ func (m *MessageMutation) ResetField(name string) error {
 	case message.FieldSystemPromptHash:
 		m.ResetSystemPromptHash()
 		return nil
+	case message.FieldContextPolicy:
+		m.ResetContextPolicy()
+		return nil
+	case message.FieldContextFromIndex:
+		m.ResetContextFromIndex()
+		return nil
+	case message.FieldContextCount:
+		m.ResetContextCount()
+		return nil
+	case message.FieldContextDropped:
+		m.ResetContextDropped()
+		return nil
+	case message.FieldContextLimit:
+		m.ResetContextLimit()
+		return nil
+	case message.FieldContextSummaryID:
+		m.ResetContextSummaryID()
+		return nil
+	case message.FieldCutByServer:
+		m.ResetCutByServer()
+		return nil
+	case message.FieldDroppedParameters:
+		m.ResetDroppedParameters()
+		return nil
+	case message.FieldOmittedOutput:
+		m.ResetOmittedOutput()
+		return nil
+	case message.FieldCitations:
+		m.ResetCitations()
+		return nil
+	case message.FieldCacheWriteTokens:
+		m.ResetCacheWriteTokens()
+		return nil
+	case message.FieldReasoningMs:
+		m.ResetReasoningMs()
+		return nil
+	case message.FieldFirstTokenMs:
+		m.ResetFirstTokenMs()
+		return nil
 	case message.FieldOwner:
 		m.ResetOwner()
 		return nil
@@ -5843,7 +7224,7 @@ func (m *MessageMutation) ResetField(name string) error {
 
 // AddedEdges returns all edge names that were set/added in this mutation.
 func (m *MessageMutation) AddedEdges() []string {
-	edges := make([]string, 0, 4)
+	edges := make([]string, 0, 5)
 	if m.conversation != nil {
 		edges = append(edges, message.EdgeConversation)
 	}
@@ -5855,6 +7236,9 @@ func (m *MessageMutation) AddedEdges() []string {
 	}
 	if m.children != nil {
 		edges = append(edges, message.EdgeChildren)
+	}
+	if m.summary != nil {
+		edges = append(edges, message.EdgeSummary)
 	}
 	return edges
 }
@@ -5881,13 +7265,17 @@ func (m *MessageMutation) AddedIDs(name string) []ent.Value {
 			ids = append(ids, id)
 		}
 		return ids
+	case message.EdgeSummary:
+		if id := m.summary; id != nil {
+			return []ent.Value{*id}
+		}
 	}
 	return nil
 }
 
 // RemovedEdges returns all edge names that were removed in this mutation.
 func (m *MessageMutation) RemovedEdges() []string {
-	edges := make([]string, 0, 4)
+	edges := make([]string, 0, 5)
 	if m.removedchildren != nil {
 		edges = append(edges, message.EdgeChildren)
 	}
@@ -5910,7 +7298,7 @@ func (m *MessageMutation) RemovedIDs(name string) []ent.Value {
 
 // ClearedEdges returns all edge names that were cleared in this mutation.
 func (m *MessageMutation) ClearedEdges() []string {
-	edges := make([]string, 0, 4)
+	edges := make([]string, 0, 5)
 	if m.clearedconversation {
 		edges = append(edges, message.EdgeConversation)
 	}
@@ -5922,6 +7310,9 @@ func (m *MessageMutation) ClearedEdges() []string {
 	}
 	if m.clearedchildren {
 		edges = append(edges, message.EdgeChildren)
+	}
+	if m.clearedsummary {
+		edges = append(edges, message.EdgeSummary)
 	}
 	return edges
 }
@@ -5938,6 +7329,8 @@ func (m *MessageMutation) EdgeCleared(name string) bool {
 		return m.clearedparent
 	case message.EdgeChildren:
 		return m.clearedchildren
+	case message.EdgeSummary:
+		return m.clearedsummary
 	}
 	return false
 }
@@ -5954,6 +7347,9 @@ func (m *MessageMutation) ClearEdge(name string) error {
 		return nil
 	case message.EdgeParent:
 		m.ClearParent()
+		return nil
+	case message.EdgeSummary:
+		m.ClearSummary()
 		return nil
 	}
 	return fmt.Errorf("unknown Message unique edge %s", name)
@@ -5974,6 +7370,9 @@ func (m *MessageMutation) ResetEdge(name string) error {
 		return nil
 	case message.EdgeChildren:
 		m.ResetChildren()
+		return nil
+	case message.EdgeSummary:
+		m.ResetSummary()
 		return nil
 	}
 	return fmt.Errorf("unknown Message edge %s", name)
@@ -7205,6 +8604,754 @@ func (m *SendMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown Send edge %s", name)
 }
 
+// SummaryMutation represents an operation that mutates the Summary nodes in the graph.
+type SummaryMutation struct {
+	config
+	op                  Op
+	typ                 string
+	id                  *pid.ID
+	content             *string
+	model               *string
+	created_at          *time.Time
+	clearedFields       map[string]struct{}
+	user                *pid.ID
+	cleareduser         bool
+	conversation        *pid.ID
+	clearedconversation bool
+	message             *pid.ID
+	clearedmessage      bool
+	done                bool
+	oldValue            func(context.Context) (*Summary, error)
+	predicates          []predicate.Summary
+}
+
+var _ ent.Mutation = (*SummaryMutation)(nil)
+
+// summaryOption allows management of the mutation configuration using functional options.
+type summaryOption func(*SummaryMutation)
+
+// newSummaryMutation creates new mutation for the Summary entity.
+func newSummaryMutation(c config, op Op, opts ...summaryOption) *SummaryMutation {
+	m := &SummaryMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeSummary,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withSummaryID sets the ID field of the mutation.
+func withSummaryID(id pid.ID) summaryOption {
+	return func(m *SummaryMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *Summary
+		)
+		m.oldValue = func(ctx context.Context) (*Summary, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().Summary.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withSummary sets the old Summary of the mutation.
+func withSummary(node *Summary) summaryOption {
+	return func(m *SummaryMutation) {
+		m.oldValue = func(context.Context) (*Summary, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m SummaryMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m SummaryMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of Summary entities.
+func (m *SummaryMutation) SetID(id pid.ID) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *SummaryMutation) ID() (id pid.ID, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *SummaryMutation) IDs(ctx context.Context) ([]pid.ID, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []pid.ID{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().Summary.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetUserID sets the "user_id" field.
+func (m *SummaryMutation) SetUserID(pi pid.ID) {
+	m.user = &pi
+}
+
+// UserID returns the value of the "user_id" field in the mutation.
+func (m *SummaryMutation) UserID() (r pid.ID, exists bool) {
+	v := m.user
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUserID returns the old "user_id" field's value of the Summary entity.
+// If the Summary object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SummaryMutation) OldUserID(ctx context.Context) (v pid.ID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUserID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUserID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUserID: %w", err)
+	}
+	return oldValue.UserID, nil
+}
+
+// ResetUserID resets all changes to the "user_id" field.
+func (m *SummaryMutation) ResetUserID() {
+	m.user = nil
+}
+
+// SetConversationID sets the "conversation_id" field.
+func (m *SummaryMutation) SetConversationID(pi pid.ID) {
+	m.conversation = &pi
+}
+
+// ConversationID returns the value of the "conversation_id" field in the mutation.
+func (m *SummaryMutation) ConversationID() (r pid.ID, exists bool) {
+	v := m.conversation
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldConversationID returns the old "conversation_id" field's value of the Summary entity.
+// If the Summary object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SummaryMutation) OldConversationID(ctx context.Context) (v pid.ID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldConversationID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldConversationID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldConversationID: %w", err)
+	}
+	return oldValue.ConversationID, nil
+}
+
+// ResetConversationID resets all changes to the "conversation_id" field.
+func (m *SummaryMutation) ResetConversationID() {
+	m.conversation = nil
+}
+
+// SetMessageID sets the "message_id" field.
+func (m *SummaryMutation) SetMessageID(pi pid.ID) {
+	m.message = &pi
+}
+
+// MessageID returns the value of the "message_id" field in the mutation.
+func (m *SummaryMutation) MessageID() (r pid.ID, exists bool) {
+	v := m.message
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldMessageID returns the old "message_id" field's value of the Summary entity.
+// If the Summary object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SummaryMutation) OldMessageID(ctx context.Context) (v pid.ID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldMessageID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldMessageID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldMessageID: %w", err)
+	}
+	return oldValue.MessageID, nil
+}
+
+// ResetMessageID resets all changes to the "message_id" field.
+func (m *SummaryMutation) ResetMessageID() {
+	m.message = nil
+}
+
+// SetContent sets the "content" field.
+func (m *SummaryMutation) SetContent(s string) {
+	m.content = &s
+}
+
+// Content returns the value of the "content" field in the mutation.
+func (m *SummaryMutation) Content() (r string, exists bool) {
+	v := m.content
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldContent returns the old "content" field's value of the Summary entity.
+// If the Summary object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SummaryMutation) OldContent(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldContent is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldContent requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldContent: %w", err)
+	}
+	return oldValue.Content, nil
+}
+
+// ResetContent resets all changes to the "content" field.
+func (m *SummaryMutation) ResetContent() {
+	m.content = nil
+}
+
+// SetModel sets the "model" field.
+func (m *SummaryMutation) SetModel(s string) {
+	m.model = &s
+}
+
+// Model returns the value of the "model" field in the mutation.
+func (m *SummaryMutation) Model() (r string, exists bool) {
+	v := m.model
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldModel returns the old "model" field's value of the Summary entity.
+// If the Summary object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SummaryMutation) OldModel(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldModel is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldModel requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldModel: %w", err)
+	}
+	return oldValue.Model, nil
+}
+
+// ResetModel resets all changes to the "model" field.
+func (m *SummaryMutation) ResetModel() {
+	m.model = nil
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *SummaryMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *SummaryMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the Summary entity.
+// If the Summary object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SummaryMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *SummaryMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// ClearUser clears the "user" edge to the User entity.
+func (m *SummaryMutation) ClearUser() {
+	m.cleareduser = true
+	m.clearedFields[summary.FieldUserID] = struct{}{}
+}
+
+// UserCleared reports if the "user" edge to the User entity was cleared.
+func (m *SummaryMutation) UserCleared() bool {
+	return m.cleareduser
+}
+
+// UserIDs returns the "user" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// UserID instead. It exists only for internal usage by the builders.
+func (m *SummaryMutation) UserIDs() (ids []pid.ID) {
+	if id := m.user; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetUser resets all changes to the "user" edge.
+func (m *SummaryMutation) ResetUser() {
+	m.user = nil
+	m.cleareduser = false
+}
+
+// ClearConversation clears the "conversation" edge to the Conversation entity.
+func (m *SummaryMutation) ClearConversation() {
+	m.clearedconversation = true
+	m.clearedFields[summary.FieldConversationID] = struct{}{}
+}
+
+// ConversationCleared reports if the "conversation" edge to the Conversation entity was cleared.
+func (m *SummaryMutation) ConversationCleared() bool {
+	return m.clearedconversation
+}
+
+// ConversationIDs returns the "conversation" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// ConversationID instead. It exists only for internal usage by the builders.
+func (m *SummaryMutation) ConversationIDs() (ids []pid.ID) {
+	if id := m.conversation; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetConversation resets all changes to the "conversation" edge.
+func (m *SummaryMutation) ResetConversation() {
+	m.conversation = nil
+	m.clearedconversation = false
+}
+
+// ClearMessage clears the "message" edge to the Message entity.
+func (m *SummaryMutation) ClearMessage() {
+	m.clearedmessage = true
+	m.clearedFields[summary.FieldMessageID] = struct{}{}
+}
+
+// MessageCleared reports if the "message" edge to the Message entity was cleared.
+func (m *SummaryMutation) MessageCleared() bool {
+	return m.clearedmessage
+}
+
+// MessageIDs returns the "message" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// MessageID instead. It exists only for internal usage by the builders.
+func (m *SummaryMutation) MessageIDs() (ids []pid.ID) {
+	if id := m.message; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetMessage resets all changes to the "message" edge.
+func (m *SummaryMutation) ResetMessage() {
+	m.message = nil
+	m.clearedmessage = false
+}
+
+// Where appends a list predicates to the SummaryMutation builder.
+func (m *SummaryMutation) Where(ps ...predicate.Summary) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the SummaryMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *SummaryMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.Summary, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *SummaryMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *SummaryMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (Summary).
+func (m *SummaryMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *SummaryMutation) Fields() []string {
+	fields := make([]string, 0, 6)
+	if m.user != nil {
+		fields = append(fields, summary.FieldUserID)
+	}
+	if m.conversation != nil {
+		fields = append(fields, summary.FieldConversationID)
+	}
+	if m.message != nil {
+		fields = append(fields, summary.FieldMessageID)
+	}
+	if m.content != nil {
+		fields = append(fields, summary.FieldContent)
+	}
+	if m.model != nil {
+		fields = append(fields, summary.FieldModel)
+	}
+	if m.created_at != nil {
+		fields = append(fields, summary.FieldCreatedAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *SummaryMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case summary.FieldUserID:
+		return m.UserID()
+	case summary.FieldConversationID:
+		return m.ConversationID()
+	case summary.FieldMessageID:
+		return m.MessageID()
+	case summary.FieldContent:
+		return m.Content()
+	case summary.FieldModel:
+		return m.Model()
+	case summary.FieldCreatedAt:
+		return m.CreatedAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *SummaryMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case summary.FieldUserID:
+		return m.OldUserID(ctx)
+	case summary.FieldConversationID:
+		return m.OldConversationID(ctx)
+	case summary.FieldMessageID:
+		return m.OldMessageID(ctx)
+	case summary.FieldContent:
+		return m.OldContent(ctx)
+	case summary.FieldModel:
+		return m.OldModel(ctx)
+	case summary.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown Summary field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *SummaryMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case summary.FieldUserID:
+		v, ok := value.(pid.ID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUserID(v)
+		return nil
+	case summary.FieldConversationID:
+		v, ok := value.(pid.ID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetConversationID(v)
+		return nil
+	case summary.FieldMessageID:
+		v, ok := value.(pid.ID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetMessageID(v)
+		return nil
+	case summary.FieldContent:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetContent(v)
+		return nil
+	case summary.FieldModel:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetModel(v)
+		return nil
+	case summary.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Summary field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *SummaryMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *SummaryMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *SummaryMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown Summary numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *SummaryMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *SummaryMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *SummaryMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown Summary nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *SummaryMutation) ResetField(name string) error {
+	switch name {
+	case summary.FieldUserID:
+		m.ResetUserID()
+		return nil
+	case summary.FieldConversationID:
+		m.ResetConversationID()
+		return nil
+	case summary.FieldMessageID:
+		m.ResetMessageID()
+		return nil
+	case summary.FieldContent:
+		m.ResetContent()
+		return nil
+	case summary.FieldModel:
+		m.ResetModel()
+		return nil
+	case summary.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown Summary field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *SummaryMutation) AddedEdges() []string {
+	edges := make([]string, 0, 3)
+	if m.user != nil {
+		edges = append(edges, summary.EdgeUser)
+	}
+	if m.conversation != nil {
+		edges = append(edges, summary.EdgeConversation)
+	}
+	if m.message != nil {
+		edges = append(edges, summary.EdgeMessage)
+	}
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *SummaryMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case summary.EdgeUser:
+		if id := m.user; id != nil {
+			return []ent.Value{*id}
+		}
+	case summary.EdgeConversation:
+		if id := m.conversation; id != nil {
+			return []ent.Value{*id}
+		}
+	case summary.EdgeMessage:
+		if id := m.message; id != nil {
+			return []ent.Value{*id}
+		}
+	}
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *SummaryMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 3)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *SummaryMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *SummaryMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 3)
+	if m.cleareduser {
+		edges = append(edges, summary.EdgeUser)
+	}
+	if m.clearedconversation {
+		edges = append(edges, summary.EdgeConversation)
+	}
+	if m.clearedmessage {
+		edges = append(edges, summary.EdgeMessage)
+	}
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *SummaryMutation) EdgeCleared(name string) bool {
+	switch name {
+	case summary.EdgeUser:
+		return m.cleareduser
+	case summary.EdgeConversation:
+		return m.clearedconversation
+	case summary.EdgeMessage:
+		return m.clearedmessage
+	}
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *SummaryMutation) ClearEdge(name string) error {
+	switch name {
+	case summary.EdgeUser:
+		m.ClearUser()
+		return nil
+	case summary.EdgeConversation:
+		m.ClearConversation()
+		return nil
+	case summary.EdgeMessage:
+		m.ClearMessage()
+		return nil
+	}
+	return fmt.Errorf("unknown Summary unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *SummaryMutation) ResetEdge(name string) error {
+	switch name {
+	case summary.EdgeUser:
+		m.ResetUser()
+		return nil
+	case summary.EdgeConversation:
+		m.ResetConversation()
+		return nil
+	case summary.EdgeMessage:
+		m.ResetMessage()
+		return nil
+	}
+	return fmt.Errorf("unknown Summary edge %s", name)
+}
+
 // UsageDayMutation represents an operation that mutates the UsageDay nodes in the graph.
 type UsageDayMutation struct {
 	config
@@ -8392,6 +10539,9 @@ type UserMutation struct {
 	messages                      map[pid.ID]struct{}
 	removedmessages               map[pid.ID]struct{}
 	clearedmessages               bool
+	summaries                     map[pid.ID]struct{}
+	removedsummaries              map[pid.ID]struct{}
+	clearedsummaries              bool
 	sends                         map[pid.ID]struct{}
 	removedsends                  map[pid.ID]struct{}
 	clearedsends                  bool
@@ -9169,6 +11319,60 @@ func (m *UserMutation) ResetMessages() {
 	m.removedmessages = nil
 }
 
+// AddSummaryIDs adds the "summaries" edge to the Summary entity by ids.
+func (m *UserMutation) AddSummaryIDs(ids ...pid.ID) {
+	if m.summaries == nil {
+		m.summaries = make(map[pid.ID]struct{})
+	}
+	for i := range ids {
+		m.summaries[ids[i]] = struct{}{}
+	}
+}
+
+// ClearSummaries clears the "summaries" edge to the Summary entity.
+func (m *UserMutation) ClearSummaries() {
+	m.clearedsummaries = true
+}
+
+// SummariesCleared reports if the "summaries" edge to the Summary entity was cleared.
+func (m *UserMutation) SummariesCleared() bool {
+	return m.clearedsummaries
+}
+
+// RemoveSummaryIDs removes the "summaries" edge to the Summary entity by IDs.
+func (m *UserMutation) RemoveSummaryIDs(ids ...pid.ID) {
+	if m.removedsummaries == nil {
+		m.removedsummaries = make(map[pid.ID]struct{})
+	}
+	for i := range ids {
+		delete(m.summaries, ids[i])
+		m.removedsummaries[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedSummaries returns the removed IDs of the "summaries" edge to the Summary entity.
+func (m *UserMutation) RemovedSummariesIDs() (ids []pid.ID) {
+	for id := range m.removedsummaries {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// SummariesIDs returns the "summaries" edge IDs in the mutation.
+func (m *UserMutation) SummariesIDs() (ids []pid.ID) {
+	for id := range m.summaries {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetSummaries resets all changes to the "summaries" edge.
+func (m *UserMutation) ResetSummaries() {
+	m.summaries = nil
+	m.clearedsummaries = false
+	m.removedsummaries = nil
+}
+
 // AddSendIDs adds the "sends" edge to the Send entity by ids.
 func (m *UserMutation) AddSendIDs(ids ...pid.ID) {
 	if m.sends == nil {
@@ -9631,7 +11835,7 @@ func (m *UserMutation) ResetField(name string) error {
 
 // AddedEdges returns all edge names that were set/added in this mutation.
 func (m *UserMutation) AddedEdges() []string {
-	edges := make([]string, 0, 5)
+	edges := make([]string, 0, 6)
 	if m.conversations != nil {
 		edges = append(edges, user.EdgeConversations)
 	}
@@ -9640,6 +11844,9 @@ func (m *UserMutation) AddedEdges() []string {
 	}
 	if m.messages != nil {
 		edges = append(edges, user.EdgeMessages)
+	}
+	if m.summaries != nil {
+		edges = append(edges, user.EdgeSummaries)
 	}
 	if m.sends != nil {
 		edges = append(edges, user.EdgeSends)
@@ -9672,6 +11879,12 @@ func (m *UserMutation) AddedIDs(name string) []ent.Value {
 			ids = append(ids, id)
 		}
 		return ids
+	case user.EdgeSummaries:
+		ids := make([]ent.Value, 0, len(m.summaries))
+		for id := range m.summaries {
+			ids = append(ids, id)
+		}
+		return ids
 	case user.EdgeSends:
 		ids := make([]ent.Value, 0, len(m.sends))
 		for id := range m.sends {
@@ -9690,7 +11903,7 @@ func (m *UserMutation) AddedIDs(name string) []ent.Value {
 
 // RemovedEdges returns all edge names that were removed in this mutation.
 func (m *UserMutation) RemovedEdges() []string {
-	edges := make([]string, 0, 5)
+	edges := make([]string, 0, 6)
 	if m.removedconversations != nil {
 		edges = append(edges, user.EdgeConversations)
 	}
@@ -9699,6 +11912,9 @@ func (m *UserMutation) RemovedEdges() []string {
 	}
 	if m.removedmessages != nil {
 		edges = append(edges, user.EdgeMessages)
+	}
+	if m.removedsummaries != nil {
+		edges = append(edges, user.EdgeSummaries)
 	}
 	if m.removedsends != nil {
 		edges = append(edges, user.EdgeSends)
@@ -9731,6 +11947,12 @@ func (m *UserMutation) RemovedIDs(name string) []ent.Value {
 			ids = append(ids, id)
 		}
 		return ids
+	case user.EdgeSummaries:
+		ids := make([]ent.Value, 0, len(m.removedsummaries))
+		for id := range m.removedsummaries {
+			ids = append(ids, id)
+		}
+		return ids
 	case user.EdgeSends:
 		ids := make([]ent.Value, 0, len(m.removedsends))
 		for id := range m.removedsends {
@@ -9749,7 +11971,7 @@ func (m *UserMutation) RemovedIDs(name string) []ent.Value {
 
 // ClearedEdges returns all edge names that were cleared in this mutation.
 func (m *UserMutation) ClearedEdges() []string {
-	edges := make([]string, 0, 5)
+	edges := make([]string, 0, 6)
 	if m.clearedconversations {
 		edges = append(edges, user.EdgeConversations)
 	}
@@ -9758,6 +11980,9 @@ func (m *UserMutation) ClearedEdges() []string {
 	}
 	if m.clearedmessages {
 		edges = append(edges, user.EdgeMessages)
+	}
+	if m.clearedsummaries {
+		edges = append(edges, user.EdgeSummaries)
 	}
 	if m.clearedsends {
 		edges = append(edges, user.EdgeSends)
@@ -9778,6 +12003,8 @@ func (m *UserMutation) EdgeCleared(name string) bool {
 		return m.clearedconversation_deletions
 	case user.EdgeMessages:
 		return m.clearedmessages
+	case user.EdgeSummaries:
+		return m.clearedsummaries
 	case user.EdgeSends:
 		return m.clearedsends
 	case user.EdgeAuthSessions:
@@ -9806,6 +12033,9 @@ func (m *UserMutation) ResetEdge(name string) error {
 		return nil
 	case user.EdgeMessages:
 		m.ResetMessages()
+		return nil
+	case user.EdgeSummaries:
+		m.ResetSummaries()
 		return nil
 	case user.EdgeSends:
 		m.ResetSends()

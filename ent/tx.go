@@ -28,6 +28,8 @@ type Tx struct {
 	Replica *ReplicaClient
 	// Send is the client for interacting with the Send builders.
 	Send *SendClient
+	// Summary is the client for interacting with the Summary builders.
+	Summary *SummaryClient
 	// UsageDay is the client for interacting with the UsageDay builders.
 	UsageDay *UsageDayClient
 	// User is the client for interacting with the User builders.
@@ -170,6 +172,7 @@ func (tx *Tx) init() {
 	tx.Message = NewMessageClient(tx.config)
 	tx.Replica = NewReplicaClient(tx.config)
 	tx.Send = NewSendClient(tx.config)
+	tx.Summary = NewSummaryClient(tx.config)
 	tx.UsageDay = NewUsageDayClient(tx.config)
 	tx.User = NewUserClient(tx.config)
 }

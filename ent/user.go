@@ -54,13 +54,15 @@ type UserEdges struct {
 	ConversationDeletions []*ConversationDeletion `json:"conversation_deletions,omitempty"`
 	// Messages holds the value of the messages edge.
 	Messages []*Message `json:"messages,omitempty"`
+	// Summaries holds the value of the summaries edge.
+	Summaries []*Summary `json:"summaries,omitempty"`
 	// Sends holds the value of the sends edge.
 	Sends []*Send `json:"sends,omitempty"`
 	// AuthSessions holds the value of the auth_sessions edge.
 	AuthSessions []*AuthSession `json:"auth_sessions,omitempty"`
 	// loadedTypes holds the information for reporting if a
 	// type was loaded (or requested) in eager-loading or not.
-	loadedTypes [5]bool
+	loadedTypes [6]bool
 }
 
 // ConversationsOrErr returns the Conversations value or an error if the edge
@@ -90,10 +92,19 @@ func (e UserEdges) MessagesOrErr() ([]*Message, error) {
 	return nil, &NotLoadedError{edge: "messages"}
 }
 
+// SummariesOrErr returns the Summaries value or an error if the edge
+// was not loaded in eager-loading.
+func (e UserEdges) SummariesOrErr() ([]*Summary, error) {
+	if e.loadedTypes[3] {
+		return e.Summaries, nil
+	}
+	return nil, &NotLoadedError{edge: "summaries"}
+}
+
 // SendsOrErr returns the Sends value or an error if the edge
 // was not loaded in eager-loading.
 func (e UserEdges) SendsOrErr() ([]*Send, error) {
-	if e.loadedTypes[3] {
+	if e.loadedTypes[4] {
 		return e.Sends, nil
 	}
 	return nil, &NotLoadedError{edge: "sends"}
@@ -102,7 +113,7 @@ func (e UserEdges) SendsOrErr() ([]*Send, error) {
 // AuthSessionsOrErr returns the AuthSessions value or an error if the edge
 // was not loaded in eager-loading.
 func (e UserEdges) AuthSessionsOrErr() ([]*AuthSession, error) {
-	if e.loadedTypes[4] {
+	if e.loadedTypes[5] {
 		return e.AuthSessions, nil
 	}
 	return nil, &NotLoadedError{edge: "auth_sessions"}
@@ -240,6 +251,11 @@ func (_m *User) QueryConversationDeletions() *ConversationDeletionQuery {
 // QueryMessages queries the "messages" edge of the User entity.
 func (_m *User) QueryMessages() *MessageQuery {
 	return NewUserClient(_m.config).QueryMessages(_m)
+}
+
+// QuerySummaries queries the "summaries" edge of the User entity.
+func (_m *User) QuerySummaries() *SummaryQuery {
+	return NewUserClient(_m.config).QuerySummaries(_m)
 }
 
 // QuerySends queries the "sends" edge of the User entity.

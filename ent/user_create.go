@@ -11,6 +11,7 @@ import (
 	"parley/ent/conversationdeletion"
 	"parley/ent/message"
 	"parley/ent/send"
+	"parley/ent/summary"
 	"parley/ent/user"
 	"parley/internal/pid"
 	"time"
@@ -242,6 +243,21 @@ func (_c *UserCreate) AddMessages(v ...*Message) *UserCreate {
 	return _c.AddMessageIDs(ids...)
 }
 
+// AddSummaryIDs adds the "summaries" edge to the Summary entity by IDs.
+func (_c *UserCreate) AddSummaryIDs(ids ...pid.ID) *UserCreate {
+	_c.mutation.AddSummaryIDs(ids...)
+	return _c
+}
+
+// AddSummaries adds the "summaries" edges to the Summary entity.
+func (_c *UserCreate) AddSummaries(v ...*Summary) *UserCreate {
+	ids := make([]pid.ID, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _c.AddSummaryIDs(ids...)
+}
+
 // AddSendIDs adds the "sends" edge to the Send entity by IDs.
 func (_c *UserCreate) AddSendIDs(ids ...pid.ID) *UserCreate {
 	_c.mutation.AddSendIDs(ids...)
@@ -469,6 +485,22 @@ func (_c *UserCreate) createSpec() (*User, *sqlgraph.CreateSpec) {
 			Bidi:    false,
 			Target: &sqlgraph.EdgeTarget{
 				IDSpec: sqlgraph.NewFieldSpec(message.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges = append(_spec.Edges, edge)
+	}
+	if nodes := _c.mutation.SummariesIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   user.SummariesTable,
+			Columns: []string{user.SummariesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(summary.FieldID, field.TypeString),
 			},
 		}
 		for _, k := range nodes {

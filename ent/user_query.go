@@ -14,6 +14,7 @@ import (
 	"parley/ent/message"
 	"parley/ent/predicate"
 	"parley/ent/send"
+	"parley/ent/summary"
 	"parley/ent/user"
 	"parley/internal/pid"
 
@@ -34,6 +35,7 @@ type UserQuery struct {
 	withConversations         *ConversationQuery
 	withConversationDeletions *ConversationDeletionQuery
 	withMessages              *MessageQuery
+	withSummaries             *SummaryQuery
 	withSends                 *SendQuery
 	withAuthSessions          *AuthSessionQuery
 	modifiers                 []func(*sql.Selector)
@@ -132,6 +134,28 @@ func (_q *UserQuery) QueryMessages() *MessageQuery {
 			sqlgraph.From(user.Table, user.FieldID, selector),
 			sqlgraph.To(message.Table, message.FieldID),
 			sqlgraph.Edge(sqlgraph.O2M, false, user.MessagesTable, user.MessagesColumn),
+		)
+		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
+		return fromU, nil
+	}
+	return query
+}
+
+// QuerySummaries chains the current query on the "summaries" edge.
+func (_q *UserQuery) QuerySummaries() *SummaryQuery {
+	query := (&SummaryClient{config: _q.config}).Query()
+	query.path = func(ctx context.Context) (fromU *sql.Selector, err error) {
+		if err := _q.prepareQuery(ctx); err != nil {
+			return nil, err
+		}
+		selector := _q.sqlQuery(ctx)
+		if err := selector.Err(); err != nil {
+			return nil, err
+		}
+		step := sqlgraph.NewStep(
+			sqlgraph.From(user.Table, user.FieldID, selector),
+			sqlgraph.To(summary.Table, summary.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, user.SummariesTable, user.SummariesColumn),
 		)
 		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
 		return fromU, nil
@@ -378,6 +402,7 @@ func (_q *UserQuery) Clone() *UserQuery {
 		withConversations:         _q.withConversations.Clone(),
 		withConversationDeletions: _q.withConversationDeletions.Clone(),
 		withMessages:              _q.withMessages.Clone(),
+		withSummaries:             _q.withSummaries.Clone(),
 		withSends:                 _q.withSends.Clone(),
 		withAuthSessions:          _q.withAuthSessions.Clone(),
 		// clone intermediate query.
@@ -417,6 +442,17 @@ func (_q *UserQuery) WithMessages(opts ...func(*MessageQuery)) *UserQuery {
 		opt(query)
 	}
 	_q.withMessages = query
+	return _q
+}
+
+// WithSummaries tells the query-builder to eager-load the nodes that are connected to
+// the "summaries" edge. The optional arguments are used to configure the query builder of the edge.
+func (_q *UserQuery) WithSummaries(opts ...func(*SummaryQuery)) *UserQuery {
+	query := (&SummaryClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	_q.withSummaries = query
 	return _q
 }
 
@@ -526,10 +562,11 @@ func (_q *UserQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*User, e
 	var (
 		nodes       = []*User{}
 		_spec       = _q.querySpec()
-		loadedTypes = [5]bool{
+		loadedTypes = [6]bool{
 			_q.withConversations != nil,
 			_q.withConversationDeletions != nil,
 			_q.withMessages != nil,
+			_q.withSummaries != nil,
 			_q.withSends != nil,
 			_q.withAuthSessions != nil,
 		}
@@ -575,6 +612,13 @@ func (_q *UserQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*User, e
 		if err := _q.loadMessages(ctx, query, nodes,
 			func(n *User) { n.Edges.Messages = []*Message{} },
 			func(n *User, e *Message) { n.Edges.Messages = append(n.Edges.Messages, e) }); err != nil {
+			return nil, err
+		}
+	}
+	if query := _q.withSummaries; query != nil {
+		if err := _q.loadSummaries(ctx, query, nodes,
+			func(n *User) { n.Edges.Summaries = []*Summary{} },
+			func(n *User, e *Summary) { n.Edges.Summaries = append(n.Edges.Summaries, e) }); err != nil {
 			return nil, err
 		}
 	}
@@ -670,6 +714,36 @@ func (_q *UserQuery) loadMessages(ctx context.Context, query *MessageQuery, node
 	}
 	query.Where(predicate.Message(func(s *sql.Selector) {
 		s.Where(sql.InValues(s.C(user.MessagesColumn), fks...))
+	}))
+	neighbors, err := query.All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range neighbors {
+		fk := n.UserID
+		node, ok := nodeids[fk]
+		if !ok {
+			return fmt.Errorf(`unexpected referenced foreign-key "user_id" returned %v for node %v`, fk, n.ID)
+		}
+		assign(node, n)
+	}
+	return nil
+}
+func (_q *UserQuery) loadSummaries(ctx context.Context, query *SummaryQuery, nodes []*User, init func(*User), assign func(*User, *Summary)) error {
+	fks := make([]driver.Value, 0, len(nodes))
+	nodeids := make(map[pid.ID]*User)
+	for i := range nodes {
+		fks = append(fks, nodes[i].ID)
+		nodeids[nodes[i].ID] = nodes[i]
+		if init != nil {
+			init(nodes[i])
+		}
+	}
+	if len(query.ctx.Fields) > 0 {
+		query.ctx.AppendFieldOnce(summary.FieldUserID)
+	}
+	query.Where(predicate.Summary(func(s *sql.Selector) {
+		s.Where(sql.InValues(s.C(user.SummariesColumn), fks...))
 	}))
 	neighbors, err := query.All(ctx)
 	if err != nil {

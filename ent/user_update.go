@@ -12,6 +12,7 @@ import (
 	"parley/ent/message"
 	"parley/ent/predicate"
 	"parley/ent/send"
+	"parley/ent/summary"
 	"parley/ent/user"
 	"parley/internal/pid"
 	"time"
@@ -220,6 +221,21 @@ func (_u *UserUpdate) AddMessages(v ...*Message) *UserUpdate {
 	return _u.AddMessageIDs(ids...)
 }
 
+// AddSummaryIDs adds the "summaries" edge to the Summary entity by IDs.
+func (_u *UserUpdate) AddSummaryIDs(ids ...pid.ID) *UserUpdate {
+	_u.mutation.AddSummaryIDs(ids...)
+	return _u
+}
+
+// AddSummaries adds the "summaries" edges to the Summary entity.
+func (_u *UserUpdate) AddSummaries(v ...*Summary) *UserUpdate {
+	ids := make([]pid.ID, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddSummaryIDs(ids...)
+}
+
 // AddSendIDs adds the "sends" edge to the Send entity by IDs.
 func (_u *UserUpdate) AddSendIDs(ids ...pid.ID) *UserUpdate {
 	_u.mutation.AddSendIDs(ids...)
@@ -316,6 +332,27 @@ func (_u *UserUpdate) RemoveMessages(v ...*Message) *UserUpdate {
 		ids[i] = v[i].ID
 	}
 	return _u.RemoveMessageIDs(ids...)
+}
+
+// ClearSummaries clears all "summaries" edges to the Summary entity.
+func (_u *UserUpdate) ClearSummaries() *UserUpdate {
+	_u.mutation.ClearSummaries()
+	return _u
+}
+
+// RemoveSummaryIDs removes the "summaries" edge to Summary entities by IDs.
+func (_u *UserUpdate) RemoveSummaryIDs(ids ...pid.ID) *UserUpdate {
+	_u.mutation.RemoveSummaryIDs(ids...)
+	return _u
+}
+
+// RemoveSummaries removes "summaries" edges to Summary entities.
+func (_u *UserUpdate) RemoveSummaries(v ...*Summary) *UserUpdate {
+	ids := make([]pid.ID, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveSummaryIDs(ids...)
 }
 
 // ClearSends clears all "sends" edges to the Send entity.
@@ -593,6 +630,51 @@ func (_u *UserUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 			Bidi:    false,
 			Target: &sqlgraph.EdgeTarget{
 				IDSpec: sqlgraph.NewFieldSpec(message.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
+	if _u.mutation.SummariesCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   user.SummariesTable,
+			Columns: []string{user.SummariesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(summary.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedSummariesIDs(); len(nodes) > 0 && !_u.mutation.SummariesCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   user.SummariesTable,
+			Columns: []string{user.SummariesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(summary.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.SummariesIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   user.SummariesTable,
+			Columns: []string{user.SummariesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(summary.FieldID, field.TypeString),
 			},
 		}
 		for _, k := range nodes {
@@ -897,6 +979,21 @@ func (_u *UserUpdateOne) AddMessages(v ...*Message) *UserUpdateOne {
 	return _u.AddMessageIDs(ids...)
 }
 
+// AddSummaryIDs adds the "summaries" edge to the Summary entity by IDs.
+func (_u *UserUpdateOne) AddSummaryIDs(ids ...pid.ID) *UserUpdateOne {
+	_u.mutation.AddSummaryIDs(ids...)
+	return _u
+}
+
+// AddSummaries adds the "summaries" edges to the Summary entity.
+func (_u *UserUpdateOne) AddSummaries(v ...*Summary) *UserUpdateOne {
+	ids := make([]pid.ID, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddSummaryIDs(ids...)
+}
+
 // AddSendIDs adds the "sends" edge to the Send entity by IDs.
 func (_u *UserUpdateOne) AddSendIDs(ids ...pid.ID) *UserUpdateOne {
 	_u.mutation.AddSendIDs(ids...)
@@ -993,6 +1090,27 @@ func (_u *UserUpdateOne) RemoveMessages(v ...*Message) *UserUpdateOne {
 		ids[i] = v[i].ID
 	}
 	return _u.RemoveMessageIDs(ids...)
+}
+
+// ClearSummaries clears all "summaries" edges to the Summary entity.
+func (_u *UserUpdateOne) ClearSummaries() *UserUpdateOne {
+	_u.mutation.ClearSummaries()
+	return _u
+}
+
+// RemoveSummaryIDs removes the "summaries" edge to Summary entities by IDs.
+func (_u *UserUpdateOne) RemoveSummaryIDs(ids ...pid.ID) *UserUpdateOne {
+	_u.mutation.RemoveSummaryIDs(ids...)
+	return _u
+}
+
+// RemoveSummaries removes "summaries" edges to Summary entities.
+func (_u *UserUpdateOne) RemoveSummaries(v ...*Summary) *UserUpdateOne {
+	ids := make([]pid.ID, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveSummaryIDs(ids...)
 }
 
 // ClearSends clears all "sends" edges to the Send entity.
@@ -1300,6 +1418,51 @@ func (_u *UserUpdateOne) sqlSave(ctx context.Context) (_node *User, err error) {
 			Bidi:    false,
 			Target: &sqlgraph.EdgeTarget{
 				IDSpec: sqlgraph.NewFieldSpec(message.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
+	if _u.mutation.SummariesCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   user.SummariesTable,
+			Columns: []string{user.SummariesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(summary.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedSummariesIDs(); len(nodes) > 0 && !_u.mutation.SummariesCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   user.SummariesTable,
+			Columns: []string{user.SummariesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(summary.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.SummariesIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   user.SummariesTable,
+			Columns: []string{user.SummariesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(summary.FieldID, field.TypeString),
 			},
 		}
 		for _, k := range nodes {

@@ -52,7 +52,7 @@ func TestSendMessage(t *testing.T) {
 			"finishReason": "STOP",
 			"model":        modelServer, "attempt": 1.0, "error": nil, "parent": map[string]any{"id": user},
 			"usage": map[string]any{"promptTokens": 10.0, "completionTokens": 5.0, "totalTokens": 15.0,
-				"cachedTokens": 0.0, "reasoningTokens": 0.0, "estimated": false},
+				"cachedTokens": nil, "reasoningTokens": nil, "estimated": false},
 		}, s.Reply); diff != "" {
 			t.Errorf("reply (-want +got):\n%s", diff)
 		}

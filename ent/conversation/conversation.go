@@ -27,6 +27,10 @@ const (
 	FieldModel = "model"
 	// FieldParameters holds the string denoting the parameters field in the database.
 	FieldParameters = "parameters"
+	// FieldContextSettings holds the string denoting the context_settings field in the database.
+	FieldContextSettings = "context_settings"
+	// FieldTitleTries holds the string denoting the title_tries field in the database.
+	FieldTitleTries = "title_tries"
 	// FieldHeadID holds the string denoting the head_id field in the database.
 	FieldHeadID = "head_id"
 	// FieldPinned holds the string denoting the pinned field in the database.
@@ -47,6 +51,8 @@ const (
 	EdgeUser = "user"
 	// EdgeMessages holds the string denoting the messages edge name in mutations.
 	EdgeMessages = "messages"
+	// EdgeSummaries holds the string denoting the summaries edge name in mutations.
+	EdgeSummaries = "summaries"
 	// Table holds the table name of the conversation in the database.
 	Table = "conversations"
 	// UserTable is the table that holds the user relation/edge.
@@ -63,6 +69,13 @@ const (
 	MessagesInverseTable = "messages"
 	// MessagesColumn is the table column denoting the messages relation/edge.
 	MessagesColumn = "conversation_id"
+	// SummariesTable is the table that holds the summaries relation/edge.
+	SummariesTable = "summaries"
+	// SummariesInverseTable is the table name for the Summary entity.
+	// It exists in this package in order to avoid circular dependency with the "summary" package.
+	SummariesInverseTable = "summaries"
+	// SummariesColumn is the table column denoting the summaries relation/edge.
+	SummariesColumn = "conversation_id"
 )
 
 // Columns holds all SQL columns for conversation fields.
@@ -73,6 +86,8 @@ var Columns = []string{
 	FieldNameSource,
 	FieldModel,
 	FieldParameters,
+	FieldContextSettings,
+	FieldTitleTries,
 	FieldHeadID,
 	FieldPinned,
 	FieldArchivedAt,
@@ -105,6 +120,10 @@ var (
 	DefaultName string
 	// DefaultParameters holds the default value on creation for the "parameters" field.
 	DefaultParameters string
+	// DefaultContextSettings holds the default value on creation for the "context_settings" field.
+	DefaultContextSettings string
+	// DefaultTitleTries holds the default value on creation for the "title_tries" field.
+	DefaultTitleTries int
 	// DefaultPinned holds the default value on creation for the "pinned" field.
 	DefaultPinned bool
 	// DefaultTemporary holds the default value on creation for the "temporary" field.
@@ -181,6 +200,16 @@ func ByParameters(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldParameters, opts...).ToFunc()
 }
 
+// ByContextSettings orders the results by the context_settings field.
+func ByContextSettings(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldContextSettings, opts...).ToFunc()
+}
+
+// ByTitleTries orders the results by the title_tries field.
+func ByTitleTries(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldTitleTries, opts...).ToFunc()
+}
+
 // ByHeadID orders the results by the head_id field.
 func ByHeadID(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldHeadID, opts...).ToFunc()
@@ -241,6 +270,20 @@ func ByMessages(term sql.OrderTerm, terms ...sql.OrderTerm) OrderOption {
 		sqlgraph.OrderByNeighborTerms(s, newMessagesStep(), append([]sql.OrderTerm{term}, terms...)...)
 	}
 }
+
+// BySummariesCount orders the results by summaries count.
+func BySummariesCount(opts ...sql.OrderTermOption) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborsCount(s, newSummariesStep(), opts...)
+	}
+}
+
+// BySummaries orders the results by summaries terms.
+func BySummaries(term sql.OrderTerm, terms ...sql.OrderTerm) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborTerms(s, newSummariesStep(), append([]sql.OrderTerm{term}, terms...)...)
+	}
+}
 func newUserStep() *sqlgraph.Step {
 	return sqlgraph.NewStep(
 		sqlgraph.From(Table, FieldID),
@@ -253,5 +296,12 @@ func newMessagesStep() *sqlgraph.Step {
 		sqlgraph.From(Table, FieldID),
 		sqlgraph.To(MessagesInverseTable, FieldID),
 		sqlgraph.Edge(sqlgraph.O2M, false, MessagesTable, MessagesColumn),
+	)
+}
+func newSummariesStep() *sqlgraph.Step {
+	return sqlgraph.NewStep(
+		sqlgraph.From(Table, FieldID),
+		sqlgraph.To(SummariesInverseTable, FieldID),
+		sqlgraph.Edge(sqlgraph.O2M, false, SummariesTable, SummariesColumn),
 	)
 }

@@ -76,6 +76,16 @@ func Parameters(v string) predicate.Conversation {
 	return predicate.Conversation(sql.FieldEQ(FieldParameters, v))
 }
 
+// ContextSettings applies equality check predicate on the "context_settings" field. It's identical to ContextSettingsEQ.
+func ContextSettings(v string) predicate.Conversation {
+	return predicate.Conversation(sql.FieldEQ(FieldContextSettings, v))
+}
+
+// TitleTries applies equality check predicate on the "title_tries" field. It's identical to TitleTriesEQ.
+func TitleTries(v int) predicate.Conversation {
+	return predicate.Conversation(sql.FieldEQ(FieldTitleTries, v))
+}
+
 // HeadID applies equality check predicate on the "head_id" field. It's identical to HeadIDEQ.
 func HeadID(v pid.ID) predicate.Conversation {
 	return predicate.Conversation(sql.FieldEQ(FieldHeadID, v))
@@ -409,6 +419,111 @@ func ParametersEqualFold(v string) predicate.Conversation {
 // ParametersContainsFold applies the ContainsFold predicate on the "parameters" field.
 func ParametersContainsFold(v string) predicate.Conversation {
 	return predicate.Conversation(sql.FieldContainsFold(FieldParameters, v))
+}
+
+// ContextSettingsEQ applies the EQ predicate on the "context_settings" field.
+func ContextSettingsEQ(v string) predicate.Conversation {
+	return predicate.Conversation(sql.FieldEQ(FieldContextSettings, v))
+}
+
+// ContextSettingsNEQ applies the NEQ predicate on the "context_settings" field.
+func ContextSettingsNEQ(v string) predicate.Conversation {
+	return predicate.Conversation(sql.FieldNEQ(FieldContextSettings, v))
+}
+
+// ContextSettingsIn applies the In predicate on the "context_settings" field.
+func ContextSettingsIn(vs ...string) predicate.Conversation {
+	return predicate.Conversation(sql.FieldIn(FieldContextSettings, vs...))
+}
+
+// ContextSettingsNotIn applies the NotIn predicate on the "context_settings" field.
+func ContextSettingsNotIn(vs ...string) predicate.Conversation {
+	return predicate.Conversation(sql.FieldNotIn(FieldContextSettings, vs...))
+}
+
+// ContextSettingsGT applies the GT predicate on the "context_settings" field.
+func ContextSettingsGT(v string) predicate.Conversation {
+	return predicate.Conversation(sql.FieldGT(FieldContextSettings, v))
+}
+
+// ContextSettingsGTE applies the GTE predicate on the "context_settings" field.
+func ContextSettingsGTE(v string) predicate.Conversation {
+	return predicate.Conversation(sql.FieldGTE(FieldContextSettings, v))
+}
+
+// ContextSettingsLT applies the LT predicate on the "context_settings" field.
+func ContextSettingsLT(v string) predicate.Conversation {
+	return predicate.Conversation(sql.FieldLT(FieldContextSettings, v))
+}
+
+// ContextSettingsLTE applies the LTE predicate on the "context_settings" field.
+func ContextSettingsLTE(v string) predicate.Conversation {
+	return predicate.Conversation(sql.FieldLTE(FieldContextSettings, v))
+}
+
+// ContextSettingsContains applies the Contains predicate on the "context_settings" field.
+func ContextSettingsContains(v string) predicate.Conversation {
+	return predicate.Conversation(sql.FieldContains(FieldContextSettings, v))
+}
+
+// ContextSettingsHasPrefix applies the HasPrefix predicate on the "context_settings" field.
+func ContextSettingsHasPrefix(v string) predicate.Conversation {
+	return predicate.Conversation(sql.FieldHasPrefix(FieldContextSettings, v))
+}
+
+// ContextSettingsHasSuffix applies the HasSuffix predicate on the "context_settings" field.
+func ContextSettingsHasSuffix(v string) predicate.Conversation {
+	return predicate.Conversation(sql.FieldHasSuffix(FieldContextSettings, v))
+}
+
+// ContextSettingsEqualFold applies the EqualFold predicate on the "context_settings" field.
+func ContextSettingsEqualFold(v string) predicate.Conversation {
+	return predicate.Conversation(sql.FieldEqualFold(FieldContextSettings, v))
+}
+
+// ContextSettingsContainsFold applies the ContainsFold predicate on the "context_settings" field.
+func ContextSettingsContainsFold(v string) predicate.Conversation {
+	return predicate.Conversation(sql.FieldContainsFold(FieldContextSettings, v))
+}
+
+// TitleTriesEQ applies the EQ predicate on the "title_tries" field.
+func TitleTriesEQ(v int) predicate.Conversation {
+	return predicate.Conversation(sql.FieldEQ(FieldTitleTries, v))
+}
+
+// TitleTriesNEQ applies the NEQ predicate on the "title_tries" field.
+func TitleTriesNEQ(v int) predicate.Conversation {
+	return predicate.Conversation(sql.FieldNEQ(FieldTitleTries, v))
+}
+
+// TitleTriesIn applies the In predicate on the "title_tries" field.
+func TitleTriesIn(vs ...int) predicate.Conversation {
+	return predicate.Conversation(sql.FieldIn(FieldTitleTries, vs...))
+}
+
+// TitleTriesNotIn applies the NotIn predicate on the "title_tries" field.
+func TitleTriesNotIn(vs ...int) predicate.Conversation {
+	return predicate.Conversation(sql.FieldNotIn(FieldTitleTries, vs...))
+}
+
+// TitleTriesGT applies the GT predicate on the "title_tries" field.
+func TitleTriesGT(v int) predicate.Conversation {
+	return predicate.Conversation(sql.FieldGT(FieldTitleTries, v))
+}
+
+// TitleTriesGTE applies the GTE predicate on the "title_tries" field.
+func TitleTriesGTE(v int) predicate.Conversation {
+	return predicate.Conversation(sql.FieldGTE(FieldTitleTries, v))
+}
+
+// TitleTriesLT applies the LT predicate on the "title_tries" field.
+func TitleTriesLT(v int) predicate.Conversation {
+	return predicate.Conversation(sql.FieldLT(FieldTitleTries, v))
+}
+
+// TitleTriesLTE applies the LTE predicate on the "title_tries" field.
+func TitleTriesLTE(v int) predicate.Conversation {
+	return predicate.Conversation(sql.FieldLTE(FieldTitleTries, v))
 }
 
 // HeadIDEQ applies the EQ predicate on the "head_id" field.
@@ -759,6 +874,29 @@ func HasMessages() predicate.Conversation {
 func HasMessagesWith(preds ...predicate.Message) predicate.Conversation {
 	return predicate.Conversation(func(s *sql.Selector) {
 		step := newMessagesStep()
+		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
+			for _, p := range preds {
+				p(s)
+			}
+		})
+	})
+}
+
+// HasSummaries applies the HasEdge predicate on the "summaries" edge.
+func HasSummaries() predicate.Conversation {
+	return predicate.Conversation(func(s *sql.Selector) {
+		step := sqlgraph.NewStep(
+			sqlgraph.From(Table, FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, SummariesTable, SummariesColumn),
+		)
+		sqlgraph.HasNeighbors(s, step)
+	})
+}
+
+// HasSummariesWith applies the HasEdge predicate on the "summaries" edge with a given conditions (other predicates).
+func HasSummariesWith(preds ...predicate.Summary) predicate.Conversation {
+	return predicate.Conversation(func(s *sql.Selector) {
+		step := newSummariesStep()
 		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
 			for _, p := range preds {
 				p(s)

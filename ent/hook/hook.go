@@ -92,6 +92,18 @@ func (f SendFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error)
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.SendMutation", m)
 }
 
+// The SummaryFunc type is an adapter to allow the use of ordinary
+// function as Summary mutator.
+type SummaryFunc func(context.Context, *ent.SummaryMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f SummaryFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.SummaryMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.SummaryMutation", m)
+}
+
 // The UsageDayFunc type is an adapter to allow the use of ordinary
 // function as UsageDay mutator.
 type UsageDayFunc func(context.Context, *ent.UsageDayMutation) (ent.Value, error)

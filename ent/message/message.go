@@ -61,6 +61,32 @@ const (
 	FieldReservedTokens = "reserved_tokens"
 	// FieldSystemPromptHash holds the string denoting the system_prompt_hash field in the database.
 	FieldSystemPromptHash = "system_prompt_hash"
+	// FieldContextPolicy holds the string denoting the context_policy field in the database.
+	FieldContextPolicy = "context_policy"
+	// FieldContextFromIndex holds the string denoting the context_from_index field in the database.
+	FieldContextFromIndex = "context_from_index"
+	// FieldContextCount holds the string denoting the context_count field in the database.
+	FieldContextCount = "context_count"
+	// FieldContextDropped holds the string denoting the context_dropped field in the database.
+	FieldContextDropped = "context_dropped"
+	// FieldContextLimit holds the string denoting the context_limit field in the database.
+	FieldContextLimit = "context_limit"
+	// FieldContextSummaryID holds the string denoting the context_summary_id field in the database.
+	FieldContextSummaryID = "context_summary_id"
+	// FieldCutByServer holds the string denoting the cut_by_server field in the database.
+	FieldCutByServer = "cut_by_server"
+	// FieldDroppedParameters holds the string denoting the dropped_parameters field in the database.
+	FieldDroppedParameters = "dropped_parameters"
+	// FieldOmittedOutput holds the string denoting the omitted_output field in the database.
+	FieldOmittedOutput = "omitted_output"
+	// FieldCitations holds the string denoting the citations field in the database.
+	FieldCitations = "citations"
+	// FieldCacheWriteTokens holds the string denoting the cache_write_tokens field in the database.
+	FieldCacheWriteTokens = "cache_write_tokens"
+	// FieldReasoningMs holds the string denoting the reasoning_ms field in the database.
+	FieldReasoningMs = "reasoning_ms"
+	// FieldFirstTokenMs holds the string denoting the first_token_ms field in the database.
+	FieldFirstTokenMs = "first_token_ms"
 	// FieldOwner holds the string denoting the owner field in the database.
 	FieldOwner = "owner"
 	// FieldAttempt holds the string denoting the attempt field in the database.
@@ -85,6 +111,8 @@ const (
 	EdgeParent = "parent"
 	// EdgeChildren holds the string denoting the children edge name in mutations.
 	EdgeChildren = "children"
+	// EdgeSummary holds the string denoting the summary edge name in mutations.
+	EdgeSummary = "summary"
 	// Table holds the table name of the message in the database.
 	Table = "messages"
 	// ConversationTable is the table that holds the conversation relation/edge.
@@ -109,6 +137,13 @@ const (
 	ChildrenTable = "messages"
 	// ChildrenColumn is the table column denoting the children relation/edge.
 	ChildrenColumn = "parent_id"
+	// SummaryTable is the table that holds the summary relation/edge.
+	SummaryTable = "summaries"
+	// SummaryInverseTable is the table name for the Summary entity.
+	// It exists in this package in order to avoid circular dependency with the "summary" package.
+	SummaryInverseTable = "summaries"
+	// SummaryColumn is the table column denoting the summary relation/edge.
+	SummaryColumn = "message_id"
 )
 
 // Columns holds all SQL columns for message fields.
@@ -136,6 +171,19 @@ var Columns = []string{
 	FieldUsageEstimated,
 	FieldReservedTokens,
 	FieldSystemPromptHash,
+	FieldContextPolicy,
+	FieldContextFromIndex,
+	FieldContextCount,
+	FieldContextDropped,
+	FieldContextLimit,
+	FieldContextSummaryID,
+	FieldCutByServer,
+	FieldDroppedParameters,
+	FieldOmittedOutput,
+	FieldCitations,
+	FieldCacheWriteTokens,
+	FieldReasoningMs,
+	FieldFirstTokenMs,
 	FieldOwner,
 	FieldAttempt,
 	FieldCrashes,
@@ -176,6 +224,14 @@ var (
 	DefaultParameters string
 	// DefaultUsageEstimated holds the default value on creation for the "usage_estimated" field.
 	DefaultUsageEstimated bool
+	// DefaultCutByServer holds the default value on creation for the "cut_by_server" field.
+	DefaultCutByServer bool
+	// DefaultDroppedParameters holds the default value on creation for the "dropped_parameters" field.
+	DefaultDroppedParameters string
+	// DefaultOmittedOutput holds the default value on creation for the "omitted_output" field.
+	DefaultOmittedOutput string
+	// DefaultCitations holds the default value on creation for the "citations" field.
+	DefaultCitations string
 	// DefaultAttempt holds the default value on creation for the "attempt" field.
 	DefaultAttempt int
 	// DefaultCrashes holds the default value on creation for the "crashes" field.
@@ -264,6 +320,31 @@ func FinishReasonValidator(fr FinishReason) error {
 		return nil
 	default:
 		return fmt.Errorf("message: invalid enum value for finish_reason field: %q", fr)
+	}
+}
+
+// ContextPolicy defines the type for the "context_policy" enum field.
+type ContextPolicy string
+
+// ContextPolicy values.
+const (
+	ContextPolicyFULL      ContextPolicy = "FULL"
+	ContextPolicyTRUNCATE  ContextPolicy = "TRUNCATE"
+	ContextPolicyLAST_N    ContextPolicy = "LAST_N"
+	ContextPolicySUMMARIZE ContextPolicy = "SUMMARIZE"
+)
+
+func (cp ContextPolicy) String() string {
+	return string(cp)
+}
+
+// ContextPolicyValidator is a validator for the "context_policy" field enum values. It is called by the builders before save.
+func ContextPolicyValidator(cp ContextPolicy) error {
+	switch cp {
+	case ContextPolicyFULL, ContextPolicyTRUNCATE, ContextPolicyLAST_N, ContextPolicySUMMARIZE:
+		return nil
+	default:
+		return fmt.Errorf("message: invalid enum value for context_policy field: %q", cp)
 	}
 }
 
@@ -385,6 +466,71 @@ func BySystemPromptHash(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldSystemPromptHash, opts...).ToFunc()
 }
 
+// ByContextPolicy orders the results by the context_policy field.
+func ByContextPolicy(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldContextPolicy, opts...).ToFunc()
+}
+
+// ByContextFromIndex orders the results by the context_from_index field.
+func ByContextFromIndex(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldContextFromIndex, opts...).ToFunc()
+}
+
+// ByContextCount orders the results by the context_count field.
+func ByContextCount(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldContextCount, opts...).ToFunc()
+}
+
+// ByContextDropped orders the results by the context_dropped field.
+func ByContextDropped(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldContextDropped, opts...).ToFunc()
+}
+
+// ByContextLimit orders the results by the context_limit field.
+func ByContextLimit(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldContextLimit, opts...).ToFunc()
+}
+
+// ByContextSummaryID orders the results by the context_summary_id field.
+func ByContextSummaryID(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldContextSummaryID, opts...).ToFunc()
+}
+
+// ByCutByServer orders the results by the cut_by_server field.
+func ByCutByServer(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldCutByServer, opts...).ToFunc()
+}
+
+// ByDroppedParameters orders the results by the dropped_parameters field.
+func ByDroppedParameters(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldDroppedParameters, opts...).ToFunc()
+}
+
+// ByOmittedOutput orders the results by the omitted_output field.
+func ByOmittedOutput(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldOmittedOutput, opts...).ToFunc()
+}
+
+// ByCitations orders the results by the citations field.
+func ByCitations(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldCitations, opts...).ToFunc()
+}
+
+// ByCacheWriteTokens orders the results by the cache_write_tokens field.
+func ByCacheWriteTokens(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldCacheWriteTokens, opts...).ToFunc()
+}
+
+// ByReasoningMs orders the results by the reasoning_ms field.
+func ByReasoningMs(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldReasoningMs, opts...).ToFunc()
+}
+
+// ByFirstTokenMs orders the results by the first_token_ms field.
+func ByFirstTokenMs(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldFirstTokenMs, opts...).ToFunc()
+}
+
 // ByOwner orders the results by the owner field.
 func ByOwner(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldOwner, opts...).ToFunc()
@@ -459,6 +605,13 @@ func ByChildren(term sql.OrderTerm, terms ...sql.OrderTerm) OrderOption {
 		sqlgraph.OrderByNeighborTerms(s, newChildrenStep(), append([]sql.OrderTerm{term}, terms...)...)
 	}
 }
+
+// BySummaryField orders the results by summary field.
+func BySummaryField(field string, opts ...sql.OrderTermOption) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborTerms(s, newSummaryStep(), sql.OrderByField(field, opts...))
+	}
+}
 func newConversationStep() *sqlgraph.Step {
 	return sqlgraph.NewStep(
 		sqlgraph.From(Table, FieldID),
@@ -485,5 +638,12 @@ func newChildrenStep() *sqlgraph.Step {
 		sqlgraph.From(Table, FieldID),
 		sqlgraph.To(Table, FieldID),
 		sqlgraph.Edge(sqlgraph.O2M, false, ChildrenTable, ChildrenColumn),
+	)
+}
+func newSummaryStep() *sqlgraph.Step {
+	return sqlgraph.NewStep(
+		sqlgraph.From(Table, FieldID),
+		sqlgraph.To(SummaryInverseTable, FieldID),
+		sqlgraph.Edge(sqlgraph.O2O, false, SummaryTable, SummaryColumn),
 	)
 }

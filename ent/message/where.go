@@ -151,6 +151,66 @@ func SystemPromptHash(v string) predicate.Message {
 	return predicate.Message(sql.FieldEQ(FieldSystemPromptHash, v))
 }
 
+// ContextFromIndex applies equality check predicate on the "context_from_index" field. It's identical to ContextFromIndexEQ.
+func ContextFromIndex(v int) predicate.Message {
+	return predicate.Message(sql.FieldEQ(FieldContextFromIndex, v))
+}
+
+// ContextCount applies equality check predicate on the "context_count" field. It's identical to ContextCountEQ.
+func ContextCount(v int) predicate.Message {
+	return predicate.Message(sql.FieldEQ(FieldContextCount, v))
+}
+
+// ContextDropped applies equality check predicate on the "context_dropped" field. It's identical to ContextDroppedEQ.
+func ContextDropped(v int) predicate.Message {
+	return predicate.Message(sql.FieldEQ(FieldContextDropped, v))
+}
+
+// ContextLimit applies equality check predicate on the "context_limit" field. It's identical to ContextLimitEQ.
+func ContextLimit(v int) predicate.Message {
+	return predicate.Message(sql.FieldEQ(FieldContextLimit, v))
+}
+
+// ContextSummaryID applies equality check predicate on the "context_summary_id" field. It's identical to ContextSummaryIDEQ.
+func ContextSummaryID(v pid.ID) predicate.Message {
+	return predicate.Message(sql.FieldEQ(FieldContextSummaryID, v))
+}
+
+// CutByServer applies equality check predicate on the "cut_by_server" field. It's identical to CutByServerEQ.
+func CutByServer(v bool) predicate.Message {
+	return predicate.Message(sql.FieldEQ(FieldCutByServer, v))
+}
+
+// DroppedParameters applies equality check predicate on the "dropped_parameters" field. It's identical to DroppedParametersEQ.
+func DroppedParameters(v string) predicate.Message {
+	return predicate.Message(sql.FieldEQ(FieldDroppedParameters, v))
+}
+
+// OmittedOutput applies equality check predicate on the "omitted_output" field. It's identical to OmittedOutputEQ.
+func OmittedOutput(v string) predicate.Message {
+	return predicate.Message(sql.FieldEQ(FieldOmittedOutput, v))
+}
+
+// Citations applies equality check predicate on the "citations" field. It's identical to CitationsEQ.
+func Citations(v string) predicate.Message {
+	return predicate.Message(sql.FieldEQ(FieldCitations, v))
+}
+
+// CacheWriteTokens applies equality check predicate on the "cache_write_tokens" field. It's identical to CacheWriteTokensEQ.
+func CacheWriteTokens(v int) predicate.Message {
+	return predicate.Message(sql.FieldEQ(FieldCacheWriteTokens, v))
+}
+
+// ReasoningMs applies equality check predicate on the "reasoning_ms" field. It's identical to ReasoningMsEQ.
+func ReasoningMs(v int) predicate.Message {
+	return predicate.Message(sql.FieldEQ(FieldReasoningMs, v))
+}
+
+// FirstTokenMs applies equality check predicate on the "first_token_ms" field. It's identical to FirstTokenMsEQ.
+func FirstTokenMs(v int) predicate.Message {
+	return predicate.Message(sql.FieldEQ(FieldFirstTokenMs, v))
+}
+
 // Owner applies equality check predicate on the "owner" field. It's identical to OwnerEQ.
 func Owner(v pid.ID) predicate.Message {
 	return predicate.Message(sql.FieldEQ(FieldOwner, v))
@@ -1336,6 +1396,671 @@ func SystemPromptHashContainsFold(v string) predicate.Message {
 	return predicate.Message(sql.FieldContainsFold(FieldSystemPromptHash, v))
 }
 
+// ContextPolicyEQ applies the EQ predicate on the "context_policy" field.
+func ContextPolicyEQ(v ContextPolicy) predicate.Message {
+	return predicate.Message(sql.FieldEQ(FieldContextPolicy, v))
+}
+
+// ContextPolicyNEQ applies the NEQ predicate on the "context_policy" field.
+func ContextPolicyNEQ(v ContextPolicy) predicate.Message {
+	return predicate.Message(sql.FieldNEQ(FieldContextPolicy, v))
+}
+
+// ContextPolicyIn applies the In predicate on the "context_policy" field.
+func ContextPolicyIn(vs ...ContextPolicy) predicate.Message {
+	return predicate.Message(sql.FieldIn(FieldContextPolicy, vs...))
+}
+
+// ContextPolicyNotIn applies the NotIn predicate on the "context_policy" field.
+func ContextPolicyNotIn(vs ...ContextPolicy) predicate.Message {
+	return predicate.Message(sql.FieldNotIn(FieldContextPolicy, vs...))
+}
+
+// ContextPolicyIsNil applies the IsNil predicate on the "context_policy" field.
+func ContextPolicyIsNil() predicate.Message {
+	return predicate.Message(sql.FieldIsNull(FieldContextPolicy))
+}
+
+// ContextPolicyNotNil applies the NotNil predicate on the "context_policy" field.
+func ContextPolicyNotNil() predicate.Message {
+	return predicate.Message(sql.FieldNotNull(FieldContextPolicy))
+}
+
+// ContextFromIndexEQ applies the EQ predicate on the "context_from_index" field.
+func ContextFromIndexEQ(v int) predicate.Message {
+	return predicate.Message(sql.FieldEQ(FieldContextFromIndex, v))
+}
+
+// ContextFromIndexNEQ applies the NEQ predicate on the "context_from_index" field.
+func ContextFromIndexNEQ(v int) predicate.Message {
+	return predicate.Message(sql.FieldNEQ(FieldContextFromIndex, v))
+}
+
+// ContextFromIndexIn applies the In predicate on the "context_from_index" field.
+func ContextFromIndexIn(vs ...int) predicate.Message {
+	return predicate.Message(sql.FieldIn(FieldContextFromIndex, vs...))
+}
+
+// ContextFromIndexNotIn applies the NotIn predicate on the "context_from_index" field.
+func ContextFromIndexNotIn(vs ...int) predicate.Message {
+	return predicate.Message(sql.FieldNotIn(FieldContextFromIndex, vs...))
+}
+
+// ContextFromIndexGT applies the GT predicate on the "context_from_index" field.
+func ContextFromIndexGT(v int) predicate.Message {
+	return predicate.Message(sql.FieldGT(FieldContextFromIndex, v))
+}
+
+// ContextFromIndexGTE applies the GTE predicate on the "context_from_index" field.
+func ContextFromIndexGTE(v int) predicate.Message {
+	return predicate.Message(sql.FieldGTE(FieldContextFromIndex, v))
+}
+
+// ContextFromIndexLT applies the LT predicate on the "context_from_index" field.
+func ContextFromIndexLT(v int) predicate.Message {
+	return predicate.Message(sql.FieldLT(FieldContextFromIndex, v))
+}
+
+// ContextFromIndexLTE applies the LTE predicate on the "context_from_index" field.
+func ContextFromIndexLTE(v int) predicate.Message {
+	return predicate.Message(sql.FieldLTE(FieldContextFromIndex, v))
+}
+
+// ContextFromIndexIsNil applies the IsNil predicate on the "context_from_index" field.
+func ContextFromIndexIsNil() predicate.Message {
+	return predicate.Message(sql.FieldIsNull(FieldContextFromIndex))
+}
+
+// ContextFromIndexNotNil applies the NotNil predicate on the "context_from_index" field.
+func ContextFromIndexNotNil() predicate.Message {
+	return predicate.Message(sql.FieldNotNull(FieldContextFromIndex))
+}
+
+// ContextCountEQ applies the EQ predicate on the "context_count" field.
+func ContextCountEQ(v int) predicate.Message {
+	return predicate.Message(sql.FieldEQ(FieldContextCount, v))
+}
+
+// ContextCountNEQ applies the NEQ predicate on the "context_count" field.
+func ContextCountNEQ(v int) predicate.Message {
+	return predicate.Message(sql.FieldNEQ(FieldContextCount, v))
+}
+
+// ContextCountIn applies the In predicate on the "context_count" field.
+func ContextCountIn(vs ...int) predicate.Message {
+	return predicate.Message(sql.FieldIn(FieldContextCount, vs...))
+}
+
+// ContextCountNotIn applies the NotIn predicate on the "context_count" field.
+func ContextCountNotIn(vs ...int) predicate.Message {
+	return predicate.Message(sql.FieldNotIn(FieldContextCount, vs...))
+}
+
+// ContextCountGT applies the GT predicate on the "context_count" field.
+func ContextCountGT(v int) predicate.Message {
+	return predicate.Message(sql.FieldGT(FieldContextCount, v))
+}
+
+// ContextCountGTE applies the GTE predicate on the "context_count" field.
+func ContextCountGTE(v int) predicate.Message {
+	return predicate.Message(sql.FieldGTE(FieldContextCount, v))
+}
+
+// ContextCountLT applies the LT predicate on the "context_count" field.
+func ContextCountLT(v int) predicate.Message {
+	return predicate.Message(sql.FieldLT(FieldContextCount, v))
+}
+
+// ContextCountLTE applies the LTE predicate on the "context_count" field.
+func ContextCountLTE(v int) predicate.Message {
+	return predicate.Message(sql.FieldLTE(FieldContextCount, v))
+}
+
+// ContextCountIsNil applies the IsNil predicate on the "context_count" field.
+func ContextCountIsNil() predicate.Message {
+	return predicate.Message(sql.FieldIsNull(FieldContextCount))
+}
+
+// ContextCountNotNil applies the NotNil predicate on the "context_count" field.
+func ContextCountNotNil() predicate.Message {
+	return predicate.Message(sql.FieldNotNull(FieldContextCount))
+}
+
+// ContextDroppedEQ applies the EQ predicate on the "context_dropped" field.
+func ContextDroppedEQ(v int) predicate.Message {
+	return predicate.Message(sql.FieldEQ(FieldContextDropped, v))
+}
+
+// ContextDroppedNEQ applies the NEQ predicate on the "context_dropped" field.
+func ContextDroppedNEQ(v int) predicate.Message {
+	return predicate.Message(sql.FieldNEQ(FieldContextDropped, v))
+}
+
+// ContextDroppedIn applies the In predicate on the "context_dropped" field.
+func ContextDroppedIn(vs ...int) predicate.Message {
+	return predicate.Message(sql.FieldIn(FieldContextDropped, vs...))
+}
+
+// ContextDroppedNotIn applies the NotIn predicate on the "context_dropped" field.
+func ContextDroppedNotIn(vs ...int) predicate.Message {
+	return predicate.Message(sql.FieldNotIn(FieldContextDropped, vs...))
+}
+
+// ContextDroppedGT applies the GT predicate on the "context_dropped" field.
+func ContextDroppedGT(v int) predicate.Message {
+	return predicate.Message(sql.FieldGT(FieldContextDropped, v))
+}
+
+// ContextDroppedGTE applies the GTE predicate on the "context_dropped" field.
+func ContextDroppedGTE(v int) predicate.Message {
+	return predicate.Message(sql.FieldGTE(FieldContextDropped, v))
+}
+
+// ContextDroppedLT applies the LT predicate on the "context_dropped" field.
+func ContextDroppedLT(v int) predicate.Message {
+	return predicate.Message(sql.FieldLT(FieldContextDropped, v))
+}
+
+// ContextDroppedLTE applies the LTE predicate on the "context_dropped" field.
+func ContextDroppedLTE(v int) predicate.Message {
+	return predicate.Message(sql.FieldLTE(FieldContextDropped, v))
+}
+
+// ContextDroppedIsNil applies the IsNil predicate on the "context_dropped" field.
+func ContextDroppedIsNil() predicate.Message {
+	return predicate.Message(sql.FieldIsNull(FieldContextDropped))
+}
+
+// ContextDroppedNotNil applies the NotNil predicate on the "context_dropped" field.
+func ContextDroppedNotNil() predicate.Message {
+	return predicate.Message(sql.FieldNotNull(FieldContextDropped))
+}
+
+// ContextLimitEQ applies the EQ predicate on the "context_limit" field.
+func ContextLimitEQ(v int) predicate.Message {
+	return predicate.Message(sql.FieldEQ(FieldContextLimit, v))
+}
+
+// ContextLimitNEQ applies the NEQ predicate on the "context_limit" field.
+func ContextLimitNEQ(v int) predicate.Message {
+	return predicate.Message(sql.FieldNEQ(FieldContextLimit, v))
+}
+
+// ContextLimitIn applies the In predicate on the "context_limit" field.
+func ContextLimitIn(vs ...int) predicate.Message {
+	return predicate.Message(sql.FieldIn(FieldContextLimit, vs...))
+}
+
+// ContextLimitNotIn applies the NotIn predicate on the "context_limit" field.
+func ContextLimitNotIn(vs ...int) predicate.Message {
+	return predicate.Message(sql.FieldNotIn(FieldContextLimit, vs...))
+}
+
+// ContextLimitGT applies the GT predicate on the "context_limit" field.
+func ContextLimitGT(v int) predicate.Message {
+	return predicate.Message(sql.FieldGT(FieldContextLimit, v))
+}
+
+// ContextLimitGTE applies the GTE predicate on the "context_limit" field.
+func ContextLimitGTE(v int) predicate.Message {
+	return predicate.Message(sql.FieldGTE(FieldContextLimit, v))
+}
+
+// ContextLimitLT applies the LT predicate on the "context_limit" field.
+func ContextLimitLT(v int) predicate.Message {
+	return predicate.Message(sql.FieldLT(FieldContextLimit, v))
+}
+
+// ContextLimitLTE applies the LTE predicate on the "context_limit" field.
+func ContextLimitLTE(v int) predicate.Message {
+	return predicate.Message(sql.FieldLTE(FieldContextLimit, v))
+}
+
+// ContextLimitIsNil applies the IsNil predicate on the "context_limit" field.
+func ContextLimitIsNil() predicate.Message {
+	return predicate.Message(sql.FieldIsNull(FieldContextLimit))
+}
+
+// ContextLimitNotNil applies the NotNil predicate on the "context_limit" field.
+func ContextLimitNotNil() predicate.Message {
+	return predicate.Message(sql.FieldNotNull(FieldContextLimit))
+}
+
+// ContextSummaryIDEQ applies the EQ predicate on the "context_summary_id" field.
+func ContextSummaryIDEQ(v pid.ID) predicate.Message {
+	return predicate.Message(sql.FieldEQ(FieldContextSummaryID, v))
+}
+
+// ContextSummaryIDNEQ applies the NEQ predicate on the "context_summary_id" field.
+func ContextSummaryIDNEQ(v pid.ID) predicate.Message {
+	return predicate.Message(sql.FieldNEQ(FieldContextSummaryID, v))
+}
+
+// ContextSummaryIDIn applies the In predicate on the "context_summary_id" field.
+func ContextSummaryIDIn(vs ...pid.ID) predicate.Message {
+	return predicate.Message(sql.FieldIn(FieldContextSummaryID, vs...))
+}
+
+// ContextSummaryIDNotIn applies the NotIn predicate on the "context_summary_id" field.
+func ContextSummaryIDNotIn(vs ...pid.ID) predicate.Message {
+	return predicate.Message(sql.FieldNotIn(FieldContextSummaryID, vs...))
+}
+
+// ContextSummaryIDGT applies the GT predicate on the "context_summary_id" field.
+func ContextSummaryIDGT(v pid.ID) predicate.Message {
+	return predicate.Message(sql.FieldGT(FieldContextSummaryID, v))
+}
+
+// ContextSummaryIDGTE applies the GTE predicate on the "context_summary_id" field.
+func ContextSummaryIDGTE(v pid.ID) predicate.Message {
+	return predicate.Message(sql.FieldGTE(FieldContextSummaryID, v))
+}
+
+// ContextSummaryIDLT applies the LT predicate on the "context_summary_id" field.
+func ContextSummaryIDLT(v pid.ID) predicate.Message {
+	return predicate.Message(sql.FieldLT(FieldContextSummaryID, v))
+}
+
+// ContextSummaryIDLTE applies the LTE predicate on the "context_summary_id" field.
+func ContextSummaryIDLTE(v pid.ID) predicate.Message {
+	return predicate.Message(sql.FieldLTE(FieldContextSummaryID, v))
+}
+
+// ContextSummaryIDContains applies the Contains predicate on the "context_summary_id" field.
+func ContextSummaryIDContains(v pid.ID) predicate.Message {
+	vc := string(v)
+	return predicate.Message(sql.FieldContains(FieldContextSummaryID, vc))
+}
+
+// ContextSummaryIDHasPrefix applies the HasPrefix predicate on the "context_summary_id" field.
+func ContextSummaryIDHasPrefix(v pid.ID) predicate.Message {
+	vc := string(v)
+	return predicate.Message(sql.FieldHasPrefix(FieldContextSummaryID, vc))
+}
+
+// ContextSummaryIDHasSuffix applies the HasSuffix predicate on the "context_summary_id" field.
+func ContextSummaryIDHasSuffix(v pid.ID) predicate.Message {
+	vc := string(v)
+	return predicate.Message(sql.FieldHasSuffix(FieldContextSummaryID, vc))
+}
+
+// ContextSummaryIDIsNil applies the IsNil predicate on the "context_summary_id" field.
+func ContextSummaryIDIsNil() predicate.Message {
+	return predicate.Message(sql.FieldIsNull(FieldContextSummaryID))
+}
+
+// ContextSummaryIDNotNil applies the NotNil predicate on the "context_summary_id" field.
+func ContextSummaryIDNotNil() predicate.Message {
+	return predicate.Message(sql.FieldNotNull(FieldContextSummaryID))
+}
+
+// ContextSummaryIDEqualFold applies the EqualFold predicate on the "context_summary_id" field.
+func ContextSummaryIDEqualFold(v pid.ID) predicate.Message {
+	vc := string(v)
+	return predicate.Message(sql.FieldEqualFold(FieldContextSummaryID, vc))
+}
+
+// ContextSummaryIDContainsFold applies the ContainsFold predicate on the "context_summary_id" field.
+func ContextSummaryIDContainsFold(v pid.ID) predicate.Message {
+	vc := string(v)
+	return predicate.Message(sql.FieldContainsFold(FieldContextSummaryID, vc))
+}
+
+// CutByServerEQ applies the EQ predicate on the "cut_by_server" field.
+func CutByServerEQ(v bool) predicate.Message {
+	return predicate.Message(sql.FieldEQ(FieldCutByServer, v))
+}
+
+// CutByServerNEQ applies the NEQ predicate on the "cut_by_server" field.
+func CutByServerNEQ(v bool) predicate.Message {
+	return predicate.Message(sql.FieldNEQ(FieldCutByServer, v))
+}
+
+// DroppedParametersEQ applies the EQ predicate on the "dropped_parameters" field.
+func DroppedParametersEQ(v string) predicate.Message {
+	return predicate.Message(sql.FieldEQ(FieldDroppedParameters, v))
+}
+
+// DroppedParametersNEQ applies the NEQ predicate on the "dropped_parameters" field.
+func DroppedParametersNEQ(v string) predicate.Message {
+	return predicate.Message(sql.FieldNEQ(FieldDroppedParameters, v))
+}
+
+// DroppedParametersIn applies the In predicate on the "dropped_parameters" field.
+func DroppedParametersIn(vs ...string) predicate.Message {
+	return predicate.Message(sql.FieldIn(FieldDroppedParameters, vs...))
+}
+
+// DroppedParametersNotIn applies the NotIn predicate on the "dropped_parameters" field.
+func DroppedParametersNotIn(vs ...string) predicate.Message {
+	return predicate.Message(sql.FieldNotIn(FieldDroppedParameters, vs...))
+}
+
+// DroppedParametersGT applies the GT predicate on the "dropped_parameters" field.
+func DroppedParametersGT(v string) predicate.Message {
+	return predicate.Message(sql.FieldGT(FieldDroppedParameters, v))
+}
+
+// DroppedParametersGTE applies the GTE predicate on the "dropped_parameters" field.
+func DroppedParametersGTE(v string) predicate.Message {
+	return predicate.Message(sql.FieldGTE(FieldDroppedParameters, v))
+}
+
+// DroppedParametersLT applies the LT predicate on the "dropped_parameters" field.
+func DroppedParametersLT(v string) predicate.Message {
+	return predicate.Message(sql.FieldLT(FieldDroppedParameters, v))
+}
+
+// DroppedParametersLTE applies the LTE predicate on the "dropped_parameters" field.
+func DroppedParametersLTE(v string) predicate.Message {
+	return predicate.Message(sql.FieldLTE(FieldDroppedParameters, v))
+}
+
+// DroppedParametersContains applies the Contains predicate on the "dropped_parameters" field.
+func DroppedParametersContains(v string) predicate.Message {
+	return predicate.Message(sql.FieldContains(FieldDroppedParameters, v))
+}
+
+// DroppedParametersHasPrefix applies the HasPrefix predicate on the "dropped_parameters" field.
+func DroppedParametersHasPrefix(v string) predicate.Message {
+	return predicate.Message(sql.FieldHasPrefix(FieldDroppedParameters, v))
+}
+
+// DroppedParametersHasSuffix applies the HasSuffix predicate on the "dropped_parameters" field.
+func DroppedParametersHasSuffix(v string) predicate.Message {
+	return predicate.Message(sql.FieldHasSuffix(FieldDroppedParameters, v))
+}
+
+// DroppedParametersEqualFold applies the EqualFold predicate on the "dropped_parameters" field.
+func DroppedParametersEqualFold(v string) predicate.Message {
+	return predicate.Message(sql.FieldEqualFold(FieldDroppedParameters, v))
+}
+
+// DroppedParametersContainsFold applies the ContainsFold predicate on the "dropped_parameters" field.
+func DroppedParametersContainsFold(v string) predicate.Message {
+	return predicate.Message(sql.FieldContainsFold(FieldDroppedParameters, v))
+}
+
+// OmittedOutputEQ applies the EQ predicate on the "omitted_output" field.
+func OmittedOutputEQ(v string) predicate.Message {
+	return predicate.Message(sql.FieldEQ(FieldOmittedOutput, v))
+}
+
+// OmittedOutputNEQ applies the NEQ predicate on the "omitted_output" field.
+func OmittedOutputNEQ(v string) predicate.Message {
+	return predicate.Message(sql.FieldNEQ(FieldOmittedOutput, v))
+}
+
+// OmittedOutputIn applies the In predicate on the "omitted_output" field.
+func OmittedOutputIn(vs ...string) predicate.Message {
+	return predicate.Message(sql.FieldIn(FieldOmittedOutput, vs...))
+}
+
+// OmittedOutputNotIn applies the NotIn predicate on the "omitted_output" field.
+func OmittedOutputNotIn(vs ...string) predicate.Message {
+	return predicate.Message(sql.FieldNotIn(FieldOmittedOutput, vs...))
+}
+
+// OmittedOutputGT applies the GT predicate on the "omitted_output" field.
+func OmittedOutputGT(v string) predicate.Message {
+	return predicate.Message(sql.FieldGT(FieldOmittedOutput, v))
+}
+
+// OmittedOutputGTE applies the GTE predicate on the "omitted_output" field.
+func OmittedOutputGTE(v string) predicate.Message {
+	return predicate.Message(sql.FieldGTE(FieldOmittedOutput, v))
+}
+
+// OmittedOutputLT applies the LT predicate on the "omitted_output" field.
+func OmittedOutputLT(v string) predicate.Message {
+	return predicate.Message(sql.FieldLT(FieldOmittedOutput, v))
+}
+
+// OmittedOutputLTE applies the LTE predicate on the "omitted_output" field.
+func OmittedOutputLTE(v string) predicate.Message {
+	return predicate.Message(sql.FieldLTE(FieldOmittedOutput, v))
+}
+
+// OmittedOutputContains applies the Contains predicate on the "omitted_output" field.
+func OmittedOutputContains(v string) predicate.Message {
+	return predicate.Message(sql.FieldContains(FieldOmittedOutput, v))
+}
+
+// OmittedOutputHasPrefix applies the HasPrefix predicate on the "omitted_output" field.
+func OmittedOutputHasPrefix(v string) predicate.Message {
+	return predicate.Message(sql.FieldHasPrefix(FieldOmittedOutput, v))
+}
+
+// OmittedOutputHasSuffix applies the HasSuffix predicate on the "omitted_output" field.
+func OmittedOutputHasSuffix(v string) predicate.Message {
+	return predicate.Message(sql.FieldHasSuffix(FieldOmittedOutput, v))
+}
+
+// OmittedOutputEqualFold applies the EqualFold predicate on the "omitted_output" field.
+func OmittedOutputEqualFold(v string) predicate.Message {
+	return predicate.Message(sql.FieldEqualFold(FieldOmittedOutput, v))
+}
+
+// OmittedOutputContainsFold applies the ContainsFold predicate on the "omitted_output" field.
+func OmittedOutputContainsFold(v string) predicate.Message {
+	return predicate.Message(sql.FieldContainsFold(FieldOmittedOutput, v))
+}
+
+// CitationsEQ applies the EQ predicate on the "citations" field.
+func CitationsEQ(v string) predicate.Message {
+	return predicate.Message(sql.FieldEQ(FieldCitations, v))
+}
+
+// CitationsNEQ applies the NEQ predicate on the "citations" field.
+func CitationsNEQ(v string) predicate.Message {
+	return predicate.Message(sql.FieldNEQ(FieldCitations, v))
+}
+
+// CitationsIn applies the In predicate on the "citations" field.
+func CitationsIn(vs ...string) predicate.Message {
+	return predicate.Message(sql.FieldIn(FieldCitations, vs...))
+}
+
+// CitationsNotIn applies the NotIn predicate on the "citations" field.
+func CitationsNotIn(vs ...string) predicate.Message {
+	return predicate.Message(sql.FieldNotIn(FieldCitations, vs...))
+}
+
+// CitationsGT applies the GT predicate on the "citations" field.
+func CitationsGT(v string) predicate.Message {
+	return predicate.Message(sql.FieldGT(FieldCitations, v))
+}
+
+// CitationsGTE applies the GTE predicate on the "citations" field.
+func CitationsGTE(v string) predicate.Message {
+	return predicate.Message(sql.FieldGTE(FieldCitations, v))
+}
+
+// CitationsLT applies the LT predicate on the "citations" field.
+func CitationsLT(v string) predicate.Message {
+	return predicate.Message(sql.FieldLT(FieldCitations, v))
+}
+
+// CitationsLTE applies the LTE predicate on the "citations" field.
+func CitationsLTE(v string) predicate.Message {
+	return predicate.Message(sql.FieldLTE(FieldCitations, v))
+}
+
+// CitationsContains applies the Contains predicate on the "citations" field.
+func CitationsContains(v string) predicate.Message {
+	return predicate.Message(sql.FieldContains(FieldCitations, v))
+}
+
+// CitationsHasPrefix applies the HasPrefix predicate on the "citations" field.
+func CitationsHasPrefix(v string) predicate.Message {
+	return predicate.Message(sql.FieldHasPrefix(FieldCitations, v))
+}
+
+// CitationsHasSuffix applies the HasSuffix predicate on the "citations" field.
+func CitationsHasSuffix(v string) predicate.Message {
+	return predicate.Message(sql.FieldHasSuffix(FieldCitations, v))
+}
+
+// CitationsEqualFold applies the EqualFold predicate on the "citations" field.
+func CitationsEqualFold(v string) predicate.Message {
+	return predicate.Message(sql.FieldEqualFold(FieldCitations, v))
+}
+
+// CitationsContainsFold applies the ContainsFold predicate on the "citations" field.
+func CitationsContainsFold(v string) predicate.Message {
+	return predicate.Message(sql.FieldContainsFold(FieldCitations, v))
+}
+
+// CacheWriteTokensEQ applies the EQ predicate on the "cache_write_tokens" field.
+func CacheWriteTokensEQ(v int) predicate.Message {
+	return predicate.Message(sql.FieldEQ(FieldCacheWriteTokens, v))
+}
+
+// CacheWriteTokensNEQ applies the NEQ predicate on the "cache_write_tokens" field.
+func CacheWriteTokensNEQ(v int) predicate.Message {
+	return predicate.Message(sql.FieldNEQ(FieldCacheWriteTokens, v))
+}
+
+// CacheWriteTokensIn applies the In predicate on the "cache_write_tokens" field.
+func CacheWriteTokensIn(vs ...int) predicate.Message {
+	return predicate.Message(sql.FieldIn(FieldCacheWriteTokens, vs...))
+}
+
+// CacheWriteTokensNotIn applies the NotIn predicate on the "cache_write_tokens" field.
+func CacheWriteTokensNotIn(vs ...int) predicate.Message {
+	return predicate.Message(sql.FieldNotIn(FieldCacheWriteTokens, vs...))
+}
+
+// CacheWriteTokensGT applies the GT predicate on the "cache_write_tokens" field.
+func CacheWriteTokensGT(v int) predicate.Message {
+	return predicate.Message(sql.FieldGT(FieldCacheWriteTokens, v))
+}
+
+// CacheWriteTokensGTE applies the GTE predicate on the "cache_write_tokens" field.
+func CacheWriteTokensGTE(v int) predicate.Message {
+	return predicate.Message(sql.FieldGTE(FieldCacheWriteTokens, v))
+}
+
+// CacheWriteTokensLT applies the LT predicate on the "cache_write_tokens" field.
+func CacheWriteTokensLT(v int) predicate.Message {
+	return predicate.Message(sql.FieldLT(FieldCacheWriteTokens, v))
+}
+
+// CacheWriteTokensLTE applies the LTE predicate on the "cache_write_tokens" field.
+func CacheWriteTokensLTE(v int) predicate.Message {
+	return predicate.Message(sql.FieldLTE(FieldCacheWriteTokens, v))
+}
+
+// CacheWriteTokensIsNil applies the IsNil predicate on the "cache_write_tokens" field.
+func CacheWriteTokensIsNil() predicate.Message {
+	return predicate.Message(sql.FieldIsNull(FieldCacheWriteTokens))
+}
+
+// CacheWriteTokensNotNil applies the NotNil predicate on the "cache_write_tokens" field.
+func CacheWriteTokensNotNil() predicate.Message {
+	return predicate.Message(sql.FieldNotNull(FieldCacheWriteTokens))
+}
+
+// ReasoningMsEQ applies the EQ predicate on the "reasoning_ms" field.
+func ReasoningMsEQ(v int) predicate.Message {
+	return predicate.Message(sql.FieldEQ(FieldReasoningMs, v))
+}
+
+// ReasoningMsNEQ applies the NEQ predicate on the "reasoning_ms" field.
+func ReasoningMsNEQ(v int) predicate.Message {
+	return predicate.Message(sql.FieldNEQ(FieldReasoningMs, v))
+}
+
+// ReasoningMsIn applies the In predicate on the "reasoning_ms" field.
+func ReasoningMsIn(vs ...int) predicate.Message {
+	return predicate.Message(sql.FieldIn(FieldReasoningMs, vs...))
+}
+
+// ReasoningMsNotIn applies the NotIn predicate on the "reasoning_ms" field.
+func ReasoningMsNotIn(vs ...int) predicate.Message {
+	return predicate.Message(sql.FieldNotIn(FieldReasoningMs, vs...))
+}
+
+// ReasoningMsGT applies the GT predicate on the "reasoning_ms" field.
+func ReasoningMsGT(v int) predicate.Message {
+	return predicate.Message(sql.FieldGT(FieldReasoningMs, v))
+}
+
+// ReasoningMsGTE applies the GTE predicate on the "reasoning_ms" field.
+func ReasoningMsGTE(v int) predicate.Message {
+	return predicate.Message(sql.FieldGTE(FieldReasoningMs, v))
+}
+
+// ReasoningMsLT applies the LT predicate on the "reasoning_ms" field.
+func ReasoningMsLT(v int) predicate.Message {
+	return predicate.Message(sql.FieldLT(FieldReasoningMs, v))
+}
+
+// ReasoningMsLTE applies the LTE predicate on the "reasoning_ms" field.
+func ReasoningMsLTE(v int) predicate.Message {
+	return predicate.Message(sql.FieldLTE(FieldReasoningMs, v))
+}
+
+// ReasoningMsIsNil applies the IsNil predicate on the "reasoning_ms" field.
+func ReasoningMsIsNil() predicate.Message {
+	return predicate.Message(sql.FieldIsNull(FieldReasoningMs))
+}
+
+// ReasoningMsNotNil applies the NotNil predicate on the "reasoning_ms" field.
+func ReasoningMsNotNil() predicate.Message {
+	return predicate.Message(sql.FieldNotNull(FieldReasoningMs))
+}
+
+// FirstTokenMsEQ applies the EQ predicate on the "first_token_ms" field.
+func FirstTokenMsEQ(v int) predicate.Message {
+	return predicate.Message(sql.FieldEQ(FieldFirstTokenMs, v))
+}
+
+// FirstTokenMsNEQ applies the NEQ predicate on the "first_token_ms" field.
+func FirstTokenMsNEQ(v int) predicate.Message {
+	return predicate.Message(sql.FieldNEQ(FieldFirstTokenMs, v))
+}
+
+// FirstTokenMsIn applies the In predicate on the "first_token_ms" field.
+func FirstTokenMsIn(vs ...int) predicate.Message {
+	return predicate.Message(sql.FieldIn(FieldFirstTokenMs, vs...))
+}
+
+// FirstTokenMsNotIn applies the NotIn predicate on the "first_token_ms" field.
+func FirstTokenMsNotIn(vs ...int) predicate.Message {
+	return predicate.Message(sql.FieldNotIn(FieldFirstTokenMs, vs...))
+}
+
+// FirstTokenMsGT applies the GT predicate on the "first_token_ms" field.
+func FirstTokenMsGT(v int) predicate.Message {
+	return predicate.Message(sql.FieldGT(FieldFirstTokenMs, v))
+}
+
+// FirstTokenMsGTE applies the GTE predicate on the "first_token_ms" field.
+func FirstTokenMsGTE(v int) predicate.Message {
+	return predicate.Message(sql.FieldGTE(FieldFirstTokenMs, v))
+}
+
+// FirstTokenMsLT applies the LT predicate on the "first_token_ms" field.
+func FirstTokenMsLT(v int) predicate.Message {
+	return predicate.Message(sql.FieldLT(FieldFirstTokenMs, v))
+}
+
+// FirstTokenMsLTE applies the LTE predicate on the "first_token_ms" field.
+func FirstTokenMsLTE(v int) predicate.Message {
+	return predicate.Message(sql.FieldLTE(FieldFirstTokenMs, v))
+}
+
+// FirstTokenMsIsNil applies the IsNil predicate on the "first_token_ms" field.
+func FirstTokenMsIsNil() predicate.Message {
+	return predicate.Message(sql.FieldIsNull(FieldFirstTokenMs))
+}
+
+// FirstTokenMsNotNil applies the NotNil predicate on the "first_token_ms" field.
+func FirstTokenMsNotNil() predicate.Message {
+	return predicate.Message(sql.FieldNotNull(FieldFirstTokenMs))
+}
+
 // OwnerEQ applies the EQ predicate on the "owner" field.
 func OwnerEQ(v pid.ID) predicate.Message {
 	return predicate.Message(sql.FieldEQ(FieldOwner, v))
@@ -1835,6 +2560,29 @@ func HasChildren() predicate.Message {
 func HasChildrenWith(preds ...predicate.Message) predicate.Message {
 	return predicate.Message(func(s *sql.Selector) {
 		step := newChildrenStep()
+		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
+			for _, p := range preds {
+				p(s)
+			}
+		})
+	})
+}
+
+// HasSummary applies the HasEdge predicate on the "summary" edge.
+func HasSummary() predicate.Message {
+	return predicate.Message(func(s *sql.Selector) {
+		step := sqlgraph.NewStep(
+			sqlgraph.From(Table, FieldID),
+			sqlgraph.Edge(sqlgraph.O2O, false, SummaryTable, SummaryColumn),
+		)
+		sqlgraph.HasNeighbors(s, step)
+	})
+}
+
+// HasSummaryWith applies the HasEdge predicate on the "summary" edge with a given conditions (other predicates).
+func HasSummaryWith(preds ...predicate.Summary) predicate.Message {
+	return predicate.Message(func(s *sql.Selector) {
+		step := newSummaryStep()
 		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
 			for _, p := range preds {
 				p(s)

@@ -77,6 +77,8 @@ var (
 		{Name: "name_source", Type: field.TypeEnum, Enums: []string{"PLACEHOLDER", "AUTO", "USER"}, Default: "PLACEHOLDER"},
 		{Name: "model", Type: field.TypeString, Nullable: true},
 		{Name: "parameters", Type: field.TypeString, Size: 2147483647, Default: ""},
+		{Name: "context_settings", Type: field.TypeString, Size: 2147483647, Default: ""},
+		{Name: "title_tries", Type: field.TypeInt, Default: 0},
 		{Name: "head_id", Type: field.TypeString},
 		{Name: "pinned", Type: field.TypeBool, Default: false},
 		{Name: "archived_at", Type: field.TypeTime, Nullable: true},
@@ -95,7 +97,7 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "conversations_users_conversations",
-				Columns:    []*schema.Column{ConversationsColumns[13]},
+				Columns:    []*schema.Column{ConversationsColumns[15]},
 				RefColumns: []*schema.Column{UsersColumns[0]},
 				OnDelete:   schema.Cascade,
 			},
@@ -104,17 +106,17 @@ var (
 			{
 				Name:    "conversation_user_id_last_message_at_id",
 				Unique:  false,
-				Columns: []*schema.Column{ConversationsColumns[13], ConversationsColumns[10], ConversationsColumns[0]},
+				Columns: []*schema.Column{ConversationsColumns[15], ConversationsColumns[12], ConversationsColumns[0]},
 			},
 			{
 				Name:    "conversation_user_id_updated_at_id",
 				Unique:  false,
-				Columns: []*schema.Column{ConversationsColumns[13], ConversationsColumns[12], ConversationsColumns[0]},
+				Columns: []*schema.Column{ConversationsColumns[15], ConversationsColumns[14], ConversationsColumns[0]},
 			},
 			{
 				Name:    "conversation_expires_at",
 				Unique:  false,
-				Columns: []*schema.Column{ConversationsColumns[9]},
+				Columns: []*schema.Column{ConversationsColumns[11]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "expires_at IS NOT NULL",
 				},
@@ -176,6 +178,19 @@ var (
 		{Name: "usage_estimated", Type: field.TypeBool, Default: false},
 		{Name: "reserved_tokens", Type: field.TypeInt, Nullable: true},
 		{Name: "system_prompt_hash", Type: field.TypeString, Nullable: true},
+		{Name: "context_policy", Type: field.TypeEnum, Nullable: true, Enums: []string{"FULL", "TRUNCATE", "LAST_N", "SUMMARIZE"}},
+		{Name: "context_from_index", Type: field.TypeInt, Nullable: true},
+		{Name: "context_count", Type: field.TypeInt, Nullable: true},
+		{Name: "context_dropped", Type: field.TypeInt, Nullable: true},
+		{Name: "context_limit", Type: field.TypeInt, Nullable: true},
+		{Name: "context_summary_id", Type: field.TypeString, Nullable: true},
+		{Name: "cut_by_server", Type: field.TypeBool, Default: false},
+		{Name: "dropped_parameters", Type: field.TypeString, Size: 2147483647, Default: ""},
+		{Name: "omitted_output", Type: field.TypeString, Size: 2147483647, Default: ""},
+		{Name: "citations", Type: field.TypeString, Size: 2147483647, Default: ""},
+		{Name: "cache_write_tokens", Type: field.TypeInt, Nullable: true},
+		{Name: "reasoning_ms", Type: field.TypeInt, Nullable: true},
+		{Name: "first_token_ms", Type: field.TypeInt, Nullable: true},
 		{Name: "owner", Type: field.TypeString, Nullable: true},
 		{Name: "attempt", Type: field.TypeInt, Default: 0},
 		{Name: "crashes", Type: field.TypeInt, Default: 0},
@@ -196,19 +211,19 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "messages_conversations_messages",
-				Columns:    []*schema.Column{MessagesColumns[28]},
+				Columns:    []*schema.Column{MessagesColumns[41]},
 				RefColumns: []*schema.Column{ConversationsColumns[0]},
 				OnDelete:   schema.Cascade,
 			},
 			{
 				Symbol:     "messages_messages_children",
-				Columns:    []*schema.Column{MessagesColumns[29]},
+				Columns:    []*schema.Column{MessagesColumns[42]},
 				RefColumns: []*schema.Column{MessagesColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "messages_users_messages",
-				Columns:    []*schema.Column{MessagesColumns[30]},
+				Columns:    []*schema.Column{MessagesColumns[43]},
 				RefColumns: []*schema.Column{UsersColumns[0]},
 				OnDelete:   schema.Cascade,
 			},
@@ -217,7 +232,7 @@ var (
 			{
 				Name:    "message_visible_line",
 				Unique:  true,
-				Columns: []*schema.Column{MessagesColumns[28], MessagesColumns[1]},
+				Columns: []*schema.Column{MessagesColumns[41], MessagesColumns[1]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "active",
 				},
@@ -225,7 +240,7 @@ var (
 			{
 				Name:    "message_one_streaming",
 				Unique:  true,
-				Columns: []*schema.Column{MessagesColumns[28]},
+				Columns: []*schema.Column{MessagesColumns[41]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "status = 'STREAMING'",
 				},
@@ -233,7 +248,7 @@ var (
 			{
 				Name:    "message_unfinished",
 				Unique:  false,
-				Columns: []*schema.Column{MessagesColumns[28], MessagesColumns[1], MessagesColumns[0]},
+				Columns: []*schema.Column{MessagesColumns[41], MessagesColumns[1], MessagesColumns[0]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "status = 'QUEUED' OR status = 'STREAMING'",
 				},
@@ -241,7 +256,7 @@ var (
 			{
 				Name:    "message_running_by_owner",
 				Unique:  false,
-				Columns: []*schema.Column{MessagesColumns[20], MessagesColumns[24]},
+				Columns: []*schema.Column{MessagesColumns[33], MessagesColumns[37]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "status = 'STREAMING'",
 				},
@@ -249,7 +264,7 @@ var (
 			{
 				Name:    "message_unfinished_by_user",
 				Unique:  false,
-				Columns: []*schema.Column{MessagesColumns[30]},
+				Columns: []*schema.Column{MessagesColumns[43]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "status = 'QUEUED' OR status = 'STREAMING'",
 				},
@@ -257,7 +272,7 @@ var (
 			{
 				Name:    "message_usage_by_user",
 				Unique:  false,
-				Columns: []*schema.Column{MessagesColumns[30], MessagesColumns[27]},
+				Columns: []*schema.Column{MessagesColumns[43], MessagesColumns[40]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "role = 'ASSISTANT'",
 				},
@@ -265,12 +280,12 @@ var (
 			{
 				Name:    "message_parent_id",
 				Unique:  false,
-				Columns: []*schema.Column{MessagesColumns[29]},
+				Columns: []*schema.Column{MessagesColumns[42]},
 			},
 			{
 				Name:    "message_conversation_id",
 				Unique:  false,
-				Columns: []*schema.Column{MessagesColumns[28]},
+				Columns: []*schema.Column{MessagesColumns[41]},
 			},
 		},
 	}
@@ -329,6 +344,54 @@ var (
 				Name:    "send_user_id_created_at",
 				Unique:  false,
 				Columns: []*schema.Column{SendsColumns[7], SendsColumns[6]},
+			},
+		},
+	}
+	// SummariesColumns holds the columns for the "summaries" table.
+	SummariesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeString},
+		{Name: "content", Type: field.TypeString, Size: 2147483647},
+		{Name: "model", Type: field.TypeString},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "conversation_id", Type: field.TypeString},
+		{Name: "message_id", Type: field.TypeString, Unique: true},
+		{Name: "user_id", Type: field.TypeString},
+	}
+	// SummariesTable holds the schema information for the "summaries" table.
+	SummariesTable = &schema.Table{
+		Name:       "summaries",
+		Columns:    SummariesColumns,
+		PrimaryKey: []*schema.Column{SummariesColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "summaries_conversations_summaries",
+				Columns:    []*schema.Column{SummariesColumns[4]},
+				RefColumns: []*schema.Column{ConversationsColumns[0]},
+				OnDelete:   schema.Cascade,
+			},
+			{
+				Symbol:     "summaries_messages_summary",
+				Columns:    []*schema.Column{SummariesColumns[5]},
+				RefColumns: []*schema.Column{MessagesColumns[0]},
+				OnDelete:   schema.Cascade,
+			},
+			{
+				Symbol:     "summaries_users_summaries",
+				Columns:    []*schema.Column{SummariesColumns[6]},
+				RefColumns: []*schema.Column{UsersColumns[0]},
+				OnDelete:   schema.Cascade,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "summary_conversation_id_message_id",
+				Unique:  false,
+				Columns: []*schema.Column{SummariesColumns[4], SummariesColumns[5]},
+			},
+			{
+				Name:    "summary_user_id",
+				Unique:  false,
+				Columns: []*schema.Column{SummariesColumns[6]},
 			},
 		},
 	}
@@ -408,6 +471,7 @@ var (
 		MessagesTable,
 		ReplicasTable,
 		SendsTable,
+		SummariesTable,
 		UsageDaysTable,
 		UsersTable,
 	}
@@ -421,4 +485,7 @@ func init() {
 	MessagesTable.ForeignKeys[1].RefTable = MessagesTable
 	MessagesTable.ForeignKeys[2].RefTable = UsersTable
 	SendsTable.ForeignKeys[0].RefTable = UsersTable
+	SummariesTable.ForeignKeys[0].RefTable = ConversationsTable
+	SummariesTable.ForeignKeys[1].RefTable = MessagesTable
+	SummariesTable.ForeignKeys[2].RefTable = UsersTable
 }

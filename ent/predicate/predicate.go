@@ -27,6 +27,9 @@ type Replica func(*sql.Selector)
 // Send is the predicate function for send builders.
 type Send func(*sql.Selector)
 
+// Summary is the predicate function for summary builders.
+type Summary func(*sql.Selector)
+
 // UsageDay is the predicate function for usageday builders.
 type UsageDay func(*sql.Selector)
 

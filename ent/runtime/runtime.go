@@ -12,6 +12,7 @@ import (
 	"parley/ent/replica"
 	"parley/ent/schema"
 	"parley/ent/send"
+	"parley/ent/summary"
 	"parley/ent/usageday"
 	"parley/ent/user"
 	"parley/internal/pid"
@@ -86,24 +87,32 @@ func init() {
 	conversationDescParameters := conversationFields[5].Descriptor()
 	// conversation.DefaultParameters holds the default value on creation for the parameters field.
 	conversation.DefaultParameters = conversationDescParameters.Default.(string)
+	// conversationDescContextSettings is the schema descriptor for context_settings field.
+	conversationDescContextSettings := conversationFields[6].Descriptor()
+	// conversation.DefaultContextSettings holds the default value on creation for the context_settings field.
+	conversation.DefaultContextSettings = conversationDescContextSettings.Default.(string)
+	// conversationDescTitleTries is the schema descriptor for title_tries field.
+	conversationDescTitleTries := conversationFields[7].Descriptor()
+	// conversation.DefaultTitleTries holds the default value on creation for the title_tries field.
+	conversation.DefaultTitleTries = conversationDescTitleTries.Default.(int)
 	// conversationDescPinned is the schema descriptor for pinned field.
-	conversationDescPinned := conversationFields[7].Descriptor()
+	conversationDescPinned := conversationFields[9].Descriptor()
 	// conversation.DefaultPinned holds the default value on creation for the pinned field.
 	conversation.DefaultPinned = conversationDescPinned.Default.(bool)
 	// conversationDescTemporary is the schema descriptor for temporary field.
-	conversationDescTemporary := conversationFields[9].Descriptor()
+	conversationDescTemporary := conversationFields[11].Descriptor()
 	// conversation.DefaultTemporary holds the default value on creation for the temporary field.
 	conversation.DefaultTemporary = conversationDescTemporary.Default.(bool)
 	// conversationDescLastMessageAt is the schema descriptor for last_message_at field.
-	conversationDescLastMessageAt := conversationFields[11].Descriptor()
+	conversationDescLastMessageAt := conversationFields[13].Descriptor()
 	// conversation.DefaultLastMessageAt holds the default value on creation for the last_message_at field.
 	conversation.DefaultLastMessageAt = conversationDescLastMessageAt.Default.(func() time.Time)
 	// conversationDescCreatedAt is the schema descriptor for created_at field.
-	conversationDescCreatedAt := conversationFields[12].Descriptor()
+	conversationDescCreatedAt := conversationFields[14].Descriptor()
 	// conversation.DefaultCreatedAt holds the default value on creation for the created_at field.
 	conversation.DefaultCreatedAt = conversationDescCreatedAt.Default.(func() time.Time)
 	// conversationDescUpdatedAt is the schema descriptor for updated_at field.
-	conversationDescUpdatedAt := conversationFields[13].Descriptor()
+	conversationDescUpdatedAt := conversationFields[15].Descriptor()
 	// conversation.DefaultUpdatedAt holds the default value on creation for the updated_at field.
 	conversation.DefaultUpdatedAt = conversationDescUpdatedAt.Default.(func() time.Time)
 	// conversation.UpdateDefaultUpdatedAt holds the default value on update for the updated_at field.
@@ -156,20 +165,36 @@ func init() {
 	messageDescUsageEstimated := messageFields[20].Descriptor()
 	// message.DefaultUsageEstimated holds the default value on creation for the usage_estimated field.
 	message.DefaultUsageEstimated = messageDescUsageEstimated.Default.(bool)
+	// messageDescCutByServer is the schema descriptor for cut_by_server field.
+	messageDescCutByServer := messageFields[29].Descriptor()
+	// message.DefaultCutByServer holds the default value on creation for the cut_by_server field.
+	message.DefaultCutByServer = messageDescCutByServer.Default.(bool)
+	// messageDescDroppedParameters is the schema descriptor for dropped_parameters field.
+	messageDescDroppedParameters := messageFields[30].Descriptor()
+	// message.DefaultDroppedParameters holds the default value on creation for the dropped_parameters field.
+	message.DefaultDroppedParameters = messageDescDroppedParameters.Default.(string)
+	// messageDescOmittedOutput is the schema descriptor for omitted_output field.
+	messageDescOmittedOutput := messageFields[31].Descriptor()
+	// message.DefaultOmittedOutput holds the default value on creation for the omitted_output field.
+	message.DefaultOmittedOutput = messageDescOmittedOutput.Default.(string)
+	// messageDescCitations is the schema descriptor for citations field.
+	messageDescCitations := messageFields[32].Descriptor()
+	// message.DefaultCitations holds the default value on creation for the citations field.
+	message.DefaultCitations = messageDescCitations.Default.(string)
 	// messageDescAttempt is the schema descriptor for attempt field.
-	messageDescAttempt := messageFields[24].Descriptor()
+	messageDescAttempt := messageFields[37].Descriptor()
 	// message.DefaultAttempt holds the default value on creation for the attempt field.
 	message.DefaultAttempt = messageDescAttempt.Default.(int)
 	// messageDescCrashes is the schema descriptor for crashes field.
-	messageDescCrashes := messageFields[25].Descriptor()
+	messageDescCrashes := messageFields[38].Descriptor()
 	// message.DefaultCrashes holds the default value on creation for the crashes field.
 	message.DefaultCrashes = messageDescCrashes.Default.(int)
 	// messageDescSalvage is the schema descriptor for salvage field.
-	messageDescSalvage := messageFields[26].Descriptor()
+	messageDescSalvage := messageFields[39].Descriptor()
 	// message.DefaultSalvage holds the default value on creation for the salvage field.
 	message.DefaultSalvage = messageDescSalvage.Default.(string)
 	// messageDescCreatedAt is the schema descriptor for created_at field.
-	messageDescCreatedAt := messageFields[30].Descriptor()
+	messageDescCreatedAt := messageFields[43].Descriptor()
 	// message.DefaultCreatedAt holds the default value on creation for the created_at field.
 	message.DefaultCreatedAt = messageDescCreatedAt.Default.(func() time.Time)
 	// messageDescID is the schema descriptor for id field.
@@ -222,6 +247,25 @@ func init() {
 	sendDescID := sendFields[0].Descriptor()
 	// send.DefaultID holds the default value on creation for the id field.
 	send.DefaultID = sendDescID.Default.(func() pid.ID)
+	summary.Policy = privacy.NewPolicies(schema.Summary{})
+	summary.Hooks[0] = func(next ent.Mutator) ent.Mutator {
+		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+			if err := summary.Policy.EvalMutation(ctx, m); err != nil {
+				return nil, err
+			}
+			return next.Mutate(ctx, m)
+		})
+	}
+	summaryFields := schema.Summary{}.Fields()
+	_ = summaryFields
+	// summaryDescCreatedAt is the schema descriptor for created_at field.
+	summaryDescCreatedAt := summaryFields[6].Descriptor()
+	// summary.DefaultCreatedAt holds the default value on creation for the created_at field.
+	summary.DefaultCreatedAt = summaryDescCreatedAt.Default.(func() time.Time)
+	// summaryDescID is the schema descriptor for id field.
+	summaryDescID := summaryFields[0].Descriptor()
+	// summary.DefaultID holds the default value on creation for the id field.
+	summary.DefaultID = summaryDescID.Default.(func() pid.ID)
 	usageday.Policy = privacy.NewPolicies(schema.UsageDay{})
 	usageday.Hooks[0] = func(next ent.Mutator) ent.Mutator {
 		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {

@@ -27,6 +27,10 @@ func (Conversation) Fields() []ent.Field {
 			Comment("Null: the server's default at the time of each send."),
 		field.Text("parameters").Default("").
 			Comment("reply.Parameters as text; empty when none is set."),
+		field.Text("context_settings").Default("").
+			Comment("How the context is chosen, as text; empty: as for the model, or the server."),
+		field.Int("title_tries").Default(0).
+			Comment("How often a model was asked for a name."),
 		field.String("head_id").GoType(pid.ID("")).
 			Comment("Last message of the visible line. Never null: message 0 always exists. Not a foreign key, as the two tables would need each other."),
 		field.Bool("pinned").Default(false),
@@ -46,6 +50,7 @@ func (Conversation) Edges() []ent.Edge {
 	return []ent.Edge{
 		ownerEdge("conversations"),
 		edge.To("messages", Message.Type).Annotations(entsql.OnDelete(entsql.Cascade)),
+		edge.To("summaries", Summary.Type).Annotations(entsql.OnDelete(entsql.Cascade)),
 	}
 }
 

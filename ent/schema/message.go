@@ -55,6 +55,30 @@ func (Message) Fields() []ent.Field {
 			Comment("What a reply holds of its user's tokens until it is final: an estimate of what it will use."),
 		field.String("system_prompt_hash").Optional().Nillable().
 			Comment("SHA-256 of the system prompt the reply was generated with, hex."),
+		field.Enum("context_policy").Values("FULL", "TRUNCATE", "LAST_N", "SUMMARIZE").Optional().Nillable().
+			Comment("How it was chosen what the reply was made from; null: not known, or no model was called."),
+		field.Int("context_from_index").Optional().Nillable().
+			Comment("The index of the first message that was sent, message 0 aside. The next window starts here while that fits."),
+		field.Int("context_count").Optional().Nillable().
+			Comment("How many messages were sent, message 0 aside."),
+		field.Int("context_dropped").Optional().Nillable().
+			Comment("How many were left out because of the limit."),
+		field.Int("context_limit").Optional().Nillable().
+			Comment("The limit that was kept to, in tokens; null: none was known."),
+		field.String("context_summary_id").GoType(pid.ID("")).Optional().Nillable().
+			Comment("The summary that stood in for what was left out. Not a foreign key: it may be thrown away."),
+		field.Bool("cut_by_server").Default(false).
+			Comment("The model server seems to have read less than it was sent."),
+		field.Text("dropped_parameters").Default("").
+			Comment("Names of parameters that the model server refused to know, with spaces between them."),
+		field.Text("omitted_output").Default("").
+			Comment("Kinds of output that could not be kept, with spaces between them."),
+		field.Text("citations").Default("").
+			Comment("reply.Citations as text; empty when there are none."),
+		field.Int("cache_write_tokens").Optional().Nillable().
+			Comment("Part of prompt_tokens."),
+		field.Int("reasoning_ms").Optional().Nillable(),
+		field.Int("first_token_ms").Optional().Nillable(),
 		field.String("owner").GoType(pid.ID("")).Optional().Nillable().
 			Comment("The replica that runs the reply. Part of the fence of every write."),
 		field.Int("attempt").Default(0).
@@ -81,6 +105,7 @@ func (Message) Edges() []ent.Edge {
 		// the conversation's own cascade removes every message at once.
 		edge.To("children", Message.Type).Annotations(entsql.OnDelete(entsql.NoAction)).
 			From("parent").Field("parent_id").Unique().Immutable(),
+		edge.To("summary", Summary.Type).Unique().Annotations(entsql.OnDelete(entsql.Cascade)),
 	}
 }
 

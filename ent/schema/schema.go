@@ -7,8 +7,8 @@
 //
 // What is where: an entity with its policy is in the file of its name (user.go,
 // authsession.go, auththrottle.go, conversation.go, conversationdeletion.go, message.go,
-// send.go, replica.go, usageday.go); policy.go has the forms of policies, schema.go what entities share, and
-// leaving.go the columns that only the version before still needs.
+// send.go, summary.go, replica.go, usageday.go); policy.go has the forms of policies, schema.go what entities
+// share, and leaving.go the columns that only the version before still needs.
 package schema
 
 import (

@@ -44,6 +44,7 @@ func (User) Edges() []ent.Edge {
 		edge.To("conversations", Conversation.Type).Annotations(entsql.OnDelete(entsql.Cascade)),
 		edge.To("conversation_deletions", ConversationDeletion.Type).Annotations(entsql.OnDelete(entsql.Cascade)),
 		edge.To("messages", Message.Type).Annotations(entsql.OnDelete(entsql.Cascade)),
+		edge.To("summaries", Summary.Type).Annotations(entsql.OnDelete(entsql.Cascade)),
 		edge.To("sends", Send.Type).Annotations(entsql.OnDelete(entsql.Cascade)),
 		edge.To("auth_sessions", AuthSession.Type).Annotations(entsql.OnDelete(entsql.Cascade)),
 	}

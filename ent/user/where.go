@@ -850,6 +850,29 @@ func HasMessagesWith(preds ...predicate.Message) predicate.User {
 	})
 }
 
+// HasSummaries applies the HasEdge predicate on the "summaries" edge.
+func HasSummaries() predicate.User {
+	return predicate.User(func(s *sql.Selector) {
+		step := sqlgraph.NewStep(
+			sqlgraph.From(Table, FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, SummariesTable, SummariesColumn),
+		)
+		sqlgraph.HasNeighbors(s, step)
+	})
+}
+
+// HasSummariesWith applies the HasEdge predicate on the "summaries" edge with a given conditions (other predicates).
+func HasSummariesWith(preds ...predicate.Summary) predicate.User {
+	return predicate.User(func(s *sql.Selector) {
+		step := newSummariesStep()
+		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
+			for _, p := range preds {
+				p(s)
+			}
+		})
+	})
+}
+
 // HasSends applies the HasEdge predicate on the "sends" edge.
 func HasSends() predicate.User {
 	return predicate.User(func(s *sql.Selector) {

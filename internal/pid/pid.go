@@ -30,6 +30,7 @@ const (
 	Send         Kind = "snd"
 	Replica      Kind = "rep"
 	UsageDay     Kind = "uda"
+	Summary      Kind = "sum"
 )
 
 // ErrMalformed is returned by Parse for text that is not an id.
@@ -101,7 +102,7 @@ func (id ID) Is(kind Kind) bool {
 
 func known(kind Kind) bool {
 	switch kind {
-	case User, AuthSession, Conversation, Message, Send, Replica, UsageDay:
+	case User, AuthSession, Conversation, Message, Send, Replica, UsageDay, Summary:
 		return true
 	}
 	return false

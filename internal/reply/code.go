@@ -29,6 +29,8 @@ const (
 	CodeUnauthorized Code = "UPSTREAM_UNAUTHORIZED"
 	// CodeRejected: the model server refuses the request itself (400, 404, 413, 422).
 	CodeRejected Code = "UPSTREAM_REJECTED"
+	// CodeModelUnavailable: the model server has no such model, or has it no more.
+	CodeModelUnavailable = Code(refusal.CodeModelUnavailable)
 	// CodeContextTooLong: the conversation does not fit into the model's context.
 	CodeContextTooLong = Code(refusal.CodeContextTooLong)
 	// CodeContentFilter: the model server refuses to answer this content.
@@ -67,6 +69,8 @@ func Explain(c Code) (message string, retryable bool) {
 		return "The model server does not accept this server's key.", false
 	case CodeRejected:
 		return "The model server refused the request.", false
+	case CodeModelUnavailable:
+		return "The model server does not have this model. Choose another one.", false
 	case CodeContextTooLong:
 		return "The conversation is too long for this model.", false
 	case CodeContentFilter:
@@ -91,7 +95,9 @@ type Error struct {
 	Code       Code
 	Status     int           // HTTP status of the model server, 0 when there was none.
 	RetryAfter time.Duration // as the model server asked, 0 when it did not.
-	Err        error         // the cause, for the log; nil when there is none.
+	// ContextTokens is the limit that a refusal for CodeContextTooLong named, 0 when it named none.
+	ContextTokens int
+	Err           error // the cause, for the log; nil when there is none.
 }
 
 // Error implements error.

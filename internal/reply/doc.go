@@ -14,7 +14,7 @@
 //
 // # From the model to a watcher
 //
-//   - upstream.go, code.go, parameters.go: what a model server is asked and may answer.
+//   - upstream.go, code.go, parameters.go, citation.go: what a model server is asked and may answer.
 //   - attempt.go, run.go, finish.go, queue.go: one run of the model, from Prepare over the
 //     call to the final write, which starts the reply that waits behind it.
 //   - text.go, channel.go, live.go: the growing texts, and how watchers are woken.

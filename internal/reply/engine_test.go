@@ -34,7 +34,8 @@ func TestReplyIsStoredInOnePiece(t *testing.T) {
 			}
 			return reply.Result{
 				FinishReason: reply.FinishLength,
-				Usage:        &reply.Usage{PromptTokens: 7, CompletionTokens: 3, CachedTokens: 2, ReasoningTokens: 1},
+				Usage: &reply.Usage{PromptTokens: 7, CompletionTokens: 3, CachedTokens: new(2),
+					ReasoningTokens: new(1)},
 			}, nil
 		})
 		b := newBundle(t, s, reply.Config{}, up)

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"strings"
 	"time"
 
 	"parley/ent"
@@ -145,8 +146,22 @@ func (a *Attempt) outcome(ctx context.Context, out generated, err error) *ent.Me
 		keepLongest(&final)
 	}
 	final.Salvage, final.PromptBytes = "", out.promptBytes
+	final.Citations = EncodeCitations(out.Citations)
+	final.DroppedParameters, final.OmittedOutput = words(out.Dropped), words(out.Omitted)
 	setUsage(&final, out)
 	return &final
+}
+
+// words puts spaces between words, for storage.
+func words[T ~string](list []T) string {
+	var b strings.Builder
+	for i, w := range list {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(string(w))
+	}
+	return b.String()
 }
 
 // keepLongest puts the longest text of all attempts into a reply that ends
@@ -174,7 +189,7 @@ func setUsage(m *ent.Message, out generated) {
 	}
 	m.PromptTokens, m.CompletionTokens = &u.PromptTokens, &u.CompletionTokens
 	if !u.Estimated {
-		m.CachedTokens, m.ReasoningTokens = &u.CachedTokens, &u.ReasoningTokens
+		m.CachedTokens, m.CacheWriteTokens, m.ReasoningTokens = u.CachedTokens, u.CacheWriteTokens, u.ReasoningTokens
 	}
 	m.UsageEstimated = u.Estimated
 }

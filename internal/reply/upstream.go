@@ -48,13 +48,24 @@ const (
 	FinishToolCalls     FinishReason = "TOOL_CALLS"
 )
 
+// OmittedOutput is a kind of output that Parley cannot keep.
+type OmittedOutput string
+
+// The kinds of output that are left out of a reply.
+const (
+	OmittedImage OmittedOutput = "IMAGE"
+	OmittedAudio OmittedOutput = "AUDIO"
+	OmittedOther OmittedOutput = "OTHER"
+)
+
 // Usage counts a call's tokens. Estimated says that the model server did not
 // count and the numbers are a guess from the length of the text.
 type Usage struct {
 	PromptTokens     int
 	CompletionTokens int
-	CachedTokens     int // Part of PromptTokens; 0 when not told.
-	ReasoningTokens  int // Part of CompletionTokens; 0 when not told.
+	CachedTokens     *int // Part of PromptTokens; nil when not told.
+	CacheWriteTokens *int // Part of PromptTokens; nil when not told.
+	ReasoningTokens  *int // Part of CompletionTokens; nil when not told.
 	Estimated        bool
 }
 
@@ -63,4 +74,19 @@ type Result struct {
 	FinishReason FinishReason // "" when the model did not say.
 	Usage        *Usage       // nil when the model server did not count.
 	Model        string       // the model the server says it ran; "" when it does not say.
+	// Citations are the sources that the model names, in its order.
+	Citations []Citation
+	// Omitted are the kinds of output that could not be kept, each once.
+	Omitted []OmittedOutput
+	// Dropped are the parameters that were left out, since the model server refuses to know
+	// them, in the spelling of ParametersInput.
+	Dropped []string
+}
+
+// Windows says how much of a conversation each model can read at once. It asks nobody, and
+// is safe for concurrent use.
+type Windows interface {
+	// ContextTokens returns the most tokens that a prompt and its reply may have together,
+	// and false when nobody has said.
+	ContextTokens(model string) (tokens int, known bool)
 }

@@ -20,8 +20,9 @@ import (
 // counted says a text and counts its tokens.
 func counted(prompt, completion int) script {
 	return func(_ context.Context, _ reply.Request, out reply.Output) (reply.Result, error) {
-		return reply.Result{FinishReason: reply.FinishStop, Usage: &reply.Usage{PromptTokens: prompt,
-			CompletionTokens: completion, CachedTokens: 2, ReasoningTokens: 1}}, out.Append(reply.Content, "yes")
+		used := reply.Usage{PromptTokens: prompt, CompletionTokens: completion, CachedTokens: new(2),
+			ReasoningTokens: new(1)}
+		return reply.Result{FinishReason: reply.FinishStop, Usage: &used}, out.Append(reply.Content, "yes")
 	}
 }
 

@@ -121,6 +121,7 @@ var enums = map[reflect.Type]any{
 	reflect.TypeFor[message.Status]():          message.StatusINTERRUPTED,
 	reflect.TypeFor[message.FinishReason]():    message.FinishReasonCONTENT_FILTER,
 	reflect.TypeFor[conversation.NameSource](): conversation.NameSourceUSER,
+	reflect.TypeFor[message.ContextPolicy]():   message.ContextPolicySUMMARIZE,
 	reflect.TypeFor[usageday.Purpose]():        usageday.PurposeSUMMARY,
 }
 

@@ -19,11 +19,17 @@ import (
 // finalColumns are what the end of a reply sets beside its texts, in the order of
 // finalValues.
 var finalColumns = []string{"status", "finish_reason", "error_code", "prompt_tokens", "completion_tokens",
-	"cached_tokens", "reasoning_tokens", "usage_estimated", "system_prompt_hash", "prompt_bytes", "attempt"}
+	"cached_tokens", "reasoning_tokens", "usage_estimated", "system_prompt_hash", "prompt_bytes", "attempt",
+	"context_policy", "context_from_index", "context_count", "context_dropped", "context_limit",
+	"context_summary_id", "cut_by_server", "dropped_parameters", "omitted_output", "citations", "cache_write_tokens",
+	"reasoning_ms", "first_token_ms"}
 
 func finalValues(m *ent.Message) []any {
 	return []any{string(m.Status), m.FinishReason, m.ErrorCode, m.PromptTokens, m.CompletionTokens,
-		m.CachedTokens, m.ReasoningTokens, m.UsageEstimated, m.SystemPromptHash, m.PromptBytes, m.Attempt}
+		m.CachedTokens, m.ReasoningTokens, m.UsageEstimated, m.SystemPromptHash, m.PromptBytes, m.Attempt,
+		m.ContextPolicy, m.ContextFromIndex, m.ContextCount, m.ContextDropped, m.ContextLimit,
+		m.ContextSummaryID, m.CutByServer, m.DroppedParameters, m.OmittedOutput, m.Citations, m.CacheWriteTokens,
+		m.ReasoningMs, m.FirstTokenMs}
 }
 
 // finalUpdate makes a reply final. Its parameters from $1 on are the texts, what

@@ -45,6 +45,12 @@ func newEndingOf(t *testing.T, s *store.Store, u person) *ending {
 	final.Status, final.FinishReason, final.Attempt = message.StatusCOMPLETED, &reason, 3
 	final.PromptTokens, final.CompletionTokens, final.CachedTokens = ptr(12), ptr(34), ptr(5)
 	final.ReasoningTokens, final.SystemPromptHash = ptr(0), ptr("hash")
+	policy, summary := message.ContextPolicySUMMARIZE, pid.New(pid.Summary)
+	final.ContextPolicy, final.ContextSummaryID, final.CutByServer = &policy, &summary, true
+	final.ContextFromIndex, final.ContextCount, final.ContextDropped = ptr(3), ptr(4), ptr(2)
+	final.ContextLimit = ptr(99)
+	final.DroppedParameters, final.OmittedOutput, final.Citations = "temperature stop", "IMAGE", `[{"url":"u"}]`
+	final.CacheWriteTokens, final.ReasoningMs, final.FirstTokenMs = ptr(6), ptr(7), ptr(8)
 	call, _ := usage.OfReply(&final)
 	e.end = reply.End{Final: &final, Owner: owner, Attempt: 2, Used: &call}
 	return e
@@ -116,7 +122,10 @@ func stored(m *ent.Message) map[string]any {
 		"cached": m.CachedTokens, "thought": m.ReasoningTokens, "estimated": m.UsageEstimated,
 		"hash": m.SystemPromptHash, "owner": m.Owner, "attempt": m.Attempt, "crashes": m.Crashes,
 		"salvage": m.Salvage, "stop": m.StopRequestedAt, "started": m.StartedAt, "finished": m.FinishedAt,
-		"created": m.CreatedAt}
+		"created": m.CreatedAt, "policy": m.ContextPolicy, "from": m.ContextFromIndex, "sent": m.ContextCount,
+		"left out": m.ContextDropped, "limit": m.ContextLimit, "summary": m.ContextSummaryID, "cut": m.CutByServer,
+		"refused": m.DroppedParameters, "omitted": m.OmittedOutput, "citations": m.Citations,
+		"written": m.CacheWriteTokens, "thinking": m.ReasoningMs, "first": m.FirstTokenMs}
 }
 
 // Whatever of the fence is not right, neither the row nor the usage changes.

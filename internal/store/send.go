@@ -43,8 +43,8 @@ SELECT CASE WHEN pg_advisory_xact_lock(hashtextextended($1, 0)) IS NULL THEN NUL
 // Conversations that were made since a time have changed since, which is what there is an
 // index for.
 const beforeSend = `
-SELECT c.name, c.name_source, c.model, c.parameters, c.head_id, c.pinned, c.archived_at, c.temporary, c.expires_at,
-  c.last_message_at, c.created_at, c.updated_at, h."index",
+SELECT c.name, c.name_source, c.model, c.parameters, c.context_settings, c.title_tries, c.head_id, c.pinned,
+  c.archived_at, c.temporary, c.expires_at, c.last_message_at, c.created_at, c.updated_at, h."index",
   COALESCE(h.prompt_bytes + CASE h.status WHEN 'FAILED' THEN 0 ELSE octet_length(h.content) END,
     (SELECT CAST(sum(octet_length(b.content)) AS bigint) FROM messages AS b
       WHERE b.conversation_id = c.id AND b.user_id = $1 AND b.active AND b."index" >= 0
@@ -167,24 +167,26 @@ func (s *Store) BeforeSend(ctx context.Context, tx *ent.Tx, q chat.SendQuery) (_
 
 // beforeRow is a row of beforeSend.
 type beforeRow struct {
-	name, source, model, parameters, head sql.NullString
-	pinned, temporary                     sql.NullBool
-	archived, expires                     sql.NullTime
-	lastMessage, created, updated         sql.NullTime
-	headIndex, lineBytes, lineTokens      sql.NullInt64
-	hash, conversation, question, reply   sql.NullString // of the known send
-	running                               int
-	nth                                   sql.NullTime
-	tokens, reserved                      sql.NullInt64
-	conversations                         int
-	id, parent, status                    sql.NullString // of an unfinished reply
-	started                               sql.NullTime
-	index, held                           sql.NullInt64
+	name, source, model, parameters, context, head sql.NullString
+	titleTries                                     sql.NullInt64
+	pinned, temporary                              sql.NullBool
+	archived, expires                              sql.NullTime
+	lastMessage, created, updated                  sql.NullTime
+	headIndex, lineBytes, lineTokens               sql.NullInt64
+	hash, conversation, question, reply            sql.NullString // of the known send
+	running                                        int
+	nth                                            sql.NullTime
+	tokens, reserved                               sql.NullInt64
+	conversations                                  int
+	id, parent, status                             sql.NullString // of an unfinished reply
+	started                                        sql.NullTime
+	index, held                                    sql.NullInt64
 }
 
 func (r *beforeRow) targets() []any {
-	return []any{&r.name, &r.source, &r.model, &r.parameters, &r.head, &r.pinned, &r.archived, &r.temporary, &r.expires,
-		&r.lastMessage, &r.created, &r.updated, &r.headIndex, &r.lineBytes, &r.lineTokens,
+	return []any{&r.name, &r.source, &r.model, &r.parameters, &r.context, &r.titleTries, &r.head, &r.pinned,
+		&r.archived, &r.temporary, &r.expires, &r.lastMessage, &r.created, &r.updated,
+		&r.headIndex, &r.lineBytes, &r.lineTokens,
 		&r.hash, &r.conversation, &r.question, &r.reply,
 		&r.running, &r.nth, &r.tokens, &r.reserved, &r.conversations,
 		&r.id, &r.parent, &r.status, &r.started, &r.index, &r.held}
@@ -211,6 +213,7 @@ func (r *beforeRow) state(q chat.SendQuery) chat.SendState {
 	}
 	s.Conversation = &ent.Conversation{ID: q.ConversationID, UserID: q.UserID, Name: r.name.String,
 		NameSource: conversation.NameSource(r.source.String), Parameters: r.parameters.String,
+		ContextSettings: r.context.String, TitleTries: int(r.titleTries.Int64),
 		HeadID: pid.ID(r.head.String), Pinned: r.pinned.Bool, ArchivedAt: timeOrNil(r.archived),
 		Temporary: r.temporary.Bool, ExpiresAt: timeOrNil(r.expires), LastMessageAt: r.lastMessage.Time.UTC(),
 		CreatedAt: r.created.Time.UTC(), UpdatedAt: r.updated.Time.UTC()}

@@ -186,6 +186,7 @@ func (f *frame) readUsage(p *parser) bool {
 				return p.skip(0)
 			}
 			return p.object(f, func(key []byte) bool {
+				var field **int
 				switch string(key) {
 				case "cached_tokens":
 					field = &f.usage.CachedTokens
@@ -195,7 +196,8 @@ func (f *frame) readUsage(p *parser) bool {
 					return p.skip(0)
 				}
 				n := p.number()
-				*field = max(n, 0)
+				told := max(n, 0)
+				*field = &told
 				return n >= 0
 			})
 		default:

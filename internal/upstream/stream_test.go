@@ -12,6 +12,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/google/go-cmp/cmp"
+
 	"parley/internal/reply"
 	"parley/internal/secret"
 	"parley/internal/upstream"
@@ -93,7 +95,7 @@ func endless(start, s string) http.HandlerFunc {
 // stream. No case may end in false success or lost text.
 func TestStream(t *testing.T) {
 	t.Parallel()
-	usage := &reply.Usage{PromptTokens: 7, CompletionTokens: 2, CachedTokens: 3, ReasoningTokens: 1}
+	usage := &reply.Usage{PromptTokens: 7, CompletionTokens: 2, CachedTokens: new(3), ReasoningTokens: new(1)}
 	short := func(c *upstream.Config) { c.IdleTimeout = 150 * time.Millisecond }
 	for _, test := range []struct {
 		name      string
@@ -367,8 +369,8 @@ func TestStream(t *testing.T) {
 			if result.FinishReason != test.finish {
 				t.Errorf("got finish reason %q, want %q", result.FinishReason, test.finish)
 			}
-			if (result.Usage == nil) != (test.usage == nil) || test.usage != nil && *result.Usage != *test.usage {
-				t.Errorf("got usage %+v, want %+v", result.Usage, test.usage)
+			if diff := cmp.Diff(test.usage, result.Usage); diff != "" {
+				t.Errorf("usage (-want +got):\n%s", diff)
 			}
 			if text := out.text.String() + out.reasoning.String(); !utf8.ValidString(text) ||
 				strings.Contains(text, "\x00") {
