@@ -160,6 +160,8 @@ func newWorld(t *testing.T, b *bundle) *world {
 	w.aRunning, s = b.start(w.a, prompted)
 	s.say(t, "canary-a-reply")
 	w.aEmpty = b.conversation(w.a, vars{})
+	w.store.Client().Summary.Create().SetUserID(w.a.id).SetConversationID(w.aDone.conversation).
+		SetMessageID(w.aDone.reply).SetContent("canary-a-summary").SetModel(modelServer).SaveX(b.as(w.a))
 	w.bConversation = b.send(w.b, "", "mine", vars{"wait": true})
 	sub := b.subscribe(w.a, `subscription($id: ID!) { messageEvents(messageId: $id) { ... on MessageSnapshot { cursor } } }`, vars{"id": w.aRunning.reply})
 	w.aCursor = fmt.Sprint(sub.event(t).at("messageEvents.cursor"))
@@ -182,6 +184,7 @@ func (w *world) ids() []pid.ID {
 			ids = append(ids, s.ID, s.ConversationID)
 		}
 	}
+	ids = append(ids, w.store.Client().Summary.Query().IDsX(viewer.AsUser(w.t.Context(), w.a.id))...)
 	ids = append(ids, w.store.Client().UsageDay.Query().IDsX(viewer.AsUser(w.t.Context(), w.a.id))...)
 	for _, s := range w.store.Client().AuthSession.Query().AllX(viewer.AsSignIn(w.t.Context())) {
 		if s.UserID == w.a.id {
@@ -211,6 +214,7 @@ func (w *world) rows() map[string]any {
 	for _, u := range []pid.ID{w.a.id, w.b.id} { // Nobody else may read these.
 		own := viewer.AsUser(w.t.Context(), u)
 		rows["conversations of "+string(u)] = client.Conversation.Query().Order(ent.Asc("id")).AllX(own)
+		rows["summaries of "+string(u)] = client.Summary.Query().Order(ent.Asc("id")).AllX(own)
 		rows["usage of "+string(u)] = client.UsageDay.Query().Order(ent.Asc("id")).AllX(own)
 	}
 	text, err := json.Marshal(rows)
@@ -257,7 +261,7 @@ func TestAnotherUsersRowIsLikeNone(t *testing.T) {
 				}
 			}
 			for _, kind := range []pid.Kind{pid.Conversation, pid.Message, pid.User, pid.AuthSession, pid.Send,
-				pid.Replica} {
+				pid.Replica, pid.Summary} {
 				check("a random id", string(pid.New(kind)))
 			}
 			for _, id := range foreign {

@@ -27,6 +27,7 @@ type script struct {
 	steps   chan piece
 	taken   chan struct{}
 	end     chan error
+	result  reply.Result // is what the model says at its end; set before end is sent.
 }
 
 func newPieceModel() *pieceModel {
@@ -37,7 +38,9 @@ func (m *pieceModel) close() { close(m.closed) }
 
 // Generate implements reply.Upstream.
 func (m *pieceModel) Generate(ctx context.Context, request reply.Request, out reply.Output) (reply.Result, error) {
-	s := &script{request: request, steps: make(chan piece), taken: make(chan struct{}), end: make(chan error)}
+	s := &script{request: request, steps: make(chan piece), taken: make(chan struct{}), end: make(chan error),
+		result: reply.Result{FinishReason: reply.FinishStop,
+			Usage: &reply.Usage{PromptTokens: 7, CompletionTokens: 5}}}
 	m.waiting <- s
 	for {
 		select {
@@ -46,8 +49,7 @@ func (m *pieceModel) Generate(ctx context.Context, request reply.Request, out re
 		case <-m.closed:
 			return reply.Result{}, &reply.Error{Code: reply.CodeUnavailable}
 		case err := <-s.end:
-			usage := reply.Usage{PromptTokens: 7, CompletionTokens: 5}
-			return reply.Result{FinishReason: reply.FinishStop, Usage: &usage}, err
+			return s.result, err
 		case p := <-s.steps:
 			channel := reply.Content
 			if p.reasoning {
@@ -100,6 +102,13 @@ func (s *script) say(t testing.TB, texts ...string) {
 	for _, text := range texts {
 		s.write(t, piece{text: text})
 	}
+}
+
+// give ends the call well, with what else a model says.
+func (s *script) give(t testing.TB, result reply.Result) {
+	t.Helper()
+	s.result = result
+	s.finish(t, nil)
 }
 
 // finish ends the call, well when err is nil.

@@ -106,7 +106,7 @@ func setup(t testing.TB, db *store.Store, o options) *bundle {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.catalog.Source == nil {
+	if o.catalog.Source == nil && o.catalog.Always == nil {
 		o.catalog.Allowed = []string{modelServer, modelPieces}
 		o.catalog.Always = []catalog.Model{{ID: modelPieces, Upstream: modelPieces}}
 	}
