@@ -29,6 +29,8 @@ func (s *server) newGraphQL(documents *transport.Documents) *transport.Server {
 		Limits: transport.Limits{
 			Once: []string{"signUp", "signIn", "refreshSession", "changePassword", "sendMessage",
 				"regenerateName", "summarizeConversation"},
+			// The one reads its conversation's newest reply, the other takes a text apart.
+			Dear: map[string]int{"contextUse": 20, "citations": 10},
 
 			AnswerBytes:    s.cfg.AnswerBytes,
 			AnswersPerUser: s.cfg.AnswersPerUser,

@@ -1,6 +1,8 @@
 package chat_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"sync"
 	"testing"
@@ -8,11 +10,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"parley/ent/message"
+	"parley/ent/send"
 	"parley/internal/catalog"
 	"parley/internal/chat"
 	"parley/internal/pid"
 	"parley/internal/refusal"
 	"parley/internal/reply"
+	"parley/internal/store/storetest"
 	"parley/internal/upstream/upstreamtest"
 )
 
@@ -190,4 +194,39 @@ func TestKnownKeyUnderOverload(t *testing.T) {
 		_, err = b.SendMessage(u.ctx, u.id, in)
 		refused(t, err, refusal.CodeOverloaded)
 	})
+}
+
+// What a send of before is recorded with is what it is recorded with today: a client that
+// repeats it over an upgrade gets its pair.
+func TestHashesStay(t *testing.T) {
+	t.Parallel()
+	b := setup(t, storetest.SQLite(t), chat.Config{})
+	u := b.user(t)
+	for i, c := range []struct {
+		in   chat.SendInput
+		text string
+	}{
+		{chat.SendInput{Content: "hello"}, `[null,"hello",null,null]`},
+		{chat.SendInput{Content: "hello", Model: ptr("other"), Parameters: &reply.Parameters{}},
+			`[null,"hello","other",{}]`},
+		{chat.SendInput{Content: "hello", Parameters: &reply.Parameters{Temperature: ptr(0.5), TopP: ptr(1.0),
+			MaxTokens: ptr(9), Stop: []string{"END"}, Seed: ptr(7), PresencePenalty: ptr(1.0),
+			FrequencyPenalty: ptr(-1.0), ResponseFormat: &reply.ResponseFormat{Type: reply.FormatText}}},
+			`[null,"hello",null,{"temperature":0.5,"topP":1,"maxTokens":9,"stop":["END"],"seed":7,` +
+				`"presencePenalty":1,"frequencyPenalty":-1,"responseFormat":{"type":"TEXT"}}]`},
+		{chat.SendInput{Content: "hello", Parameters: &reply.Parameters{ReasoningEffort: reply.EffortLow,
+			Verbosity: reply.VerbosityHigh}},
+			`[null,"hello",null,{"reasoningEffort":"LOW","verbosity":"HIGH"}]`},
+	} {
+		key := fmt.Sprintf("key-number-%d", i)
+		c.in.ClientKey = &key
+		if _, err := b.SendMessage(u.ctx, u.id, c.in); err != nil {
+			t.Fatal(err)
+		}
+		sum := sha256.Sum256([]byte(c.text))
+		got := b.store.Client().Send.Query().Where(send.ClientKey(key), send.UserID(u.id)).OnlyX(u.ctx).PayloadHash
+		if want := hex.EncodeToString(sum[:]); got != want {
+			t.Errorf("%s: got the hash %s, want %s", c.text, got, want)
+		}
+	}
 }

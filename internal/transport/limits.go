@@ -42,6 +42,9 @@ type Limits struct {
 	// Once names root fields of which a document may have one only: those that are
 	// costly, or that test a password.
 	Once []string
+	// Dear names fields that take more than reading a value, each with how many it counts for
+	// in Cost.
+	Dear map[string]int
 
 	// AnswerBytes bounds one answer [8 MiB], AnswersPerUser and Answers the large ones of a
 	// user [32 MiB] and of the process [128 MiB] that are being made or wait to be read.
@@ -341,7 +344,8 @@ func (c *coster) set(set ast.SelectionSet) int {
 			if isIntrospection(sel.Name) {
 				continue
 			}
-			total = add(total, add(1, multiply(c.length(sel), c.set(sel.SelectionSet))))
+			own := max(1, c.limits.Dear[sel.Name])
+			total = add(total, add(own, multiply(c.length(sel), c.set(sel.SelectionSet))))
 		case *ast.InlineFragment:
 			total = add(total, c.set(sel.SelectionSet))
 		case *ast.FragmentSpread:

@@ -113,6 +113,8 @@ func TestLimitsAreExact(t *testing.T) {
 			func(n int) string { return "{ nodes(ids: [" + repeat(n-1, `"x" `) + "]) { n } }" }},
 		"cost through a fragment": {func(l *Limits) { l.Cost = 10 },
 			func(n int) string { return fmt.Sprintf("{ ...f } fragment f on Query { list(first: %d) { n } }", n-1) }},
+		"cost of a dear field": {func(l *Limits) { l.Cost, l.Dear = 67, map[string]int{"m": 5} },
+			func(n int) string { return fmt.Sprintf("{ list(first: %d) { x: m y: n } a { m } }", n) }},
 		"comparisons": {func(l *Limits) { l.Comparisons = 45 },
 			func(n int) string { return "{ a { " + repeat(n, "n ") + "} }" }},
 		"comparisons below": {func(l *Limits) { l.Comparisons = 46 }, // One for the two above.
