@@ -3,7 +3,15 @@ import { useEffect, useState } from 'react';
 import { asText, tryObject, withInput, type Fields } from './documents';
 import type { Found } from './found';
 import { sessionOf, userOf, type Change, type Sessions } from './session';
-import { blankHeaders, sendOperation, signInOperation, watchOperation } from './tabs';
+import {
+  blankHeaders,
+  conversationOperations,
+  deleteSummaryOperation,
+  replyOperations,
+  sendOperation,
+  signInOperation,
+  watchOperation,
+} from './tabs';
 
 /** The content of an editor, as GraphiQL stores it. */
 type Text = string | null | undefined;
@@ -31,8 +39,8 @@ interface Notice {
 
 /**
  * Assistant puts what was found where it is needed next, and says so in the line under the response: an access token
- * into the headers of all tabs, the ids of a conversation and of a reply into the variables of the tabs SendMessage and
- * WatchReply, an address that has an account into the tab SignIn. Tokens that have been renewed follow in the headers.
+ * into the headers of all tabs, the ids of a conversation, a reply and a summary into the variables of the tabs that are
+ * about one, an address that has an account into the tab SignIn. Tokens that have been renewed follow in the headers.
  * All that it does can be seen and copied. It edits nothing that it cannot read.
  */
 export function Assistant({ found, sessions }: { found: Found | undefined; sessions: Sessions }) {
@@ -106,15 +114,17 @@ const overNotice: Notice = { text: 'The session is over. Sign in again to go on.
 function editFor(tab: Tab, found: Found, isAnother: boolean): Edit {
   const edit: Edit = {};
   if (found.accessToken) edit.headers = withToken(tab.headers, found.accessToken);
-  if (tab.title === watchOperation) {
-    if (found.replyId) edit.variables = withVariables(tab.variables, { id: found.replyId });
-    else if (isAnother) edit.variables = withVariables(tab.variables, { id: '' });
-  }
-  if (tab.title === sendOperation) {
+  const put = (name: string, id: string | undefined, isGone: boolean, none: string | undefined) => {
+    if (id) edit.variables = withVariables(tab.variables, { [name]: id });
+    else if (isGone) edit.variables = withVariables(tab.variables, { [name]: none });
+  };
+  if (replyOperations.includes(tab.title)) put('id', found.replyId, isAnother, '');
+  if (tab.title === deleteSummaryOperation) put('summaryId', found.summaryId, isAnother, '');
+  const isSend = tab.title === sendOperation;
+  if (isSend || conversationOperations.includes(tab.title)) {
     const now = tryObject(tab.variables ?? '')?.conversationId;
     const isGone = isAnother || (found.deletedConversationId !== undefined && found.deletedConversationId === now);
-    if (found.conversationId) edit.variables = withVariables(tab.variables, { conversationId: found.conversationId });
-    else if (isGone) edit.variables = withVariables(tab.variables, { conversationId: undefined });
+    put('conversationId', found.conversationId, isGone, isSend ? undefined : '');
   }
   if (tab.title === signInOperation && found.taken) {
     edit.query = withInput(tab.query ?? '', 'signIn', { ...found.taken });

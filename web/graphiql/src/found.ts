@@ -16,6 +16,7 @@ export interface Found {
   conversationId?: string;
   deletedConversationId?: string;
   replyId?: string;
+  summaryId?: string;
   /** Who wanted to sign up with an address that has an account. */
   taken?: { email: string; password: string };
 }
@@ -49,6 +50,7 @@ function take(found: Found, field: string, value: Fields): void {
   if ((field === 'sendMessage' || field === 'createConversation') && isRecord(value.conversation)) {
     found.conversationId = asText(value.conversation.id);
   }
+  if (field === 'summarizeConversation' && isRecord(value.summary)) found.summaryId = asText(value.summary.id);
   if (isRecord(value.reply)) found.replyId = asText(value.reply.id);
 }
 

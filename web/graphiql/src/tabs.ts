@@ -9,8 +9,22 @@ export const signInOperation = 'SignIn';
 /** The operation that comes after signing in, and whose tab is given the id of the latest conversation. */
 export const sendOperation = 'SendMessage';
 
-/** The operation whose tab is given the id of each new reply. */
+/** The operation that follows a new reply. */
 export const watchOperation = 'WatchReply';
+
+/** The operation whose tab is given the id of each new summary. */
+export const deleteSummaryOperation = 'DeleteSummary';
+
+/** The operations whose tabs are given the id of each new reply. */
+export const replyOperations = [watchOperation, 'ReplyDetails'];
+
+/** The operations, beside that of sending, whose tabs are given the id of the latest conversation. */
+export const conversationOperations = [
+  'ContextUse',
+  'ConversationSettings',
+  'RegenerateName',
+  'SummarizeConversation',
+];
 
 const signUp = `# Welcome to Parley! Press play in
 # three tabs, one after the other:
@@ -162,6 +176,173 @@ query MyConversations {
 }
 `;
 
+const replyDetails = `# What your latest reply was made from, what
+# was left out, and how long it took. "parent"
+# is your message: sentToModel is false when
+# no later prompt holds it.
+
+query ReplyDetails($id: ID!) {
+  node(id: $id) {
+    ... on Message {
+      status
+      error {
+        code
+        message
+      }
+      context {
+        policy
+        fromIndex
+        messageCount
+        droppedCount
+        limitTokens
+        cutByServer
+        summary {
+          id
+          content
+        }
+      }
+      parameters {
+        reasoningEffort
+        verbosity
+      }
+      droppedParameters
+      citations {
+        title
+        url
+        start
+        end
+      }
+      omittedOutput
+      usage {
+        promptTokens
+        completionTokens
+        reasoningTokens
+        cachedTokens
+        cacheWriteTokens
+      }
+      reasoningMs
+      firstTokenMs
+      parent {
+        sentToModel
+      }
+    }
+  }
+}
+`;
+
+const contextUse = `# How full the context is, for a gauge, and
+# how much each model can read at once. Null:
+# nobody has said.
+
+query ContextUse($conversationId: ID!) {
+  conversation(id: $conversationId) {
+    name
+    contextSettings {
+      policy
+      turns
+      limitTokens
+    }
+    contextUse {
+      usedTokens
+      measured
+      limitTokens
+      reservedTokens
+      droppedCount
+    }
+  }
+  models {
+    name
+    contextTokens
+  }
+}
+`;
+
+const conversationSettings = `# How it is chosen what a model is sent, and
+# how long it thinks and answers. From the
+# next reply on.
+#   FULL       everything
+#   TRUNCATE   the newest turns that fit
+#   LAST_N     so many of them: turns
+#   SUMMARIZE  a summary, and the newest turns
+# null takes it back: "context": null
+
+mutation ConversationSettings(
+  $conversationId: ID!
+  $context: ContextSettingsInput
+  $parameters: ParametersInput
+) {
+  updateConversation(
+    input: {
+      conversationId: $conversationId
+      context: $context
+      parameters: $parameters
+    }
+  ) {
+    conversation {
+      contextSettings {
+        policy
+        turns
+        limitTokens
+      }
+      parameters {
+        reasoningEffort
+        verbosity
+      }
+    }
+  }
+}
+`;
+
+const regenerateName = `# A model names the conversation now, also
+# in place of your own name. The server needs
+# PARLEY_TITLE_MODEL for it.
+
+mutation RegenerateName($conversationId: ID!) {
+  regenerateName(
+    input: { conversationId: $conversationId }
+  ) {
+    conversation {
+      name
+      nameSource
+    }
+  }
+}
+`;
+
+const summarizeConversation = `# The older part in short, for the policy
+# SUMMARIZE. Null: there is too little of it.
+
+mutation SummarizeConversation(
+  $conversationId: ID!
+) {
+  summarizeConversation(
+    input: { conversationId: $conversationId }
+  ) {
+    summary {
+      id
+      content
+      model
+      reachesTo {
+        index
+      }
+    }
+  }
+}
+`;
+
+const deleteSummary = `# Throws a summary away: the messages that it
+# covers are sent again, as far as they fit.
+
+mutation ${deleteSummaryOperation}($summaryId: ID!) {
+  deleteSummary(input: { summaryId: $summaryId }) {
+    summaryId
+  }
+}
+`;
+
+/** The variables of a tab that is given the id of a conversation. */
+const ofConversation = (more = {}) => JSON.stringify({ conversationId: '', ...more }, null, 2);
+
 /** The tabs of a first visit. Their titles are the names of the operations. */
 export const startingTabs: GraphiQLProps['defaultTabs'] = [
   { query: signUp },
@@ -170,4 +351,16 @@ export const startingTabs: GraphiQLProps['defaultTabs'] = [
   { query: signIn },
   { query: newConversation },
   { query: myConversations },
+  { query: replyDetails, variables: JSON.stringify({ id: '' }, null, 2) },
+  { query: contextUse, variables: ofConversation() },
+  {
+    query: conversationSettings,
+    variables: ofConversation({
+      context: { policy: 'LAST_N', turns: 10 },
+      parameters: { reasoningEffort: 'LOW', verbosity: 'LOW' },
+    }),
+  },
+  { query: regenerateName, variables: ofConversation() },
+  { query: summarizeConversation, variables: ofConversation() },
+  { query: deleteSummary, variables: JSON.stringify({ summaryId: '' }, null, 2) },
 ].map((tab) => ({ variables: null, ...tab, headers: blankHeaders }));

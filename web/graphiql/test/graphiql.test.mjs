@@ -99,6 +99,15 @@ test('a newcomer signs up, sends a message and sees the reply grow', { timeout: 
   await response.getByText(conversationId).waitFor();
   await picture(page, '4-second-message');
 
+  // The tabs about the conversation and about its reply have their ids, and work.
+  await openTab(page, 'ReplyDetails');
+  await run(page);
+  await response.getByText('"sentToModel"').waitFor();
+  await openTab(page, 'ConversationSettings');
+  assert.equal(JSON.parse(await contentOf(page, 'variables.json')).conversationId, conversationId);
+  await run(page);
+  await response.getByText('"LAST_N"').waitFor();
+
   // A conversation made by hand is the one that the next message goes to.
   await openTab(page, 'NewConversation');
   await run(page);
@@ -167,6 +176,26 @@ test('an address that has an account leads to SignIn, filled in', { timeout: 2 *
   await editor(page, '.graphiql-response').getByText('is not an e-mail address').first().waitFor();
   await notice.getByText(`Signed in as ${email}`).waitFor();
   assert.deepEqual(faults, []);
+  await context.close();
+});
+
+test('the server understands every tab', { timeout }, async () => {
+  const context = await browser.newContext();
+  const page = await open(context);
+  await page.waitForFunction(() => localStorage.getItem('graphiql:tabState'));
+  const { tabs } = await page.evaluate(() => JSON.parse(localStorage.getItem('graphiql:tabState')));
+  assert.ok(tabs.length > 6, `there are ${tabs.length} tabs`);
+  for (const { title, query, variables } of tabs) {
+    if (/^mutation Sign/.test(query.replaceAll(/#.*\n/g, '').trim())) continue; // They have tests of their own.
+    const response = await fetch(`${base.replace(/\/$/, '')}/graphql`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', Accept: 'text/event-stream, application/json' },
+      body: JSON.stringify({ query, variables: JSON.parse(variables || '{}') }),
+    });
+    const answer = await response.text();
+    // Nobody is signed in: it is refused for that, and not for what it says.
+    assert.match(answer, /"UNAUTHENTICATED"|"viewer":null/, `${title}: ${answer}`);
+  }
   await context.close();
 });
 
