@@ -78,6 +78,10 @@ type ParametersInput struct {
 	FrequencyPenalty *float64 `json:"frequencyPenalty"`
 	// The format that the reply must have.
 	ResponseFormat *ResponseFormatInput `json:"responseFormat"`
+	// How long the model thinks before it answers, where it can be told.
+	ReasoningEffort *ReasoningEffort `json:"reasoningEffort"`
+	// How long the answer is, where the model can be told.
+	Verbosity *Verbosity `json:"verbosity"`
 }
 
 // GetTemperature returns ParametersInput.Temperature, and is useful for accessing the field via an interface.
@@ -103,6 +107,36 @@ func (v *ParametersInput) GetFrequencyPenalty() *float64 { return v.FrequencyPen
 
 // GetResponseFormat returns ParametersInput.ResponseFormat, and is useful for accessing the field via an interface.
 func (v *ParametersInput) GetResponseFormat() *ResponseFormatInput { return v.ResponseFormat }
+
+// GetReasoningEffort returns ParametersInput.ReasoningEffort, and is useful for accessing the field via an interface.
+func (v *ParametersInput) GetReasoningEffort() *ReasoningEffort { return v.ReasoningEffort }
+
+// GetVerbosity returns ParametersInput.Verbosity, and is useful for accessing the field via an interface.
+func (v *ParametersInput) GetVerbosity() *Verbosity { return v.Verbosity }
+
+// How long a model thinks before it answers. Clients must accept unknown values.
+type ReasoningEffort string
+
+const (
+	// Not at all.
+	ReasoningEffortNone ReasoningEffort = "NONE"
+	// As little as possible.
+	ReasoningEffortMinimal ReasoningEffort = "MINIMAL"
+	// A little.
+	ReasoningEffortLow ReasoningEffort = "LOW"
+	// As usual.
+	ReasoningEffortMedium ReasoningEffort = "MEDIUM"
+	// Much.
+	ReasoningEffortHigh ReasoningEffort = "HIGH"
+)
+
+var AllReasoningEffort = []ReasoningEffort{
+	ReasoningEffortNone,
+	ReasoningEffortMinimal,
+	ReasoningEffortLow,
+	ReasoningEffortMedium,
+	ReasoningEffortHigh,
+}
 
 // Input of refreshSession.
 type RefreshSessionInput struct {
@@ -237,6 +271,24 @@ func (v *SignUpInput) GetPassword() string { return v.Password }
 
 // GetName returns SignUpInput.Name, and is useful for accessing the field via an interface.
 func (v *SignUpInput) GetName() *string { return v.Name }
+
+// How long an answer is. Clients must accept unknown values.
+type Verbosity string
+
+const (
+	// Short.
+	VerbosityLow Verbosity = "LOW"
+	// As usual.
+	VerbosityMedium Verbosity = "MEDIUM"
+	// Long.
+	VerbosityHigh Verbosity = "HIGH"
+)
+
+var AllVerbosity = []Verbosity{
+	VerbosityLow,
+	VerbosityMedium,
+	VerbosityHigh,
+}
 
 // __refreshInput is used internally by genqlient
 type __refreshInput struct {
