@@ -80,7 +80,7 @@ type ParametersInput struct {
 	ResponseFormat *ResponseFormatInput `json:"responseFormat"`
 	// How long the model thinks before it answers, where it can be told.
 	ReasoningEffort *ReasoningEffort `json:"reasoningEffort"`
-	// How long the answer is, where the model can be told.
+	// How long the reply is, where the model can be told.
 	Verbosity *Verbosity `json:"verbosity"`
 }
 
@@ -272,7 +272,7 @@ func (v *SignUpInput) GetPassword() string { return v.Password }
 // GetName returns SignUpInput.Name, and is useful for accessing the field via an interface.
 func (v *SignUpInput) GetName() *string { return v.Name }
 
-// How long an answer is. Clients must accept unknown values.
+// How long a reply is. Clients must accept unknown values.
 type Verbosity string
 
 const (

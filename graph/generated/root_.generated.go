@@ -646,7 +646,7 @@ enum ReasoningEffort {
 }
 
 """
-How long an answer is. Clients must accept unknown values.
+How long a reply is. Clients must accept unknown values.
 """
 enum Verbosity {
   """
@@ -995,7 +995,7 @@ type Parameters {
   reasoningEffort: ReasoningEffort
 
   """
-  How long the answer is.
+  How long the reply is.
   """
   verbosity: Verbosity
 }
@@ -1095,7 +1095,7 @@ input ParametersInput {
   reasoningEffort: ReasoningEffort
 
   """
-  How long the answer is, where the model can be told.
+  How long the reply is, where the model can be told.
   """
   verbosity: Verbosity
 }

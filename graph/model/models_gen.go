@@ -395,7 +395,7 @@ type Parameters struct {
 	ResponseFormat *ResponseFormat `json:"responseFormat,omitempty"`
 	// How long the model thinks before it answers.
 	ReasoningEffort *ReasoningEffort `json:"reasoningEffort,omitempty"`
-	// How long the answer is.
+	// How long the reply is.
 	Verbosity *Verbosity `json:"verbosity,omitempty"`
 }
 
@@ -419,7 +419,7 @@ type ParametersInput struct {
 	ResponseFormat graphql.Omittable[*ResponseFormatInput] `json:"responseFormat,omitempty"`
 	// How long the model thinks before it answers, where it can be told.
 	ReasoningEffort graphql.Omittable[*ReasoningEffort] `json:"reasoningEffort,omitempty"`
-	// How long the answer is, where the model can be told.
+	// How long the reply is, where the model can be told.
 	Verbosity graphql.Omittable[*Verbosity] `json:"verbosity,omitempty"`
 }
 
@@ -937,7 +937,7 @@ func (e ResponseFormatType) MarshalJSON() ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
-// How long an answer is. Clients must accept unknown values.
+// How long a reply is. Clients must accept unknown values.
 type Verbosity string
 
 const (

@@ -39,8 +39,8 @@ interface Notice {
 
 /**
  * Assistant puts what was found where it is needed next, and says so in the line under the response: an access token
- * into the headers of all tabs, the ids of a conversation, a reply and a summary into the variables of the tabs that are
- * about one, an address that has an account into the tab SignIn. Tokens that have been renewed follow in the headers.
+ * into the headers of all tabs, the ids of a conversation, a reply and a summary into the variables of the tabs about
+ * one, an address that has an account into the tab SignIn. Tokens that have been renewed follow in the headers.
  * All that it does can be seen and copied. It edits nothing that it cannot read.
  */
 export function Assistant({ found, sessions }: { found: Found | undefined; sessions: Sessions }) {
