@@ -727,9 +727,10 @@ type DeleteSummaryPayload {
 
 extend type Mutation {
   """
-  Have a model name the conversation now, also in place of a name that you chose. Errors:
-  NOT_FOUND; BAD_USER_INPUT when the server has no model for names, or there is no message
-  yet; RATE_LIMITED; MODEL_UNAVAILABLE. It may stand in a document once.
+  Have a model name the conversation now, also in place of a name that you chose. It
+  answers when the model has. Errors: NOT_FOUND; BAD_USER_INPUT when the server has no model
+  for names; RATE_LIMITED, QUOTA_EXCEEDED, OVERLOADED, MODEL_UNAVAILABLE. It may stand in a
+  document once.
   """
   regenerateName(
     """
@@ -739,9 +740,10 @@ extend type Mutation {
   ): RegenerateNamePayload!
 
   """
-  Sum up the older part of the visible line now. The next messages are sent with the summary
-  where the policy is SUMMARIZE. Errors: NOT_FOUND, RATE_LIMITED, MODEL_UNAVAILABLE. It may
-  stand in a document once.
+  Sum up the older part of the visible line now; it answers when the model has. The next
+  messages are sent with the summary where the policy is SUMMARIZE. Errors: NOT_FOUND,
+  RATE_LIMITED, QUOTA_EXCEEDED, OVERLOADED, MODEL_UNAVAILABLE. It may stand in a document
+  once.
   """
   summarizeConversation(
     """

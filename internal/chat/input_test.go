@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"parley/internal/chat"
 	"parley/internal/pid"
 	"parley/internal/refusal"
@@ -281,4 +283,52 @@ func TestPageInputs(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What says nothing that makes sense about a context is refused field by field, also by who
+// does not come over GraphQL.
+func TestContextInputs(t *testing.T) {
+	t.Parallel()
+	b := setup(t, storetest.SQLite(t), chat.Config{})
+	u := b.user(t)
+	c, err := b.CreateConversation(u.ctx, u.id, chat.NewConversation{Context: &chat.ContextInput{Policy: "FULL"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, bad := range map[string]struct {
+		in     chat.ContextInput
+		fields []string
+	}{
+		"unknown":       {chat.ContextInput{Policy: "SOME"}, []string{"policy"}},
+		"small letters": {chat.ContextInput{Policy: "full"}, []string{"policy"}},
+		"none":          {chat.ContextInput{LimitTokens: ptr(4096)}, []string{"policy"}},
+		"all at once":   {chat.ContextInput{Turns: ptr(0), LimitTokens: ptr(1 << 31)}, []string{"policy", "turns", "limitTokens"}},
+	} {
+		extras := b.unchanged(t, refusal.CodeBadUserInput, func() error {
+			_, err := b.UpdateConversation(u.ctx, u.id, c.ID, chat.ConversationPatch{Context: &bad.in})
+			return err
+		})
+		got := fields(extras)
+		for _, f := range bad.fields {
+			if got["context."+f] == "" {
+				t.Errorf("%s: got problems %v, want one of context.%s", name, got, f)
+			}
+		}
+		if len(got) != len(bad.fields) {
+			t.Errorf("%s: got problems %v, want %d", name, got, len(bad.fields))
+		}
+	}
+	for _, in := range []chat.ContextInput{{Policy: "LAST_N", Turns: ptr(3), LimitTokens: ptr(256)}, {}} {
+		c, err := b.UpdateConversation(u.ctx, u.id, c.ID, chat.ConversationPatch{Context: &in})
+		if err != nil {
+			t.Fatal(err)
+		}
+		back, err := chat.DecodeContext(c.ContextSettings)
+		if diff := cmp.Diff(in, back); diff != "" || err != nil {
+			t.Errorf("settings, %v (-set +stored):\n%s", err, diff)
+		}
+	}
+	if _, err := chat.DecodeContext("{"); err == nil {
+		t.Error("half a row is read without an error")
+	}
 }

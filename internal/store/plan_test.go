@@ -122,7 +122,7 @@ func explain(t *testing.T, s *store.Store, st store.Statement) string {
 
 // A full scan: SQLite's SCAN that names no index, Postgres' Seq Scan.
 var (
-	fullScan = regexp.MustCompile(`(?m)^SCAN (messages|conversations|sends|users|replicas|usage_days)\w*$|Seq Scan`)
+	fullScan = regexp.MustCompile(`(?m)^SCAN (messages|conversations|sends|users|replicas|usage_days|summaries)\w*$|Seq Scan`)
 	sorting  = regexp.MustCompile(`TEMP B-TREE|Sort Key`)
 )
 
@@ -270,6 +270,13 @@ func TestQueryPlans(t *testing.T) {
 		must(err)
 		check("running reply", j.take(), "FROM messages", true, "message_one_streaming", "message_unfinished",
 			"message_running_by_owner")
+		_, err = service.Withheld(u.ctx, u.id, []pid.ID{pid.New(pid.Message), pid.New(pid.Message)})
+		must(err)
+		check("replies to questions", j.take(), "FROM messages", true, "message_parent_id")
+		_, err = service.Summaries(u.ctx, u.id, []pid.ID{pid.New(pid.Summary)})
+		must(err)
+		check("summaries", j.take(), "FROM summaries", true, "autoindex_summaries_1", "summaries_pkey",
+			"summary_user_id")
 		_, err = service.CountMessages(u.ctx, u.id, []pid.ID{long.id})
 		must(err)
 		check("count of messages", j.take(), "FROM messages", false, "message_visible_line", "message_conversation_id")
