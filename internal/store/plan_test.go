@@ -122,7 +122,7 @@ func explain(t *testing.T, s *store.Store, st store.Statement) string {
 
 // A full scan: SQLite's SCAN that names no index, Postgres' Seq Scan.
 var (
-	fullScan = regexp.MustCompile(`(?m)^SCAN (messages|conversations|sends|users|replicas|usage_days|summaries)\w*$|Seq Scan`)
+	fullScan = regexp.MustCompile(`(?m)^SCAN (messages|summaries|conversations|sends|users|replicas|usage_days)\w*$|Seq Scan`)
 	sorting  = regexp.MustCompile(`TEMP B-TREE|Sort Key`)
 )
 
