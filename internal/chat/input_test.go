@@ -302,7 +302,8 @@ func TestContextInputs(t *testing.T) {
 		"unknown":       {chat.ContextInput{Policy: "SOME"}, []string{"policy"}},
 		"small letters": {chat.ContextInput{Policy: "full"}, []string{"policy"}},
 		"none":          {chat.ContextInput{LimitTokens: ptr(4096)}, []string{"policy"}},
-		"all at once":   {chat.ContextInput{Turns: ptr(0), LimitTokens: ptr(1 << 31)}, []string{"policy", "turns", "limitTokens"}},
+		"all at once": {chat.ContextInput{Turns: ptr(0), LimitTokens: ptr(1 << 31)},
+			[]string{"policy", "turns", "limitTokens"}},
 	} {
 		extras := b.unchanged(t, refusal.CodeBadUserInput, func() error {
 			_, err := b.UpdateConversation(u.ctx, u.id, c.ID, chat.ConversationPatch{Context: &bad.in})
