@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"parley/internal/refusal"
@@ -26,7 +27,7 @@ func errSignIn() *refusal.Error {
 // the database cannot answer now, and may later.
 func ErrorPresenter(log *slog.Logger, unavailable func(error) bool) graphql.ErrorPresenterFunc {
 	return func(ctx context.Context, err error) *gqlerror.Error {
-		out := present(err, unavailable)
+		out := present(ctx, err, unavailable)
 		if out.Path == nil {
 			out.Path = graphql.GetPath(ctx)
 		}
@@ -43,7 +44,7 @@ const maxPath = 200
 
 func clip(path string) string { return path[:min(len(path), maxPath)] }
 
-func present(err error, unavailable func(error) bool) *gqlerror.Error {
+func present(ctx context.Context, err error, unavailable func(error) bool) *gqlerror.Error {
 	var fromGQL *gqlerror.Error
 	isGQL := errors.As(err, &fromGQL)
 	refused, ok := refusal.As(err)
@@ -55,6 +56,9 @@ func present(err error, unavailable func(error) bool) *gqlerror.Error {
 		refused = refusal.Unavailable(err)
 	case isGQL && (fromGQL.Rule != "" || fromGQL.Err == nil && fromGQL.Extensions["code"] != nil):
 		return fromGQL // The executor's own: a document that does not fit the schema.
+	case isGQL && argumentOf(ctx, fromGQL.Path) != "":
+		refused = refusal.BadInput(argumentOf(ctx, fromGQL.Path), "has a value that does not fit the schema")
+		fromGQL.Path = nil // That of the field, as with other refusals.
 	default:
 		refused = refusal.Internal(rand.Text(), err)
 	}
@@ -63,6 +67,21 @@ func present(err error, unavailable func(error) bool) *gqlerror.Error {
 		out.Path, out.Locations = fromGQL.Path, fromGQL.Locations
 	}
 	return out
+}
+
+// argumentOf returns the name of the input field that a path leads to, "" when it leads to no
+// argument of the field that is being resolved. The check of variables takes a value of an enum
+// in any letters, and only reading it finds that there is none of this name.
+func argumentOf(ctx context.Context, path ast.Path) string {
+	field := graphql.GetFieldContext(ctx)
+	if field == nil || len(path) <= len(field.Path()) {
+		return ""
+	}
+	inside := path[len(field.Path()):]
+	if len(inside) > 1 && inside[0] == ast.PathName("input") {
+		inside = inside[1:]
+	}
+	return inside.String()
 }
 
 // Recover turns a panic of a resolver into INTERNAL; the stack goes to the log.

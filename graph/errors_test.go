@@ -381,3 +381,39 @@ func TestDatabaseGone(t *testing.T) {
 		}
 	}
 }
+
+// Names in small letters pass the check of variables. They are no names, and that is the
+// client's mistake.
+func TestSmallLetters(t *testing.T) {
+	t.Parallel()
+	b := onSQLite(t)
+	ada := b.signUp("ada")
+	const create = `mutation($input: CreateConversationInput!) { createConversation(input: $input) {
+		conversation { id } } }`
+	for field, c := range map[string]struct {
+		document string
+		input    vars
+	}{
+		"onBusy": {sendDocument, vars{"content": "x", "onBusy": "reject"}},
+		"parameters.responseFormat.type": {sendDocument,
+			vars{"content": "x", "parameters": vars{"responseFormat": vars{"type": "Text"}}}},
+		"parameters.reasoningEffort": {sendDocument,
+			vars{"content": "x", "parameters": vars{"reasoningEffort": "low"}}},
+		"parameters.verbosity": {create, vars{"parameters": vars{"verbosity": "High"}}},
+		"context.policy":       {create, vars{"context": vars{"policy": "full"}}},
+	} {
+		a := b.wantCode(ada, "BAD_USER_INPUT", c.document, vars{"input": c.input})
+		want := vars{field: "has a value that does not fit the schema"}
+		if diff := cmp.Diff(any(want), a.Errors[0].Extensions["fields"]); diff != "" || len(a.Errors[0].Path) != 1 {
+			t.Errorf("%s: path %v, fields (-want +got):\n%s", field, a.Errors[0].Path, diff)
+		}
+	}
+	a := b.wantCode(ada, "BAD_USER_INPUT", `mutation($policy: ContextPolicy!) {
+		createConversation(input: {context: {policy: $policy}}) { conversation { id } } }`, vars{"policy": "last_n"})
+	if fields, _ := a.Errors[0].Extensions["fields"].(vars); fields["context.policy"] == nil {
+		t.Errorf("got %s, want the field", a.raw)
+	}
+	if strings.Contains(b.log.String(), "internal error") {
+		t.Error("a client's mistakes are logged as ours")
+	}
+}
