@@ -133,6 +133,9 @@ func TestSentToModel(t *testing.T) {
 		}{
 			{row{message.StatusCOMPLETED, "", "text"}, true, true},
 			{row{message.StatusCOMPLETED, "", " \n"}, true, false},
+			{row{message.StatusCOMPLETED, "", "a filter left this"}, true, true},
+			{row{message.StatusCOMPLETED, "", ""}, false, false},
+			{row{message.StatusCOMPLETED, "", "\n\u2003"}, false, false},
 			{row{message.StatusSTOPPED, "", "half"}, true, true},
 			{row{message.StatusINTERRUPTED, "", "half"}, true, true},
 			{row{message.StatusFAILED, reply.CodeUnavailable, ""}, true, false},
@@ -147,6 +150,9 @@ func TestSentToModel(t *testing.T) {
 				u.SetStatus(test.reply.status).SetContent(test.reply.content)
 				if test.reply.code != "" {
 					u.SetErrorCode(string(test.reply.code))
+				}
+				if i >= 2 && i <= 4 {
+					u.SetFinishReason(message.FinishReasonCONTENT_FILTER)
 				}
 			})
 			want[string(c.turns[i].user)], want[string(c.turns[i].reply)] = test.question, test.answered

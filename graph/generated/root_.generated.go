@@ -1626,7 +1626,7 @@ type Message implements Node {
 
   """
   Whether the prompts of later messages hold it. False for a question whose reply failed
-  because of what it says, and for what is blank, was cancelled, or has not been written
+  because of what the question says, and for what is blank, was cancelled, or has not been written
   yet. A message that no longer fits is true here: see context of the replies.
   """
   sentToModel: Boolean!
