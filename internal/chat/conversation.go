@@ -27,11 +27,10 @@ type NewConversation struct {
 	Parameters   *reply.Parameters
 }
 
-func (in NewConversation) check() error {
+// check refuses what is wrong, and leaves the name as it is stored.
+func (in *NewConversation) check() error {
 	p := refusal.Problems{}
-	if in.Name != nil {
-		checkName(p, "name", *in.Name)
-	}
+	in.Name = cleanName(p, "name", in.Name)
 	checkModel(p, "model", in.Model)
 	checkText(p, "systemPrompt", in.SystemPrompt, MaxSystemPromptBytes)
 	checkParameters(p, "parameters", in.Parameters)
@@ -175,11 +174,10 @@ type ConversationPatch struct {
 	Archived     *bool
 }
 
-func (in ConversationPatch) check() error {
+// check refuses what is wrong, and leaves the name as it is stored.
+func (in *ConversationPatch) check() error {
 	p := refusal.Problems{}
-	if in.Name != nil {
-		checkName(p, "name", *in.Name)
-	}
+	in.Name = cleanName(p, "name", in.Name)
 	checkModel(p, "model", in.Model)
 	if in.SystemPrompt != nil {
 		checkText(p, "systemPrompt", *in.SystemPrompt, MaxSystemPromptBytes)

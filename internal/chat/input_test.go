@@ -24,7 +24,7 @@ func TestSendInputs(t *testing.T) {
 	good := map[string]chat.SendInput{
 		"longest content": {Content: long},
 		"four-byte runes": {Content: strings.Repeat("🚀", maxMessage/4)},
-		"control signs":   {Content: "\x01\x7f\u2028\ufeff"},
+		"control signs":   {Content: "\x01\x7f\u2028a\ufeff"},
 		"blanks around":   {Content: " \n x \t"},
 		"shortest key":    {Content: "x", ClientKey: ptr("abcd_-09")},
 		"longest key":     {Content: "x", ClientKey: ptr(strings.Repeat("Z", 128))},
@@ -190,6 +190,9 @@ func TestConversationInputs(t *testing.T) {
 			"too long name":    {name: strings.Repeat("x", chat.MaxNameRunes+1), field: "name"},
 			"name with NUL":    {name: "a\x00", field: "name"},
 			"invalid name":     {name: "a\xff", field: "name"},
+			"white name":       {name: " \t\u3000", field: "name"},
+			"unseen name":      {name: "\u200b", field: "name"},
+			"turning name":     {name: "\u202e\u2066", field: "name"},
 			"longest prompt":   {prompt: strings.Repeat("x", chat.MaxSystemPromptBytes)},
 			"too long prompt":  {prompt: strings.Repeat("x", chat.MaxSystemPromptBytes+1), field: "systemPrompt"},
 			"prompt with NUL":  {prompt: "\x00", field: "systemPrompt"},
