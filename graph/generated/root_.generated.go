@@ -781,7 +781,7 @@ input UpdateConversationInput {
   pinned: Boolean
 
   """
-  True archives it, false brings it back.
+  True archives it, false brings it back. So does the next message in it.
   """
   archived: Boolean
 }

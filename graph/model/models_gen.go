@@ -455,7 +455,7 @@ type UpdateConversationInput struct {
 	Parameters graphql.Omittable[*ParametersInput] `json:"parameters,omitempty"`
 	// Whether it belongs at the top of lists.
 	Pinned graphql.Omittable[*bool] `json:"pinned,omitempty"`
-	// True archives it, false brings it back.
+	// True archives it, false brings it back. So does the next message in it.
 	Archived graphql.Omittable[*bool] `json:"archived,omitempty"`
 }
 

@@ -75,12 +75,13 @@ func (l *line) answer(question *ent.Message, model string, parameters reply.Para
 }
 
 // moveHead makes a message the last one of the line. A conversation that has no name
-// yet gets that of the question.
+// yet gets that of the question, and one that was archived is in use again.
 func (l *line) moveHead(to pid.ID, question string) {
 	c := l.conversation
 	if c.Name == "" && c.NameSource == conversation.NameSourcePLACEHOLDER {
 		c.Name = placeholderName(question)
 	}
+	c.ArchivedAt = nil
 	c.HeadID, c.LastMessageAt, c.UpdatedAt = to, l.now, l.version()
 }
 
