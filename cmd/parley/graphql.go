@@ -29,6 +29,8 @@ func (s *server) newGraphQL(documents *transport.Documents) *transport.Server {
 		Limits: transport.Limits{
 			Once: []string{"signUp", "signIn", "refreshSession", "changePassword", "sendMessage"},
 
+			BodyBytes: s.cfg.bodyBytes(),
+
 			AnswerBytes:    s.cfg.AnswerBytes,
 			AnswersPerUser: s.cfg.AnswersPerUser,
 			Answers:        s.cfg.Answers,

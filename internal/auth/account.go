@@ -114,6 +114,9 @@ func normalizeName(raw string) (name, problem string) {
 	if !utf8.ValidString(raw) {
 		return "", "must be valid Unicode"
 	}
+	if strings.ContainsRune(raw, 0) {
+		return "", "may not contain the character NUL"
+	}
 	name = text.Line(raw)
 	if utf8.RuneCountInString(name) > maxNameLen {
 		return "", fmt.Sprintf("may have at most %d characters", maxNameLen)

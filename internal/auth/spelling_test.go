@@ -251,7 +251,7 @@ func TestNamesOfAccounts(t *testing.T) {
 			{name: " Ada\n\tLovelace\u200b", want: "Ada Lovelace"},
 			{name: "\u200b\u202e", want: ""},
 			{name: "evil\u202egpj.exe", want: "evilgpj.exe"},
-			{name: "\x00Ada\x1b[0m", want: "Ada[0m"},
+			{name: "\x01Ada\x1b[0m", want: "Ada[0m"},
 			{name: strings.Repeat("क्षि", 25), want: strings.Repeat("क्षि", 25)},
 		} {
 			address := string(rune('a'+i)) + "@example.org"

@@ -28,11 +28,11 @@ type NewConversation struct {
 }
 
 // check refuses what is wrong, and leaves the name as it is stored.
-func (in *NewConversation) check() error {
+func (in *NewConversation) check(maxSystem int) error {
 	p := refusal.Problems{}
 	in.Name = cleanName(p, "name", in.Name)
 	checkModel(p, "model", in.Model)
-	checkText(p, "systemPrompt", in.SystemPrompt, MaxSystemPromptBytes)
+	checkText(p, "systemPrompt", in.SystemPrompt, maxSystem)
 	checkParameters(p, "parameters", in.Parameters)
 	return p.Err()
 }
@@ -42,7 +42,7 @@ func (in *NewConversation) check() error {
 func (s *Service) CreateConversation(
 	ctx context.Context, userID pid.ID, in NewConversation,
 ) (*ent.Conversation, error) {
-	if err := in.check(); err != nil {
+	if err := in.check(s.cfg.MaxSystemBytes); err != nil {
 		return nil, err
 	}
 	if err := s.checkAllowed(ctx, in.Model); err != nil {
@@ -175,12 +175,12 @@ type ConversationPatch struct {
 }
 
 // check refuses what is wrong, and leaves the name as it is stored.
-func (in *ConversationPatch) check() error {
+func (in *ConversationPatch) check(maxSystem int) error {
 	p := refusal.Problems{}
 	in.Name = cleanName(p, "name", in.Name)
 	checkModel(p, "model", in.Model)
 	if in.SystemPrompt != nil {
-		checkText(p, "systemPrompt", *in.SystemPrompt, MaxSystemPromptBytes)
+		checkText(p, "systemPrompt", *in.SystemPrompt, maxSystem)
 	}
 	checkParameters(p, "parameters", in.Parameters)
 	return p.Err()
@@ -191,7 +191,7 @@ func (in *ConversationPatch) check() error {
 func (s *Service) UpdateConversation(
 	ctx context.Context, userID, id pid.ID, in ConversationPatch,
 ) (*ent.Conversation, error) {
-	if err := in.check(); err != nil {
+	if err := in.check(s.cfg.MaxSystemBytes); err != nil {
 		return nil, err
 	}
 	if err := s.checkAllowed(ctx, in.Model); err != nil {

@@ -15,12 +15,11 @@ import (
 
 // The limits of inputs, in bytes of UTF-8 unless they say otherwise.
 const (
-	MaxSystemPromptBytes = 32 << 10
-	MaxNameRunes         = 200
-	MaxModelBytes        = 200
-	MaxSchemaBytes       = 16 << 10
-	MaxStopSequences     = 4
-	MaxStopBytes         = 256
+	MaxNameRunes     = 200
+	MaxModelBytes    = 200
+	MaxSchemaBytes   = 16 << 10
+	MaxStopSequences = 4
+	MaxStopBytes     = 256
 	// placeholderRunes is how much of the first message becomes a name.
 	placeholderRunes = 60
 )
