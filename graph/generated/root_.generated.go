@@ -1588,7 +1588,7 @@ schema {
 }
 
 """
-An instant, as RFC 3339 text in UTC with up to six decimals of a second.
+An instant, as RFC 3339 text in UTC with three decimals of a second.
 """
 scalar DateTime @specifiedBy(url: "https://scalars.graphql.org/andimarek/date-time")
 

@@ -23,10 +23,10 @@ type line struct {
 
 // version is the time at which the conversation is changed. It grows whatever the clock
 // does: of two rows of a conversation the one with the later time is the later one, and
-// feeds rely on that.
+// feeds rely on that. So do clients, who are told milliseconds: by one at the least.
 func (l *line) version() time.Time {
-	if last := l.conversation.UpdatedAt; !l.now.After(last) {
-		return last.Add(time.Microsecond)
+	if next := l.conversation.UpdatedAt.Add(time.Millisecond); l.now.Before(next) {
+		return next
 	}
 	return l.now
 }
