@@ -57,7 +57,7 @@ func TestChangesWithinAMillisecond(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, b *bundle) {
 		ada := b.signUp("ada")
-		c := b.conversation(ada, nil)
+		c := b.conversation(ada, vars{})
 		last := ""
 		for n := range 20 {
 			now := fmt.Sprint(b.ask(ada, `mutation($input: UpdateConversationInput!) { updateConversation(input: $input) {
@@ -70,7 +70,7 @@ func TestChangesWithinAMillisecond(t *testing.T) {
 		}
 		made := []string{string(c)}
 		for range 20 {
-			made = append(made, string(b.conversation(ada, nil)))
+			made = append(made, string(b.conversation(ada, vars{})))
 		}
 		var listed []string
 		var after any

@@ -18,7 +18,7 @@ func TestLongTexts(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, environ []string) {
 		i := startInside(t, append(environ, "PARLEY_MAX_MESSAGE_BYTES=1048576",
-			"PARLEY_MAX_SYSTEM_PROMPT_BYTES=1048576", "PARLEY_SENDS_PER_MINUTE=0")...)
+			"PARLEY_MAX_SYSTEM_PROMPT_BYTES=1048576", "PARLEY_SENDS_PER_MINUTE=0", "PARLEY_MAX_RUNNING=100")...)
 		token := i.signUp(t, "ada@example.org").AccessToken
 		for name, long := range map[string]string{
 			"100 KiB": strings.Repeat("word ", 20<<10),
@@ -27,10 +27,7 @@ func TestLongTexts(t *testing.T) {
 			"1 MiB escaped": "x" + strings.Repeat("\x01", 1<<20-1),
 		} {
 			t.Run(name, func(t *testing.T) {
-				s := i.mustSend(t, token, map[string]any{"content": long, "wait": true})
-				if s.Reply.Status != "COMPLETED" {
-					t.Errorf("over HTTP: the reply is %s", s.Reply.Status)
-				}
+				s := i.mustSend(t, token, map[string]any{"content": long})
 				if got := i.overSocket(t, token, long); got != long {
 					t.Errorf("over a socket: got %d bytes, want all %d", len(got), len(long))
 				}
@@ -99,7 +96,7 @@ func (i *instance) overSocket(t *testing.T, token, content string) string {
 		t.Fatal(err)
 	}
 	write(map[string]any{"type": "subscribe", "id": "1", "payload": map[string]any{
-		"query":     `mutation ($c: String!) { sendMessage(input: {content: $c, wait: true}) { userMessage { content } } }`,
+		"query":     `mutation ($c: String!) { sendMessage(input: {content: $c}) { userMessage { content } } }`,
 		"variables": map[string]any{"c": content}}})
 	_, next, err := conn.Read(ctx)
 	if err != nil {
