@@ -193,6 +193,9 @@ func wide(cfg chat.Config) chat.Config {
 	if cfg.MaxBacklog == 0 {
 		cfg.MaxBacklog = time.Hour
 	}
+	if cfg.MaxSystemBytes == 0 {
+		cfg.MaxSystemBytes = 32 << 10
+	}
 	if cfg.MaxMessageBytes == 0 {
 		cfg.MaxMessageBytes = 32 << 10
 	}

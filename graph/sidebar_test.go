@@ -146,3 +146,62 @@ func TestRefusedTokens(t *testing.T) {
 	b.ask(stale, `mutation($token: String!) { refreshSession(input: {refreshToken: $token}) { accessToken } }`,
 		vars{"token": tokens.at("signIn.refreshToken")})
 }
+
+// Who goes on in an archived conversation takes it out of the archive: else it would go on
+// where no list shows it.
+func TestAnArchivedConversationComesBack(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, b *bundle) {
+		ada := b.signUp("ada")
+		c := b.conversation(ada, vars{"model": modelPieces})
+		s, model := b.start(ada, c)
+		const key = "key-of-the-queued"
+		archive := func() {
+			t.Helper()
+			if at := b.ask(ada, updateDocument, vars{"input": vars{"conversationId": c, "archived": true}}).
+				at("updateConversation.conversation.archivedAt"); at == nil {
+				t.Fatal("not archived")
+			}
+		}
+		lists := func() string {
+			a := b.ask(ada, `{ active: conversations { nodes { id } totalCount }
+				archived: conversations(archived: true) { nodes { id } totalCount } }`, nil)
+			return fmt.Sprint(a.at("active.totalCount"), a.at("archived.totalCount"))
+		}
+		archive()
+		if got := lists(); got != "0 1" {
+			t.Fatalf("archived: got %s in the lists, want 0 1", got)
+		}
+		sub := b.subscribe(ada, `subscription { viewerEvents { __typename
+			... on ConversationUpdated { conversation { id archivedAt } edge { node { id } } } } }`, nil)
+		sub.event(t) // Ready.
+
+		model.finish(t, nil) // The end of a reply is no new message.
+		if e := sub.event(t); e.at("viewerEvents.conversation.archivedAt") == nil {
+			t.Errorf("got %s at the end of the reply, want it still archived", e.raw)
+		}
+		queued := b.send(ada, c, "more", vars{"onBusy": "QUEUE", "clientKey": key})
+		if e := sub.event(t); e.id("viewerEvents.conversation.id") != c ||
+			e.at("viewerEvents.conversation.archivedAt") != nil {
+			t.Errorf("got %s after the send, want that it is not archived", e.raw)
+		}
+		if got := lists(); got != "1 0" {
+			t.Errorf("after a send: got %s in the lists, want 1 0", got)
+		}
+		again := b.pieces.call(t)
+		archive()
+		sub.event(t)
+		if repeat := b.send(ada, c, "more", vars{"onBusy": "QUEUE", "clientKey": key}); repeat != queued {
+			t.Errorf("got %v for the same key, want %v", repeat, queued)
+		}
+		if got := lists(); got != "0 1" {
+			t.Errorf("after a repeat: got %s in the lists, want 0 1: nothing was sent", got)
+		}
+		waiting := b.send(ada, c, "third", vars{"onBusy": "QUEUE"})
+		if got := lists(); got != "1 0" || waiting.reply == s.reply {
+			t.Errorf("after a send that waits: got %s in the lists, want 1 0", got)
+		}
+		again.finish(t, nil)
+		b.pieces.call(t).finish(t, nil)
+	})
+}

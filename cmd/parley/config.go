@@ -49,6 +49,7 @@ type config struct {
 	MaxReplies           int
 	QueueAge             time.Duration
 	MaxMessage           int   // In bytes of UTF-8.
+	MaxSystem            int   // Likewise.
 	MaxPrompt            int   // Likewise.
 	SendsPerMinute       int   // 0: no limit.
 	TokensPerDay         int64 // 0: no limit.
@@ -311,7 +312,29 @@ func (c config) check() []crossError {
 		add("PARLEY_WAIT_LIMIT", fmt.Sprintf("%v is longer than a reply may take (PARLEY_REPLY_LIMIT, %v)", c.WaitLimit,
 			c.ReplyLimit), "PARLEY_REPLY_LIMIT")
 	}
-	return slices.Concat(errs, c.checkAnswers(), c.checkOIDC())
+	return slices.Concat(errs, c.checkSizes(), c.checkAnswers(), c.checkOIDC())
+}
+
+// checkSizes reports texts that may be sent but not be read or answered.
+func (c config) checkSizes() []crossError {
+	var errs []crossError
+	if least := c.MaxMessage + c.MaxSystem; c.MaxPrompt < least {
+		errs = append(errs, crossError{configError{Name: "PARLEY_MAX_PROMPT_BYTES", Problem: fmt.Sprintf(
+			"less than a message and a system prompt may have together (%d)", least)},
+			[]string{"PARLEY_MAX_MESSAGE_BYTES", "PARLEY_MAX_SYSTEM_PROMPT_BYTES"}})
+	}
+	if least := 2 * max(c.MaxMessage, c.MaxSystem); c.AnswerBytes < least {
+		errs = append(errs, crossError{configError{Name: "PARLEY_ANSWER_BYTES", Problem: fmt.Sprintf(
+			"less than twice what one text may have (%d)", least)},
+			[]string{"PARLEY_MAX_MESSAGE_BYTES", "PARLEY_MAX_SYSTEM_PROMPT_BYTES"}})
+	}
+	return errs
+}
+
+// bodyBytes is how long a request must be able to be: JSON can make six bytes of one, and the
+// document takes room too.
+func (c config) bodyBytes() int {
+	return max(1<<20, 6*max(c.MaxMessage, c.MaxSystem)+64<<10)
 }
 
 // checkAnswers reports bounds of large answers in which not one has room.

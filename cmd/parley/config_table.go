@@ -378,11 +378,20 @@ var variables = []variable{
 	},
 	{
 		name: "PARLEY_MAX_MESSAGE_BYTES", value: "32768",
-		accepted: "a whole number from 1024 to 131072",
-		meaning:  "How long one message of a user may be, in bytes of UTF-8.",
-		example:  "65536",
-		parse:    func(c *config, v string) error { return parseInt(&c.MaxMessage, v, 1<<10, 128<<10) },
-		show:     func(c config) any { return c.MaxMessage },
+		accepted: "a whole number from 1024 to 4194304",
+		meaning: "How long one message of a user may be, in bytes of UTF-8. The body of a request may have six times that, " +
+			"and 1 MiB at the least.",
+		example: "1048576",
+		parse:   func(c *config, v string) error { return parseInt(&c.MaxMessage, v, 1<<10, 4<<20) },
+		show:    func(c config) any { return c.MaxMessage },
+	},
+	{
+		name: "PARLEY_MAX_SYSTEM_PROMPT_BYTES", value: "32768",
+		accepted: "a whole number from 1024 to 4194304",
+		meaning:  "How long the system prompt of a conversation may be, likewise.",
+		example:  "131072",
+		parse:    func(c *config, v string) error { return parseInt(&c.MaxSystem, v, 1<<10, 4<<20) },
+		show:     func(c config) any { return c.MaxSystem },
 	},
 	{
 		name: "PARLEY_MAX_PROMPT_BYTES", value: "4194304",

@@ -32,6 +32,8 @@ func (s *server) newGraphQL(documents *transport.Documents) *transport.Server {
 			// The one reads its conversation's newest reply, the other takes a text apart.
 			Dear: map[string]int{"contextUse": 20, "citations": 10},
 
+			BodyBytes: s.cfg.bodyBytes(),
+
 			AnswerBytes:    s.cfg.AnswerBytes,
 			AnswersPerUser: s.cfg.AnswersPerUser,
 			Answers:        s.cfg.Answers,

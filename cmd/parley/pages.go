@@ -15,10 +15,15 @@ func toGraphiQL(api http.Handler) http.Handler {
 		}
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("Vary", "Accept")
-		// Not http.Redirect: it makes the address absolute, which breaks below the sub-path of a proxy.
-		w.Header().Set("Location", "graphiql/")
-		w.WriteHeader(http.StatusFound)
+		redirectToGraphiQL(w, r)
 	})
+}
+
+// redirectToGraphiQL leads from a page beside GraphiQL to it. Not http.Redirect: it makes the
+// address absolute, which breaks below the sub-path of a proxy.
+func redirectToGraphiQL(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Location", "graphiql/")
+	w.WriteHeader(http.StatusFound)
 }
 
 // isVisit tells whether a request is what a browser sends for an address that somebody typed.

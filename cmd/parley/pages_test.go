@@ -2,6 +2,9 @@ package main
 
 import (
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 	"testing"
 )
@@ -58,4 +61,36 @@ func TestVisits(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestTheRootLeadsOnBelowAPrefix leads from / by an address that a proxy's prefix does not break.
+func TestTheRootLeadsOnBelowAPrefix(t *testing.T) {
+	t.Parallel()
+	i := startInside(t, sqliteEnviron(t)...)
+	proxy := httptest.NewServer(http.StripPrefix("/chat", httputil.NewSingleHostReverseProxy(mustURL(t, i.url))))
+	t.Cleanup(proxy.Close)
+	for _, path := range []string{"/chat/", "/chat/graphiql"} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, proxy.URL+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Accept", browserAccept)
+		response, err := client.Do(r) // It follows.
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close() // Not read.
+		if got := response.Request.URL.Path; got != "/chat/graphiql/" || response.StatusCode != http.StatusOK {
+			t.Errorf("%s leads to %s, which is %d, want /chat/graphiql/", path, got, response.StatusCode)
+		}
+	}
+}
+
+func mustURL(t *testing.T, text string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
 }

@@ -39,7 +39,7 @@ func routes(cfg config, log *slog.Logger, ready *readiness, graphql http.Handler
 		graphiql := web.GraphiQL()
 		mux.Handle("/graphiql", graphiql)
 		mux.Handle("/graphiql/", graphiql)
-		mux.Handle("GET /{$}", http.RedirectHandler("graphiql", http.StatusFound))
+		mux.HandleFunc("GET /{$}", redirectToGraphiQL)
 	}
 	all := keepGate(cfg, log, mux)
 	if cfg.AccessLog == on {

@@ -168,6 +168,7 @@ func open(
 		MaxReplies:          cfg.MaxReplies,
 		MaxBacklog:          cfg.QueueAge,
 		MaxMessageBytes:     cfg.MaxMessage,
+		MaxSystemBytes:      cfg.MaxSystem,
 		MaxPromptBytes:      cfg.MaxPrompt,
 	}, db, s.replies, models.catalog, s.bus, log)
 	if err != nil {

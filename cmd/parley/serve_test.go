@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -87,6 +88,7 @@ func TestHostCheck(t *testing.T) {
 		{"development", "[::1]:8080", 200},
 		{"development", "chat.localhost", 200},
 		{"development", "evil.example", 421},
+		{"development", "10.0.2.2:8080", 421}, // What Android's emulator calls its machine.
 		{"development", "localhost.evil.example:8080", 421},
 		{"development", "192.0.2.1", 421},
 		{"production", "chat.example.com", 200},
@@ -105,9 +107,17 @@ func TestHostCheck(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_ = response.Body.Close() // Not read.
+			body, err := io.ReadAll(response.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = response.Body.Close() // Only read.
 			if response.StatusCode != test.want {
 				t.Errorf("got the status %d, want %d", response.StatusCode, test.want)
+			}
+			host, _, _ := strings.Cut(test.host, ":")
+			if test.want == 421 && !strings.Contains(string(body), "set PARLEY_HOSTS="+host) {
+				t.Errorf("got %s, want the setting that opens it", body)
 			}
 		})
 	}

@@ -13,6 +13,7 @@ import (
 	"parley/ent"
 	"parley/internal/auth"
 	"parley/internal/pid"
+	"parley/internal/text"
 )
 
 // userPage is how many accounts are read at once.
@@ -46,15 +47,18 @@ func listed(u *ent.User) listedUser {
 	return row
 }
 
-// matches reports whether a filter is part of what names the user, whatever the case.
+// matches reports whether a filter is part of what names the user, whatever the case and
+// however its characters are composed.
 func (u listedUser) matches(filter string) bool {
-	for _, text := range []string{u.Account, u.Issuer, u.Name, u.ID} {
-		if strings.Contains(strings.ToLower(text), strings.ToLower(filter)) {
+	for _, value := range []string{u.Account, u.Issuer, u.Name, u.ID} {
+		if strings.Contains(folded(value), folded(filter)) {
 			return true
 		}
 	}
 	return false
 }
+
+func folded(s string) string { return text.Spelling(strings.ToLower(s)) }
 
 func listUsersCommand(flags *flag.FlagSet) action {
 	asJSON := flags.Bool("json", false, "print an object a line instead of a table")

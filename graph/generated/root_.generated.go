@@ -1200,7 +1200,7 @@ input UpdateConversationInput {
   pinned: Boolean
 
   """
-  True archives it, false brings it back.
+  True archives it, false brings it back. So does the next message in it.
   """
   archived: Boolean
 }
@@ -2065,7 +2065,7 @@ schema {
 }
 
 """
-An instant, as RFC 3339 text in UTC with up to six decimals of a second.
+An instant, as RFC 3339 text in UTC with three decimals of a second.
 """
 scalar DateTime @specifiedBy(url: "https://scalars.graphql.org/andimarek/date-time")
 

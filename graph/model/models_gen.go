@@ -579,7 +579,7 @@ type UpdateConversationInput struct {
 	Context graphql.Omittable[*ContextSettingsInput] `json:"context,omitempty"`
 	// Whether it belongs at the top of lists.
 	Pinned graphql.Omittable[*bool] `json:"pinned,omitempty"`
-	// True archives it, false brings it back.
+	// True archives it, false brings it back. So does the next message in it.
 	Archived graphql.Omittable[*bool] `json:"archived,omitempty"`
 }
 

@@ -27,12 +27,11 @@ var ownerPredicates = map[string]string{
 // strangers lists, by function, the statements that name no owner though nothing in the
 // function says for which purpose it runs. Each has its reason.
 var strangers = map[string]string{
-	"internal/auth.Service.emailFree":     "an address that is taken is another user's; its callers sign up",
-	"internal/auth.Service.externalUser":  "who signs in is known by issuer and subject only",
-	"internal/auth.Service.refreshInTx":   "the token proves whose the session is; its caller signs in",
-	"internal/auth.Service.endSessions":   "its callers say whose sessions end",
-	"internal/auth.Service.ListUsers":     "for the operator; asOperator refuses all others",
-	"internal/auth.Service.operatorsUser": "for the operator; asOperator refuses all others",
+	"internal/auth.userByEmail":          "whose address it is, before anybody is known; callers sign in or up, or operate",
+	"internal/auth.Service.externalUser": "who signs in is known by issuer and subject only",
+	"internal/auth.Service.refreshInTx":  "the token proves whose the session is; its caller signs in",
+	"internal/auth.Service.endSessions":  "its callers say whose sessions end",
+	"internal/auth.Service.ListUsers":    "for the operator; asOperator refuses all others",
 }
 
 // checkOwners finds statements on rows with an owner that do not name the owner: a query,

@@ -14,6 +14,7 @@ import (
 	"parley/ent"
 	"parley/ent/user"
 	"parley/internal/refusal"
+	"parley/internal/text"
 	"parley/internal/viewer"
 )
 
@@ -51,12 +52,13 @@ func (SignUpInput) LogValue() slog.Value { return slog.StringValue(redactedValue
 
 const malformedEmail = "is not an e-mail address"
 
-// normalizeEmail trims and case-folds an address, and says what is wrong with it.
+// normalizeEmail trims and case-folds an address and composes its characters, and says what is
+// wrong with it.
 func normalizeEmail(raw string) (email, problem string) {
 	if !utf8.ValidString(raw) {
 		return "", malformedEmail
 	}
-	email = strings.ToLower(strings.TrimSpace(raw))
+	email = text.Spelling(foldEmail(raw))
 	if email == "" {
 		return "", "must not be empty"
 	}
@@ -74,11 +76,48 @@ func normalizeEmail(raw string) (email, problem string) {
 	return email, ""
 }
 
-func normalizeName(raw string) (name, problem string) {
-	name = strings.TrimSpace(raw)
-	if !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
-		return "", "must be one line of text"
+func foldEmail(raw string) string { return strings.ToLower(strings.TrimSpace(raw)) }
+
+// newEmail is normalizeEmail for an address that nobody has yet. It refuses what nobody can
+// see too, by which two accounts would look like one.
+func newEmail(raw string) (email, problem string) {
+	email, problem = normalizeEmail(raw)
+	if problem == "" && text.Hidden(email) {
+		return "", "has a character that nobody can see"
 	}
+	return email, problem
+}
+
+// userByEmail returns the user whose address this is, and whether there is one. Accounts from
+// before addresses were composed may have theirs decomposed. Where both are there, each has
+// what was typed, or else the composed one.
+func userByEmail(ctx context.Context, client *ent.UserClient, raw string) (*ent.User, bool, error) {
+	typed := foldEmail(raw)
+	spellings := text.Spellings(typed)
+	rows, err := client.Query().Where(user.EmailIn(spellings...)).Limit(len(spellings)).All(ctx)
+	if err != nil {
+		return nil, false, unavailable("look up user", err)
+	}
+	for _, wanted := range append([]string{typed}, spellings...) {
+		for _, u := range rows {
+			if *u.Email == wanted {
+				return u, true, nil
+			}
+		}
+	}
+	return nil, false, nil
+}
+
+// normalizeName returns the name as it is stored, and says what is wrong with it. Where
+// nothing of it can be seen it is empty, as it may be.
+func normalizeName(raw string) (name, problem string) {
+	if !utf8.ValidString(raw) {
+		return "", "must be valid Unicode"
+	}
+	if strings.ContainsRune(raw, 0) {
+		return "", "may not contain the character NUL"
+	}
+	name = text.Line(raw)
 	if utf8.RuneCountInString(name) > maxNameLen {
 		return "", fmt.Sprintf("may have at most %d characters", maxNameLen)
 	}
@@ -92,7 +131,7 @@ func (in SignUpInput) check() (newAccount, error) {
 	wrong := make(refusal.Problems)
 	var a newAccount
 	var problem string
-	a.email, problem = normalizeEmail(in.Email)
+	a.email, problem = newEmail(in.Email)
 	wrong.Add(fieldEmail, problem)
 	a.name, problem = normalizeName(in.Name)
 	wrong.Add(fieldName, problem)
@@ -156,9 +195,9 @@ func (s *Service) SignUp(ctx context.Context, in SignUpInput) (*Tokens, error) {
 func errEmailTaken() *refusal.Error { return refusal.BadInput(fieldEmail, "has an account already") }
 
 func (s *Service) emailFree(ctx context.Context, email string) error {
-	taken, err := s.store.Client().User.Query().Where(user.Email(email)).Exist(ctx)
+	_, taken, err := userByEmail(ctx, s.store.Client().User, email)
 	if err != nil {
-		return unavailable("look up e-mail", err)
+		return err
 	}
 	if taken {
 		return errEmailTaken()

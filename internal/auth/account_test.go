@@ -82,7 +82,8 @@ func TestSignOutRefusesSomebodyElsesSession(t *testing.T) {
 
 func TestSignUpRefuses(t *testing.T) {
 	each(t, nil, func(t *testing.T, b *bundle) {
-		_, err := b.SignUp(t.Context(), auth.SignUpInput{Email: "nonsense", Password: "short", Name: "a\nb"})
+		_, err := b.SignUp(t.Context(), auth.SignUpInput{Email: "nonsense", Password: "short",
+			Name: strings.Repeat("x", 101)})
 		e := wantCode(t, err, refusal.CodeBadUserInput)
 		for _, field := range []string{"email", "password", "name"} {
 			if e.Fields[field] == "" || !strings.Contains(e.Message, " "+e.Fields[field]+".") {

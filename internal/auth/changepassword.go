@@ -11,6 +11,7 @@ import (
 	"parley/internal/fact"
 	"parley/internal/pid"
 	"parley/internal/refusal"
+	"parley/internal/text"
 	"parley/internal/viewer"
 )
 
@@ -39,7 +40,7 @@ func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next
 		email = *u.Email
 	}
 	wrong.Add(fieldNewPassword, passwordProblem(next, email))
-	if next == current {
+	if samePassword(next, current) {
 		wrong.Add(fieldNewPassword, "must differ from the current one")
 	}
 	if err := wrong.Err(); err != nil {
@@ -64,6 +65,11 @@ func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next
 		return err
 	}
 	return s.replacePassword(ctx, p, u, a, hash)
+}
+
+// samePassword reports whether two passwords are compared as the same.
+func samePassword(a, b string) bool {
+	return a == b || max(len(a), len(b)) <= maxPasswordBytes && text.Password(a) == text.Password(b)
 }
 
 func (s *Service) replacePassword(ctx context.Context, p Principal, u *ent.User, a attempt, hash string) error {

@@ -71,3 +71,10 @@ func WaitForSlot(ctx context.Context) error {
 	h := &hasher{slots: make(chan struct{})}
 	return h.acquire(ctx)
 }
+
+// HashAsTyped makes the hash that servers made before passwords had one form.
+func (s *Service) HashAsTyped(password string) string {
+	p := phc{cost: s.cfg.Hash, salt: make([]byte, saltBytes), key: make([]byte, hashBytes)}
+	p.key = s.hasher.derive(context.Background(), p, password)
+	return p.String()
+}

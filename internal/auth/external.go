@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -19,6 +18,7 @@ import (
 	"parley/ent"
 	"parley/ent/user"
 	"parley/internal/refusal"
+	"parley/internal/text"
 )
 
 const maxSubjectBytes = 255
@@ -155,20 +155,10 @@ func (e *externalIssuer) verify(ctx context.Context, raw string) (identity, erro
 	return id, nil
 }
 
-// displayClaim returns a claim cut to what we show: one line, at most max bytes.
-func displayClaim(claims jwt.MapClaims, name string, maxBytes int) string {
-	text, _ := claims[name].(string)
-	text = strings.TrimSpace(strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == utf8.RuneError {
-			return -1
-		}
-		return r
-	}, text))
-	for len(text) > maxBytes {
-		_, size := utf8.DecodeLastRuneInString(text)
-		text = text[:len(text)-size]
-	}
-	return text
+// displayClaim returns a claim cut to what we show: one line of at most max characters.
+func displayClaim(claims jwt.MapClaims, name string, maxRunes int) string {
+	claim, _ := claims[name].(string)
+	return text.Cut(text.Line(claim), maxRunes)
 }
 
 // authenticateExternal returns the principal of a token of an external issuer, and

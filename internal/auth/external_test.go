@@ -170,7 +170,7 @@ func TestExternalUsers(t *testing.T) {
 			t.Errorf("got %+v, want no session and the token's expiry", p)
 		}
 		u := b.store.Client().User.GetX(viewer.AsSignIn(ctx), p.UserID)
-		if u.Email != nil || *u.ExternalEmail != "alice@example.org" || u.Name != "Alice" || u.PasswordHash != nil {
+		if u.Email != nil || *u.ExternalEmail != "alice@example.org" || u.Name != "Al ice" || u.PasswordHash != nil {
 			t.Errorf("got %v, want the claims for display only", u)
 		}
 		// The same subject at another issuer, and another subject here, are others.

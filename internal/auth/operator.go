@@ -164,15 +164,17 @@ func (s *Service) operatorsUser(ctx context.Context, account string) (*ent.User,
 	if err := asOperator(ctx); err != nil {
 		return nil, err
 	}
-	which := user.ID(pid.ID(account))
 	if !pid.ID(account).Is(pid.User) {
-		email, problem := normalizeEmail(account)
-		if problem != "" {
+		if _, problem := normalizeEmail(account); problem != "" {
 			return nil, refusal.NotFound("account")
 		}
-		which = user.Email(email)
+		u, known, err := userByEmail(ctx, s.store.Client().User, account)
+		if err == nil && !known {
+			err = refusal.NotFound("account")
+		}
+		return u, err
 	}
-	u, err := s.store.Client().User.Query().Where(which).Only(ctx)
+	u, err := s.store.Client().User.Query().Where(user.ID(pid.ID(account))).Only(ctx)
 	if ent.IsNotFound(err) {
 		return nil, refusal.NotFound("account")
 	}

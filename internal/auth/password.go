@@ -15,13 +15,15 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/crypto/argon2"
+
+	"parley/internal/text"
 )
 
 const (
 	minPasswordLen = 8
 	maxPasswordLen = 128 // Code points.
-	// maxPasswordBytes is more than 128 code points can have.
-	maxPasswordBytes = maxPasswordLen * utf8.UTFMax
+	// maxPasswordBytes is more than 128 code points can have, each typed as up to four.
+	maxPasswordBytes = maxPasswordLen * 4 * utf8.UTFMax
 
 	saltBytes = 16
 	hashBytes = 32
@@ -97,7 +99,7 @@ func (h *hasher) acquire(ctx context.Context) error {
 
 func (h *hasher) release() { <-h.slots }
 
-// hash returns the PHC string of the password.
+// hash returns the PHC string of the password, in the form in which it is compared.
 func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 	if err := h.acquire(ctx); err != nil {
 		return "", err
@@ -106,7 +108,7 @@ func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 	defer h.done.Add(1)
 	p := phc{cost: h.cost, salt: make([]byte, saltBytes), key: make([]byte, hashBytes)}
 	_, _ = rand.Read(p.salt) // It never fails; it ends the process instead.
-	p.key = h.derive(ctx, p, password)
+	p.key = h.derive(ctx, p, text.Password(password))
 	return p.String(), nil
 }
 
@@ -121,8 +123,12 @@ func (h *hasher) derive(ctx context.Context, p phc, password string) []byte {
 }
 
 // verify reports whether the password belongs to the PHC string, and whether that
-// was made with another cost than ours. An empty or unreadable string takes as
+// should be made anew: it has another cost than ours, or is from before passwords had
+// one form, and of the password as it was typed. An empty or unreadable string takes as
 // long as any other and belongs to no password.
+//
+// A password that was typed in another form than it is compared in takes two hashes, and
+// always both: how long it takes says nothing of what is stored.
 func (h *hasher) verify(ctx context.Context, encoded, password string) (ok, outdated bool, err error) {
 	usable := len(password) <= maxPasswordBytes
 	if !usable {
@@ -139,10 +145,19 @@ func (h *hasher) verify(ctx context.Context, encoded, password string) (ok, outd
 		return false, false, err
 	}
 	defer h.release()
-	defer h.done.Add(1)
-	key := h.derive(ctx, p, password)
-	match := subtle.ConstantTimeCompare(key, p.key) == 1
-	return match && usable, p.cost != h.cost || len(p.salt) != saltBytes || len(p.key) != hashBytes, nil
+	matches := func(password string) bool {
+		defer h.done.Add(1)
+		return subtle.ConstantTimeCompare(h.derive(ctx, p, password), p.key) == 1
+	}
+	prepared := text.Password(password)
+	match := matches(prepared)
+	if prepared != password {
+		raw := matches(password)
+		outdated = raw && !match
+		match = match || raw
+	}
+	outdated = outdated || p.cost != h.cost || len(p.salt) != saltBytes || len(p.key) != hashBytes
+	return match && usable, outdated, nil
 }
 
 // phc is an argon2id hash in the form of the Password Hashing Competition.
@@ -185,19 +200,22 @@ func parsePHC(s string) (phc, error) {
 }
 
 // passwordProblem says what is wrong with a new password, or "". The password is
-// taken as it is: nothing is trimmed and no case is changed.
-func passwordProblem(password, email string) string {
-	if len(password) > maxPasswordBytes || !utf8.ValidString(password) {
+// taken as it is: nothing is trimmed and no case is changed. What is counted is the form
+// in which it is compared, which is the same however it was typed.
+func passwordProblem(typed, email string) string {
+	if len(typed) > maxPasswordBytes || !utf8.ValidString(typed) {
 		return fmt.Sprintf("must be text of at most %d characters", maxPasswordLen)
 	}
+	password := text.Password(typed)
 	switch n := utf8.RuneCountInString(password); {
 	case n < minPasswordLen:
 		return fmt.Sprintf("must have at least %d characters", minPasswordLen)
 	case n > maxPasswordLen:
 		return fmt.Sprintf("may have at most %d characters", maxPasswordLen)
 	}
+	email = text.Spelling(email)
 	local, _, _ := strings.Cut(email, "@")
-	if folded := strings.ToLower(password); email != "" && (folded == email || folded == local) {
+	if folded := text.Spelling(strings.ToLower(password)); email != "" && (folded == email || folded == local) {
 		return "must not be the e-mail address"
 	}
 	if isCommonPassword(password) {

@@ -11,6 +11,7 @@ import (
 	"parley/ent/user"
 	"parley/internal/pid"
 	"parley/internal/refusal"
+	"parley/internal/text"
 	"parley/internal/viewer"
 )
 
@@ -22,22 +23,22 @@ import (
 // before the password is looked at, and UNAVAILABLE.
 func (s *Service) SignIn(ctx context.Context, email, password string) (*Tokens, error) {
 	ctx = viewer.AsSignIn(ctx)
-	email, problem := normalizeEmail(email)
+	account, problem := normalizeEmail(email)
 	if problem != "" {
-		email = "" // No account has it; the work is the same.
+		account, email = "", "" // No account has it; the work is the same.
 	}
 	perAddress := addressBucket("sign-in:", ClientAddr(ctx), s.cfg.Limits.SignInBurst,
 		1/s.cfg.Limits.SignInEvery.Seconds())
-	a, wait, kind, err := s.throttle.password(ctx, accountKey(email), perAddress)
+	a, wait, kind, err := s.throttle.password(ctx, accountKey(account), perAddress)
 	if err := s.limited(ctx, "sign-in", wait, kind, err); err != nil {
 		return nil, err
 	}
-	u, err := s.store.Client().User.Query().Where(user.Email(email)).Only(ctx)
-	if err != nil && !ent.IsNotFound(err) {
-		return nil, unavailable("look up user", err)
+	u, known, err := userByEmail(ctx, s.store.Client().User, email)
+	if err != nil {
+		return nil, err
 	}
 	var stored string
-	if u != nil && u.PasswordHash != nil {
+	if known && u.PasswordHash != nil {
 		stored = *u.PasswordHash
 	}
 	ok, outdated, err := s.verifyCounted(ctx, a, stored, password)
@@ -45,8 +46,8 @@ func (s *Service) SignIn(ctx context.Context, email, password string) (*Tokens, 
 		return nil, err
 	}
 	if !ok || u.DisabledAt != nil {
-		attrs := []slog.Attr{slog.Bool("known_account", u != nil)}
-		if u != nil {
+		attrs := []slog.Attr{slog.Bool("known_account", known)}
+		if known {
 			attrs = append(attrs, slog.String("user_id", string(u.ID)), slog.Bool("disabled", u.DisabledAt != nil))
 		}
 		s.log.WarnContext(ctx, "sign-in refused", s.audit(ctx, attrs...)...)
@@ -62,8 +63,8 @@ func (s *Service) SignIn(ctx context.Context, email, password string) (*Tokens, 
 }
 
 // accountKey is what attempts at an account are counted by. It does not depend on
-// whether the account exists.
-func accountKey(email string) string { return "email\x00" + email }
+// whether the account exists, nor on how its address is spelled.
+func accountKey(email string) string { return "email\x00" + text.Spelling(email) }
 
 // verifyCounted compares the password of a counted attempt. The attempt is taken
 // back when it came to no comparison.

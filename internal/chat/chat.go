@@ -62,9 +62,10 @@ type Config struct {
 	ConversationsPerDay int
 	// BytesPerUser is about how long all texts of one user may be together; 0 means no limit.
 	BytesPerUser int
-	// MaxMessageBytes is how long one message of a user may be, and MaxPromptBytes how long
-	// all that a model is sent for one reply may be, both in UTF-8. They are required.
-	MaxMessageBytes, MaxPromptBytes int
+	// MaxMessageBytes is how long one message of a user may be, MaxSystemBytes a system
+	// prompt, and MaxPromptBytes all that a model is sent for one reply, all in UTF-8. They
+	// are required.
+	MaxMessageBytes, MaxSystemBytes, MaxPromptBytes int
 	// MaxReplies is how many replies may run in this process, those of all users together,
 	// before it takes no more. It is required.
 	MaxReplies int
@@ -86,9 +87,9 @@ func (c Config) Validate() error {
 		errs = append(errs, fmt.Errorf("chat: at most %d replies and a backlog of %v, want more than zero",
 			c.MaxReplies, c.MaxBacklog))
 	}
-	if c.MaxMessageBytes < 1 || c.MaxPromptBytes < c.MaxMessageBytes+MaxSystemPromptBytes {
+	if min(c.MaxMessageBytes, c.MaxSystemBytes) < 1 || c.MaxPromptBytes < c.MaxMessageBytes+c.MaxSystemBytes {
 		errs = append(errs, fmt.Errorf("chat: messages of %d bytes and prompts of %d, want room for a message "+
-			"and a system prompt of %d", c.MaxMessageBytes, c.MaxPromptBytes, MaxSystemPromptBytes))
+			"and a system prompt of %d", c.MaxMessageBytes, c.MaxPromptBytes, c.MaxSystemBytes))
 	}
 	if min(c.SendsPerMinute, c.TokensPerDay, c.ConversationsPerDay, c.BytesPerUser) < 0 {
 		errs = append(errs, errors.New("chat: a limit of a user is negative; 0 means no limit"))

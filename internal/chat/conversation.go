@@ -29,13 +29,12 @@ type NewConversation struct {
 	Context *ContextInput
 }
 
-func (in NewConversation) check() error {
+// check refuses what is wrong, and leaves the name as it is stored.
+func (in *NewConversation) check(maxSystem int) error {
 	p := refusal.Problems{}
-	if in.Name != nil {
-		checkName(p, "name", *in.Name)
-	}
+	in.Name = cleanName(p, "name", in.Name)
 	checkModel(p, "model", in.Model)
-	checkText(p, "systemPrompt", in.SystemPrompt, MaxSystemPromptBytes)
+	checkText(p, "systemPrompt", in.SystemPrompt, maxSystem)
 	checkParameters(p, "parameters", in.Parameters)
 	in.Context.check(p, "context")
 	return p.Err()
@@ -46,7 +45,7 @@ func (in NewConversation) check() error {
 func (s *Service) CreateConversation(
 	ctx context.Context, userID pid.ID, in NewConversation,
 ) (*ent.Conversation, error) {
-	if err := in.check(); err != nil {
+	if err := in.check(s.cfg.MaxSystemBytes); err != nil {
 		return nil, err
 	}
 	if err := s.checkAllowed(ctx, in.Model); err != nil {
@@ -185,14 +184,13 @@ type ConversationPatch struct {
 	Archived *bool
 }
 
-func (in ConversationPatch) check() error {
+// check refuses what is wrong, and leaves the name as it is stored.
+func (in *ConversationPatch) check(maxSystem int) error {
 	p := refusal.Problems{}
-	if in.Name != nil {
-		checkName(p, "name", *in.Name)
-	}
+	in.Name = cleanName(p, "name", in.Name)
 	checkModel(p, "model", in.Model)
 	if in.SystemPrompt != nil {
-		checkText(p, "systemPrompt", *in.SystemPrompt, MaxSystemPromptBytes)
+		checkText(p, "systemPrompt", *in.SystemPrompt, maxSystem)
 	}
 	checkParameters(p, "parameters", in.Parameters)
 	in.Context.check(p, "context")
@@ -204,7 +202,7 @@ func (in ConversationPatch) check() error {
 func (s *Service) UpdateConversation(
 	ctx context.Context, userID, id pid.ID, in ConversationPatch,
 ) (*ent.Conversation, error) {
-	if err := in.check(); err != nil {
+	if err := in.check(s.cfg.MaxSystemBytes); err != nil {
 		return nil, err
 	}
 	if err := s.checkAllowed(ctx, in.Model); err != nil {

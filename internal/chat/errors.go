@@ -2,7 +2,6 @@ package chat
 
 import (
 	"fmt"
-	"time"
 
 	"parley/ent"
 	"parley/internal/pid"
@@ -21,7 +20,7 @@ func orNotFound(err error, what string) error {
 func busy(running *ent.Message) *refusal.Error {
 	extras := map[string]any{"messageId": running.ID}
 	if running.StartedAt != nil {
-		extras["startedAt"] = running.StartedAt.UTC().Format(time.RFC3339Nano)
+		extras["startedAt"] = refusal.Instant(*running.StartedAt)
 	}
 	return &refusal.Error{
 		Code:    refusal.CodeConversationBusy,

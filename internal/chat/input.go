@@ -11,16 +11,16 @@ import (
 
 	"parley/internal/refusal"
 	"parley/internal/reply"
+	"parley/internal/text"
 )
 
 // The limits of inputs, in bytes of UTF-8 unless they say otherwise.
 const (
-	MaxSystemPromptBytes = 32 << 10
-	MaxNameRunes         = 200
-	MaxModelBytes        = 200
-	MaxSchemaBytes       = 16 << 10
-	MaxStopSequences     = 4
-	MaxStopBytes         = 256
+	MaxNameRunes     = 200
+	MaxModelBytes    = 200
+	MaxSchemaBytes   = 16 << 10
+	MaxStopSequences = 4
+	MaxStopBytes     = 256
 	// placeholderRunes is how much of the first message becomes a name.
 	placeholderRunes = 60
 )
@@ -31,29 +31,40 @@ var (
 )
 
 // checkText refuses text that a database or a client could not take.
-func checkText(p refusal.Problems, field, text string, maxBytes int) {
+func checkText(p refusal.Problems, field, value string, maxBytes int) {
 	switch {
-	case len(text) > maxBytes:
-		p.Add(field, fmt.Sprintf("may have at most %d bytes of UTF-8, not %d", maxBytes, len(text)))
-	case !utf8.ValidString(text):
+	case len(value) > maxBytes:
+		p.Add(field, fmt.Sprintf("may have at most %d bytes of UTF-8, not %d", maxBytes, len(value)))
+	case !utf8.ValidString(value):
 		p.Add(field, "must be valid Unicode")
-	case strings.ContainsRune(text, 0):
+	case strings.ContainsRune(value, 0):
 		p.Add(field, "may not contain the character NUL")
 	}
 }
 
 func checkContent(p refusal.Problems, field, content string, maxBytes int) {
 	checkText(p, field, content, maxBytes)
-	if strings.TrimSpace(content) == "" {
+	if text.Blank(content) {
 		p.Add(field, "must not be empty")
 	}
 }
 
-func checkName(p refusal.Problems, field, name string) {
-	checkText(p, field, name, 4*MaxNameRunes)
-	if n := utf8.RuneCountInString(name); n > MaxNameRunes {
+// cleanName returns the name as it is stored: one line that does not disturb what stands
+// around it. One of which nothing would be left is refused, since the empty name says
+// something else: that the first message gives it.
+func cleanName(p refusal.Problems, field string, name *string) *string {
+	if name == nil || *name == "" {
+		return name
+	}
+	checkText(p, field, *name, 4*MaxNameRunes)
+	clean := text.Line(*name)
+	if clean == "" {
+		p.Add(field, "must have a character that can be seen")
+	}
+	if n := utf8.RuneCountInString(clean); n > MaxNameRunes {
 		p.Add(field, fmt.Sprintf("may have at most %d characters, not %d", MaxNameRunes, n))
 	}
+	return &clean
 }
 
 func checkModel(p refusal.Problems, field string, model *string) {
@@ -121,11 +132,4 @@ func checkFormat(p refusal.Problems, field string, f *reply.ResponseFormat) {
 }
 
 // placeholderName makes a conversation's first name from its first message.
-func placeholderName(content string) string {
-	name := strings.Join(strings.Fields(content), " ")
-	if utf8.RuneCountInString(name) <= placeholderRunes {
-		return name
-	}
-	runes := []rune(name)
-	return strings.TrimSpace(string(runes[:placeholderRunes-1])) + "…"
-}
+func placeholderName(content string) string { return text.Shorten(content, placeholderRunes) }

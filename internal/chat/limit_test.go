@@ -29,7 +29,7 @@ func (b *bundle) limited(t *testing.T, u person, in chat.SendInput) int {
 func (b *bundle) outOf(t *testing.T, quota string, try func() error) int {
 	t.Helper()
 	extras := b.unchanged(t, refusal.CodeQuotaExceeded, try)
-	tomorrow := time.Now().UTC().Truncate(24 * time.Hour).Add(24 * time.Hour).Format(time.RFC3339)
+	tomorrow := time.Now().UTC().Truncate(24 * time.Hour).Add(24 * time.Hour).Format("2006-01-02T15:04:05.000Z")
 	if extras["quota"] != quota || extras["resetsOn"] != tomorrow {
 		t.Errorf("got extras %v, want the quota %s, and that it resets on %s", extras, quota, tomorrow)
 	}

@@ -23,10 +23,10 @@ type line struct {
 
 // version is the time at which the conversation is changed. It grows whatever the clock
 // does: of two rows of a conversation the one with the later time is the later one, and
-// feeds rely on that.
+// feeds rely on that. So do clients, who are told milliseconds: by one at the least.
 func (l *line) version() time.Time {
-	if last := l.conversation.UpdatedAt; !l.now.After(last) {
-		return last.Add(time.Microsecond)
+	if next := l.conversation.UpdatedAt.Add(time.Millisecond); l.now.Before(next) {
+		return next
 	}
 	return l.now
 }
@@ -75,12 +75,13 @@ func (l *line) answer(question *ent.Message, model string, parameters reply.Para
 }
 
 // moveHead makes a message the last one of the line. A conversation that has no name
-// yet gets that of the question.
+// yet gets that of the question, and one that was archived is in use again.
 func (l *line) moveHead(to pid.ID, question string) {
 	c := l.conversation
 	if c.Name == "" && c.NameSource == conversation.NameSourcePLACEHOLDER {
 		c.Name = placeholderName(question)
 	}
+	c.ArchivedAt = nil
 	c.HeadID, c.LastMessageAt, c.UpdatedAt = to, l.now, l.version()
 }
 

@@ -378,7 +378,7 @@ func TestBusyConversation(t *testing.T) {
 			_, err := b.SendMessage(u.ctx, u.id, chat.SendInput{ConversationID: &r.Conversation.ID, Content: "two"})
 			return err
 		})
-		want := map[string]any{"messageId": r.Reply.ID, "startedAt": r.Reply.StartedAt.UTC().Format(time.RFC3339Nano)}
+		want := map[string]any{"messageId": r.Reply.ID, "startedAt": refusal.Instant(*r.Reply.StartedAt)}
 		if diff := cmp.Diff(want, extras); diff != "" {
 			t.Errorf("extras (-want +got):\n%s", diff)
 		}

@@ -91,8 +91,11 @@ func setup(t testing.TB, s *store.Store, cfg chat.Config) *bundle {
 // waitLimit is how long the tests wait for replies, unless they say otherwise.
 const waitLimit = 50 * time.Second
 
-// maxMessage is how long a message may be in the tests, unless they say otherwise.
-const maxMessage = 32 << 10
+// How long a message and a system prompt may be in the tests, unless they say otherwise.
+const (
+	maxMessage = 32 << 10
+	maxSystem  = 16 << 10
+)
 
 // service returns one more service on the bundle's engine. What cfg requires and leaves
 // out is wide.
@@ -109,6 +112,9 @@ func (b *bundle) serviceOn(t testing.TB, cfg chat.Config, s chat.Store, facts fa
 	}
 	if cfg.MaxBacklog == 0 {
 		cfg.MaxBacklog = time.Hour
+	}
+	if cfg.MaxSystemBytes == 0 {
+		cfg.MaxSystemBytes = maxSystem
 	}
 	if cfg.MaxMessageBytes == 0 {
 		cfg.MaxMessageBytes = maxMessage

@@ -16,7 +16,8 @@ import (
 func TestContextTooLong(t *testing.T) {
 	t.Parallel()
 	const most = 40 << 10
-	each(t, chat.Config{MaxMessageBytes: 8 << 10, MaxPromptBytes: most}, func(t *testing.T, b *bundle) {
+	limits := chat.Config{MaxMessageBytes: 8 << 10, MaxSystemBytes: 32 << 10, MaxPromptBytes: most}
+	each(t, limits, func(t *testing.T, b *bundle) {
 		u := b.user(t)
 		c, err := b.CreateConversation(u.ctx, u.id, chat.NewConversation{SystemPrompt: strings.Repeat("s", 32<<10)})
 		if err != nil {

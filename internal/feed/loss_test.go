@@ -101,7 +101,7 @@ func TestMissedLife(t *testing.T) {
 		u := b.user(t)
 		id := b.ask(t, u, nil, "one").Conversation.ID
 		cfg := chat.Config{WaitLimit: time.Second, MaxRunning: 1, MaxReplies: 1, MaxBacklog: time.Hour,
-			MaxMessageBytes: 1 << 10, MaxPromptBytes: 1 << 20}
+			MaxMessageBytes: 1 << 10, MaxSystemBytes: 1 << 10, MaxPromptBytes: 1 << 20}
 		unheard, err := chat.New(cfg, b.store, b.engine, b.catalog, bus.NewLocal(), slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)

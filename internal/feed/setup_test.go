@@ -90,6 +90,9 @@ func (b *bundle) service(t testing.TB, cfg chat.Config, s chat.Store) *chat.Serv
 	if cfg.MaxBacklog == 0 {
 		cfg.MaxBacklog = time.Hour
 	}
+	if cfg.MaxSystemBytes == 0 {
+		cfg.MaxSystemBytes = 32 << 10
+	}
 	if cfg.MaxMessageBytes == 0 {
 		cfg.MaxMessageBytes = 32 << 10
 	}

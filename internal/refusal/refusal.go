@@ -171,7 +171,7 @@ func QuotaExceeded(quota, message string, wait time.Duration, resetsOn time.Time
 		Code:       CodeQuotaExceeded,
 		Message:    fmt.Sprintf("%s Try again in %s.", message, inWords(wait)),
 		RetryAfter: wait,
-		Extras:     map[string]any{"quota": quota, "resetsOn": resetsOn.UTC().Format(time.RFC3339)},
+		Extras:     map[string]any{"quota": quota, "resetsOn": Instant(resetsOn)},
 	}
 }
 

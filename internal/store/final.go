@@ -98,7 +98,7 @@ INSERT INTO usage_days (%s)
 SELECT %s, $%d::varchar, %s, '', 1, %s, 0, %s FROM final WHERE $%d::boolean
 %s
 ), touched AS (
-UPDATE conversations SET updated_at = greatest(updated_at + interval '1 microsecond', final.finished_at)
+UPDATE conversations SET updated_at = greatest(updated_at + interval '1 millisecond', final.finished_at)
 FROM final WHERE conversations.id = $%d AND conversations.user_id = $%d
 RETURNING %s
 )

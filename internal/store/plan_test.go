@@ -184,7 +184,8 @@ func startChat(t testing.TB, s *store.Store, engineStore ...*store.Store) *chat.
 	t.Cleanup(func() { engine.Stop(context.WithoutCancel(t.Context())) })
 	cfg := chat.Config{WaitLimit: time.Minute, SendsPerMinute: 1 << 30, MaxRunning: 1000, TokensPerDay: 1 << 40,
 		ConversationsPerDay: 1 << 20,
-		MaxReplies:          1 << 20, MaxBacklog: time.Hour, MaxMessageBytes: 32 << 10, MaxPromptBytes: 1 << 30}
+		MaxReplies:          1 << 20, MaxBacklog: time.Hour, MaxMessageBytes: 32 << 10,
+		MaxSystemBytes: 32 << 10, MaxPromptBytes: 1 << 30}
 	service, err := chat.New(cfg, s, engine, models.New(models.Config{Allowed: []string{"test"}}), b, log)
 	if err != nil {
 		t.Fatal(err)

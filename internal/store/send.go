@@ -77,7 +77,8 @@ const sentBytes = `b.status <> 'FAILED' AND (b.role <> 'USER' OR b.status = 'COM
 // What a send writes. All parts share one list of parameters, so that Postgres can take
 // them as one statement.
 const (
-	moveConversation = `UPDATE conversations SET head_id = $5, name = $6, last_message_at = $3, updated_at = $4
+	moveConversation = `UPDATE conversations
+  SET head_id = $5, name = $6, archived_at = NULL, last_message_at = $3, updated_at = $4
   WHERE id = $2 AND user_id = $1`
 	makeConversation = `INSERT INTO conversations
   (id, user_id, name, name_source, model, parameters, head_id, last_message_at, created_at, updated_at)

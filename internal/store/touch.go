@@ -19,11 +19,12 @@ import (
 const touchedColumns = `name, name_source, model, parameters, context_settings, title_tries, head_id, pinned,
   archived_at, temporary, expires_at, last_message_at, created_at, updated_at`
 
-// touchStatement moves the version of a conversation. It grows whatever the clock does.
+// touchStatement moves the version of a conversation. It grows whatever the clock does, and
+// by no less than clients are told.
 func touchStatement(name string) string {
-	later := "max(updated_at + 1, $3)" // In microseconds, as SQLite stores it.
+	later := "max(updated_at + 1000, $3)" // In microseconds, as SQLite stores it.
 	if name == dialect.Postgres {
-		later = "greatest(updated_at + interval '1 microsecond', $3::timestamptz)"
+		later = "greatest(updated_at + interval '1 millisecond', $3::timestamptz)"
 	}
 	return "UPDATE conversations SET updated_at = " + later + "\nWHERE id = $1 AND user_id = $2 RETURNING " +
 		touchedColumns

@@ -35,7 +35,7 @@ func (s *Server) serveOperation(w http.ResponseWriter, r *http.Request) {
 	}
 	defer identity.end()
 	exchangeOf(r.Context()).User = identity.User
-	params, err := read(w, r, identity.User != "")
+	params, err := s.read(w, r, identity.User != "")
 	var bad *badRequest
 	if errors.As(err, &bad) && bad.header != "" {
 		s.refuseHeader(w, r, bad.status, bad.header, bad.message)
@@ -67,7 +67,7 @@ func (s *Server) serveOperation(w http.ResponseWriter, r *http.Request) {
 }
 
 // read reads the operation of a request. Only who has signed in may send much.
-func read(w http.ResponseWriter, r *http.Request, known bool) (*graphql.RawParams, error) {
+func (s *Server) read(w http.ResponseWriter, r *http.Request, known bool) (*graphql.RawParams, error) {
 	for _, name := range []string{"Authorization", "Content-Type"} {
 		if len(r.Header.Values(name)) > 1 {
 			return nil, errTwice
@@ -77,7 +77,7 @@ func read(w http.ResponseWriter, r *http.Request, known bool) (*graphql.RawParam
 	case r.Method != http.MethodPost:
 		return readGET(r.URL)
 	case known:
-		return readPOST(w, r, maxBody)
+		return readPOST(w, r, int64(s.cfg.Limits.BodyBytes))
 	}
 	return readPOST(w, r, maxStrangersBody)
 }

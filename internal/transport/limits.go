@@ -19,6 +19,9 @@ import (
 // is made once for each fragment, so that no document costs more to check than it
 // is long. Zero fields take the default in brackets.
 type Limits struct {
+	// BodyBytes bounds what who has signed in may send at once, a body or a message of a
+	// socket, variables included [1 MiB]. It is more than 64 KiB.
+	BodyBytes     int
 	DocumentBytes int // length of the document [16 KiB]
 	Tokens        int // tokens of the document [1000]
 	Depth         int // fields inside each other [12]
@@ -67,6 +70,7 @@ func (l Limits) withDefaults() Limits {
 		field *int
 		value int
 	}{
+		{&l.BodyBytes, 1 << 20},
 		{&l.DocumentBytes, 16 << 10}, {&l.Tokens, 1000}, {&l.Depth, 12}, {&l.Selections, 300}, {&l.Aliases, 30},
 		{&l.QueryRoots, 10}, {&l.MutationRoots, 5}, {&l.Directives, 30}, {&l.Fragments, 50}, {&l.Spreads, 100},
 		{&l.Comparisons, 5000}, {&l.Cost, 5000}, {&l.PageSize, 20}, {&l.MaxPage, 100}, {&l.Operations, 50},
@@ -96,7 +100,8 @@ func tooComplex(what string, limit int) *gqlerror.Error {
 func (s *Server) checkDocument(ctx context.Context, query string) (string, *gqlerror.Error) {
 	l := s.cfg.Limits
 	if len(query) > l.DocumentBytes {
-		return "", coded(codeTooComplex, fmt.Sprintf("The document may have at most %d bytes.", l.DocumentBytes))
+		return "", coded(codeTooComplex, fmt.Sprintf("The document may have at most %d bytes. "+
+			"Long texts belong in variables.", l.DocumentBytes))
 	}
 	if shared, found := s.checked.Get(ctx, query); found {
 		return shared, nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -19,9 +20,7 @@ import (
 
 // The bounds of what a request may have.
 const (
-	// maxBody bounds the body, variables included.
-	maxBody = 1 << 20
-	// maxStrangersBody is the same while nobody has signed in: enough to do that.
+	// maxStrangersBody bounds the body while nobody has signed in: enough to do that.
 	maxStrangersBody = 64 << 10
 	// maxParameters bounds the parameters of a URL. An operation has eight at the most.
 	maxParameters = 32
@@ -151,11 +150,12 @@ func readPOST(w http.ResponseWriter, r *http.Request, maxBytes int64) (*graphql.
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBytes))
 	var tooLarge *http.MaxBytesError
 	switch {
-	case errors.As(err, &tooLarge) && maxBytes < maxBody:
+	case errors.As(err, &tooLarge) && maxBytes == maxStrangersBody:
 		return nil, &badRequest{status: http.StatusRequestEntityTooLarge,
 			message: "The body may have at most 64 KiB without an access token that is good."}
 	case errors.As(err, &tooLarge):
-		return nil, &badRequest{status: http.StatusRequestEntityTooLarge, message: "The body may have at most 1 MiB."}
+		return nil, &badRequest{status: http.StatusRequestEntityTooLarge,
+			message: fmt.Sprintf("The body may have at most %d KiB.", maxBytes>>10)}
 	case err != nil:
 		return nil, &badRequest{status: http.StatusBadRequest, message: "The body could not be read."}
 	}

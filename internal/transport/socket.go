@@ -14,12 +14,9 @@ import (
 	"parley/internal/trace"
 )
 
-// The sizes of what a client may send: little before it is known, a whole request
-// afterwards. More closes the socket with 1009.
-const (
-	maxInit    = maxStrangersBody
-	maxMessage = maxBody
-)
+// maxInit is how much a client may send before it is known. Afterwards it is a whole request,
+// Limits.BodyBytes. More closes the socket with 1009.
+const maxInit = maxStrangersBody
 
 // socket is one WebSocket. One goroutine reads; each operation has one that
 // executes and writes. Most sockets wait most of the time: what one holds meanwhile is
@@ -303,7 +300,7 @@ func (c *socket) init(m message) bool {
 	}
 	c.acked, c.bearer = true, ""
 	if c.user != "" {
-		c.conn.SetReadLimit(maxMessage)
+		c.conn.SetReadLimit(int64(c.server.cfg.Limits.BodyBytes))
 	} else {
 		c.noInit = time.AfterFunc(c.server.timing.init, c.expel)
 	}
