@@ -66,6 +66,7 @@ type config struct {
 	Models        []string // Empty: whatever the upstream lists.
 	Model         string   // Empty: the only one there is, else clients must choose.
 	Eliza         toggle
+	Script        toggle
 	OpenAIKey     secret.Text
 	OpenAIBaseURL string // Empty: no upstream.
 	OIDC          []oidcIssuer
@@ -293,7 +294,7 @@ func (c config) check() []crossError {
 				"PARLEY_NATS_URL")
 		}
 	}
-	if c.OpenAIBaseURL == "" && c.Model != "" && c.Model != eliza.Model {
+	if c.OpenAIBaseURL == "" && c.Model != "" && c.Model != eliza.Model && !c.BuiltIn(c.Model) {
 		add("PARLEY_MODEL", fmt.Sprintf("there is no model server to ask for %q: set OPENAI_API_KEY or OPENAI_BASE_URL",
 			c.Model),
 			"OPENAI_API_KEY", "OPENAI_BASE_URL")

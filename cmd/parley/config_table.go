@@ -203,6 +203,7 @@ var variables = []variable{
 		parse:    func(c *config, v string) error { return parseOneOf(&c.Eliza, v, on, off, auto) },
 		show:     func(c config) any { return c.Eliza },
 	},
+	scriptSetting(),
 	{
 		group: "Accounts and tokens",
 		name:  "PARLEY_SIGNUP", fallback: "`open` in development on a loopback address, else `closed`",

@@ -60,7 +60,7 @@ func TestConfigDefaults(t *testing.T) {
 	got := mustLoad(t, "HOME=/home/ada", "PARLEY_TEST_POSTGRES_URL=x", "PARLEY_ADDR=", "PATH")
 	want := config{
 		Addr: "127.0.0.1:8080", DataDir: "./data", Mode: development, Issuer: "parley",
-		AllowLocalOrigins: true, SignUpOpen: true,
+		AllowLocalOrigins: true, SignUpOpen: true, Script: auto,
 		AccessTTL: 15 * time.Minute, DocumentsOnly: off, Lease: 15 * time.Second, OnCrash: crashRetry,
 		WaitLimit: 50 * time.Second, ReplyLimit: 10 * time.Minute,
 		AnswerBytes: 8 << 20, AnswersPerUser: 32 << 20, Answers: 128 << 20,
@@ -85,7 +85,7 @@ func TestConfigEverySetting(t *testing.T) {
 	got := mustLoad(t,
 		"PARLEY_ADDR=0.0.0.0:80", "PARLEY_DATA_DIR=/data", "PARLEY_DATABASE_URL=postgres://u:p@h/d",
 		"PARLEY_MODE=development", "PARLEY_AUTH_KEYS="+testKeys, "PARLEY_ISSUER=me", "PARLEY_ACCESS_TTL=2s",
-		"PARLEY_DOCUMENTS=/d.json", "PARLEY_DOCUMENTS_ONLY=on",
+		"PARLEY_DOCUMENTS=/d.json", "PARLEY_DOCUMENTS_ONLY=on", "PARLEY_SCRIPT=on",
 		"PARLEY_ALLOWED_ORIGINS=HTTPS://App.example.com:443, http://localhost:3000,https://app.example.com",
 		"PARLEY_HOSTS=Chat.Local, *.test,192.168.1.20",
 		"PARLEY_TRUSTED_PROXIES=10.1.2.3/8", "PARLEY_SIGNUP=open", "PARLEY_LEASE=1m", "PARLEY_ON_CRASH=interrupt",
@@ -111,7 +111,7 @@ func TestConfigEverySetting(t *testing.T) {
 		Hosts: named,
 		Addr:  "0.0.0.0:80", DataDir: "/data", DatabaseURL: secret.New("postgres://u:p@h/d"),
 		Mode: development, AuthKeys: secret.New(testKeys), Issuer: "me", AccessTTL: 2 * time.Second,
-		Documents: "/d.json", DocumentsOnly: on,
+		Documents: "/d.json", DocumentsOnly: on, Script: on,
 		AllowedOrigins: []string{"https://app.example.com", "http://localhost:3000"},
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
 		SignUpOpen:     true, Lease: time.Minute, OnCrash: crashInterrupt, WaitLimit: 5 * time.Second,

@@ -7,6 +7,7 @@ import (
 
 	"parley/internal/store"
 	"parley/internal/upstream/eliza"
+	"parley/internal/upstream/script"
 	"parley/internal/version"
 )
 
@@ -37,6 +38,9 @@ func greet(cfg config, stdout io.Writer, addr net.Addr) {
 		if cfg.OpenAIBaseURL == "" {
 			line("             Set OPENAI_API_KEY or OPENAI_BASE_URL to talk to a real model.")
 		}
+	}
+	if cfg.ScriptListed() {
+		line("             %q: for building frontends; send it /help", script.Model)
 	}
 	if cfg.SignUpOpen {
 		line("  Sign-up    open")

@@ -10,7 +10,6 @@ import (
 	"parley/internal/complaint"
 	"parley/internal/hosts"
 	"parley/internal/metrics"
-	"parley/internal/upstream/eliza"
 )
 
 // serveMetrics serves the metrics on a listener of their own, when the configuration names
@@ -91,8 +90,8 @@ func countedModels(cfg config) []string {
 	if cfg.Model != "" {
 		models = append(models, cfg.Model)
 	}
-	if cfg.ElizaListed() {
-		models = append(models, eliza.Model)
+	for _, b := range builtInModels(cfg) {
+		models = append(models, b.ID)
 	}
 	return models
 }

@@ -6,22 +6,17 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
-	"time"
 
 	"parley/internal/catalog"
 	"parley/internal/reply"
 	"parley/internal/upstream"
-	"parley/internal/upstream/eliza"
 )
-
-// elizaPace is the pause between two words of the built-in model, about twice the
-// speed of the teletype it was written for: slow enough to be seen growing.
-const elizaPace = 200 * time.Millisecond
 
 // The upstreams, as the catalog names them.
 const (
-	builtIn = "built-in"
-	openAI  = "openai"
+	builtIn  = "built-in"
+	scripted = "scripted"
+	openAI   = "openai"
 )
 
 // models are the model servers: the catalog of what they offer, the way to them, and who
@@ -29,7 +24,7 @@ const (
 type models struct {
 	catalog *catalog.Catalog
 	router  reply.Upstream
-	watch   *modelWatch // Nil: the built-in model alone is always there.
+	watch   *modelWatch // Nil: the built-in models alone are always there.
 	// clients are the model servers by name.
 	clients map[string]*upstream.Client
 }
@@ -37,13 +32,13 @@ type models struct {
 func newModels(cfg config, log *slog.Logger) (m models, err error) {
 	offered := catalog.Config{Allowed: cfg.Models, Default: cfg.Model}
 	upstreams, clients := make(map[string]reply.Upstream), make(map[string]*upstream.Client)
-	if cfg.ElizaListed() {
-		c, err := upstream.NewInProcess(eliza.Handler(elizaPace), log)
+	for _, b := range builtInModels(cfg) {
+		c, err := b.client(log)
 		if err != nil {
-			return models{}, fmt.Errorf("built-in model: %w", err)
+			return models{}, fmt.Errorf("built-in model %s: %w", b.ID, err)
 		}
-		upstreams[builtIn], clients[builtIn] = c, c
-		offered.Always = []catalog.Model{{ID: eliza.Model, Description: eliza.Description, Upstream: builtIn}}
+		upstreams[b.Upstream], clients[b.Upstream] = c, c
+		offered.Always = append(offered.Always, b.Model)
 	}
 	if cfg.OpenAIBaseURL != "" {
 		c, err := upstream.New(upstream.Config{
@@ -58,13 +53,10 @@ func newModels(cfg config, log *slog.Logger) (m models, err error) {
 		upstreams[openAI], clients[openAI] = c, c
 		offered.Upstream, offered.Source = openAI, c
 		m.watch = &modelWatch{url: cfg.OpenAIBaseURL, model: cfg.Model, allowed: cfg.Models, check: c.Check, log: log}
-		if cfg.Model == eliza.Model && cfg.ElizaListed() {
+		if cfg.BuiltIn(cfg.Model) {
 			m.watch.model = ""
 		}
-		if cfg.ElizaListed() {
-			m.watch.allowed = slices.DeleteFunc(slices.Clone(cfg.Models),
-				func(n string) bool { return n == eliza.Model })
-		}
+		m.watch.allowed = slices.DeleteFunc(slices.Clone(cfg.Models), cfg.BuiltIn)
 	}
 	m.catalog = catalog.New(offered)
 	if m.watch != nil {

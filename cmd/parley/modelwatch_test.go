@@ -156,8 +156,8 @@ func TestModelServerIsLookedAt(t *testing.T) {
 		}
 	}
 	i.into(t, token, `{ models { name isDefault } }`, nil, &data)
-	if len(data.Models) != 2 || data.Models[0].Name != "llama3.2:latest" || !data.Models[0].IsDefault ||
-		data.Models[1].IsDefault {
+	if len(data.Models) != 3 || data.Models[0].Name != "llama3.2:latest" || !data.Models[0].IsDefault ||
+		data.Models[1].IsDefault || data.Models[2].IsDefault {
 		t.Errorf("models: got %+v, want llama3.2:latest as the default", data.Models)
 	}
 	for _, input := range []map[string]any{{"content": "a"}, {"content": "b", "model": "llama3.2"}} {

@@ -1,11 +1,11 @@
 // The reference clients graphql-ws and graphql-sse with their default settings
-// follow replies of the built-in model, which says a word each 200 ms.
+// follow replies of the built-in model "script", which does what the message says.
 import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
 import { createClient as createSSE } from 'graphql-sse'
 import { createClient as createWS } from 'graphql-ws'
 import WebSocket from 'ws'
-import { brief, data, finalMessage, readMessage, send, serverURL, signUp, startProxy, Watch } from '../lib/parley.mjs'
+import { data, finalMessage, readMessage, send, serverURL, signUp, startProxy, Watch } from '../lib/parley.mjs'
 
 const url = serverURL()
 let user
@@ -14,8 +14,9 @@ before(async () => {
   user = await signUp(url)
 })
 
-// The built-in model repeats most of this: a reply of about 25 words, 5 seconds.
-const long = 'If the river had no water and the sea had no salt and nobody had a boat'
+// A reply at once, and one of 40 words in 2 seconds.
+const short = { content: 'Hello there. /slow 0', model: 'script' }
+const long = { content: 'Tell me about tides. /tokens 40 /slow 50', model: 'script' }
 
 const transports = {
   'graphql-ws': (base, token = user.token) => {
@@ -35,7 +36,7 @@ for (const [name, connect] of Object.entries(transports)) {
   test(`${name}: a whole reply, word by word`, async (t) => {
     const client = connect(url)
     t.after(() => client.dispose())
-    const { reply } = await send(url, user.token, { content: long })
+    const { reply } = await send(url, user.token, long)
     assert.equal(reply.status, 'STREAMING')
 
     const watch = await new Watch(client, reply.id).done
@@ -53,10 +54,28 @@ for (const [name, connect] of Object.entries(transports)) {
     })
   })
 
+  test(`${name}: a reply that is thought about first, and fails`, async (t) => {
+    const client = connect(url)
+    t.after(() => client.dispose())
+    const { reply } = await send(url, user.token, { content: 'Hm. /wait 500 /think 5 /fail-at 3', model: 'script' })
+
+    const watch = await new Watch(client, reply.id).done
+
+    const kinds = watch.types().filter((type, i, all) => type !== all[i - 1])
+    assert.deepEqual(kinds, ['MessageSnapshot', 'MessageReasoningDelta', 'MessageDelta', 'MessageFinished'])
+    const thoughts = watch.events.filter((e) => e.__typename === 'MessageReasoningDelta').map((e) => e.text)
+    assert.equal(thoughts.join(''), 'First I look at what ')
+    assert.equal(watch.partial, 'Hm. The harbour')
+    assert.deepEqual(watch.events.at(-1).message, {
+      id: reply.id, status: 'FAILED', content: 'Hm. The harbour', attempt: 1, finishReason: null,
+      error: { code: 'UPSTREAM_ERROR' },
+    })
+  })
+
   test(`${name}: a reply that is final already`, async (t) => {
     const client = connect(url)
     t.after(() => client.dispose())
-    const { reply } = await send(url, user.token, { content: 'Bye', ...brief, wait: true })
+    const { reply } = await send(url, user.token, { ...short, wait: true })
 
     const watch = await new Watch(client, reply.id).done
 
@@ -72,7 +91,7 @@ for (const [name, connect] of Object.entries(transports)) {
       client.dispose()
       proxy.close()
     })
-    const { reply } = await send(url, user.token, { content: long })
+    const { reply } = await send(url, user.token, long)
     const watch = new Watch(client, reply.id, { resume: true })
     await watch.when((w) => w.count('MessageDelta') === 5)
 
@@ -100,7 +119,7 @@ for (const [name, connect] of Object.entries(transports)) {
       client.dispose()
       proxy.close()
     })
-    const { reply } = await send(url, user.token, { content: long })
+    const { reply } = await send(url, user.token, long)
     const watch = new Watch(client, reply.id)
     await watch.when((w) => w.count('MessageDelta') === 5)
 
@@ -115,7 +134,7 @@ for (const [name, connect] of Object.entries(transports)) {
   test(`${name}: leaving is not stopping, and a cursor has no time limit`, async (t) => {
     const client = connect(url)
     t.after(() => client.dispose())
-    const { reply } = await send(url, user.token, { content: 'If only I knew.' })
+    const { reply } = await send(url, user.token, long)
     const first = new Watch(client, reply.id)
     await first.when((w) => w.count('MessageDelta') === 2)
     first.stop()
@@ -133,8 +152,8 @@ for (const [name, connect] of Object.entries(transports)) {
   test(`${name}: a cursor of another message is BAD_USER_INPUT`, async (t) => {
     const client = connect(url)
     t.after(() => client.dispose())
-    const one = await send(url, user.token, { content: 'Thanks', ...brief, wait: true })
-    const other = await send(url, user.token, { content: 'Thanks', ...brief, wait: true })
+    const one = await send(url, user.token, { ...short, wait: true })
+    const other = await send(url, user.token, { ...short, wait: true })
     const watch = new Watch(client, one.reply.id)
     await watch.done
 
@@ -145,7 +164,7 @@ for (const [name, connect] of Object.entries(transports)) {
     const stranger = await signUp(url)
     const client = connect(url, stranger.token)
     t.after(() => client.dispose())
-    const { reply } = await send(url, user.token, { content: 'Hello', ...brief, wait: true })
+    const { reply } = await send(url, user.token, { ...short, wait: true })
 
     await assert.rejects(new Watch(client, reply.id).done, /NOT_FOUND/)
     await assert.rejects(new Watch(client, reply.id.slice(0, 5)).done, /NOT_FOUND|BAD_USER_INPUT/)

@@ -1,6 +1,7 @@
 // Every program of examples/, started with the commands of its README: a whole
-// reply, and in the middle of one a token that ends, a connection that is cut and a
-// server that is killed. The model server is ours, and says when it goes on.
+// reply, one that fails, one that is long, and in the middle of one a token that ends,
+// a connection that is cut and a server that is killed. Where it matters when a reply
+// goes on, the model server is ours; otherwise it is the built-in model "script".
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -183,6 +184,29 @@ test('a new account, and a reply that is printed while it grows', { timeout: 600
       await grown
       await finished(run)
       assert.equal(run.errors, '', 'nothing to warn of')
+    })
+  }
+})
+
+test('a reply that fails, and one that is long', { timeout: 600_000 }, async (t) => {
+  const parley = await Parley.start({ PARLEY_MODEL: 'script' })
+  t.after(() => parley.close())
+
+  const runs = runnable.map((program) => {
+    const settings = { PARLEY_URL: parley.url }
+    const say = (message) => start(program, [...(program.restart ?? program.start), message], settings)
+    return { program, fails: say('Tides. /fail-at 5'), long: say('/long 200 /slow 5') }
+  })
+
+  for (const { program, fails, long } of runs) {
+    await t.test(program.name, async () => {
+      assert.equal(await fails.ended, 1, `${fails.output}\n${fails.errors}`)
+      assert.match(fails.output, /Tides\. The harbour lies still/, 'the text so far')
+      assert.match(fails.errors, /FAILED.*The model server failed in the middle of the reply\./, 'and why it failed')
+
+      assert.equal(await long.ended, 0, `${long.output.slice(-1_000)}\n${long.errors}`)
+      const text = long.output.slice(long.output.indexOf('The harbour'))
+      assert.equal(text.trimEnd().length, 200 * 1024 - 2, 'all of it, once')
     })
   }
 })

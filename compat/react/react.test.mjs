@@ -446,6 +446,64 @@ describe('the chat', { concurrency: true }, () => {
     assert.equal(await page.locator('article').count(), 2)
   })
 
+  test('a reply in every state that the model script brings about', async (t) => {
+    const { parley, site } = await setup(t, { PARLEY_MODEL: 'script', PARLEY_ON_CRASH: 'interrupt' })
+    const page = await open(t, site)
+    await signUp(page)
+    const last = page.locator('article.reply').last()
+    const ends = async (message, status) => {
+      const count = await page.locator('article.reply').count()
+      await write(page, message)
+      await page.waitForFunction((n) => document.querySelectorAll('article.reply').length > n, count)
+      await last.and(reply(page, status)).waitFor()
+    }
+
+    // One that fails keeps its text, and says why.
+    await ends('Tides. /fail-at 5', 'FAILED')
+    await last.getByText('Tides. The harbour lies still').waitFor()
+    await last.getByText('The model server failed in the middle of the reply.').waitFor()
+    await ends('/refuse', 'FAILED')
+    await last.getByText('The model server refuses to answer this.').waitFor()
+    await ends('/error quota', 'FAILED')
+    await last.getByText('The account at the model server is used up.').waitFor()
+    await accessible(page, 'failed-replies')
+
+    // One that thinks is stopped, and so is one that says nothing more; what waits behind it goes on.
+    await ends('/think 2m', 'STREAMING')
+    await last.getByText('Thinking').waitFor()
+    await page.getByRole('button', { name: 'Stop' }).click()
+    await last.and(reply(page, 'STOPPED')).waitFor()
+    await ends('/hang 5', 'STREAMING')
+    await last.getByText('The harbour lies still in').waitFor()
+    await ends('Is it still so? /slow 0', 'QUEUED')
+    await picture(page, 'queued')
+    await page.getByRole('button', { name: 'Stop' }).click()
+    await last.and(reply(page, 'COMPLETED')).getByText('Is it still so?').waitFor()
+
+    // All that a model may write, and much of it.
+    await ends('/markdown /code /math /rtl /emoji /slow 2', 'COMPLETED')
+    assert.equal(await page.locator('article script, article img').count(), 0)
+    assert.notEqual(await page.title(), 'owned')
+    assert.equal(await last.locator('a[href^="javascript:"]').count(), 0)
+    await picture(page, 'everything')
+    await ends('/long 200 /slow 0', 'COMPLETED')
+    await page.waitForFunction(
+      () => [...document.querySelectorAll('article.reply')].at(-1).textContent.length > 200 * 1000,
+    )
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'nothing is too wide')
+
+    // The server dies in the middle of one, and does not write it again.
+    await ends('/tokens 500 /slow 100', 'STREAMING')
+    await last.getByText('The harbour lies').waitFor()
+    await parley.kill()
+    await parley.start()
+    await last.and(reply(page, 'INTERRUPTED')).getByText('The server restarted in the middle of the reply.').waitFor()
+    assert.deepEqual(
+      page.faults.filter((fault) => !fault.includes('WebSocket') && !fault.includes('Failed to load resource')),
+      [],
+    )
+  })
+
   test('tokens end while two tabs are open: one renews, nobody sees it', async (t) => {
     const { model, parley, site } = await setup(t, { PARLEY_ACCESS_TTL: '3s' })
     const page = await open(t, site)

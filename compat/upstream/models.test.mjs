@@ -124,7 +124,10 @@ test('a model server without a key', async (t) => {
 
   await t.test('its models are listed, and the only one is the default', async () => {
     assert.deepEqual(await data(url, '{ models { name isDefault } }', {}, token), {
-      models: [{ name: 'mock-small', isDefault: true }],
+      models: [
+        { name: 'mock-small', isDefault: true },
+        { name: 'script', isDefault: false },
+      ],
     })
   })
 
@@ -203,7 +206,7 @@ test('several models and no default', async (t) => {
     const { token } = await signUp(url)
     const error = await refused(url, sendDocument, { input: { content: 'which model' } }, token)
     assert.equal(error.extensions.code, 'MODEL_REQUIRED')
-    assert.deepEqual(error.extensions.models.toSorted(), ['mock-large', 'mock-small'])
+    assert.deepEqual(error.extensions.models.toSorted(), ['mock-large', 'mock-small', 'script'])
     assert.equal(
       (await data(url, '{ conversations { totalCount } }', {}, token)).conversations.totalCount,
       0,
@@ -225,7 +228,7 @@ test('several models and no default', async (t) => {
     const { url } = await parleyBefore(t, { PARLEY_MODELS: 'mock-small', PARLEY_ELIZA: 'on' })
     const { token } = await signUp(url)
     const { models } = await data(url, '{ models { name isDefault } }', {}, token)
-    assert.deepEqual(models.map((m) => m.name).sort(), ['eliza', 'mock-small'])
+    assert.deepEqual(models.map((m) => m.name).sort(), ['eliza', 'mock-small', 'script'])
     assert.equal((await send(url, token, { content: 'which model', wait: true })).reply.content, 'model=mock-small')
     const { reply } = await send(url, token, { content: 'Hello', model: 'eliza', ...brief, wait: true })
     assert.equal(reply.status, 'COMPLETED')

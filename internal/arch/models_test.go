@@ -12,8 +12,8 @@ import (
 )
 
 // exampleModels are the names that stand for the default model where readers are told to set
-// one: of OpenAI, of Ollama, and the built-in one.
-var exampleModels = []string{"gpt-4.1-mini", "llama3.2", "eliza"}
+// one: of OpenAI, of Ollama, and the built-in ones.
+var exampleModels = []string{"gpt-4.1-mini", "llama3.2", "eliza", "script"}
 
 var (
 	// setModel is a default model that is set in a shell, in YAML, or in the table of the

@@ -27,7 +27,8 @@ type Config struct {
 	// only one there is.
 	Default string
 	// Always are models that are offered in any case, such as the built-in one, each with
-	// the upstream that serves it. The first is the default when there is nothing else.
+	// the upstream that serves it. The first that is no trial is the default when there is
+	// nothing else.
 	Always []Model
 	// Upstream serves all other models. Empty: nobody does.
 	Upstream string
@@ -49,10 +50,10 @@ func New(cfg Config) *Catalog {
 }
 
 // Models returns the models that may be used, the default marked. It returns
-// *UnavailableError when the source gives no list and there is nothing else.
+// *UnavailableError when the source gives no list and there is nothing else than trials.
 func (c *Catalog) Models(ctx context.Context) ([]Model, error) {
 	s, err := c.refresh(ctx)
-	if err != nil && len(s.models) == 0 {
+	if err != nil && len(withoutTrials(s.models)) == 0 {
 		return nil, err
 	}
 	return s.Models(), nil

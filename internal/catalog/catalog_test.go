@@ -64,6 +64,7 @@ func TestCatalog(t *testing.T) {
 	t.Parallel()
 	const up = "server"
 	eliza := catalog.Model{ID: "eliza", Description: "built in", Upstream: "built-in"}
+	trial := catalog.Model{ID: "trial", Upstream: "scripted", Trial: true}
 	echo := catalog.Model{ID: "echo", Upstream: "built-in"}
 	is := func(id string) catalog.Model { return catalog.Model{ID: id, Upstream: up} }
 	def := func(m catalog.Model) catalog.Model { m.Default = true; return m }
@@ -137,6 +138,46 @@ func TestCatalog(t *testing.T) {
 			catalog.Config{Source: listing("eliza", "a"), Always: []catalog.Model{eliza}},
 			[]catalog.Model{eliza, is("a")}, false,
 			map[string]string{"": "REQUIRED [eliza a]"},
+		},
+		"a trial beside the built-in one": {
+			catalog.Config{Always: []catalog.Model{eliza, trial}},
+			[]catalog.Model{def(eliza), trial}, false,
+			map[string]string{"": "eliza", "trial": "trial"},
+		},
+		"a trial before the built-in one": {
+			catalog.Config{Always: []catalog.Model{trial, eliza}},
+			[]catalog.Model{trial, def(eliza)}, false,
+			map[string]string{"": "eliza", "trial": "trial"},
+		},
+		"a trial beside the only model": {
+			catalog.Config{Source: listing("a"), Always: []catalog.Model{trial}},
+			[]catalog.Model{def(is("a")), trial}, false,
+			map[string]string{"": "a", "a": "a", "trial": "trial"},
+		},
+		"a trial beside two models": {
+			catalog.Config{Source: listing("a", "b"), Always: []catalog.Model{trial}},
+			[]catalog.Model{is("a"), is("b"), trial}, false,
+			map[string]string{"": "REQUIRED [a b trial]"},
+		},
+		"a trial in the list of the source": {
+			catalog.Config{Source: listing("trial", "a"), Always: []catalog.Model{trial}},
+			[]catalog.Model{trial, def(is("a"))}, false,
+			map[string]string{"": "a", "trial": "trial"},
+		},
+		"a trial that is named": {
+			catalog.Config{Source: listing("a"), Always: []catalog.Model{trial}, Default: "trial"},
+			[]catalog.Model{is("a"), def(trial)}, false,
+			map[string]string{"": "trial", "a": "a"},
+		},
+		"a trial beside an empty source": {
+			catalog.Config{Source: listing(), Always: []catalog.Model{trial}},
+			[]catalog.Model{trial}, false,
+			map[string]string{"": "REQUIRED [trial]", "trial": "trial"},
+		},
+		"a trial beside a dead source": {
+			catalog.Config{Source: dead, Always: []catalog.Model{trial}},
+			nil, true,
+			map[string]string{"": "UNAVAILABLE", "a": "UNAVAILABLE", "trial": "trial"},
 		},
 		// An outage of the model server is no reason to answer with ELIZA, nor to
 		// call a model's name wrong.

@@ -9,6 +9,9 @@ type Model struct {
 	Description string
 	// Upstream names who serves it.
 	Upstream string
+	// Trial is whether it is there for trying things out only. It is no choice beside others:
+	// used when it is named, and never because there is nothing else.
+	Trial bool
 	// Default is whether it is used when nobody names one.
 	Default bool
 	// ContextTokens is how many tokens a prompt and its reply may have together; 0 when nobody
@@ -31,10 +34,18 @@ func newSnapshot(cfg Config, listed []string) *Snapshot {
 		s.setDefault(cfg.Default)
 	case len(cfg.Allowed) > 0:
 		s.setDefault(cfg.Allowed[0])
-	case len(s.models) == 1, len(s.models) > 0 && len(s.models) == len(cfg.Always):
-		s.setDefault(s.models[0].ID)
+	default:
+		if choices := withoutTrials(s.models); len(choices) == 1 ||
+			len(choices) > 0 && len(choices) == len(withoutTrials(cfg.Always)) {
+			s.setDefault(choices[0].ID)
+		}
 	}
 	return s
+}
+
+// withoutTrials returns the models that are more than a trial.
+func withoutTrials(models []Model) []Model {
+	return slices.DeleteFunc(slices.Clone(models), func(m Model) bool { return m.Trial })
 }
 
 // withoutSource makes the snapshot of what is left while the source gives no list. The

@@ -27,6 +27,8 @@ const (
 // breaker stops calls to a model server that keeps failing, so that users hear
 // of it at once and the server is left alone. It is safe for concurrent use.
 type breaker struct {
+	off bool // it never opens; set before it is used
+
 	mu sync.Mutex // guards the fields below
 	// consecutive counts failures since the last sign of health.
 	consecutive int
@@ -77,6 +79,9 @@ func (b *breaker) record(now time.Time, probe bool, o outcome) (changed bool) {
 		}
 		b.calls.add(now, breakerWindow)
 		return changed
+	}
+	if b.off {
+		return false
 	}
 	b.consecutive++
 	b.calls.add(now, breakerWindow)

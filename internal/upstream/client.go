@@ -71,8 +71,22 @@ func New(cfg Config, logger *slog.Logger) (*Client, error) {
 // such as the one of package eliza. No socket is involved, but everything else is
 // as with New.
 func NewInProcess(handler http.Handler, logger *slog.Logger) (*Client, error) {
-	return New(Config{BaseURL: "http://in-process/v1", Transport: InProcess(handler)}, logger)
+	return New(Config{BaseURL: inProcessURL, Transport: InProcess(handler)}, logger)
 }
+
+// NewScripted is NewInProcess for a server that fails because it was told to, such as the one
+// of package script: a call is made once, and no failure is held against the next one.
+func NewScripted(handler http.Handler, logger *slog.Logger) (*Client, error) {
+	c, err := New(Config{BaseURL: inProcessURL, Transport: InProcess(handler), MaxRetries: -1}, logger)
+	if err != nil {
+		return nil, err
+	}
+	c.breaker.off = true
+	return c, nil
+}
+
+// inProcessURL is never looked up.
+const inProcessURL = "http://in-process/v1"
 
 // Close ends fetches of the list of models, waits for them and closes idle
 // connections. Calls of Generate that still run are not ended: end their contexts

@@ -27,6 +27,7 @@
 // and explain.go (what is wrong with its address), inprocess.go (a server in this process),
 // meters.go (what is counted).
 //
-// The folder eliza is a model server without a model, served inside the process
-// through InProcess; upstreamtest is a scripted model server for tests.
+// The folders eliza and script are model servers without a model, served inside the process
+// through InProcess: one to talk to, one that brings about every state of a reply.
+// completions is the protocol as they speak it; upstreamtest is a scripted model server for tests.
 package upstream

@@ -110,7 +110,36 @@ subscription ${watchOperation}($id: ID!) {
     message {
       id
       status
+      reasoning
       content
+      error {
+        code
+        message
+      }
+    }
+  }
+}
+`;
+
+const everyState = `# A model that does what the message says,
+# to build a frontend against. Press play,
+# then play in tab WatchReply. Others:
+#   /refuse  /cut 20  /error rate
+#   /length  /markdown  /help
+
+mutation EveryState($content: String!) {
+  sendMessage(
+    input: {
+      content: $content
+      model: "script"
+    }
+  ) {
+    conversation {
+      id
+    }
+    reply {
+      id
+      status
     }
   }
 }
@@ -351,6 +380,10 @@ export const startingTabs: GraphiQLProps['defaultTabs'] = [
   { query: signIn },
   { query: newConversation },
   { query: myConversations },
+  {
+    query: everyState,
+    variables: JSON.stringify({ content: 'Tell me about tides. /think 2s /slow 100 /fail-at 30' }, null, 2),
+  },
   { query: replyDetails, variables: JSON.stringify({ id: '' }, null, 2) },
   { query: contextUse, variables: ofConversation() },
   {

@@ -147,6 +147,45 @@ test('a newcomer signs up, sends a message and sees the reply grow', { timeout: 
   await context.close();
 });
 
+for (const [name, viewport] of Object.entries({
+  'on a desktop': { width: 1280, height: 800 },
+  'on a telephone': { width: 390, height: 844 },
+})) {
+  test(`the model script shows a failure, ${name}`, { timeout: 2 * timeout }, async () => {
+    const context = await browser.newContext({ viewport });
+    const page = await open(context);
+    const faults = watchForFaults(context, page);
+    const user = `${randomUUID()}@example.com`;
+    const signUp = (await contentOf(page, 'operation.graphql')).replace('ada@example.com', user);
+    await type(page, 'operation.graphql', signUp);
+    await run(page);
+    const notice = page.getByRole('status');
+    await notice.getByText(`Signed in as ${user}`).waitFor();
+
+    // A long address leaves the button beside it on the screen.
+    const button = await page.getByRole('button', { name: 'Open SendMessage' }).boundingBox();
+    assert.ok(button.x + button.width <= viewport.width, `the button ends at ${button.x + button.width}`);
+
+    await openTab(page, 'EveryState');
+    await picture(page, `7-every-state-${viewport.width}`);
+    await run(page);
+    await notice.getByText('The id of the reply is now in the variables').waitFor();
+    await page.getByRole('button', { name: 'Open WatchReply' }).click();
+    await editor(page, '.graphiql-query-editor').getByText('Press play and see').waitFor();
+    await run(page);
+    // On a telephone the end of the response is out of sight.
+    await page.waitForFunction(() =>
+      globalThis.__MONACO.editor.getModels().some((model) => {
+        const text = model.getValue();
+        return ['"First I look', '"Tell me about', '"FAILED"', '"UPSTREAM_ERROR"'].every((seen) => text.includes(seen));
+      }),
+    );
+    await picture(page, `8-failed-${viewport.width}`);
+    assert.deepEqual(faults, []);
+    await context.close();
+  });
+}
+
 test('an address that has an account leads to SignIn, filled in', { timeout: 2 * timeout }, async () => {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
   const page = await open(context);
