@@ -21,7 +21,7 @@
 //     cleans the answer, because go-openai takes a cut stream for a finished one.
 //
 // Beside them: config.go (which server, and how patient), router.go (which server for
-// which model), body.go (the request), frame.go, parser.go and sse.go (the stream),
+// which model), body.go (the request), receive.go, frame.go, parser.go and sse.go (the stream),
 // sink.go (clean pieces), errors.go (what an error of a server means), retry.go and
 // breaker.go (when to try again), models.go (what a server offers), check.go
 // and explain.go (what is wrong with its address), inprocess.go (a server in this process),
