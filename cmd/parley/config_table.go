@@ -209,6 +209,14 @@ var variables = []variable{
 		},
 	},
 	{
+		name: "PARLEY_UPSTREAM_SILENCE", value: "5m",
+		accepted: "a duration from 1s to 1h",
+		meaning:  "How long a model server may be silent before the first piece of a reply and between two. A reply has no more than PARLEY_REPLY_LIMIT in all.",
+		example:  "15m",
+		parse:    func(c *config, v string) error { return parseDuration(&c.Silence, v, time.Second, time.Hour) },
+		show:     func(c config) any { return c.Silence },
+	},
+	{
 		name: "PARLEY_ELIZA", value: "auto",
 		accepted: "`on`, `off` or `auto`",
 		meaning:  "Whether the built-in model is offered. It needs no key. Auto: only when there is no model server.",

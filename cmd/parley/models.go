@@ -50,6 +50,7 @@ func newModels(cfg config, log *slog.Logger) (m models, err error) {
 			BaseURL:     cfg.OpenAIBaseURL,
 			APIKey:      cfg.OpenAIKey,
 			Proxy:       http.ProxyFromEnvironment,
+			Silence:     cfg.Silence,
 			MaxDuration: cfg.ReplyLimit,
 		}, log)
 		if err != nil {

@@ -86,10 +86,10 @@ var (
 	errMaxDuration = errors.New("the reply took longer than allowed")
 )
 
-// Generate implements reply.Upstream. It repeats a failed call at most MaxRetries
-// times, and only if nothing has been written to out, the failure may pass, the
-// server does not ask for more than 30 s of patience and the retry budget of the
-// process allows it. While the circuit breaker is open it fails at once with
+// Generate implements reply.Upstream. It repeats a call whose connection failed, or that the
+// server has not taken (429, 503), at most MaxRetries times and for 30 s, if nothing has been
+// written to out and the retry budget of the process allows it. A server that is silent is
+// not asked again. While the circuit breaker is open it fails at once with
 // reply.CodeUnavailable.
 func (c *Client) Generate(ctx context.Context, req reply.Request, out reply.Output) (reply.Result, error) {
 	outer := ctx
@@ -101,7 +101,8 @@ func (c *Client) Generate(ctx context.Context, req reply.Request, out reply.Outp
 	}
 	// A long prompt is held for as long as it may be sent again, not until the reply ends.
 	s := &sink{out: out, limit: c.cfg.MaxReplyBytes, begun: func() { req.Messages = nil }}
-	c.budget.request(time.Now())
+	began := time.Now()
+	c.budget.request(began)
 	var result reply.Result
 	var err error
 	for retries := 0; ; retries++ {
@@ -120,8 +121,8 @@ func (c *Client) Generate(ctx context.Context, req reply.Request, out reply.Outp
 		if err == nil || s.wrote || !errors.As(err, &failure) || !retryable(failure) || retries >= c.cfg.MaxRetries {
 			return result, err
 		}
-		delay, ok := backoff(retries, failure)
-		if !ok || !c.budget.retry(time.Now()) {
+		delay, ok := backoff(retries, failure, time.Since(began))
+		if !ok || !tellsWhen(failure) && !c.budget.retry(time.Now()) {
 			return result, err
 		}
 		c.logger.WarnContext(ctx, "model server failed, trying again", "err", err, "delay", delay, "retry", retries+1)
@@ -156,13 +157,16 @@ func stopped(outer, ctx context.Context) error {
 }
 
 // health is what an attempt says about the server. One that wrote text says that
-// the server is alive, and so does a refusal.
+// the server is alive, and so does a refusal. One that is to be made later says nothing.
 func health(err error, wrote bool) outcome {
 	if err == nil || wrote {
 		return healthy
 	}
 	var failure *reply.Error
 	if !errors.As(err, &failure) {
+		return neutral
+	}
+	if tellsWhen(failure) {
 		return neutral
 	}
 	switch failure.Code {
@@ -244,8 +248,7 @@ func (c *Client) learn(model string, d dialect) {
 func (c *Client) attempt(ctx context.Context, body *body, s *sink) (result reply.Result, refusal []byte, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	patience := c.cfg.DialTimeout + c.cfg.TLSTimeout + c.cfg.ResponseHeaderTimeout
-	call := &call{body: body, watch: newWatchdog(cancel, patience)}
+	call := &call{body: body, watch: newWatchdog(cancel, c.cfg.Silence)}
 	defer call.watch.stop()
 
 	// The request is a stand-in: the doer sends call.body. So go-openai's checks

@@ -104,6 +104,10 @@ func (r *refusal) special(status int) (reply.Code, bool) {
 	return "", false
 }
 
+// errLoading says that the server will answer when it has started: llama.cpp, TabbyAPI and
+// Hugging Face say so of a model.
+var errLoading = errors.New("the model is being loaded")
+
 // status returns the error for an answer whose status is not 200.
 func (classifier) status(status int, header http.Header, body []byte) *reply.Error {
 	r := readRefusal(body)
@@ -115,6 +119,9 @@ func (classifier) status(status int, header http.Header, body []byte) *reply.Err
 	switch {
 	case status >= 500 || status == http.StatusConflict:
 		err.Code = reply.CodeUnavailable
+		if r.says("loading") && busyStatus(status) {
+			err.Err = errLoading
+		}
 	case status == http.StatusRequestTimeout:
 		err.Code = reply.CodeTimeout
 	case status == http.StatusTooManyRequests:

@@ -150,7 +150,7 @@ func TestBackoff(t *testing.T) {
 	for n, want := range []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second,
 		8 * time.Second, 8 * time.Second} {
 		for range 100 {
-			if got, ok := backoff(n, &reply.Error{}); !ok || got > want || got < want*3/4 {
+			if got, ok := backoff(n, &reply.Error{}, 0); !ok || got > want || got < want*3/4 {
 				t.Fatalf("retry %d: got %v, want %v less up to a quarter", n, got, want)
 			}
 		}

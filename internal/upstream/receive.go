@@ -50,7 +50,7 @@ func (c *Client) receive(
 			s.gather(f.reasoning, f.text)
 		}
 		if s.gathered() {
-			call.contentAt = time.Now()
+			call.watch.touch(c.cfg.Silence)
 			if err := s.pass(); err != nil {
 				return result, err
 			}
@@ -59,7 +59,7 @@ func (c *Client) receive(
 			return result, failure
 		}
 		if result.FinishReason != "" {
-			call.watch.touch(min(finishWait, c.cfg.IdleTimeout))
+			call.watch.touch(min(finishWait, c.cfg.Silence))
 		}
 	}
 }

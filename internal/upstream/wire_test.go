@@ -222,8 +222,8 @@ func TestConfig(t *testing.T) {
 			t.Errorf("%q: the error %q shows a secret", base, err)
 		}
 	}
-	err := upstream.Config{APIKey: secret.New("sk\nx"), IdleTimeout: -1, MaxLineBytes: -1}.Validate()
-	for _, want := range []string{"base URL", "API key", "idle timeout", "maximum line bytes"} {
+	err := upstream.Config{APIKey: secret.New("sk\nx"), Silence: -1, MaxLineBytes: -1}.Validate()
+	for _, want := range []string{"base URL", "API key", "silence", "maximum line bytes"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want it to name the %s", err, want)
 		}
