@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
-	"sync"
 	"time"
 
 	openai "github.com/sashabaranov/go-openai"
@@ -30,11 +28,9 @@ type Client struct {
 	breaker breaker
 	budget  budget
 	models  models
-
-	mu sync.Mutex // guards the fields below
-	// noStreamOptions and completionTokens are the dialect as learnt from refusals.
-	noStreamOptions  bool
-	completionTokens map[string]bool // by model
+	// learnt is what the server refuses to know, and saying what it said about that.
+	learnt learnt
+	saying *complaint.Refrain
 }
 
 var _ reply.Upstream = (*Client)(nil)
@@ -54,13 +50,13 @@ func New(cfg Config, logger *slog.Logger) (*Client, error) {
 	api.BaseURL = cfg.BaseURL
 	api.HTTPClient = d
 	return &Client{
-		cfg:              cfg,
-		logger:           logger,
-		meters:           newMeters(),
-		doer:             d,
-		api:              openai.NewClientWithConfig(api),
-		completionTokens: make(map[string]bool),
-		models:           models{complaint: complaint.About("fetching the list of models")},
+		cfg:    cfg,
+		logger: logger,
+		meters: newMeters(),
+		doer:   d,
+		api:    openai.NewClientWithConfig(api),
+		saying: newSaying(),
+		models: models{complaint: complaint.About("fetching the list of models")},
 	}, nil
 }
 
@@ -141,10 +137,29 @@ func (c *Client) try(ctx context.Context, req *reply.Request, s *sink, probe boo
 	ctx, done := c.meters.call(ctx, req.Model)
 	defer func() { done(err) }()
 	result, err = c.adapt(ctx, req, s)
+	c.heed(ctx, req, err)
 	if err == nil || ctx.Err() == nil {
 		o = health(err, s.wrote)
 	}
 	return result, err
+}
+
+// heed takes what a failure says beside its code: to the operator, and about the model.
+func (c *Client) heed(ctx context.Context, req *reply.Request, err error) {
+	var failure *reply.Error
+	if err == nil || ctx.Err() != nil || !errors.As(err, &failure) {
+		return
+	}
+	var words *said
+	if errors.As(failure.Err, &words) {
+		c.complain(ctx, req, failure, words)
+	}
+	switch failure.Code {
+	case reply.CodeContextTooLong:
+		c.models.limit(req.Model, failure.ContextTokens)
+	case reply.CodeModelUnavailable:
+		c.models.expire()
+	}
 }
 
 // stopped returns the error of a Generate whose context has ended: the caller's
@@ -187,59 +202,6 @@ func (c *Client) record(ctx context.Context, probe bool, o outcome) {
 		} else {
 			c.logger.InfoContext(ctx, "model server is back")
 		}
-	}
-}
-
-// adapt makes one attempt, and another one for each parameter that the server
-// refuses to know although the protocol has it.
-func (c *Client) adapt(ctx context.Context, req *reply.Request, s *sink) (reply.Result, error) {
-	d := c.dialect(req.Model)
-	options, tokens := false, false
-	for {
-		body, err := requestBody(*req, d)
-		if err != nil {
-			return reply.Result{}, &reply.Error{Code: reply.CodeRejected, Err: err}
-		}
-		result, refusal, err := c.attempt(ctx, body, s)
-		switch {
-		case len(refusal) == 0 || ctx.Err() != nil:
-			return result, err
-		case !options && !d.noStreamOptions && mentions(refusal, "stream_options"):
-			options, d.noStreamOptions = true, true
-		case !tokens && req.Parameters.MaxTokens != nil && mentions(refusal, "max_completion_tokens"):
-			tokens, d.completionTokens = true, !d.completionTokens
-		default:
-			return result, err
-		}
-		c.learn(req.Model, d)
-	}
-}
-
-func mentions(refusal []byte, parameter string) bool {
-	return strings.Contains(string(refusal), parameter)
-}
-
-func (c *Client) dialect(model string) dialect {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return dialect{noStreamOptions: c.noStreamOptions, completionTokens: c.completionTokens[model]}
-}
-
-// maxLearntModels bounds the memory for models; beyond it the oldest knowledge is
-// given up at once, which costs a refused request each.
-const maxLearntModels = 1000
-
-func (c *Client) learn(model string, d dialect) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.noStreamOptions = d.noStreamOptions
-	if len(c.completionTokens) >= maxLearntModels {
-		clear(c.completionTokens)
-	}
-	if d.completionTokens {
-		c.completionTokens[strings.Clone(model)] = true
-	} else {
-		delete(c.completionTokens, model)
 	}
 }
 

@@ -69,7 +69,7 @@ func (d *doer) Do(req *http.Request) (*http.Response, error) {
 		return nil, transportError(err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return nil, d.refused(req.Context(), resp, c)
+		return nil, d.refused(resp, c)
 	}
 	if encoding := resp.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
 		closeBody(resp.Body)
@@ -86,14 +86,13 @@ func (d *doer) Do(req *http.Request) (*http.Response, error) {
 }
 
 // refused reads the start of an error's body and returns the error it means.
-func (d *doer) refused(ctx context.Context, resp *http.Response, c *call) error {
+func (d *doer) refused(resp *http.Response, c *call) error {
 	// What was read is all there is to know.
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, int64(d.cfg.MaxErrorBytes)))
 	closeBody(resp.Body)
-	if c != nil && (resp.StatusCode == http.StatusBadRequest || resp.StatusCode == http.StatusUnprocessableEntity) {
+	if c != nil && adaptable(resp.StatusCode) {
 		c.refusal = body
 	}
-	d.errors.log(ctx, d.logger, resp.StatusCode, body)
 	return d.errors.status(resp.StatusCode, resp.Header, body)
 }
 
@@ -112,11 +111,7 @@ func (d *doer) document(resp *http.Response) (*http.Response, error) {
 		return nil, &reply.Error{Code: reply.CodeLimit, Status: resp.StatusCode,
 			Err: errors.New("the answer is too long")}
 	}
-	list, err := normaliseModels(body)
-	if err != nil {
-		return nil, &reply.Error{Code: reply.CodeProtocol, Status: resp.StatusCode, Err: err}
-	}
-	resp.Body = io.NopCloser(bytes.NewReader(list))
+	resp.Body = io.NopCloser(bytes.NewReader(body))
 	return resp, nil
 }
 

@@ -254,7 +254,7 @@ func BenchmarkBody(b *testing.B) {
 	b.Run("ours", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			body, err := requestBody(req, dialect{})
+			body, err := requestBody(&req, 0)
 			if err != nil {
 				b.Fatal(err)
 			}
