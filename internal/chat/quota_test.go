@@ -246,7 +246,8 @@ func TestTokensOfFailures(t *testing.T) {
 			script upstreamtest.Script
 		}{
 			{"401", upstreamtest.Fail(401, "no")}, {"404", upstreamtest.Fail(404, "model_not_found")},
-			{"429", upstreamtest.Fail(429, "slow")}, {"down", upstreamtest.Cut}, {"503", upstreamtest.Fail(503, "busy")},
+			{"429", upstreamtest.Fail(429, "slow")}, {"down", upstreamtest.Cut},
+			{"503", upstreamtest.Fail(503, "busy")},
 		} {
 			name, u := failing.name, b.user(t)
 			b.upstream.Always(failing.script)
