@@ -27,7 +27,7 @@ const (
 	CodeQuota Code = "UPSTREAM_QUOTA"
 	// CodeUnauthorized: the model server refuses the operator's key (401, 403).
 	CodeUnauthorized Code = "UPSTREAM_UNAUTHORIZED"
-	// CodeRejected: the model server refuses the request itself (400, 404, 413, 422).
+	// CodeRejected: the model server refuses the request itself (400, 413, 422).
 	CodeRejected Code = "UPSTREAM_REJECTED"
 	// CodeModelUnavailable: the model server has no such model, or has it no more.
 	CodeModelUnavailable = Code(refusal.CodeModelUnavailable)
@@ -118,8 +118,11 @@ func (e *Error) Unwrap() error { return e.Err }
 // reachedNoModel reports whether nothing can have been charged for a call that failed so before
 // any text: the server was not reached, or has refused it. One that is silent may have begun.
 func (e *Error) reachedNoModel() bool {
-	if e.Status != 0 {
-		return e.Status >= 400
+	switch e.Code {
+	case CodeRateLimited, CodeQuota, CodeUnauthorized, CodeRejected, CodeModelUnavailable, CodeContextTooLong:
+		return true
+	case CodeUnavailable:
+		return e.Status == 0 || e.Status >= 400
 	}
-	return e.Code == CodeUnavailable || e.Code == CodeRejected || e.Code == CodeModelUnavailable
+	return e.Status >= 400
 }

@@ -231,6 +231,7 @@ func TestUsageOfFailures(t *testing.T) {
 			{"429 for money", "", reply.Error{Code: reply.CodeQuota, Status: 429}, false},
 			{"400", "", reply.Error{Code: reply.CodeRejected, Status: 400}, false},
 			{"too long", "", reply.Error{Code: reply.CodeContextTooLong, Status: 400}, false},
+			{"too long, in the stream", "", reply.Error{Code: reply.CodeContextTooLong, Status: 200}, false},
 			{"500", "", reply.Error{Code: reply.CodeUnavailable, Status: 500}, false},
 			{"cannot be said", "", reply.Error{Code: reply.CodeRejected}, false},
 			{"500 behind text", "some", reply.Error{Code: reply.CodeUnavailable, Status: 500}, true},
