@@ -65,6 +65,8 @@ type config struct {
 
 	Models        []string // Empty: whatever the upstream lists.
 	Model         string   // Empty: the only one there is, else clients must choose.
+	ContextTokens int      // 0: what the model server says.
+	Silence       time.Duration
 	Eliza         toggle
 	Script        toggle
 	OpenAIKey     secret.Text

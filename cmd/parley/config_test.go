@@ -68,7 +68,7 @@ func TestConfigDefaults(t *testing.T) {
 		SocketsPerUser: 20, SocketsPerAddr: 200, ConversationsPerDay: 1000, BytesPerUser: 1 << 30,
 		MaxRunning: 3, MaxReplies: 1000 * runtime.GOMAXPROCS(0), QueueAge: 500 * time.Millisecond, SendsPerMinute: 20,
 		MaxMessage: 32 << 10, MaxSystem: 32 << 10, MaxPrompt: 4 << 20,
-		Eliza: auto, LogFormat: logText, AccessLog: off, LogLevel: slog.LevelInfo,
+		Eliza: auto, Silence: 5 * time.Minute, LogFormat: logText, AccessLog: off, LogLevel: slog.LevelInfo,
 	}
 	if diff := cmp.Diff(got, want, cmp.Comparer(sameSecret)); diff != "" {
 		t.Errorf("configuration of an empty environment (-got +want):\n%s", diff)
@@ -100,6 +100,7 @@ func TestConfigEverySetting(t *testing.T) {
 		"OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318/",
 		"PARLEY_TOKENS_PER_DAY=5000000000", "PARLEY_CONVERSATIONS_PER_DAY=9", "PARLEY_BYTES_PER_USER=6000000000",
 		"PARLEY_MODELS=a, b", "PARLEY_MODEL=b", "PARLEY_ELIZA=off",
+		"PARLEY_CONTEXT_TOKENS=4096", "PARLEY_UPSTREAM_SILENCE=90s",
 		"PARLEY_LOG=json", "PARLEY_LOG_LEVEL=debug", "OPENAI_API_KEY=sk-1\n", "OPENAI_BASE_URL=http://h/v1/",
 		"PARLEY_OIDC_ISSUER=i1,i2", "PARLEY_OIDC_AUDIENCE=a1,a2", "PARLEY_OIDC_JWKS_URL=https://h/1,http://[::1]:9/2",
 	)
@@ -121,7 +122,7 @@ func TestConfigEverySetting(t *testing.T) {
 		AccessLog: on, SlowAfter: 250 * time.Millisecond, MetricsAddr: ":9090", TracesURL: "http://localhost:4318",
 		MaxRunning: 1, MaxReplies: 77, QueueAge: 2 * time.Second, TokensPerDay: 5_000_000_000, ConversationsPerDay: 9,
 		BytesPerUser: 6_000_000_000, MaxMessage: 64 << 10, MaxSystem: 128 << 10, MaxPrompt: 1 << 20,
-		Models: []string{"a", "b"}, Model: "b", Eliza: off,
+		Models: []string{"a", "b"}, Model: "b", Eliza: off, ContextTokens: 4096, Silence: 90 * time.Second,
 		LogFormat: logJSON, LogLevel: slog.LevelDebug, OpenAIKey: secret.New("sk-1"), OpenAIBaseURL: "http://h/v1",
 		OIDC: []oidcIssuer{{"i1", "a1", "https://h/1"}, {"i2", "a2", "http://[::1]:9/2"}},
 	}

@@ -30,7 +30,7 @@ type models struct {
 }
 
 func newModels(cfg config, log *slog.Logger) (m models, err error) {
-	offered := catalog.Config{Allowed: cfg.Models, Default: cfg.Model}
+	offered := catalog.Config{Allowed: cfg.Models, Default: cfg.Model, ContextTokens: cfg.ContextTokens}
 	upstreams, clients := make(map[string]reply.Upstream), make(map[string]*upstream.Client)
 	for _, b := range builtInModels(cfg) {
 		c, err := b.client(log)
@@ -45,6 +45,7 @@ func newModels(cfg config, log *slog.Logger) (m models, err error) {
 			BaseURL:     cfg.OpenAIBaseURL,
 			APIKey:      cfg.OpenAIKey,
 			Proxy:       http.ProxyFromEnvironment,
+			Silence:     cfg.Silence,
 			MaxDuration: cfg.ReplyLimit,
 		}, log)
 		if err != nil {

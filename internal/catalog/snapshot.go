@@ -31,7 +31,7 @@ func newSnapshot(cfg Config, listed []string) *Snapshot {
 	s := withoutDefault(cfg, listed)
 	switch {
 	case cfg.Default != "":
-		s.setDefault(cfg.Default)
+		s.offer(cfg)
 	case len(cfg.Allowed) > 0:
 		s.setDefault(cfg.Allowed[0])
 	default:
@@ -52,8 +52,17 @@ func withoutTrials(models []Model) []Model {
 // built-in model does not step in for one that is away.
 func withoutSource(cfg Config) *Snapshot {
 	s := withoutDefault(cfg, nil)
-	s.setDefault(cfg.Default)
+	s.offer(cfg)
 	return s
+}
+
+// offer makes the configured model the default. It is offered whether it is listed or not: the
+// operator knows, and some servers have no list.
+func (s *Snapshot) offer(cfg Config) {
+	if cfg.Default != "" && len(cfg.Allowed) == 0 && cfg.Source != nil && s.find(cfg.Default) < 0 {
+		s.models = append([]Model{{ID: cfg.Default, Upstream: cfg.Upstream}}, s.models...)
+	}
+	s.setDefault(cfg.Default)
 }
 
 func withoutDefault(cfg Config, listed []string) *Snapshot {

@@ -5,21 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"unicode/utf8"
 
 	"parley/internal/prompt"
 	"parley/internal/reply"
 )
-
-// dialect is what a model server was found to understand of the protocol.
-type dialect struct {
-	// noStreamOptions: the server refuses stream_options; it then counts no usage.
-	noStreamOptions bool
-	// completionTokens: the model wants max_completion_tokens in place of max_tokens,
-	// as OpenAI's reasoning models do.
-	completionTokens bool
-}
 
 // request is the body of a call but for its messages. It is ours, not go-openai's: that
 // one cannot send a temperature of zero. Pointers let a zero be sent as zero.
@@ -39,6 +31,8 @@ type request struct {
 	PresencePenalty     *float64        `json:"presence_penalty,omitempty"`
 	FrequencyPenalty    *float64        `json:"frequency_penalty,omitempty"`
 	ResponseFormat      *responseFormat `json:"response_format,omitempty"`
+	ReasoningEffort     string          `json:"reasoning_effort,omitempty"`
+	Verbosity           string          `json:"verbosity,omitempty"`
 }
 
 type streamOptions struct {
@@ -56,27 +50,44 @@ type jsonSchema struct {
 	Strict bool            `json:"strict"`
 }
 
-// requestBody encodes the body of a call. Text that is not UTF-8 is repaired. It
-// fails for numbers that JSON cannot hold and for a schema that is not JSON.
-func requestBody(req reply.Request, d dialect) (*body, error) {
+// newRequest returns the request in a dialect, without format and messages.
+func newRequest(req *reply.Request, d dialect) request {
 	r := request{
 		Model:            req.Model,
 		Stream:           true,
+		StreamOptions:    &streamOptions{IncludeUsage: true},
 		Temperature:      req.Parameters.Temperature,
 		TopP:             req.Parameters.TopP,
+		MaxTokens:        req.Parameters.MaxTokens,
 		Stop:             req.Parameters.Stop,
 		Seed:             req.Parameters.Seed,
 		PresencePenalty:  req.Parameters.PresencePenalty,
 		FrequencyPenalty: req.Parameters.FrequencyPenalty,
+		ReasoningEffort:  strings.ToLower(string(req.Parameters.ReasoningEffort)),
+		Verbosity:        strings.ToLower(string(req.Parameters.Verbosity)),
 	}
-	if !d.noStreamOptions {
-		r.StreamOptions = &streamOptions{IncludeUsage: true}
+	if d == 0 { // Nearly always.
+		return r
 	}
-	if d.completionTokens {
-		r.MaxCompletionTokens = req.Parameters.MaxTokens
-	} else {
-		r.MaxTokens = req.Parameters.MaxTokens
+	for i := range members {
+		if d.has(members[i].fact) {
+			members[i].drop(&r)
+		}
 	}
+	if d.has(completionTokens) {
+		r.MaxTokens, r.MaxCompletionTokens = nil, r.MaxTokens
+	}
+	if d.has(oneOfSampling) && r.Temperature != nil {
+		r.TopP = nil
+	}
+	return r
+}
+
+// requestBody encodes the body of a call, without what the server refuses to know. Text that
+// is not UTF-8 is repaired. It fails for numbers that JSON cannot hold and for a schema that
+// is not JSON.
+func requestBody(req *reply.Request, d dialect) (*body, error) {
+	r := newRequest(req, d)
 	var err error
 	if r.ResponseFormat, err = encodeFormat(req.Parameters.ResponseFormat); err != nil {
 		return nil, err
@@ -87,7 +98,7 @@ func requestBody(req reply.Request, d dialect) (*body, error) {
 	if err := encoder.Encode(r); err != nil {
 		return nil, fmt.Errorf("encode request: %w", err)
 	}
-	return newBody(parameters.Bytes(), req.Messages), nil
+	return newBody(parameters.Bytes(), d.roles(req.Messages)), nil
 }
 
 // body is the body of a call. A long history is not copied: it is encoded while it is sent,

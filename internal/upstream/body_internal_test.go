@@ -58,7 +58,7 @@ func TestBodySaysWhatItIsGiven(t *testing.T) {
 // encoded is the body of a call, read in pieces of an odd length. It is as long as it says.
 func encoded(t *testing.T, req reply.Request) []byte {
 	t.Helper()
-	b, err := requestBody(req, dialect{})
+	b, err := requestBody(&req, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestBodyHoldsNoHistory(t *testing.T) {
 				Parts: []prompt.Part{{Text: strings.Repeat("\x01", 1000)}, {Text: "And then?"}}})
 		}
 		return testing.AllocsPerRun(10, func() {
-			b, err := requestBody(req, dialect{})
+			b, err := requestBody(&req, 0)
 			if err != nil {
 				t.Fatal(err)
 			}

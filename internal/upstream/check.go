@@ -49,9 +49,13 @@ func (c *Client) Check(ctx context.Context) (Found, error) {
 	if ctx.Err() != nil {
 		return Found{}, fmt.Errorf("check model server: %w", context.Cause(ctx))
 	}
-	if names, ok := list.models(); ok {
-		c.models.learn(names, c.cfg.ModelsTTL)
-		return Found{Models: names, Listed: true}, nil
+	if models, ok := list.models(); ok {
+		c.models.learn(models, c.cfg.ModelsTTL)
+		found := Found{Listed: true}
+		for _, m := range models {
+			found.Models = append(found.Models, m.ID)
+		}
+		return found, nil
 	}
 	if !list.nowhere() {
 		return Found{}, c.explain(list)
@@ -68,8 +72,8 @@ func (c *Client) Check(ctx context.Context) (Found, error) {
 	case !completion.nowhere():
 		return Found{}, c.explain(completion)
 	}
-	cause := "nor is there /chat/completions; OPENAI_BASE_URL goes up to and with the version, such as " +
-		"https://api.openai.com/v1 or http://localhost:11434/v1"
+	cause := "nor is there /chat/completions; " + c.slip() + "OPENAI_BASE_URL goes up to and with the version, " +
+		"such as https://api.openai.com/v1 or http://localhost:11434/v1"
 	return Found{}, &SetupError{Saw: list.saw(), Cause: cause}
 }
 
@@ -126,24 +130,13 @@ func pathOf(address string) string {
 	return u.Path
 }
 
-// models returns the names of a list of models, and whether the answer is one.
-func (a answer) models() ([]string, bool) {
+// models returns a list of models, and whether the answer is one.
+func (a answer) models() ([]listedModel, bool) {
 	if a.err != nil || a.status != http.StatusOK || len(a.body) > maxDocumentBytes || !isModelList(a.body) {
 		return nil, false
 	}
-	clean, err := normaliseModels(a.body)
-	if err != nil {
-		return nil, false
-	}
-	var list struct{ Data []struct{ ID string } }
-	if json.Unmarshal(clean, &list) != nil {
-		return nil, false
-	}
-	names := make([]string, 0, len(list.Data))
-	for _, m := range list.Data {
-		names = append(names, m.ID)
-	}
-	return names, true
+	list, err := parseModels(a.body)
+	return list, err == nil
 }
 
 // isModelList reports whether a body is a list, or an object with one: some servers answer
@@ -199,6 +192,9 @@ func (a answer) isPage() bool {
 	return bytes.HasPrefix(start, []byte("<")) || strings.Contains(a.header.Get("Content-Type"), "text/html")
 }
 
+// endpoints are the paths of servers that are taken for the end of their address.
+var endpoints = []string{"/chat/completions", "/completions", "/models", "/responses", "/api/chat", "/api/generate"}
+
 // versions are the endings of addresses that servers are known to have.
 var versions = []string{"/v1", "/api/v1", "/openai/v1", "/v1beta/openai"}
 
@@ -232,8 +228,7 @@ func otherBases(base string) []string {
 		}
 	}
 	path := strings.TrimRight(u.Path, "/")
-	for _, end := range []string{"/chat/completions", "/completions", "/models", "/responses", "/api/chat",
-		"/api/generate"} {
+	for _, end := range endpoints {
 		if cut, ok := strings.CutSuffix(path, end); ok {
 			path = cut
 			add(path)

@@ -1,16 +1,11 @@
 package upstream
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
-	"slices"
-	"strings"
-	"sync"
 	"time"
 
 	openai "github.com/sashabaranov/go-openai"
@@ -33,11 +28,9 @@ type Client struct {
 	breaker breaker
 	budget  budget
 	models  models
-
-	mu sync.Mutex // guards the fields below
-	// noStreamOptions and completionTokens are the dialect as learnt from refusals.
-	noStreamOptions  bool
-	completionTokens map[string]bool // by model
+	// learnt is what the server refuses to know, and saying what it said about that.
+	learnt learnt
+	saying *complaint.Refrain
 }
 
 var _ reply.Upstream = (*Client)(nil)
@@ -57,13 +50,13 @@ func New(cfg Config, logger *slog.Logger) (*Client, error) {
 	api.BaseURL = cfg.BaseURL
 	api.HTTPClient = d
 	return &Client{
-		cfg:              cfg,
-		logger:           logger,
-		meters:           newMeters(),
-		doer:             d,
-		api:              openai.NewClientWithConfig(api),
-		completionTokens: make(map[string]bool),
-		models:           models{complaint: complaint.About("fetching the list of models")},
+		cfg:    cfg,
+		logger: logger,
+		meters: newMeters(),
+		doer:   d,
+		api:    openai.NewClientWithConfig(api),
+		saying: newSaying(),
+		models: models{complaint: complaint.About("fetching the list of models")},
 	}, nil
 }
 
@@ -103,10 +96,10 @@ var (
 	errMaxDuration = errors.New("the reply took longer than allowed")
 )
 
-// Generate implements reply.Upstream. It repeats a failed call at most MaxRetries
-// times, and only if nothing has been written to out, the failure may pass, the
-// server does not ask for more than 30 s of patience and the retry budget of the
-// process allows it. While the circuit breaker is open it fails at once with
+// Generate implements reply.Upstream. It repeats a call whose connection failed, or that the
+// server has not taken (429, 503), at most MaxRetries times and for 30 s, if nothing has been
+// written to out and the retry budget of the process allows it. A server that is silent is
+// not asked again. While the circuit breaker is open it fails at once with
 // reply.CodeUnavailable.
 func (c *Client) Generate(ctx context.Context, req reply.Request, out reply.Output) (reply.Result, error) {
 	outer := ctx
@@ -118,7 +111,8 @@ func (c *Client) Generate(ctx context.Context, req reply.Request, out reply.Outp
 	}
 	// A long prompt is held for as long as it may be sent again, not until the reply ends.
 	s := &sink{out: out, limit: c.cfg.MaxReplyBytes, begun: func() { req.Messages = nil }}
-	c.budget.request(time.Now())
+	began := time.Now()
+	c.budget.request(began)
 	var result reply.Result
 	var err error
 	for retries := 0; ; retries++ {
@@ -137,8 +131,8 @@ func (c *Client) Generate(ctx context.Context, req reply.Request, out reply.Outp
 		if err == nil || s.wrote || !errors.As(err, &failure) || !retryable(failure) || retries >= c.cfg.MaxRetries {
 			return result, err
 		}
-		delay, ok := backoff(retries, failure)
-		if !ok || !c.budget.retry(time.Now()) {
+		delay, ok := backoff(retries, failure, time.Since(began))
+		if !ok || !tellsWhen(failure) && !c.budget.retry(time.Now()) {
 			return result, err
 		}
 		c.logger.WarnContext(ctx, "model server failed, trying again", "err", err, "delay", delay, "retry", retries+1)
@@ -157,10 +151,29 @@ func (c *Client) try(ctx context.Context, req *reply.Request, s *sink, probe boo
 	ctx, done := c.meters.call(ctx, req.Model)
 	defer func() { done(err) }()
 	result, err = c.adapt(ctx, req, s)
+	c.heed(ctx, req, err)
 	if err == nil || ctx.Err() == nil {
 		o = health(err, s.wrote)
 	}
 	return result, err
+}
+
+// heed takes what a failure says beside its code: to the operator, and about the model.
+func (c *Client) heed(ctx context.Context, req *reply.Request, err error) {
+	var failure *reply.Error
+	if err == nil || ctx.Err() != nil || !errors.As(err, &failure) {
+		return
+	}
+	var words *said
+	if errors.As(failure.Err, &words) {
+		c.complain(ctx, req, failure, words)
+	}
+	switch failure.Code {
+	case reply.CodeContextTooLong:
+		c.models.limit(req.Model, failure.ContextTokens)
+	case reply.CodeModelUnavailable:
+		c.models.expire()
+	}
 }
 
 // stopped returns the error of a Generate whose context has ended: the caller's
@@ -173,13 +186,16 @@ func stopped(outer, ctx context.Context) error {
 }
 
 // health is what an attempt says about the server. One that wrote text says that
-// the server is alive, and so does a refusal.
+// the server is alive, and so does a refusal. One that is to be made later says nothing.
 func health(err error, wrote bool) outcome {
 	if err == nil || wrote {
 		return healthy
 	}
 	var failure *reply.Error
 	if !errors.As(err, &failure) {
+		return neutral
+	}
+	if tellsWhen(failure) {
 		return neutral
 	}
 	switch failure.Code {
@@ -203,70 +219,12 @@ func (c *Client) record(ctx context.Context, probe bool, o outcome) {
 	}
 }
 
-// adapt makes one attempt, and another one for each parameter that the server
-// refuses to know although the protocol has it.
-func (c *Client) adapt(ctx context.Context, req *reply.Request, s *sink) (reply.Result, error) {
-	d := c.dialect(req.Model)
-	options, tokens := false, false
-	for {
-		body, err := requestBody(*req, d)
-		if err != nil {
-			return reply.Result{}, &reply.Error{Code: reply.CodeRejected, Err: err}
-		}
-		result, refusal, err := c.attempt(ctx, body, s)
-		switch {
-		case len(refusal) == 0 || ctx.Err() != nil:
-			return result, err
-		case !options && !d.noStreamOptions && mentions(refusal, "stream_options"):
-			options, d.noStreamOptions = true, true
-		case !tokens && req.Parameters.MaxTokens != nil && mentions(refusal, "max_completion_tokens"):
-			tokens, d.completionTokens = true, !d.completionTokens
-		default:
-			return result, err
-		}
-		c.learn(req.Model, d)
-	}
-}
-
-func mentions(refusal []byte, parameter string) bool {
-	return strings.Contains(string(refusal), parameter)
-}
-
-func (c *Client) dialect(model string) dialect {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return dialect{noStreamOptions: c.noStreamOptions, completionTokens: c.completionTokens[model]}
-}
-
-// maxLearntModels bounds the memory for models; beyond it the oldest knowledge is
-// given up at once, which costs a refused request each.
-const maxLearntModels = 1000
-
-func (c *Client) learn(model string, d dialect) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.noStreamOptions = d.noStreamOptions
-	if len(c.completionTokens) >= maxLearntModels {
-		clear(c.completionTokens)
-	}
-	if d.completionTokens {
-		c.completionTokens[strings.Clone(model)] = true
-	} else {
-		delete(c.completionTokens, model)
-	}
-}
-
-// finishWait bounds how long an attempt waits for usage and end marker once the
-// reply is known to be complete.
-const finishWait = 5 * time.Second
-
 // attempt makes one request and passes the text on. refusal is the body of a 400
 // or 422.
 func (c *Client) attempt(ctx context.Context, body *body, s *sink) (result reply.Result, refusal []byte, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	patience := c.cfg.DialTimeout + c.cfg.TLSTimeout + c.cfg.ResponseHeaderTimeout
-	call := &call{body: body, watch: newWatchdog(cancel, patience)}
+	call := &call{body: body, watch: newWatchdog(cancel, c.cfg.Silence)}
 	defer call.watch.stop()
 
 	// The request is a stand-in: the doer sends call.body. So go-openai's checks
@@ -278,92 +236,6 @@ func (c *Client) attempt(ctx context.Context, body *body, s *sink) (result reply
 	defer closeBody(stream)
 	result, err = c.receive(ctx, stream, call, s)
 	return result, nil, err
-}
-
-// receive reads frames until the end marker or the end of the stream.
-func (c *Client) receive(
-	ctx context.Context, stream *openai.ChatCompletionStream, call *call, s *sink,
-) (reply.Result, error) {
-	var result reply.Result
-	var f frame
-	for {
-		// RecvRaw, because Recv decodes with reflection and loses characters that
-		// are split over two frames.
-		line, err := stream.RecvRaw()
-		if err != nil {
-			done := errors.Is(err, io.EOF) // Only the end marker; cleanBody never ends in io.EOF.
-			if result.FinishReason == "" && !done {
-				return result, attemptError(ctx, err)
-			}
-			if result.FinishReason == "" && !s.wrote && !s.holds() {
-				return result, &reply.Error{Code: reply.CodeProtocol, Status: http.StatusOK, Err: errEmpty}
-			}
-			if ended := reported(err); ended != nil {
-				return result, ended
-			}
-			return result, s.flush()
-		}
-		var failure error
-		for more := true; more && failure == nil; {
-			var data []byte
-			data, line, more = bytes.Cut(line, []byte{frameSeparator})
-			failure = c.take(ctx, &f, data, stream.Header(), &result)
-			s.gather(f.reasoning, f.text)
-		}
-		if s.gathered() {
-			call.contentAt = time.Now()
-			if err := s.pass(); err != nil {
-				return result, err
-			}
-		}
-		if failure != nil {
-			return result, failure
-		}
-		if result.FinishReason != "" {
-			call.watch.touch(min(finishWait, c.cfg.IdleTimeout))
-		}
-	}
-}
-
-// take reads a frame into f, and what it says beside text into result. An error is why the
-// reply fails; the text of the frame counts all the same.
-func (c *Client) take(ctx context.Context, f *frame, data []byte, header http.Header, result *reply.Result) error {
-	if err := f.parse(data); err != nil {
-		f.text, f.reasoning = nil, nil
-		c.doer.errors.log(ctx, c.logger, http.StatusOK, data)
-		return &reply.Error{Code: reply.CodeProtocol, Status: http.StatusOK, Err: err}
-	}
-	if f.failed {
-		f.text, f.reasoning = nil, nil
-		c.doer.errors.log(ctx, c.logger, http.StatusOK, data)
-		return c.doer.errors.frame(data, header)
-	}
-	if len(f.model) > 0 && result.Model == "" {
-		result.Model = cleanName(f.model)
-	}
-	if f.usage.PromptTokens+f.usage.CompletionTokens > 0 {
-		usage := f.usage
-		result.Usage = &usage
-	}
-	if f.finish != "" {
-		reason, ok := finishReason(f.finish)
-		if !ok {
-			return &reply.Error{Code: reply.CodeUpstream, Status: http.StatusOK, Err: errReported}
-		}
-		result.FinishReason = reason
-	}
-	return nil
-}
-
-// reported returns the error that the server itself reported after it had said
-// that the reply is complete. A mere cut at that point is none, and nor is a limit
-// on what follows the reply.
-func reported(err error) error {
-	var failure *reply.Error
-	if errors.As(err, &failure) && errors.Is(failure.Err, errReported) {
-		return failure
-	}
-	return nil
 }
 
 // attemptError returns err as a *reply.Error, or our own reason if it is why the
@@ -380,21 +252,4 @@ func attemptError(ctx context.Context, err error) error {
 		return failure
 	}
 	return &reply.Error{Code: reply.CodeInternal, Err: hidden{"the request could not be made", err}}
-}
-
-// finishReason translates a server's reason. It is false for a reason that says
-// that the reply failed.
-func finishReason(s string) (reply.FinishReason, bool) {
-	switch s = strings.ToLower(s); {
-	case s == "error" || s == "abort" || s == "cancelled":
-		return "", false
-	case slices.Contains([]string{"length", "max_tokens", "model_length"}, s):
-		return reply.FinishLength, true
-	case slices.Contains([]string{"content_filter", "safety", "refusal"}, s):
-		return reply.FinishContentFilter, true
-	case slices.Contains([]string{"tool_calls", "function_call", "tool_use"}, s):
-		return reply.FinishToolCalls, true
-	default:
-		return reply.FinishStop, true
-	}
 }

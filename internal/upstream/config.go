@@ -13,17 +13,15 @@ import (
 
 // The limits of a Config whose fields are zero.
 const (
-	defaultDialTimeout           = 5 * time.Second
-	defaultTLSTimeout            = 5 * time.Second
-	defaultResponseHeaderTimeout = 60 * time.Second
-	defaultIdleTimeout           = 60 * time.Second  // A server that thinks sends comments meanwhile.
-	defaultContentTimeout        = 300 * time.Second // Comments alone for this long are a hang.
-	defaultMaxDuration           = 10 * time.Minute
-	defaultMaxReplyBytes         = 1 << 20
-	defaultMaxLineBytes          = 1 << 20
-	defaultMaxErrorBytes         = 64 << 10
-	defaultMaxRetries            = 2
-	defaultModelsTTL             = 5 * time.Minute
+	defaultDialTimeout   = 5 * time.Second
+	defaultTLSTimeout    = 5 * time.Second
+	defaultSilence       = 5 * time.Minute // Local models read a long prompt for minutes, others think as long.
+	defaultMaxDuration   = 10 * time.Minute
+	defaultMaxReplyBytes = 1 << 20
+	defaultMaxLineBytes  = 1 << 20
+	defaultMaxErrorBytes = 64 << 10
+	defaultMaxRetries    = 8
+	defaultModelsTTL     = 5 * time.Minute
 )
 
 // Config says which model server a Client calls and how patient it is. A zero
@@ -42,17 +40,17 @@ type Config struct {
 	// Proxy selects a proxy for the default transport; nil is none.
 	Proxy func(*http.Request) (*url.URL, error)
 
-	DialTimeout           time.Duration // 5 s.
-	TLSTimeout            time.Duration // 5 s.
-	ResponseHeaderTimeout time.Duration // 60 s from the end of the request to the answer's header.
-	IdleTimeout           time.Duration // 60 s between two bytes; comments count.
-	ContentTimeout        time.Duration // 300 s between two pieces of text or reasoning.
-	MaxDuration           time.Duration // 10 min for one Generate, retries included.
+	DialTimeout time.Duration // 5 s.
+	TLSTimeout  time.Duration // 5 s.
+	// Silence is how long a server may say nothing: from the request to the first piece of text
+	// or reasoning, the wait for the header included, and between two pieces. 5 min.
+	Silence     time.Duration
+	MaxDuration time.Duration // 10 min for one Generate, repeats included.
 
 	MaxReplyBytes int // 1 MiB of text, and as much reasoning again.
 	MaxLineBytes  int // 1 MiB for one line or one frame of a stream.
 	MaxErrorBytes int // 64 KiB are read of the body of a failed request.
-	MaxRetries    int // 2 per Generate; negative is none.
+	MaxRetries    int // 8 per Generate, all within 30 s; negative is none.
 
 	ModelsTTL time.Duration // 5 min for which Models answers from memory.
 }
@@ -68,8 +66,7 @@ func (c Config) Validate() error {
 		value time.Duration
 	}{
 		{"dial timeout", c.DialTimeout}, {"TLS timeout", c.TLSTimeout},
-		{"response header timeout", c.ResponseHeaderTimeout}, {"idle timeout", c.IdleTimeout},
-		{"content timeout", c.ContentTimeout}, {"maximum duration", c.MaxDuration}, {"models TTL", c.ModelsTTL},
+		{"silence", c.Silence}, {"maximum duration", c.MaxDuration}, {"models TTL", c.ModelsTTL},
 	} {
 		if d.value < 0 {
 			errs = append(errs, fmt.Errorf("%s is negative: %v", d.name, d.value))
@@ -113,9 +110,7 @@ func validateBaseURL(base string) error {
 func (c Config) withDefaults() Config {
 	setDefault(&c.DialTimeout, defaultDialTimeout)
 	setDefault(&c.TLSTimeout, defaultTLSTimeout)
-	setDefault(&c.ResponseHeaderTimeout, defaultResponseHeaderTimeout)
-	setDefault(&c.IdleTimeout, defaultIdleTimeout)
-	setDefault(&c.ContentTimeout, defaultContentTimeout)
+	setDefault(&c.Silence, defaultSilence)
 	setDefault(&c.MaxDuration, defaultMaxDuration)
 	setDefault(&c.MaxReplyBytes, defaultMaxReplyBytes)
 	setDefault(&c.MaxLineBytes, defaultMaxLineBytes)

@@ -21,11 +21,12 @@
 //     cleans the answer, because go-openai takes a cut stream for a finished one.
 //
 // Beside them: config.go (which server, and how patient), router.go (which server for
-// which model), body.go (the request), frame.go, parser.go and sse.go (the stream),
-// sink.go (clean pieces), errors.go (what an error of a server means), retry.go and
-// breaker.go (when to try again), models.go (what a server offers), check.go
-// and explain.go (what is wrong with its address), inprocess.go (a server in this process),
-// meters.go (what is counted).
+// which model), body.go (the request), dialect.go (what a server refuses to know of it),
+// receive.go, frame.go, parser.go and sse.go (the stream), sink.go (clean pieces), envelope.go,
+// errors.go and classify.go (what an error of a server means), said.go (what the operator reads
+// of it), retry.go and breaker.go (when to try again), models.go and list.go (what a server
+// offers), check.go and explain.go (what is wrong with its address), inprocess.go (a server in
+// this process), meters.go (what is counted).
 //
 // The folders eliza and script are model servers without a model, served inside the process
 // through InProcess: one to talk to, one that brings about every state of a reply.

@@ -29,13 +29,12 @@ type doer struct {
 // to the doer, and what the doer finds out beside the text.
 type call struct {
 	body *body // nil once it has been answered
-	// watch ends the call when its time limit passes without a touch.
+	// watch ends the call when its time limit passes without a touch: by a piece of text or
+	// reasoning, not by a header or a comment, which a server that hangs sends, too.
 	watch *watchdog
 	// refusal holds the body of a 400 or 422, cut to the limit for error bodies,
 	// in which the Client looks for parameters that the server does not know.
 	refusal []byte
-	// contentAt is when text or reasoning last arrived.
-	contentAt time.Time
 }
 
 type callKey struct{}
@@ -69,11 +68,8 @@ func (d *doer) Do(req *http.Request) (*http.Response, error) {
 		d.logger.DebugContext(req.Context(), "request failed", "err", d.errors.redact([]byte(err.Error())))
 		return nil, transportError(err)
 	}
-	if c != nil {
-		c.watch.touch(d.cfg.IdleTimeout)
-	}
 	if resp.StatusCode != http.StatusOK {
-		return nil, d.refused(req.Context(), resp, c)
+		return nil, d.refused(resp, c)
 	}
 	if encoding := resp.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
 		closeBody(resp.Body)
@@ -83,7 +79,6 @@ func (d *doer) Do(req *http.Request) (*http.Response, error) {
 	if c == nil {
 		return d.document(resp)
 	}
-	c.contentAt = time.Now()
 	body := &cleanBody{doer: d, call: c, req: req, body: resp.Body, header: resp.Header}
 	body.events = newEventReader((*rawBody)(body), d.cfg.MaxLineBytes)
 	resp.Body = body
@@ -91,14 +86,13 @@ func (d *doer) Do(req *http.Request) (*http.Response, error) {
 }
 
 // refused reads the start of an error's body and returns the error it means.
-func (d *doer) refused(ctx context.Context, resp *http.Response, c *call) error {
+func (d *doer) refused(resp *http.Response, c *call) error {
 	// What was read is all there is to know.
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, int64(d.cfg.MaxErrorBytes)))
 	closeBody(resp.Body)
-	if c != nil && (resp.StatusCode == http.StatusBadRequest || resp.StatusCode == http.StatusUnprocessableEntity) {
+	if c != nil && adaptable(resp.StatusCode) {
 		c.refusal = body
 	}
-	d.errors.log(ctx, d.logger, resp.StatusCode, body)
 	return d.errors.status(resp.StatusCode, resp.Header, body)
 }
 
@@ -117,11 +111,7 @@ func (d *doer) document(resp *http.Response) (*http.Response, error) {
 		return nil, &reply.Error{Code: reply.CodeLimit, Status: resp.StatusCode,
 			Err: errors.New("the answer is too long")}
 	}
-	list, err := normaliseModels(body)
-	if err != nil {
-		return nil, &reply.Error{Code: reply.CodeProtocol, Status: resp.StatusCode, Err: err}
-	}
-	resp.Body = io.NopCloser(bytes.NewReader(list))
+	resp.Body = io.NopCloser(bytes.NewReader(body))
 	return resp, nil
 }
 
@@ -161,31 +151,23 @@ const frameSeparator = '\x1e'
 // lineBytes is about how long a line of several frames may become.
 const lineBytes = 16 << 10
 
-// rawBody reads the original bytes and keeps the call's watchdog at bay.
+// rawBody reads the original bytes, and bounds them.
 type rawBody cleanBody
 
 // Read implements io.Reader.
 func (b *rawBody) Read(p []byte) (int, error) {
 	n, err := b.body.Read(p)
 	if n > 0 {
-		b.call.watch.touch(b.doer.cfg.IdleTimeout)
 		b.read += int64(n)
 		if b.read > streamFactor*int64(b.doer.cfg.MaxReplyBytes)+int64(b.doer.cfg.MaxLineBytes) {
 			return 0, &reply.Error{Code: reply.CodeLimit, Status: http.StatusOK,
 				Err: errors.New("the stream is too long")}
 		}
-		// Comments alone keep the connection busy but are no reply.
-		if time.Since(b.call.contentAt) > b.doer.cfg.ContentTimeout {
-			return 0, &reply.Error{Code: reply.CodeTimeout, Status: http.StatusOK, Err: errNoContent}
-		}
 	}
 	return n, err
 }
 
-var (
-	errNoContent = errors.New("no text within the time limit")
-	errIdle      = errors.New("no answer within the time limit")
-)
+var errIdle = errors.New("no text within the time limit")
 
 // Read implements io.Reader.
 func (b *cleanBody) Read(p []byte) (int, error) {
@@ -285,7 +267,6 @@ func newTransport(cfg Config) *http.Transport {
 		Proxy:                  cfg.Proxy,
 		DialContext:            (&net.Dialer{Timeout: cfg.DialTimeout, KeepAlive: 15 * time.Second}).DialContext,
 		TLSHandshakeTimeout:    cfg.TLSTimeout,
-		ResponseHeaderTimeout:  cfg.ResponseHeaderTimeout,
 		DisableCompression:     true,
 		MaxIdleConns:           512,
 		MaxIdleConnsPerHost:    256, // The default of 2 opens a connection for nearly every reply.
@@ -325,6 +306,8 @@ func transportError(err error) *reply.Error {
 	switch {
 	case errors.As(err, &dial) && dial.Op == "dial":
 		// Not reached in time is not reached.
+	case strings.Contains(err.Error(), "TLS handshake timeout"):
+		// Nor is one with which no connection could be made.
 	case errors.As(err, &timeout) && timeout.Timeout():
 		code = reply.CodeTimeout
 	case strings.Contains(err.Error(), "malformed HTTP"):

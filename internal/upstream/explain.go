@@ -8,10 +8,12 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"syscall"
 
 	"parley/internal/hosts"
+	"parley/internal/reply"
 )
 
 // saw says what an answer was, without anything of its body.
@@ -71,7 +73,7 @@ func (c *Client) explainRedirect(a answer) error {
 		return &SetupError{Saw: a.saw(), Cause: "a redirect, which is not followed since the key would go along"}
 	}
 	where := (&url.URL{Scheme: to.Scheme, Host: to.Host, Path: to.Path}).String()
-	cause := "a redirect to " + hosts.Quote(c.doer.errors.redact([]byte(where))) +
+	cause := "a redirect to " + hosts.Quote(c.doer.errors.withoutKeys(where)) +
 		", which is not followed since the key would go along"
 	if better, ok := strings.CutSuffix(where, "/models"); ok && to.Hostname() == base.Hostname() &&
 		better != c.cfg.BaseURL {
@@ -156,3 +158,36 @@ func explainTLS(host string, err error) error {
 	}
 	return e
 }
+
+// hint is the likely cause of a call that failed as if the address were wrong, "" for none.
+func (c *Client) hint(failure *reply.Error) string {
+	if !errors.Is(failure, errWrongPath) {
+		return ""
+	}
+	if slip := c.slip(); slip != "" {
+		return "OPENAI_BASE_URL: " + strings.TrimSuffix(slip, "; ")
+	}
+	return "OPENAI_BASE_URL is probably not that of a model server: there is no /chat/completions below it"
+}
+
+// slip is what is probably wrong with the path of the address by its looks, "" for nothing, as a
+// part of a sentence.
+func (c *Client) slip() string {
+	base, _ := url.Parse(c.cfg.BaseURL) // It has been parsed before.
+	path := strings.TrimRight(base.Path, "/")
+	for _, end := range endpoints {
+		if strings.HasSuffix(path, end) {
+			return end + " at its end is too much; "
+		}
+	}
+	switch {
+	case strings.HasSuffix(path, "/v1/v1"):
+		return "it has /v1 twice; "
+	case !version.MatchString(path):
+		return "/v1 is probably missing at its end; "
+	}
+	return ""
+}
+
+// version finds the version in the path of an address.
+var version = regexp.MustCompile(`/v\d|/openai$`)

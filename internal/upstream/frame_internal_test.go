@@ -150,7 +150,7 @@ func TestBackoff(t *testing.T) {
 	for n, want := range []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second,
 		8 * time.Second, 8 * time.Second} {
 		for range 100 {
-			if got, ok := backoff(n, &reply.Error{}); !ok || got > want || got < want*3/4 {
+			if got, ok := backoff(n, &reply.Error{}, 0); !ok || got > want || got < want*3/4 {
 				t.Fatalf("retry %d: got %v, want %v less up to a quarter", n, got, want)
 			}
 		}
@@ -254,7 +254,7 @@ func BenchmarkBody(b *testing.B) {
 	b.Run("ours", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			body, err := requestBody(req, dialect{})
+			body, err := requestBody(&req, 0)
 			if err != nil {
 				b.Fatal(err)
 			}

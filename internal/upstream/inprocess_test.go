@@ -48,7 +48,7 @@ func TestEliza(t *testing.T) {
 		}
 	}
 	_, _, err = generate(t, c) // Of the model "test".
-	wantCode(t, err, reply.CodeRejected)
+	wantCode(t, err, reply.CodeModelUnavailable)
 }
 
 // The reply comes at the pace of a quick typist, not at once.

@@ -67,7 +67,7 @@ func client(t *testing.T, cfg upstream.Config) *upstream.Client {
 
 // once is a configuration without retries, for tests of single attempts.
 func once(baseURL string) upstream.Config {
-	return upstream.Config{BaseURL: baseURL, MaxRetries: -1, IdleTimeout: 10 * time.Second}
+	return upstream.Config{BaseURL: baseURL, MaxRetries: -1, Silence: 10 * time.Second}
 }
 
 func request(text string) reply.Request {

@@ -2,29 +2,34 @@ package upstream
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"strings"
 	"sync"
 	"time"
 
 	"parley/internal/complaint"
+	"parley/internal/reply"
 )
 
 const (
 	maxModels      = 2000
 	maxNameBytes   = 200
 	modelsTimeout  = 15 * time.Second
-	modelsCoolDown = 5 * time.Second // between two fetches when the first failed
+	modelsCoolDown = 5 * time.Second // between two fetches when the first failed, or for a name
 )
 
 // models remembers the list of models. Any number of callers share one fetch.
 type models struct {
 	mu      sync.Mutex // guards the fields below
 	names   []string
-	err     error     // of the last fetch; names then are older
-	nextAt  time.Time // when the list must be fetched again
+	windows map[string]windowOf // by name
+	err     error               // of the last fetch; names then are older
+	nextAt  time.Time           // when the list must be fetched again
+	// renewAt is before when Renew does not ask again.
+	renewAt time.Time
 	running *fetch
 	closed  bool
 	done    sync.WaitGroup
@@ -51,17 +56,36 @@ func (m *models) close() {
 
 var errClosed = errors.New("the client is closed")
 
-// Models returns the names of the server's models in the server's order. The list
+// Models returns the names of the server's models that can write, in the server's order. The list
 // is kept for ModelsTTL; when it cannot be renewed the old one is returned. The
 // caller owns the slice. Errors are *reply.Error, or wrap the cause of ctx.
 func (c *Client) Models(ctx context.Context) ([]string, error) {
+	return c.list(ctx, func(m *models) bool { return !time.Now().Before(m.nextAt) })
+}
+
+// Renew is Models for a name that is not in the list: it asks the server again, unless that was
+// done a moment ago.
+func (c *Client) Renew(ctx context.Context) ([]string, error) {
+	return c.list(ctx, func(m *models) bool { return !time.Now().Before(m.renewAt) })
+}
+
+// Renewed reports whether Renew would not ask the server.
+func (c *Client) Renewed() bool {
+	m := &c.models
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.running == nil && time.Now().Before(m.renewAt)
+}
+
+// list returns the list, after a fetch if it is due or under way.
+func (c *Client) list(ctx context.Context, due func(*models) bool) ([]string, error) {
 	m := &c.models
 	m.mu.Lock()
 	if m.closed {
 		m.mu.Unlock()
 		return nil, fmt.Errorf("list models: %w", errClosed)
 	}
-	if m.running == nil && time.Now().Before(m.nextAt) {
+	if m.running == nil && !due(m) {
 		defer m.mu.Unlock()
 		return m.answer()
 	}
@@ -104,17 +128,84 @@ func (m *models) answer() ([]string, error) {
 }
 
 // learn takes a list that has been fetched by others, unless one is being fetched.
-func (m *models) learn(names []string, ttl time.Duration) {
+func (m *models) learn(list []listedModel, ttl time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.running == nil {
-		m.names, m.err, m.nextAt = append([]string{}, names...), nil, time.Now().Add(ttl)
+		m.take(list, ttl)
 	}
+}
+
+// take replaces the list; m.mu must be held.
+func (m *models) take(list []listedModel, ttl time.Duration) {
+	now := time.Now()
+	m.err, m.nextAt, m.renewAt = nil, now.Add(ttl), now.Add(modelsCoolDown)
+	names, windows := make([]string, 0, len(list)), make(map[string]windowOf)
+	for _, l := range list {
+		w := m.windows[l.ID]
+		if l.window != w.listed {
+			w = windowOf{listed: l.window} // A server that says something new is believed.
+		}
+		if w != (windowOf{}) {
+			windows[l.ID] = w
+		}
+		if !l.mute {
+			names = append(names, l.ID)
+		}
+	}
+	for name, w := range m.windows { // Models that are used and not listed.
+		if _, listed := windows[name]; !listed && w.refused > 0 && len(windows) < maxModels+maxLearntModels {
+			windows[name] = w
+		}
+	}
+	m.names, m.windows = names, windows
+}
+
+// expire makes the next one who needs the list fetch it: it names a model that is gone.
+func (m *models) expire() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if time.Now().After(m.renewAt) {
+		m.nextAt = time.Time{}
+	}
+}
+
+// windowOf is how many tokens a model has room for: as listed, and as a refusal said. 0 is not
+// told.
+type windowOf struct{ listed, refused int }
+
+// limit notes what a refusal named as the limit of a model. It is how the model is served, and
+// holds until the list says something new.
+func (m *models) limit(model string, tokens int) {
+	if tokens < minWindow {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.windows == nil || len(m.windows) >= maxModels+maxLearntModels {
+		m.windows = make(map[string]windowOf)
+	}
+	w := m.windows[model]
+	w.refused = tokens
+	m.windows[strings.Clone(model)] = w
+}
+
+// ContextTokens returns how many tokens a prompt and its reply may have together with a model,
+// and false when the server has not said. It asks nobody.
+func (c *Client) ContextTokens(model string) (tokens int, known bool) {
+	m := &c.models
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	w := m.windows[model]
+	if w.refused > 0 {
+		return w.refused, true
+	}
+	return w.listed, w.listed > 0
 }
 
 func (c *Client) fetchModels(ctx context.Context, f *fetch) {
 	defer f.cancel()
-	list, err := c.api.ListModels(ctx)
+	list, err := c.getModels(ctx)
 	if err != nil {
 		err = fmt.Errorf("list models: %w", attemptError(ctx, err))
 	}
@@ -126,55 +217,40 @@ func (c *Client) fetchModels(ctx context.Context, f *fetch) {
 	defer m.mu.Unlock()
 	defer close(f.ended)
 	m.running = nil
-	m.err = err
 	if err != nil {
+		m.err = err
 		m.nextAt = time.Now().Add(modelsCoolDown)
+		m.renewAt = m.nextAt
 		return
 	}
-	m.nextAt = time.Now().Add(c.cfg.ModelsTTL)
-	m.names = make([]string, 0, len(list.Models))
-	for _, model := range list.Models {
-		m.names = append(m.names, model.ID)
-	}
+	m.take(list, c.cfg.ModelsTTL)
 }
 
-// normaliseModels reduces a list of models to the form and the members that
-// go-openai needs. Servers disagree about the others, and about where the list is.
-func normaliseModels(body []byte) ([]byte, error) {
-	type model struct {
-		ID   string `json:"id"`
-		Name string `json:"name,omitempty"`
-	}
-	var top struct {
-		Data   []model `json:"data"`
-		Models []model `json:"models"`
-	}
-	if json.Unmarshal(body, &top) != nil {
-		// Together sends the bare array.
-		if err := json.Unmarshal(body, &top.Data); err != nil {
-			return nil, errors.New("the list of models is not one")
-		}
-	}
-	if len(top.Data) == 0 {
-		top.Data = top.Models
-	}
-	list := struct {
-		Data []model `json:"data"`
-	}{Data: make([]model, 0, min(len(top.Data), maxModels))}
-	for _, m := range top.Data {
-		if m.ID == "" {
-			m.ID = m.Name
-		}
-		if m.ID == "" || len(m.ID) > maxNameBytes || m.ID != cleanName([]byte(m.ID)) || len(list.Data) == maxModels {
-			continue
-		}
-		list.Data = append(list.Data, model{ID: m.ID})
-	}
-	out, err := json.Marshal(list)
+// getModels asks for the list.
+func (c *Client) getModels(ctx context.Context) ([]listedModel, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(c.cfg.BaseURL, "/")+"/models",
+		http.NoBody)
 	if err != nil {
-		return nil, fmt.Errorf("encode models: %w", err)
+		return nil, err
 	}
-	return out, nil
+	r.Header.Set("Accept", "application/json")
+	if !c.cfg.APIKey.IsZero() {
+		r.Header.Set("Authorization", "Bearer "+c.cfg.APIKey.Reveal())
+	}
+	resp, err := c.doer.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer closeBody(resp.Body)
+	body, err := io.ReadAll(resp.Body) // Bounded by the doer.
+	if err != nil {
+		return nil, err
+	}
+	list, err := parseModels(body)
+	if err != nil {
+		return nil, &reply.Error{Code: reply.CodeProtocol, Status: resp.StatusCode, Err: err}
+	}
+	return list, nil
 }
 
 // cleanName makes a name fit to be stored: valid UTF-8, no NUL, bounded.

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
@@ -12,40 +13,57 @@ import (
 )
 
 const (
-	backoffBase   = 500 * time.Millisecond
-	backoffMax    = 8 * time.Second
-	maxRetryAfter = 30 * time.Second
+	backoffBase = 500 * time.Millisecond
+	backoffMax  = 8 * time.Second
+	// retryFor is how long after the first try of a call the last one may begin.
+	retryFor = 30 * time.Second
 
 	budgetWindow = 60 * time.Second
 	budgetMin    = 3  // retries that are always allowed within the window
 	budgetShare  = 10 // one retry for this many requests
 )
 
-// retryable reports whether a call that wrote nothing may be repeated after err.
+// retryable reports whether a call that wrote nothing may be repeated after err: one whose
+// connection failed, and one that the server has not taken. What a server has received and is
+// silent about, or has failed over, is not asked again: it may be paid for already.
 func retryable(err *reply.Error) bool {
 	switch err.Code {
-	case reply.CodeUnavailable, reply.CodeTimeout, reply.CodeTruncated, reply.CodeRateLimited, reply.CodeUpstream:
+	case reply.CodeUnavailable:
+		return err.Status == 0 || busyStatus(err.Status)
+	case reply.CodeRateLimited:
 		return true
-	case reply.CodeProtocol:
-		// An empty or HTML 200 is a proxy having a bad moment; a redirect is a
-		// wrong base URL and stays one.
-		return err.Status == http.StatusOK
+	case reply.CodeTruncated:
+		return !errors.Is(err.Err, errCut) // The connection broke. One that ends may have said all.
+	case reply.CodeUpstream:
+		return busyStatus(err.Status)
 	default:
 		return false
 	}
 }
 
-// backoff returns how long to wait before the retry that follows n earlier ones,
-// and false if the server asks for more patience than we have.
-func backoff(n int, err *reply.Error) (time.Duration, bool) {
-	if err.RetryAfter > maxRetryAfter {
-		return 0, false
-	}
-	if err.RetryAfter > 0 {
-		return err.RetryAfter, true
-	}
+// statusOverloaded is the status of Anthropic's servers that have too much to do.
+const statusOverloaded = 529
+
+// busyStatus reports whether a status says that the request was not taken, but may be later.
+func busyStatus(status int) bool {
+	return status == http.StatusServiceUnavailable || status == statusOverloaded
+}
+
+// tellsWhen reports whether the server says when it is to be asked again, or that it is only
+// starting. Such a server is not failing, and whoever waits for it does not burden it.
+func tellsWhen(err *reply.Error) bool {
+	return retryable(err) && err.Status != 0 && (err.RetryAfter > 0 || errors.Is(err.Err, errLoading))
+}
+
+// backoff returns how long to wait before the retry that follows n earlier ones, the call
+// having begun so long ago, and false if the server asks for more patience than we have.
+func backoff(n int, err *reply.Error, since time.Duration) (time.Duration, bool) {
 	d := min(backoffBase<<n, backoffMax)
-	return d - time.Duration(rand.Float64()*float64(d)/4), true
+	d -= time.Duration(rand.Float64() * float64(d) / 4)
+	if err.RetryAfter > 0 {
+		d = max(err.RetryAfter, backoffBase)
+	}
+	return d, since+d <= retryFor
 }
 
 // wait blocks for d or until ctx ends, when it returns the cause.

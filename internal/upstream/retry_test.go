@@ -43,6 +43,11 @@ func TestRetry(t *testing.T) {
 			c.Fail(status, h, `{"error":{"message":"x"}}`)
 		}
 	}
+	loading := func(status int) upstreamtest.Script {
+		return func(c *upstreamtest.Call) {
+			c.Fail(status, nil, `{"error":{"code":503,"message":"Loading model","type":"unavailable_error"}}`)
+		}
+	}
 	raw := func(s string) upstreamtest.Script { return func(c *upstreamtest.Call) { c.Raw(s) } }
 	for _, test := range []struct {
 		name     string
@@ -51,25 +56,40 @@ func TestRetry(t *testing.T) {
 		min, max time.Duration
 		code     reply.Code
 	}{
-		{"500", status(500), 3, 1125 * time.Millisecond, 1500 * time.Millisecond, reply.CodeUnavailable},
-		{"502", status(502), 3, 0, 2 * time.Second, reply.CodeUnavailable},
-		{"408", status(408), 3, 0, 2 * time.Second, reply.CodeTimeout},
-		{"409", status(409), 3, 0, 2 * time.Second, reply.CodeUnavailable},
-		{"429", status(429), 3, 0, 2 * time.Second, reply.CodeRateLimited},
-		{"429, after 2 s", status(429, "Retry-After", "2"), 3, 4 * time.Second, 4 * time.Second, reply.CodeRateLimited},
-		{"429, after 1500 ms", status(429, "Retry-After-Ms", "1500", "Retry-After", "9"), 3, 3 * time.Second,
-			3 * time.Second, reply.CodeRateLimited},
-		{"503, after 30 s", status(503, "Retry-After", "30"), 3, time.Minute, time.Minute, reply.CodeUnavailable},
+		// What the server has not taken, or was not reached with.
+		{"429", status(429), 4, 2625 * time.Millisecond, 3500 * time.Millisecond, reply.CodeRateLimited},
+		{"429, after 2 s", status(429, "Retry-After", "2"), 9, 16 * time.Second, 16 * time.Second,
+			reply.CodeRateLimited},
+		{"429, after 7 s", status(429, "Retry-After", "7"), 5, 28 * time.Second, 28 * time.Second,
+			reply.CodeRateLimited},
+		{"429, after 1500 ms", status(429, "Retry-After-Ms", "1500", "Retry-After", "9"), 9, 12 * time.Second,
+			12 * time.Second, reply.CodeRateLimited},
+		{"429, at once", status(429, "Retry-After-Ms", "1"), 9, 4 * time.Second, 4 * time.Second,
+			reply.CodeRateLimited},
+		{"503", status(503), 4, 2625 * time.Millisecond, 3500 * time.Millisecond, reply.CodeUnavailable},
+		{"529", status(529), 4, 0, 4 * time.Second, reply.CodeUnavailable},
+		{"503, after 30 s", status(503, "Retry-After", "30"), 2, 30 * time.Second, 30 * time.Second,
+			reply.CodeUnavailable},
 		{"503, after a minute", status(503, "Retry-After", "60"), 1, 0, 0, reply.CodeUnavailable},
-		{"cut", upstreamtest.Cut, 3, 0, 2 * time.Second, reply.CodeUnavailable},
-		{"cut before text", func(c *upstreamtest.Call) { c.Raw(": hi\n\n"); c.Cut() }, 3, 0, 2 * time.Second,
+		{"cut", upstreamtest.Cut, 4, 0, 4 * time.Second, reply.CodeUnavailable},
+		{"cut before text", func(c *upstreamtest.Call) { c.Raw(": hi\n\n"); c.Cut() }, 4, 0, 4 * time.Second,
 			reply.CodeTruncated},
-		{"empty", raw(""), 3, 0, 2 * time.Second, reply.CodeProtocol},
-		{"web page", raw("<html>"), 3, 0, 2 * time.Second, reply.CodeProtocol},
-		{"error frame", raw("data: {\"error\":{\"message\":\"x\"}}\n\n"), 3, 0, 2 * time.Second, reply.CodeUpstream},
-		{"hang before header", upstreamtest.Hang, 3, 3 * time.Minute, 4 * time.Minute, reply.CodeTimeout},
-		{"hang before text", func(c *upstreamtest.Call) { c.Raw(": hi\n\n"); c.Hang() }, 3, 3 * time.Minute,
-			182 * time.Second, reply.CodeTimeout},
+		{"busy in the stream", raw("data: {\"error\":{\"code\":503,\"message\":\"x\"}}\n\n"), 4, 0, 4 * time.Second,
+			reply.CodeUpstream},
+		// What it has received may be paid for.
+		{"500", status(500), 1, 0, 0, reply.CodeUnavailable},
+		{"500, loading", loading(500), 1, 0, 0, reply.CodeUnavailable},
+		{"502", status(502), 1, 0, 0, reply.CodeUnavailable},
+		{"504, after 1 s", status(504, "Retry-After", "1"), 1, 0, 0, reply.CodeUnavailable},
+		{"408", status(408), 1, 0, 0, reply.CodeTimeout},
+		{"409", status(409), 1, 0, 0, reply.CodeUnavailable},
+		{"empty", raw(""), 1, 0, 0, reply.CodeProtocol},
+		{"nothing said", raw(": hi\n\n"), 1, 0, 0, reply.CodeProtocol},
+		{"web page", raw("<html>"), 1, 0, 0, reply.CodeProtocol},
+		{"error frame", raw("data: {\"error\":{\"message\":\"x\"}}\n\n"), 1, 0, 0, reply.CodeUpstream},
+		{"hang before header", upstreamtest.Hang, 1, 5 * time.Minute, 5 * time.Minute, reply.CodeTimeout},
+		{"hang before text", func(c *upstreamtest.Call) { c.Raw(": hi\n\n"); c.Hang() }, 1, 5 * time.Minute,
+			5 * time.Minute, reply.CodeTimeout},
 		{"400", status(400), 1, 0, 0, reply.CodeRejected},
 		{"401", status(401), 1, 0, 0, reply.CodeUnauthorized},
 		{"403", status(403), 1, 0, 0, reply.CodeUnauthorized},
@@ -83,8 +103,8 @@ func TestRetry(t *testing.T) {
 		{"cut after text", upstreamtest.Then("some", upstreamtest.Cut), 1, 0, 0, reply.CodeTruncated},
 		{"cut after reasoning", func(c *upstreamtest.Call) { c.Reasoning("hm"); c.Cut() }, 1, 0, 0,
 			reply.CodeTruncated},
-		{"hang after text", upstreamtest.Then("some", upstreamtest.Hang), 1, time.Minute, time.Minute,
-			reply.CodeTimeout},
+		{"hang after text", upstreamtest.Then("some", upstreamtest.Hang), 1, 5 * time.Minute,
+			5 * time.Minute, reply.CodeTimeout},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -145,8 +165,8 @@ func TestBudget(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		before := len(s.Requests())
 		_, _, _ = generate(t, c)
-		if n := len(s.Requests()) - before; n != 3 {
-			t.Errorf("got %d requests after the window, want 3", n)
+		if n := len(s.Requests()) - before; n != 4 {
+			t.Errorf("got %d requests after the window, want 4", n)
 		}
 	})
 }
@@ -269,7 +289,7 @@ func TestCancel(t *testing.T) {
 		"before header":   upstreamtest.Hang,
 		"before text":     func(c *upstreamtest.Call) { c.Raw(": hi\n\n"); c.Hang() },
 		"after text":      upstreamtest.Then("some", upstreamtest.Hang),
-		"between retries": upstreamtest.Fail(500, "x"),
+		"between retries": upstreamtest.Fail(503, "x"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -385,4 +405,111 @@ func TestConnectErrors(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A server that is silent is waited for as long as is allowed, and asked once: the header, the
+// comments and the first piece share one patience, and each piece begins a new one.
+func TestPatience(t *testing.T) {
+	t.Parallel()
+	pause := func(c *upstreamtest.Call, d time.Duration) {
+		select { // By the bubble's clock.
+		case <-time.After(d):
+		case <-c.Context().Done():
+		}
+	}
+	after := func(d time.Duration, then upstreamtest.Script) upstreamtest.Script {
+		return func(c *upstreamtest.Call) { pause(c, d); then(c) }
+	}
+	comments := func(n int, every time.Duration, then upstreamtest.Script) upstreamtest.Script {
+		return func(c *upstreamtest.Call) {
+			for range n {
+				c.Raw(": still here\n\n")
+				pause(c, every)
+			}
+			then(c)
+		}
+	}
+	said := upstreamtest.Reply("Rivers run.")
+	for name, test := range map[string]struct {
+		script upstreamtest.Script
+		code   reply.Code
+		took   time.Duration
+	}{
+		"slow header":      {after(75*time.Second, said), "", 75 * time.Second},
+		"slow first token": {comments(1, 75*time.Second, said), "", 75 * time.Second},
+		"nearly too slow":  {after(299*time.Second, said), "", 299 * time.Second},
+		"header too slow":  {after(301*time.Second, said), reply.CodeTimeout, 300 * time.Second},
+		"half and half":    {after(200*time.Second, comments(1, 99*time.Second, said)), "", 299 * time.Second},
+		"more than half twice": {after(200*time.Second, comments(1, 101*time.Second, said)), reply.CodeTimeout,
+			300 * time.Second},
+		"comments only": {comments(100, 10*time.Second, said), reply.CodeTimeout, 300 * time.Second},
+		"between two":   {upstreamtest.Then("some ", after(299*time.Second, said)), "", 299 * time.Second},
+		"a slow talker, too long": {upstreamtest.Then("some ", after(299*time.Second, upstreamtest.Then("more",
+			after(301*time.Second, said)))), reply.CodeTimeout, 599 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bubble(t, func(t *testing.T, s *upstreamtest.Server, c *upstream.Client) {
+				s.Always(test.script)
+				began := time.Now()
+				_, _, err := generate(t, c)
+				wantCode(t, err, test.code)
+				if took := time.Since(began); took != test.took {
+					t.Errorf("took %v, want %v", took, test.took)
+				}
+				if n := len(s.Requests()); n != 1 {
+					t.Errorf("the model was called %d times, want once", n)
+				}
+			})
+		})
+	}
+}
+
+// A server that loads its model for a while is waited for, and the breaker stays closed for
+// all others who wait.
+func TestLoading(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, s *upstreamtest.Server, c *upstream.Client) {
+		began := time.Now()
+		s.Always(func(call *upstreamtest.Call) {
+			if time.Since(began) < 8*time.Second {
+				call.Fail(503, nil, `{"error":{"code":503,"message":"Loading model","type":"unavailable_error"}}`)
+				return
+			}
+			upstreamtest.Reply("Rivers run.")(call)
+		})
+		const users = 10
+		ended := make(chan error)
+		for range users {
+			go func() {
+				_, err := c.Generate(t.Context(), request("hello"), &output{})
+				ended <- err
+			}()
+		}
+		for range users {
+			if err := <-ended; err != nil {
+				t.Errorf("got %v, want the text", err)
+			}
+		}
+		if took := time.Since(began); took > 20*time.Second {
+			t.Errorf("took %v", took)
+		}
+		if c.Paused() {
+			t.Error("calls are paused, since a server was loading")
+		}
+	})
+}
+
+// A server that never gets ready is given up after 30 s.
+func TestLoadingForEver(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, s *upstreamtest.Server, c *upstream.Client) {
+		began := time.Now()
+		s.Always(func(call *upstreamtest.Call) { call.Fail(503, nil, `{"error":"Model m is currently loading"}`) })
+		_, _, err := generate(t, c)
+		wantCode(t, err, reply.CodeUnavailable)
+		if n, took := len(s.Requests()), time.Since(began); n < 6 || n > 9 || took > 30*time.Second {
+			t.Errorf("%d requests in %v, want about 8 in at most 30 s", n, took)
+		}
+	})
 }

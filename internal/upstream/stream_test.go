@@ -96,7 +96,7 @@ func endless(start, s string) http.HandlerFunc {
 func TestStream(t *testing.T) {
 	t.Parallel()
 	usage := &reply.Usage{PromptTokens: 7, CompletionTokens: 2, CachedTokens: new(3), ReasoningTokens: new(1)}
-	short := func(c *upstream.Config) { c.IdleTimeout = 150 * time.Millisecond }
+	short := func(c *upstream.Config) { c.Silence = 150 * time.Millisecond }
 	for _, test := range []struct {
 		name      string
 		serve     http.HandlerFunc
@@ -226,12 +226,12 @@ func TestStream(t *testing.T) {
 			serve: func(_ http.ResponseWriter, r *http.Request) {
 				_, _ = io.Copy(io.Discard, r.Body)
 				<-r.Context().Done()
-			}, config: func(c *upstream.Config) { c.ResponseHeaderTimeout = 100 * time.Millisecond },
+			}, config: func(c *upstream.Config) { c.Silence = 100 * time.Millisecond },
 			code: reply.CodeTimeout},
 		{name: "hang before text", serve: open(""), config: short, code: reply.CodeTimeout},
 		{name: "hang after text", serve: open(good), config: short, text: "Hello", code: reply.CodeTimeout},
 		{name: "comments for ever", serve: endless(good, ": ping\n\n"),
-			config: func(c *upstream.Config) { c.ContentTimeout = 150 * time.Millisecond }, text: "Hello",
+			config: func(c *upstream.Config) { c.Silence = 150 * time.Millisecond }, text: "Hello",
 			code: reply.CodeTimeout},
 
 		// Errors inside a 200.
@@ -322,8 +322,8 @@ func TestStream(t *testing.T) {
 		{name: "402", serve: answer(402, "application/json", `{"error":{"message":"pay"}}`), code: reply.CodeQuota,
 			status: 402},
 		{name: "403", serve: answer(403, "text/html", "<html>"), code: reply.CodeUnauthorized, status: 403},
-		{name: "404", serve: answer(404, "application/json", `{"error":"model not found"}`), code: reply.CodeRejected,
-			status: 404},
+		{name: "404", serve: answer(404, "application/json", `{"error":"model not found"}`),
+			code: reply.CodeModelUnavailable, status: 404},
 		{name: "408", serve: answer(408, "text/plain", ""), code: reply.CodeTimeout, status: 408},
 		{name: "409", serve: answer(409, "text/plain", ""), code: reply.CodeUnavailable, status: 409},
 		{name: "413", serve: answer(413, "text/plain", ""), code: reply.CodeRejected, status: 413},
