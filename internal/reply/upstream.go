@@ -12,8 +12,9 @@ type Upstream interface {
 	// out, in order, as they arrive. It blocks until the model has finished and
 	// calls out only before it returns, from one goroutine.
 	//
-	// A nil error means that completion was proven by a finish reason or by the
-	// end marker of the protocol; a stream that just ends is ErrTruncated.
+	// A nil error means that completion was proven: by a finish reason, by the end marker of
+	// the protocol, or by a count of tokens behind the text and a clean end. A stream that just
+	// ends is cut off, CodeTruncated; a reply of nothing, without a reason, is CodeProtocol.
 	// Result holds whatever is known, also beside an error. When ctx ends,
 	// Generate returns promptly with an error that wraps context.Cause(ctx). All
 	// other errors are *Error. It repeats a failed call by itself, a few times,
@@ -40,7 +41,7 @@ type Request struct {
 // FinishReason is why a model stopped.
 type FinishReason string
 
-// The finish reasons Parley stores. A reason it does not know is Stop.
+// The finish reasons Parley stores. A reason it does not know is none.
 const (
 	FinishStop          FinishReason = "STOP"
 	FinishLength        FinishReason = "LENGTH"

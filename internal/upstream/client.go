@@ -198,6 +198,9 @@ func health(err error, wrote bool) outcome {
 	if tellsWhen(failure) {
 		return neutral
 	}
+	if errors.Is(failure, errUnasked) || errors.Is(failure, errBlank) {
+		return healthy // It has answered, if not with a reply.
+	}
 	switch failure.Code {
 	case reply.CodeUnavailable, reply.CodeTimeout, reply.CodeTruncated, reply.CodeProtocol:
 		if failure.Status >= 400 && failure.Status < 500 {
@@ -236,20 +239,4 @@ func (c *Client) attempt(ctx context.Context, body *body, s *sink) (result reply
 	defer closeBody(stream)
 	result, err = c.receive(ctx, stream, call, s)
 	return result, nil, err
-}
-
-// attemptError returns err as a *reply.Error, or our own reason if it is why the
-// attempt ended.
-func attemptError(ctx context.Context, err error) error {
-	var failure *reply.Error
-	if ctx.Err() != nil {
-		if errors.As(context.Cause(ctx), &failure) {
-			return failure
-		}
-		return context.Cause(ctx)
-	}
-	if errors.As(err, &failure) {
-		return failure
-	}
-	return &reply.Error{Code: reply.CodeInternal, Err: hidden{"the request could not be made", err}}
 }

@@ -8,8 +8,9 @@
 // conversations, storage, or who may use which model.
 //
 // Its one invariant: Generate returns a nil error only if the model server said
-// that the reply is complete, by a finish reason or by the end marker, and then
-// every character of the reply has been written to the Output.
+// that the reply is complete, by a finish reason, by the end marker, or by a count of its
+// tokens and a clean end, and then every character of the reply has been written to the
+// Output, or Result.Omitted says what has not.
 //
 // The request travels through three layers, outermost first:
 //
@@ -22,11 +23,12 @@
 //
 // Beside them: config.go (which server, and how patient), router.go (which server for
 // which model), body.go (the request), dialect.go (what a server refuses to know of it),
-// receive.go, frame.go, parser.go and sse.go (the stream), sink.go (clean pieces), envelope.go,
-// errors.go and classify.go (what an error of a server means), said.go (what the operator reads
-// of it), retry.go and breaker.go (when to try again), models.go and list.go (what a server
-// offers), check.go and explain.go (what is wrong with its address), inprocess.go (a server in
-// this process), meters.go (what is counted).
+// receive.go, frame.go, carrier.go, parser.go and sse.go (the stream), usage.go, source.go and
+// think.go (what it says beside text), skim.go and inflate.go (what is too much of it), sink.go
+// (clean pieces), envelope.go, errors.go and classify.go (what an error of a server means),
+// said.go (what the operator reads of it), retry.go and breaker.go (when to try again),
+// models.go and list.go (what a server offers), check.go and explain.go (what is wrong with its
+// address), inprocess.go (a server in this process), meters.go (what is counted).
 //
 // The folders eliza and script are model servers without a model, served inside the process
 // through InProcess: one to talk to, one that brings about every state of a reply.

@@ -50,7 +50,7 @@ func callFrom(ctx context.Context) *call {
 
 // Do implements openai.HTTPDoer.
 func (d *doer) Do(req *http.Request) (*http.Response, error) {
-	// A compressed answer could be a bomb, and buys nothing for a stream.
+	// A compressed answer could be a bomb, and buys nothing for a stream. See inflate.
 	req.Header.Set("Accept-Encoding", "identity")
 	req.Header.Set("User-Agent", "parley")
 	trace.Send(req.Context(), req.Header)
@@ -68,13 +68,12 @@ func (d *doer) Do(req *http.Request) (*http.Response, error) {
 		d.logger.DebugContext(req.Context(), "request failed", "err", d.errors.redact([]byte(err.Error())))
 		return nil, transportError(err)
 	}
+	if err := inflate(resp); err != nil && resp.StatusCode == http.StatusOK {
+		closeBody(resp.Body)
+		return nil, err
+	}
 	if resp.StatusCode != http.StatusOK {
 		return nil, d.refused(resp, c)
-	}
-	if encoding := resp.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
-		closeBody(resp.Body)
-		return nil, &reply.Error{Code: reply.CodeProtocol, Status: resp.StatusCode,
-			Err: errors.New("the answer is compressed")}
 	}
 	if c == nil {
 		return d.document(resp)
@@ -248,6 +247,9 @@ func (b *cleanBody) ending(err error) error {
 	}
 	code := reply.CodeTruncated
 	switch {
+	case errors.Is(err, errEmpty) && len(b.events.noise) > 0:
+		b.doer.errors.log(b.req.Context(), b.doer.logger, http.StatusOK, b.events.noise)
+		return b.doer.errors.noJSON(b.events.noise, b.header, err)
 	case errors.Is(err, errEmpty), errors.Is(err, errHTML), errors.Is(err, errDocument):
 		code = reply.CodeProtocol
 	case errors.Is(err, errTooLong):
@@ -300,6 +302,10 @@ func (w *watchdog) stop() { w.timer.Stop() }
 
 // transportError gives a failed round trip its code.
 func transportError(err error) *reply.Error {
+	var known *reply.Error
+	if errors.As(err, &known) {
+		return known
+	}
 	var timeout net.Error
 	var dial *net.OpError
 	code := reply.CodeUnavailable

@@ -1,11 +1,14 @@
 package upstream
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+
+	"parley/internal/reply"
 )
 
 // refusal is an error body, in the spellings that servers use: {"error":{"message","type",
@@ -160,6 +163,17 @@ func (r *refusal) name(parameter string) {
 		r.parameters = append(r.parameters, strings.ToLower(parameter))
 		r.message += " " + parameter
 	}
+}
+
+// noJSON returns the error that a frame stands for which is no JSON. Plain text may say what has
+// happened; a broken piece of JSON may hold words of the reply, which say nothing.
+func (c classifier) noJSON(data []byte, header http.Header, cause error) *reply.Error {
+	if text := bytes.TrimSpace(data); len(text) > 0 && text[0] != '{' && text[0] != '[' {
+		if err := c.frame(text, header); err.Code != reply.CodeUpstream {
+			return err
+		}
+	}
+	return &reply.Error{Code: reply.CodeProtocol, Status: http.StatusOK, Err: cause}
 }
 
 func (r *refusal) kind(words ...string) bool {

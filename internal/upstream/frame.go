@@ -3,6 +3,7 @@ package upstream
 import (
 	"bytes"
 	"errors"
+	"hash/maphash"
 
 	"parley/internal/reply"
 )
@@ -16,195 +17,231 @@ var errNotJSON = errors.New("a frame of the stream is not JSON")
 type frame struct {
 	text      []byte
 	reasoning []byte
-	finish    string
 	model     []byte
-	usage     reply.Usage // all zero when the frame does not count
-	failed    bool        // the frame reports an error
-	choices   bool        // the frame has the member that makes it one of the protocol
+	failed    bool // the frame reports an error
+	choices   bool // the frame has a choice
+	complaint complaints
+	marks
 
-	other []byte // the second spelling of reasoning, of the choice being read
-	key   []byte // a key with escapes
+	// What has been seen of the stream, from frame to frame. streamed: a delta has carried
+	// something, so that a message repeats what is known. whole: the text is that of messages.
+	// thinks is the one member that carries the reasoning; others repeat it. tagged: thoughts
+	// of Gemini's are open.
+	streamed, whole bool
+	thinks          thinker
+	tagged          bool
+	said            [len(reply.Texts{})]repeated
+
+	piece, message carrier // of the choice that is being read
+	sources        []source
+	seen           map[uint64]struct{} // lists of sources that have been read
+	seed           maphash.Seed
+	key            []byte // a key with escapes
+	scratch        []byte
+}
+
+// marks are what a choice says beside its text, to be taken back when it is not the first one.
+type marks struct {
+	finish  string
+	usage   counts
+	tools   bool // a tool is called
+	omitted omitted
+	cited   int // sources
+}
+
+// carrier is the text of a delta or of a message.
+type carrier struct{ text, reasoning []byte }
+
+func (c *carrier) empty() bool { return len(c.text)+len(c.reasoning) == 0 }
+
+// thinker is the member that carries the reasoning.
+type thinker uint8
+
+const (
+	nobodyThinks thinker = iota
+	reasoningContent
+	reasoning
+	reasoningDetails
+	thinkingBlocks
+	thinking
+	thinkingPart
+	thoughtPart
+)
+
+// complaints are members that make an error of a frame without a choice.
+type complaints uint8
+
+const (
+	complainsInWords complaints = 1 << iota
+	complainsInCode
+	complains
+)
+
+// omitted are kinds of output that cannot be kept.
+type omitted uint8
+
+const (
+	omittedImage omitted = 1 << iota
+	omittedAudio
+	omittedOther
+)
+
+// kinds returns the kinds by their names.
+func (o omitted) kinds() (kinds []reply.OmittedOutput) {
+	for i, kind := range []reply.OmittedOutput{reply.OmittedImage, reply.OmittedAudio, reply.OmittedOther} {
+		if o&(1<<i) != 0 {
+			kinds = append(kinds, kind)
+		}
+	}
+	return kinds
+}
+
+// repeated is what messages have said of one text. Each is to hold all of it so far.
+type repeated struct{ text []byte }
+
+// more returns what a message adds to those before it. One that does not go on where they end
+// is a server's that sends pieces in messages.
+func (s *repeated) more(text []byte) []byte {
+	switch {
+	case bytes.HasPrefix(text, s.text):
+		text = text[len(s.text):]
+	case bytes.HasPrefix(s.text, text):
+		return nil
+	}
+	s.text = append(s.text, text...)
+	return text
 }
 
 // parse reads a frame in one pass, without reflection and, once the slices have
 // grown, without allocation. See BenchmarkFrame for what that saves. Members that
 // it does not know are skipped, but must be JSON.
 func (f *frame) parse(data []byte) error {
-	f.text, f.reasoning, f.model = f.text[:0], f.reasoning[:0], f.model[:0]
-	f.finish, f.failed, f.choices, f.usage = "", false, false, reply.Usage{}
+	f.text, f.reasoning, f.model, f.sources = f.text[:0], f.reasoning[:0], f.model[:0], f.sources[:0]
+	f.failed, f.choices, f.complaint, f.marks = false, false, 0, marks{}
 	p := parser{data: data}
-	if !p.object(f, func(key []byte) bool { return f.member(&p, key) }) {
+	item := func() bool { return p.object(f, func(key []byte) bool { return f.member(&p, key) }) }
+	ok := false
+	if p.peek() == '[' { // Gemini's form of an error.
+		ok = p.array(func() bool {
+			if p.peek() != '{' {
+				return p.skip(0)
+			}
+			return item()
+		})
+	} else {
+		ok = item()
+	}
+	if p.space(); !ok || p.pos != len(p.data) {
 		return errNotJSON
 	}
-	if p.space(); p.pos != len(p.data) {
-		return errNotJSON
+	if !f.choices && (f.complaint&complains != 0 || f.complaint == complainsInWords|complainsInCode) {
+		f.failed = true
 	}
+	f.sources = f.sources[:f.cited]
 	return nil
 }
 
 func (f *frame) member(p *parser, key []byte) (ok bool) {
 	switch string(key) {
 	case "choices":
-		f.choices = true
 		if p.peek() != '[' {
 			return p.skip(0)
 		}
 		return p.array(func() bool { return f.choice(p) })
-	case "usage":
-		if p.peek() != '{' {
-			return p.skip(0)
-		}
-		return f.readUsage(p)
 	case "model":
 		f.model, ok = p.text(f.model[:0])
 		return ok
-	case "error":
-		start := p.at()
-		if !p.skip(0) {
-			return false
-		}
-		switch string(bytes.TrimSpace(p.data[start:p.pos])) {
-		case "null", "false", `""`:
-		default:
-			f.failed = true
-		}
-		return true
+	case "usage":
+		return f.readUsage(p)
+	case "x_groq":
+		return f.inside(p, func(key []byte) bool {
+			if string(key) == "usage" {
+				return f.readUsage(p)
+			}
+			return f.failure(p, key)
+		})
+	case "prompt_eval_count", "eval_count":
+		return f.usage.read(p, key)
+	case "data":
+		// Answers of servers for images.
+		return f.each(p, func(key []byte) bool { return f.output(p, key) })
+	default:
+		return f.failure(p, key)
+	}
+}
+
+// failure reads a member that may report an error.
+func (f *frame) failure(p *parser, key []byte) bool {
+	switch string(key) {
+	case "error", "errors":
+		some, ok := p.holds(0)
+		f.failed = f.failed || some
+		return ok
 	case "object", "type":
 		// Old vLLM and Anthropic's dialect name the kind of the frame instead.
 		start := p.at()
 		ok := p.skip(0)
 		f.failed = f.failed || string(p.data[start:p.pos]) == `"error"`
 		return ok
+	case "base_resp": // MiniMax: 0 is success.
+		return f.inside(p, func(key []byte) bool {
+			if string(key) != "status_code" {
+				return p.skip(0)
+			}
+			some, ok := p.holds(0)
+			f.failed = f.failed || some
+			return ok
+		})
+	case "detail":
+		return f.complain(p, complains)
+	case "success":
+		start := p.at()
+		ok := p.skip(0)
+		if string(p.data[start:p.pos]) == "false" {
+			f.complaint |= complains
+		}
+		return ok
+	case "message", "msg", "error_msg", "errorMessage":
+		if p.peek() != '"' {
+			return p.skip(0)
+		}
+		return f.complain(p, complainsInWords)
+	case "code", "status", "status_code", "error_code", "errorCode":
+		start := p.at()
+		some, ok := p.holds(0)
+		switch string(p.data[start:p.pos]) {
+		case "200", `"200"`, `"0"`, `"ok"`, `"success"`:
+		default:
+			if some {
+				f.complaint |= complainsInCode
+			}
+		}
+		return ok
 	default:
-		return p.skip(0)
+		return f.source(p, key)
 	}
 }
 
-// choice reads one choice. Only the one with index 0 counts, and its index may
-// come last, so that what was read is taken back if it is another one.
-func (f *frame) choice(p *parser) bool {
-	if p.peek() != '{' {
-		return p.skip(0)
-	}
-	text, reasoning, finish, index := len(f.text), len(f.reasoning), f.finish, 0
-	f.other = f.other[:0]
-	ok := p.object(f, func(key []byte) bool {
-		switch string(key) {
-		case "index":
-			index = p.number()
-			return index >= 0
-		case "finish_reason":
-			var buf [24]byte
-			reason, ok := p.text(buf[:0])
-			f.finish = string(reason)
-			return ok
-		case "delta", "message":
-			// A server that does not stream sends one message in place of deltas.
-			if p.peek() != '{' {
-				return p.skip(0)
-			}
-			return p.object(f, func(key []byte) bool { return f.delta(p, key) })
-		default:
-			return p.skip(0)
-		}
-	})
-	if len(f.reasoning) == reasoning {
-		f.reasoning = append(f.reasoning, f.other...)
-	}
-	if index != 0 {
-		f.text, f.reasoning, f.finish = f.text[:text], f.reasoning[:reasoning], finish
+func (f *frame) complain(p *parser, c complaints) bool {
+	some, ok := p.holds(0)
+	if some {
+		f.complaint |= c
 	}
 	return ok
 }
 
-func (f *frame) delta(p *parser, key []byte) (ok bool) {
-	switch string(key) {
-	case "content":
-		if p.peek() == '[' {
-			return p.array(func() bool { return f.part(p) })
-		}
-		f.text, ok = p.text(f.text)
-	case "refusal":
-		// A model that refuses to fill in a schema says so here and nothing in
-		// content; to the reader it is the reply.
-		f.text, ok = p.text(f.text)
-	case "reasoning_content":
-		f.reasoning, ok = p.text(f.reasoning)
-	case "reasoning":
-		// Some servers send the same text under both names.
-		f.other, ok = p.text(f.other)
-	default:
-		ok = p.skip(0)
-	}
-	return ok
-}
-
-// part reads one part of a content array, as Mistral's reasoning models send:
-// text, or thinking with parts of its own.
-func (f *frame) part(p *parser) bool {
+// inside reads the members of an object; another value is skipped.
+func (f *frame) inside(p *parser, member func(key []byte) bool) bool {
 	if p.peek() != '{' {
 		return p.skip(0)
 	}
-	return p.object(f, func(key []byte) (ok bool) {
-		switch string(key) {
-		case "text":
-			f.text, ok = p.text(f.text)
-			return ok
-		case "thinking":
-			if p.peek() != '[' {
-				f.reasoning, ok = p.text(f.reasoning)
-				return ok
-			}
-			return p.array(func() bool {
-				if p.peek() != '{' {
-					return p.skip(0)
-				}
-				return p.object(f, func(key []byte) (ok bool) {
-					if string(key) != "text" {
-						return p.skip(0)
-					}
-					f.reasoning, ok = p.text(f.reasoning)
-					return ok
-				})
-			})
-		default:
-			return p.skip(0)
-		}
-	})
+	return p.object(f, member)
 }
 
-func (f *frame) readUsage(p *parser) bool {
-	return p.object(f, func(key []byte) bool {
-		var field *int
-		switch string(key) {
-		case "prompt_tokens":
-			field = &f.usage.PromptTokens
-		case "completion_tokens":
-			field = &f.usage.CompletionTokens
-		case "prompt_tokens_details", "completion_tokens_details":
-			if p.peek() != '{' {
-				return p.skip(0)
-			}
-			return p.object(f, func(key []byte) bool {
-				var field **int
-				switch string(key) {
-				case "cached_tokens":
-					field = &f.usage.CachedTokens
-				case "reasoning_tokens":
-					field = &f.usage.ReasoningTokens
-				default:
-					return p.skip(0)
-				}
-				n := p.number()
-				told := max(n, 0)
-				*field = &told
-				return n >= 0
-			})
-		default:
-			return p.skip(0)
-		}
-		n := p.number()
-		*field = max(n, 0)
-		return n >= 0
-	})
+// each reads the members of the objects in an array, or of one object.
+func (f *frame) each(p *parser, member func(key []byte) bool) bool {
+	if p.peek() != '[' {
+		return f.inside(p, member)
+	}
+	return p.array(func() bool { return f.inside(p, member) })
 }

@@ -8,10 +8,12 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
 	"time"
+	"unicode/utf8"
 
 	openai "github.com/sashabaranov/go-openai"
 
@@ -26,7 +28,9 @@ func FuzzEventReader(f *testing.F) {
 		"", "\n", "data", "data:", "data: x\n\n", "data: {}\ndata: {}\n\n", ": c\r\rdata: 1\r\n\r\n",
 		"\ufeffdata: a\n\n", "event: error\ndata: {}\n\n", "data: a\ndata: b\n\n", "{\"error\":1}\n", "{\n\"a\":1\n}",
 		"<html>", "data: [DONE]", "data: {}\n{\"error\":1}\ndata: [DONE]\n", "data: \xff\x00\n\n", "[1,\r2]",
-		"\r\n\r\n\r",
+		"\r\n\r\n\r", `data: {"images":["` + strings.Repeat("A", 100) + `"],"b":"\u00e4"}` + "\n\n",
+		`data: {"content":"` + strings.Repeat("A", 100) + `"}` + "\n\n", "{\n\"url\":\"" + strings.Repeat(`\/`, 50) +
+			"\"\n}",
 	} {
 		f.Add([]byte(s))
 	}
@@ -71,6 +75,54 @@ func FuzzEventReader(f *testing.F) {
 	})
 }
 
+// FuzzSkimmer checks that what is cut out of a frame changes nothing that is read of it, and
+// that it is the same wherever the bytes are divided.
+func FuzzSkimmer(f *testing.F) {
+	long := strings.Repeat("A", 40)
+	for _, s := range []string{
+		`{"choices":[{"delta":{"content":"` + long + `","images":[{"image_url":{"url":"` + long + `"}}]}}]}`,
+		`{"choices":[{"delta":{"content":[{"text":"` + long + `"},"` + long + `"],"reasoning":{"text":"` + long +
+			`"}}}]}`,
+		`{"choices":[{"delta":{"audio":{"data":"` + strings.Repeat(`\u00e4\/`, 9) + `","transcript":"` + long +
+			`"}}}]}`,
+		`{"choices":[{"finish_reason":"stop","delta":{"x":{"content":["` + long + `",["` + long + `"]]}}}]}`,
+		`{"a":["` + long + `"],"choices":[{"message":{"content":[{"type":"` + long + `"},"` + long + `"]}}]}`,
+	} {
+		f.Add([]byte(s), 7)
+	}
+	f.Fuzz(func(t *testing.T, in []byte, size int) {
+		if !json.Valid(in) || size < 1 {
+			return
+		}
+		var all, parts skimmer
+		all.reset(20)
+		parts.reset(20)
+		whole := all.skim(nil, in)
+		var out []byte
+		for piece := range slices.Chunk(in, size) {
+			out = parts.skim(out, piece)
+		}
+		if !bytes.Equal(out, whole) {
+			t.Errorf("%q: got %q by %d bytes, %q at once", in, out, size, whole)
+		}
+		if !json.Valid(out) {
+			t.Fatalf("%q: %q is no JSON", in, out)
+		}
+		var before, after frame
+		if before.parse(in) != nil || len(before.finish) > 20 {
+			return
+		}
+		if err := after.parse(out); err != nil {
+			t.Fatalf("%q: %v", out, err)
+		}
+		if !bytes.Equal(before.text, after.text) || !bytes.Equal(before.reasoning, after.reasoning) ||
+			before.finish != after.finish || before.failed != after.failed || before.tools != after.tools {
+			t.Errorf("%q was skimmed to %q: got %q, %q, want %q, %q", in, out, after.text, after.reasoning,
+				before.text, before.reasoning)
+		}
+	})
+}
+
 // FuzzFrame checks the hand-written parser against encoding/json: it takes all
 // that is JSON, and finds the same text in it.
 func FuzzFrame(f *testing.F) {
@@ -90,8 +142,9 @@ func FuzzFrame(f *testing.F) {
 		err := got.parse(in)
 		var want struct {
 			Choices []struct {
-				Index int `json:"index"`
-				Delta struct {
+				Index  int     `json:"index"`
+				Finish *string `json:"finish_reason"`
+				Delta  struct {
 					Content *string `json:"content"`
 				} `json:"delta"`
 			} `json:"choices"`
@@ -119,6 +172,11 @@ func FuzzFrame(f *testing.F) {
 		if g, w := strings.ToValidUTF8(string(got.text), "\ufffd"),
 			*want.Choices[0].Delta.Content; strings.ReplaceAll(g, "\ufffd", "") != strings.ReplaceAll(w, "\ufffd", "") {
 			t.Errorf("%q: got text %q, want %q", in, g, w)
+		}
+		if want.Choices[0].Finish != nil && !bytes.Contains(in, []byte(`\`)) &&
+			bytes.Count(bytes.ToLower(in), []byte("finish")) == 1 && got.finish != *want.Choices[0].Finish &&
+			utf8.Valid(in) {
+			t.Errorf("%q: got finish reason %q, want %q", in, got.finish, *want.Choices[0].Finish)
 		}
 	})
 }
@@ -176,6 +234,33 @@ func (nowhere) Append(reply.Channel, string) error { return nil }
 type direct struct{ http.RoundTripper }
 
 func (d direct) Do(req *http.Request) (*http.Response, error) { return d.RoundTrip(req) }
+
+// TestAFrameAllocatesNothing, whatever a model says in it.
+func TestAFrameAllocatesNothing(t *testing.T) {
+	var f frame
+	for _, data := range []string{
+		benchFrame,
+		`{"choices":[{"index":0,"delta":{"reasoning":"hm","reasoning_details":[{"text":"hm"}]}}],"usage":{"prompt_tokens":3}}`,
+		`{"choices":[{"delta":{"content":[{"type":"text","text":"a"}],"tool_calls":[]}}],"citations":["https://a.example"]}`,
+	} {
+		frame := []byte(data)
+		parse := func() {
+			if err := f.parse(frame); err != nil {
+				t.Fatal(err)
+			}
+		}
+		parse() // What is kept from frame to frame grows once.
+		if n := testing.AllocsPerRun(1000, parse); n != 0 {
+			t.Errorf("%s: %v allocations, want none", data, n)
+		}
+	}
+	th := newThoughts([]string{"think"})
+	th.split([]byte("Rivers "))
+	piece := []byte("run.")
+	if n := testing.AllocsPerRun(1000, func() { th.split(piece) }); n != 0 {
+		t.Errorf("a piece of the answer allocates %v times, want never", n)
+	}
+}
 
 // BenchmarkFrame compares the cost of a frame: our whole path, go-openai's own
 // Recv without any cleaning, and the parts of our path.

@@ -267,3 +267,47 @@ func (p *parser) literal(s string) bool {
 func isNumberByte(c byte) bool {
 	return c >= '0' && c <= '9' || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E'
 }
+
+// holds reads a value and reports whether it says anything: null, false, 0 and "" do not, and
+// nor do arrays and objects of nothing else.
+func (p *parser) holds(depth int) (some, ok bool) {
+	if depth > maxNesting {
+		return false, false
+	}
+	start := p.at()
+	switch p.peek() {
+	case '[':
+		ok = p.array(func() bool {
+			one, ok := p.holds(depth + 1)
+			some = some || one
+			return ok
+		})
+	case '{':
+		p.pos++
+		if p.take('}') {
+			return false, true
+		}
+		for {
+			if p.peek() != '"' || !p.skipString() || !p.take(':') {
+				return false, false
+			}
+			one, ok := p.holds(depth + 1)
+			if !ok {
+				return false, false
+			}
+			some = some || one
+			if !p.take(',') {
+				return some, p.take('}')
+			}
+		}
+	case '"':
+		ok = p.skipString()
+		some = p.pos-start > len(`""`)
+	case 't':
+		return true, p.literal("true")
+	default:
+		ok = p.skip(depth)
+		some = bytes.ContainsAny(p.data[start:p.pos], "123456789")
+	}
+	return some, ok
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"net/http"
+	"strings"
 	"unicode/utf8"
 
 	"parley/internal/reply"
@@ -19,6 +20,9 @@ type sink struct {
 	streams [len(reply.Texts{})]stream
 	// reasoning and content were gathered, to be passed on in one piece each.
 	reasoning, content []byte
+	// ruler measures the content; said is set when there is more in it than white space.
+	ruler ruler
+	said  bool
 	// wrote is set once anything has been passed on; from then on the call must
 	// not be repeated. begun is called before that.
 	wrote bool
@@ -36,16 +40,6 @@ func (s *sink) reset() {
 	for c := range s.streams {
 		s.streams[c].held = nil
 	}
-}
-
-// holds reports whether a character waits for its rest.
-func (s *sink) holds() bool {
-	for c := range s.streams {
-		if len(s.streams[c].held) > 0 {
-			return true
-		}
-	}
-	return false
 }
 
 // flush passes on what is left of a character that was never completed.
@@ -115,7 +109,12 @@ func (s *sink) write(c reply.Channel, b []byte) error {
 			s.wrote = true
 			s.begun()
 		}
-		if err := s.out.Append(c, string(b)); err != nil {
+		text := string(b)
+		if c == reply.Content {
+			s.ruler.add(text)
+			s.said = s.said || strings.TrimSpace(text) != ""
+		}
+		if err := s.out.Append(c, text); err != nil {
 			return err
 		}
 	}

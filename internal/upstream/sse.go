@@ -43,7 +43,8 @@ type event struct {
 //   - a JSON object on a line of its own, which is how some servers report errors,
 //   - an answer that is a JSON document, returned as its only frame.
 //
-// Memory is bounded by the limit for a line. Not safe for concurrent use.
+// Memory is bounded by the limit for a line. A line that is longer only because of something
+// that is no text, such as an image, is shortened: see skimmer. Not safe for concurrent use.
 type eventReader struct {
 	src   io.Reader
 	limit int // bytes of a line and of a frame
@@ -54,6 +55,10 @@ type eventReader struct {
 	skipLF   bool  // the last line ended in CR, so an LF now belongs to it
 
 	long    []byte // the line being put together when it spans reads
+	raw     int    // bytes of that line, with those that were cut from it
+	skim    *skimmer
+	skims   bool   // that line is skimmed
+	noise   []byte // the beginning of the first line that is no event
 	data    []byte // the payload being put together
 	lines   int    // data lines in data
 	failed  bool   // the event field was "error"
@@ -164,9 +169,17 @@ func (r *eventReader) field(line []byte) (done bool, err error) {
 		return bytes.Equal(bytes.TrimSpace(r.data), endMarker), nil
 	case "event":
 		r.failed = string(bytes.TrimSpace(value)) == "error"
+	case "", "id", "retry":
+	default:
+		if r.frames == 0 && len(r.noise) == 0 {
+			r.noise = append(r.noise, line[:min(len(line), maxNoise)]...)
+		}
 	}
 	return false, nil
 }
+
+// maxNoise is how much is kept of an answer that may be an error in plain text.
+const maxNoise = 1 << 10
 
 func (r *eventReader) append(value []byte) error {
 	if len(r.data)+len(value) > r.limit {
@@ -243,7 +256,7 @@ func (r *eventReader) line() ([]byte, error) {
 		r.pending = nil
 		return line, nil
 	}
-	r.long = r.long[:0]
+	r.long, r.raw, r.skims = r.long[:0], 0, false
 	for {
 		if r.skipLF && r.pos < r.end {
 			r.skipLF = false
@@ -255,22 +268,18 @@ func (r *eventReader) line() ([]byte, error) {
 		if i := lineEnd(rest); i >= 0 {
 			r.skipLF = rest[i] == '\r'
 			r.pos += i + 1
-			if len(r.long)+i > r.limit {
-				return nil, errTooLong
-			}
-			if len(r.long) == 0 {
+			if len(r.long) == 0 && i <= r.skimFrom() {
 				return rest[:i], nil
 			}
-			r.long = append(r.long, rest[:i]...)
-			return r.long, nil
+			err := r.keep(rest[:i])
+			return r.long, err
 		}
 		if !r.waits && r.err == nil {
 			return nil, errNotYet // Nothing of the line has been taken.
 		}
-		if len(r.long)+len(rest) > r.limit {
-			return nil, errTooLong
+		if err := r.keep(rest); err != nil {
+			return nil, err
 		}
-		r.long = append(r.long, rest...)
 		if r.end == len(r.buf) && r.end < maxReadSize {
 			r.buf = make([]byte, 2*len(r.buf))
 		}
@@ -284,6 +293,31 @@ func (r *eventReader) line() ([]byte, error) {
 		r.end, r.err = r.src.Read(r.buf)
 	}
 }
+
+// keep adds to the line that is being put together. From some length on it is skimmed.
+func (r *eventReader) keep(b []byte) error {
+	r.raw += len(b)
+	switch {
+	case r.skims:
+		r.long = r.skim.skim(r.long, b)
+	case len(r.long)+len(b) > r.skimFrom():
+		if r.skim == nil {
+			r.skim = &skimmer{}
+		}
+		r.skims = true
+		r.skim.reset(min(skimKeep, r.limit/8))
+		line := r.skim.skim(r.long[:0], r.long) // In place: it only becomes shorter.
+		r.long = r.skim.skim(line, b)
+	default:
+		r.long = append(r.long, b...)
+	}
+	if len(r.long) > r.limit || r.raw > skimMost*r.limit {
+		return errTooLong
+	}
+	return nil
+}
+
+func (r *eventReader) skimFrom() int { return min(skimFrom, r.limit) }
 
 // lineEnd returns the index of the first LF or CR in b, or -1.
 func lineEnd(b []byte) int {
