@@ -38,6 +38,7 @@
 //   - publish.go, wire.go: gives the own text to other replicas.
 //   - meters.go: what is counted.
 //   - store.go, predicate.go, usage.go: the database, and what is counted there.
+//   - summary.go: what stands in for the older part of a line.
 //
 // # Goroutines
 //

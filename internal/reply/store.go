@@ -32,6 +32,10 @@ type Store interface {
 	// no model is sent. Rows of other users are not read, and none of a user who is disabled.
 	// It reads no further, and returns ErrLineTooLong, when its texts have more than maxBytes.
 	Line(ctx context.Context, userID, conversationID pid.ID, before, maxBytes int) ([]prompt.Row, error)
+	// NewestSummary returns the summary that reaches furthest among those whose last message
+	// is on the visible line before an index; nil when there is none. Rows of other users are
+	// not read.
+	NewestSummary(ctx context.Context, userID, conversationID pid.ID, before int) (*Summary, error)
 	// OfDisabled returns the replies that an owner runs for users who are disabled.
 	OfDisabled(ctx context.Context, owner pid.ID) ([]pid.ID, error)
 	// End makes a reply final in tx, under its conversation's lock: its row, if the fence

@@ -21,6 +21,7 @@ var (
 // Hand-written statements, as the dialect gets them.
 func (s *Store) LineStatement() string       { return s.statements.line }
 func (s *Store) CheckpointStatement() string { return s.statements.checkpoint }
+func (s *Store) SummaryStatement() string    { return s.statements.summary }
 
 // Pools returns the pool that writes and the one that reads.
 func (s *Store) Pools() (write, read *sql.DB) { return s.write, s.read }

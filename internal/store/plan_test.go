@@ -122,7 +122,7 @@ func explain(t *testing.T, s *store.Store, st store.Statement) string {
 
 // A full scan: SQLite's SCAN that names no index, Postgres' Seq Scan.
 var (
-	fullScan = regexp.MustCompile(`(?m)^SCAN (messages|conversations|sends|users|replicas|usage_days)\w*$|Seq Scan`)
+	fullScan = regexp.MustCompile(`(?m)^SCAN (messages|summaries|conversations|sends|users|replicas|usage_days)\w*$|Seq Scan`)
 	sorting  = regexp.MustCompile(`TEMP B-TREE|Sort Key`)
 )
 
@@ -168,6 +168,13 @@ func seeded(t testing.TB, s *store.Store) (person, *line) {
 	write, _ := s.Pools()
 	if _, err := write.ExecContext(t.Context(), "ANALYZE"); err != nil {
 		t.Fatal(err)
+	}
+	// A long line has few summaries, which are those of other branches, too.
+	for range 40 {
+		hidden := s.Client().Message.Create().SetConversationID(long.id).SetUserID(u.id).SetIndex(2000).
+			SetRole(message.RoleASSISTANT).SetActive(false).SaveX(u.ctx)
+		s.Client().Summary.Create().SetConversationID(long.id).SetUserID(u.id).SetMessageID(hidden.ID).
+			SetContent("text").SetModel("test").ExecX(u.ctx)
 	}
 	return u, long
 }
@@ -238,6 +245,11 @@ func TestQueryPlans(t *testing.T) {
 			"message_unfinished", "message_visible_line")
 		check("line before a reply", []store.Statement{line}, "SELECT", !postgres, "message_visible_line",
 			"message_conversation_id")
+		summary := store.Statement{Query: s.SummaryStatement(), Args: []any{string(long.id), string(u.id), 2999}}
+		check("newest summary", []store.Statement{summary}, "SELECT", false, "summary_conversation_id_message_id",
+			"summary_user_id")
+		check("the message of a summary", []store.Statement{summary}, "SELECT", false, "autoindex_messages_1",
+			"messages_pkey")
 		checkpoint := store.Statement{Query: s.CheckpointStatement(),
 			Args: []any{"c", "r", "id", string(u.id), 1, "owner"}}
 		check("checkpoint", []store.Statement{checkpoint}, "UPDATE", true, "autoindex_messages_1", "messages_pkey",
@@ -337,7 +349,7 @@ func TestQueryPlans(t *testing.T) {
 			check("cascade by "+column, []store.Statement{lookup}, column, true, index)
 		}
 		for table, index := range map[string]string{"conversations": "conversation_user_id", "sends": "send_user_id",
-			"auth_sessions": "authsession_user_id"} {
+			"auth_sessions": "authsession_user_id", "summaries": "summary_user_id"} {
 			lookup := store.Statement{Query: fmt.Sprintf("SELECT id FROM %s WHERE user_id = 'x'", table)}
 			check("cascade of a user in "+table, []store.Statement{lookup}, table, true, index)
 		}

@@ -210,7 +210,7 @@ func (s *Store) checkpointAtOnce(ctx context.Context, owner pid.ID, due []reply.
 
 // statements are those written by hand in the words of the dialect, made once.
 type statements struct {
-	line, checkpoint, checkpoints, usage, end, touch string
+	line, summary, checkpoint, checkpoints, usage, end, touch string
 	// goOn and begin write a send into a conversation that exists, and into a new one.
 	goOn, begin []string
 }
@@ -222,6 +222,7 @@ func statementsFor(name string) statements {
 	}
 	return statements{
 		line:        bind(name, lineQuery),
+		summary:     bind(name, newestSummary),
 		checkpoint:  bind(name, checkpointStatement()),
 		checkpoints: checkpointMany(), // On Postgres only.
 		usage:       bind(name, usageStatement),
