@@ -64,6 +64,7 @@ type config struct {
 
 	Models        []string // Empty: whatever the upstream lists.
 	Model         string   // Empty: the only one there is, else clients must choose.
+	ContextTokens int      // 0: what the model server says.
 	Eliza         toggle
 	OpenAIKey     secret.Text
 	OpenAIBaseURL string // Empty: no upstream.

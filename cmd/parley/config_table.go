@@ -196,6 +196,19 @@ var variables = []variable{
 		show:     func(c config) any { return c.Model },
 	},
 	{
+		name: "PARLEY_CONTEXT_TOKENS", fallback: "what the model server says in its list of models or when it refuses",
+		accepted: "a whole number from 256 to 100000000",
+		meaning:  "How many tokens a prompt and its reply may have together, for each model of the model server.",
+		example:  "32768",
+		parse:    func(c *config, v string) error { return parseInt(&c.ContextTokens, v, 256, 100_000_000) },
+		show: func(c config) any {
+			if c.ContextTokens == 0 {
+				return ""
+			}
+			return c.ContextTokens
+		},
+	},
+	{
 		name: "PARLEY_ELIZA", value: "auto",
 		accepted: "`on`, `off` or `auto`",
 		meaning:  "Whether the built-in model is offered. It needs no key. Auto: only when there is no model server.",

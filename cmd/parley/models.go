@@ -35,7 +35,7 @@ type models struct {
 }
 
 func newModels(cfg config, log *slog.Logger) (m models, err error) {
-	offered := catalog.Config{Allowed: cfg.Models, Default: cfg.Model}
+	offered := catalog.Config{Allowed: cfg.Models, Default: cfg.Model, ContextTokens: cfg.ContextTokens}
 	upstreams, clients := make(map[string]reply.Upstream), make(map[string]*upstream.Client)
 	if cfg.ElizaListed() {
 		c, err := upstream.NewInProcess(eliza.Handler(elizaPace), log)

@@ -150,7 +150,7 @@ func open(
 	if s.auth, err = newAuth(cfg, keys, db, s.bus, log); err != nil {
 		return nil, nil, err
 	}
-	replies := repliesConfig(cfg, keys, tracer)
+	replies := repliesConfig(cfg, keys, models.catalog, tracer)
 	if err := replies.Validate(); err != nil {
 		return nil, nil, err
 	}
@@ -177,12 +177,15 @@ func open(
 	return s, opened.close, nil
 }
 
-func repliesConfig(cfg config, keys *auth.Keyring, tracer *trace.Tracer) reply.Config {
+func repliesConfig(
+	cfg config, keys *auth.Keyring, windows reply.Windows, tracer *trace.Tracer,
+) reply.Config {
 	return reply.Config{
 		Address:          cfg.Addr,
 		Keys:             keys.Fingerprints(),
 		CountedModels:    countedModels(cfg),
 		SameModel:        catalog.Same,
+		Windows:          windows,
 		Tracer:           tracer,
 		Lease:            cfg.Lease,
 		ReplyLimit:       cfg.ReplyLimit,

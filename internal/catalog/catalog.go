@@ -31,6 +31,9 @@ type Config struct {
 	Always []Model
 	// Upstream serves all other models. Empty: nobody does.
 	Upstream string
+	// ContextTokens is how much the models of Upstream can read at once, whatever anybody else
+	// says. 0: what Source says.
+	ContextTokens int
 	// Source is asked when Allowed is empty. Nil: there is none.
 	Source Source
 }

@@ -19,6 +19,8 @@ type Config struct {
 	CountedModels []string
 	// SameModel reports whether two names mean one model. Nil: only when they are the same.
 	SameModel func(a, b string) bool
+	// Windows says how much each model can read at once. Nil: nobody knows.
+	Windows Windows
 	// Tracer makes spans of replies. Nil: there are none.
 	Tracer *trace.Tracer
 	// Lease is how long this replica's replies are its own without a renewal.
