@@ -50,6 +50,10 @@ func (a *asker) askOf(value any, selected ast.SelectionSet) bool {
 		a.askOfConversation(v, selected)
 	case *ent.Message:
 		a.askOfMessage(v, selected)
+	case *ent.Summary:
+		a.askOfSummary(v, selected)
+	case *model.MessageContext:
+		a.askOfContext(v, selected)
 	case *model.ConversationConnection:
 		a.askOfConversations(v, selected)
 	case []model.Node:
@@ -80,4 +84,6 @@ var typesOf = map[string][]string{
 	"Message":                {"Message", "Node"},
 	"MessageConnection":      {"MessageConnection"},
 	"MessageEdge":            {"MessageEdge"},
+	"MessageContext":         {"MessageContext"},
+	"Summary":                {"Summary", "Node"},
 }

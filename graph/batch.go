@@ -33,6 +33,9 @@ type level struct {
 	queued        batch[pid.ID, []*ent.Message]
 	counts        batch[pid.ID, int]
 	pages         batch[pageKey, pageResult]
+	summaries     batch[pid.ID, *ent.Summary]
+	withheld      batch[pid.ID, bool]
+	uses          batch[useKey, useResult]
 
 	begun  atomic.Bool
 	loaded chan struct{} // Closed when the fields below and the values have been set.
@@ -121,12 +124,16 @@ func (l *level) run(ctx context.Context) {
 	fill(ctx, &all, &l.queued, r.loadQueued)
 	fill(ctx, &all, &l.counts, r.loadCounts)
 	fill(ctx, &all, &l.pages, r.loadPages)
+	fill(ctx, &all, &l.summaries, r.loadSummaries)
+	fill(ctx, &all, &l.withheld, r.loadWithheld)
+	fill(ctx, &all, &l.uses, r.loadUses)
 	all.Wait()
 
 	below := newAsker(ctx, r)
 	descend(&l.conversations, func(_ pid.ID, c *ent.Conversation, s ast.SelectionSet) { below.askOf(c, s) })
 	descend(&l.messages, func(_ messageKey, m *ent.Message, s ast.SelectionSet) { below.askOf(m, s) })
 	descend(&l.running, func(_ pid.ID, m *ent.Message, s ast.SelectionSet) { below.askOf(m, s) })
+	descend(&l.summaries, func(_ pid.ID, v *ent.Summary, s ast.SelectionSet) { below.askOf(v, s) })
 	descend(&l.queued, func(_ pid.ID, list []*ent.Message, s ast.SelectionSet) {
 		for _, m := range list {
 			below.askOf(m, s)

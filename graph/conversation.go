@@ -3,6 +3,7 @@ package graph
 import (
 	"context"
 
+	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"parley/ent"
@@ -20,6 +21,12 @@ func patchFromInput(in model.UpdateConversationInput) chat.ConversationPatch {
 		SystemPrompt: orEmpty(in.SystemPrompt),
 		Pinned:       in.Pinned.Value(),
 		Archived:     in.Archived.Value(),
+	}
+	if c, ok := in.Context.ValueOK(); ok {
+		patch.Context = &chat.ContextInput{}
+		if c != nil {
+			patch.Context = contextFromInput(c)
+		}
 	}
 	if p, ok := in.Parameters.ValueOK(); ok {
 		patch.Parameters = &reply.Parameters{}
@@ -102,6 +109,11 @@ func (a *asker) askOfConversation(c *ent.Conversation, selected ast.SelectionSet
 			a.on().queued.ask(c.ID, f.Selections)
 		case "user":
 			a.on().users.ask(c.UserID, f.Selections)
+		case "contextUse":
+			model, err := argument(f.ArgumentMap(a.op.Variables)["model"], graphql.UnmarshalString)
+			if err == nil {
+				a.on().uses.ask(useKey{c.ID, deref(model)}, f.Selections)
+			}
 		case "messages":
 			if args, ok := a.pageArgs(f); ok {
 				a.on().pages.ask(newPageKey(c.ID, args, a.textsOfPage(f.Selections)), f.Selections)

@@ -13,7 +13,6 @@ import (
 	"parley/graph/model"
 	"parley/internal/chat"
 	"parley/internal/pid"
-	"parley/internal/reply"
 )
 
 // SystemPrompt is the resolver for the systemPrompt field.
@@ -27,11 +26,17 @@ func (r *conversationResolver) SystemPrompt(ctx context.Context, obj *ent.Conver
 
 // Parameters is the resolver for the parameters field.
 func (r *conversationResolver) Parameters(ctx context.Context, obj *ent.Conversation) (*model.Parameters, error) {
-	if obj.Parameters == "" {
-		return nil, nil
-	}
-	p, err := reply.DecodeParameters(obj.Parameters)
-	return toModel(p), err
+	return parameters(obj.Parameters)
+}
+
+// ContextSettings is the resolver for the contextSettings field.
+func (r *conversationResolver) ContextSettings(ctx context.Context, obj *ent.Conversation) (*model.ContextSettings, error) {
+	return contextSettings(obj.ContextSettings)
+}
+
+// ContextUse is the resolver for the contextUse field.
+func (r *conversationResolver) ContextUse(ctx context.Context, obj *ent.Conversation, model *string) (*model.ContextUse, error) {
+	return r.contextUse(ctx, useKey{obj.ID, deref(model)})
 }
 
 // RunningReply is the resolver for the runningReply field.
@@ -81,6 +86,7 @@ func (r *mutationResolver) CreateConversation(ctx context.Context, input model.C
 		Model:        input.Model.Value(),
 		SystemPrompt: deref(input.SystemPrompt.Value()),
 		Parameters:   fromInput(input.Parameters.Value()),
+		Context:      contextFromInput(input.Context.Value()),
 	})
 	return &model.CreateConversationPayload{Conversation: c}, err
 }

@@ -21,3 +21,11 @@ func deref[T any](p *T) T {
 	}
 	return v
 }
+
+// orNull is nil for 0, which stands for nothing.
+func orNull(n int) *int {
+	if n == 0 {
+		return nil
+	}
+	return &n
+}

@@ -41,15 +41,16 @@ type matrixCase struct {
 // messageFields and conversationFields select all that leads to other rows.
 const (
 	messageFields = `id index role content reasoning status finishReason attempt model createdAt finishedAt
-		error { code } usage { totalTokens }
+		error { code } usage { totalTokens } context { summary { id content } } sentToModel citations { url }
 		parent { id content conversation { id name user { email } } }
 		conversation { id name systemPrompt user { id email } messages { totalCount nodes { id content } } }`
 	conversationFields = `id name nameSource model systemPrompt headId pinned archivedAt createdAt updatedAt lastMessageAt
 		parameters { temperature } runningReply { id content parent { id content } }
 		user { id email name conversations { totalCount nodes { id name } } }
 		messages { totalCount edges { cursor node { id content parent { id } conversation { id } } } nodes { id } pageInfo { endCursor } }`
-	nodeFields = `__typename ... on User { id email name } ... on Conversation { ` + conversationFields +
-		` } ... on Message { ` + messageFields + ` }`
+	summaryFields = `id content writer: model createdAt reachesTo { id content conversation { id name } }`
+	nodeFields    = `__typename ... on User { id email name } ... on Conversation { ` + conversationFields +
+		` } ... on Message { ` + messageFields + ` } ... on Summary { ` + summaryFields + ` }`
 )
 
 func byID(_ *world, id string) vars { return vars{"id": id} }
@@ -115,6 +116,16 @@ var matrix = []matrixCase{
 	{"Mutation.stopReply", "StopReplyInput.messageId",
 		`mutation($input: StopReplyInput!) { stopReply(input: $input) { message { ` + messageFields + ` } } }`,
 		input("messageId", nil), refused},
+
+	{"Mutation.regenerateName", "RegenerateNameInput.conversationId",
+		`mutation($input: RegenerateNameInput!) { regenerateName(input: $input) { conversation { ` +
+			conversationFields + ` } } }`, input("conversationId", nil), refused},
+	{"Mutation.summarizeConversation", "SummarizeConversationInput.conversationId",
+		`mutation($input: SummarizeConversationInput!) { summarizeConversation(input: $input) { summary { ` +
+			summaryFields + ` } } }`, input("conversationId", nil), refused},
+	{"Mutation.deleteSummary", "DeleteSummaryInput.summaryId",
+		`mutation($input: DeleteSummaryInput!) { deleteSummary(input: $input) { summaryId } }`,
+		input("summaryId", nil), refused},
 
 	{"Subscription.messageEvents", "Subscription.messageEvents(messageId)",
 		`subscription($id: ID!) { messageEvents(messageId: $id) { __typename message { ` + messageFields + ` } } }`,

@@ -43,6 +43,7 @@ func usage(m *ent.Message) *model.Usage {
 		TotalTokens:      *m.PromptTokens + *m.CompletionTokens,
 		CachedTokens:     m.CachedTokens,
 		ReasoningTokens:  m.ReasoningTokens,
+		CacheWriteTokens: m.CacheWriteTokens,
 		Estimated:        m.UsageEstimated,
 	}
 }
@@ -58,7 +59,7 @@ func messageError(m *ent.Message) *model.MessageError {
 func models(list []chat.Model) []*model.Model {
 	out := make([]*model.Model, len(list))
 	for i, m := range list {
-		out[i] = &model.Model{Name: m.ID, IsDefault: m.Default}
+		out[i] = &model.Model{Name: m.ID, IsDefault: m.Default, ContextTokens: orNull(m.ContextTokens)}
 		if m.Description != "" {
 			out[i].Description = &m.Description
 		}
@@ -104,7 +105,11 @@ func (r *Resolver) loadMessages(ctx context.Context, keys []messageKey) (map[mes
 // texts reports whether texts of a message are selected.
 func (a *asker) texts(selected ast.SelectionSet) bool {
 	return slices.ContainsFunc(a.collect(selected, typesOf["Message"]), func(f graphql.CollectedField) bool {
-		return f.Name == "content" || f.Name == "reasoning"
+		switch f.Name {
+		case "content", "reasoning", "sentToModel", "parameters", "citations":
+			return true
+		}
+		return false
 	})
 }
 
@@ -135,6 +140,12 @@ func (a *asker) askOfMessage(m *ent.Message, selected ast.SelectionSet) {
 			}
 		case "conversation":
 			a.on().conversations.ask(m.ConversationID, f.Selections)
+		case "context":
+			a.askOfContext(messageContext(m), f.Selections)
+		case "sentToModel":
+			if _, open := chat.SentToModel(m); open {
+				a.on().withheld.ask(m.ID, f.Selections)
+			}
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"parley/graph/generated"
 	"parley/graph/model"
 	"parley/internal/chat"
+	"strings"
 )
 
 // Error is the resolver for the error field.
@@ -21,6 +22,37 @@ func (r *messageResolver) Error(ctx context.Context, obj *ent.Message) (*model.M
 // Usage is the resolver for the usage field.
 func (r *messageResolver) Usage(ctx context.Context, obj *ent.Message) (*model.Usage, error) {
 	return usage(obj), nil
+}
+
+// Context is the resolver for the context field.
+func (r *messageResolver) Context(ctx context.Context, obj *ent.Message) (*model.MessageContext, error) {
+	handOn(ctx)
+	return messageContext(obj), nil
+}
+
+// SentToModel is the resolver for the sentToModel field.
+func (r *messageResolver) SentToModel(ctx context.Context, obj *ent.Message) (bool, error) {
+	return r.sentToModel(ctx, obj)
+}
+
+// Parameters is the resolver for the parameters field.
+func (r *messageResolver) Parameters(ctx context.Context, obj *ent.Message) (*model.Parameters, error) {
+	return parameters(obj.Parameters)
+}
+
+// DroppedParameters is the resolver for the droppedParameters field.
+func (r *messageResolver) DroppedParameters(ctx context.Context, obj *ent.Message) ([]string, error) {
+	return strings.Fields(obj.DroppedParameters), nil
+}
+
+// Citations is the resolver for the citations field.
+func (r *messageResolver) Citations(ctx context.Context, obj *ent.Message) ([]*model.Citation, error) {
+	return citations(obj.Citations)
+}
+
+// OmittedOutput is the resolver for the omittedOutput field.
+func (r *messageResolver) OmittedOutput(ctx context.Context, obj *ent.Message) ([]model.OmittedOutput, error) {
+	return omittedOutput(obj.OmittedOutput), nil
 }
 
 // Parent is the resolver for the parent field.

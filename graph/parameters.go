@@ -18,6 +18,12 @@ func fromInput(in *model.ParametersInput) *reply.Parameters {
 		PresencePenalty:  in.PresencePenalty.Value(),
 		FrequencyPenalty: in.FrequencyPenalty.Value(),
 	}
+	if e := in.ReasoningEffort.Value(); e != nil {
+		p.ReasoningEffort = reply.ReasoningEffort(*e)
+	}
+	if v := in.Verbosity.Value(); v != nil {
+		p.Verbosity = reply.Verbosity(*v)
+	}
 	if f := in.ResponseFormat.Value(); f != nil {
 		p.ResponseFormat = &reply.ResponseFormat{
 			Type:   reply.FormatType(f.Type),
@@ -39,6 +45,12 @@ func toModel(p reply.Parameters) *model.Parameters {
 		PresencePenalty:  p.PresencePenalty,
 		FrequencyPenalty: p.FrequencyPenalty,
 	}
+	if p.ReasoningEffort != "" {
+		out.ReasoningEffort = (*model.ReasoningEffort)(&p.ReasoningEffort)
+	}
+	if p.Verbosity != "" {
+		out.Verbosity = (*model.Verbosity)(&p.Verbosity)
+	}
 	if f := p.ResponseFormat; f != nil {
 		out.ResponseFormat = &model.ResponseFormat{Type: model.ResponseFormatType(f.Type), Strict: f.Strict}
 		if f.Type == reply.FormatJSONSchema {
@@ -46,4 +58,13 @@ func toModel(p reply.Parameters) *model.Parameters {
 		}
 	}
 	return out
+}
+
+// parameters reads what is stored; nil when nothing is set.
+func parameters(text string) (*model.Parameters, error) {
+	if text == "" {
+		return nil, nil
+	}
+	p, err := reply.DecodeParameters(text)
+	return toModel(p), err
 }

@@ -28,6 +28,10 @@ func (r *Resolver) node(ctx context.Context, id pid.ID) (model.Node, error) {
 		if m, ok, err := get(ctx, r, messagesOf, messageKey{id, selects(ctx, (*asker).texts)}); ok || err != nil {
 			return m, err
 		}
+	case pid.Summary:
+		if s, ok, err := get(ctx, r, summariesOf, id); ok || err != nil {
+			return s, err
+		}
 	}
 	return nil, nil
 }
@@ -75,5 +79,7 @@ func (a *asker) askOfNode(value any, selected ast.SelectionSet) {
 		a.on().conversations.ask(id, selected)
 	case pid.Message:
 		a.askMessage(id, selected)
+	case pid.Summary:
+		a.on().summaries.ask(id, selected)
 	}
 }

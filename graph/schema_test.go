@@ -58,20 +58,26 @@ func TestEverythingIsDescribed(t *testing.T) {
 func TestInputFields(t *testing.T) {
 	t.Parallel()
 	want := map[string]string{
-		"ChangePasswordInput":     "currentPassword: String! newPassword: String!",
-		"CreateConversationInput": "name: String model: String systemPrompt: String parameters: ParametersInput",
+		"ChangePasswordInput":  "currentPassword: String! newPassword: String!",
+		"ContextSettingsInput": "policy: ContextPolicy! turns: Int limitTokens: Int",
+		"CreateConversationInput": "name: String model: String systemPrompt: String parameters: ParametersInput " +
+			"context: ContextSettingsInput",
 		"DeleteConversationInput": "conversationId: ID!",
+		"DeleteSummaryInput":      "summaryId: ID!",
 		"ParametersInput": "temperature: Float topP: Float maxTokens: Int stop: [String!] seed: Int " +
-			"presencePenalty: Float frequencyPenalty: Float responseFormat: ResponseFormatInput",
+			"presencePenalty: Float frequencyPenalty: Float responseFormat: ResponseFormatInput " +
+			"reasoningEffort: ReasoningEffort verbosity: Verbosity",
 		"RefreshSessionInput": "refreshToken: String!",
+		"RegenerateNameInput": "conversationId: ID!",
 		"ResponseFormatInput": "type: ResponseFormatType! name: String schema: String strict: Boolean",
 		"SendMessageInput": "conversationId: ID content: String! clientKey: String expectedHeadId: ID " +
 			"onBusy: OnBusy wait: Boolean model: String parameters: ParametersInput",
-		"SignInInput":    "email: String! password: String!",
-		"SignUpInput":    "email: String! password: String! name: String",
-		"StopReplyInput": "messageId: ID!",
+		"SignInInput":                "email: String! password: String!",
+		"SignUpInput":                "email: String! password: String! name: String",
+		"StopReplyInput":             "messageId: ID!",
+		"SummarizeConversationInput": "conversationId: ID!",
 		"UpdateConversationInput": "conversationId: ID! name: String model: String systemPrompt: String " +
-			"parameters: ParametersInput pinned: Boolean archived: Boolean",
+			"parameters: ParametersInput context: ContextSettingsInput pinned: Boolean archived: Boolean",
 	}
 	got := make(map[string]string)
 	for _, def := range ours(graph.NewSchema(&graph.Resolver{}).Schema()) {

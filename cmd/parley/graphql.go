@@ -27,7 +27,8 @@ func (s *server) newGraphQL(documents *transport.Documents) *transport.Server {
 		RefuseOrigin:   s.cfg.refusesOrigin,
 		Development:    s.cfg.Mode == development,
 		Limits: transport.Limits{
-			Once: []string{"signUp", "signIn", "refreshSession", "changePassword", "sendMessage"},
+			Once: []string{"signUp", "signIn", "refreshSession", "changePassword", "sendMessage",
+				"regenerateName", "summarizeConversation"},
 
 			AnswerBytes:    s.cfg.AnswerBytes,
 			AnswersPerUser: s.cfg.AnswersPerUser,

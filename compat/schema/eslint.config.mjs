@@ -70,9 +70,13 @@ export const rulesFor = (folder) => [
             types: [
               'PageInfo', // the Relay specification gives it none
               'Parameters',
-              'ResponseFormat', // values of a conversation
+              'ResponseFormat',
+              'ContextSettings',
+              'ContextUse', // values of a conversation
               'MessageError',
-              'Usage', // values of a message
+              'Usage',
+              'MessageContext',
+              'Citation', // values of a message
               'Model', // has the name that the model server uses
             ],
           },

@@ -22,6 +22,8 @@ import (
 type ConversationResolver interface {
 	SystemPrompt(ctx context.Context, obj *ent.Conversation) (*string, error)
 	Parameters(ctx context.Context, obj *ent.Conversation) (*model.Parameters, error)
+	ContextSettings(ctx context.Context, obj *ent.Conversation) (*model.ContextSettings, error)
+	ContextUse(ctx context.Context, obj *ent.Conversation, model *string) (*model.ContextUse, error)
 
 	RunningReply(ctx context.Context, obj *ent.Conversation) (*ent.Message, error)
 	QueuedReplies(ctx context.Context, obj *ent.Conversation) ([]*ent.Message, error)
@@ -36,6 +38,20 @@ type ConversationConnectionResolver interface {
 // endregion ************************** generated!.gotpl **************************
 
 // region    ***************************** args.gotpl *****************************
+
+func (ec *executionContext) field_Conversation_contextUse_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "model",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["model"] = arg0
+	return args, nil
+}
 
 func (ec *executionContext) field_Conversation_messages_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
@@ -222,6 +238,82 @@ func (ec *executionContext) fieldContext_Conversation_parameters(_ context.Conte
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Parameters(ctx, field)
 		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Conversation_contextSettings(ctx context.Context, field graphql.CollectedField, obj *ent.Conversation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Conversation_contextSettings(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Conversation().ContextSettings(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ContextSettings) graphql.Marshaler {
+			return ec.marshalOContextSettings2ᚖparleyᚋgraphᚋmodelᚐContextSettings(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Conversation_contextSettings(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Conversation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ContextSettings(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Conversation_contextUse(ctx context.Context, field graphql.CollectedField, obj *ent.Conversation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Conversation_contextUse(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Conversation().ContextUse(ctx, obj, fc.Args["model"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ContextUse) graphql.Marshaler {
+			return ec.marshalNContextUse2ᚖparleyᚋgraphᚋmodelᚐContextUse(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Conversation_contextUse(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Conversation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ContextUse(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Conversation_contextUse_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
 	}
 	return fc, nil
 }
@@ -926,6 +1018,52 @@ func (ec *executionContext) fieldContext_Parameters_responseFormat(_ context.Con
 	return fc, nil
 }
 
+func (ec *executionContext) _Parameters_reasoningEffort(ctx context.Context, field graphql.CollectedField, obj *model.Parameters) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Parameters_reasoningEffort(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ReasoningEffort, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ReasoningEffort) graphql.Marshaler {
+			return ec.marshalOReasoningEffort2ᚖparleyᚋgraphᚋmodelᚐReasoningEffort(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Parameters_reasoningEffort(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Parameters", field, false, false, "ReasoningEffort")
+}
+
+func (ec *executionContext) _Parameters_verbosity(ctx context.Context, field graphql.CollectedField, obj *model.Parameters) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Parameters_verbosity(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Verbosity, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Verbosity) graphql.Marshaler {
+			return ec.marshalOVerbosity2ᚖparleyᚋgraphᚋmodelᚐVerbosity(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Parameters_verbosity(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Parameters", field, false, false, "Verbosity")
+}
+
 func (ec *executionContext) _ResponseFormat_type(ctx context.Context, field graphql.CollectedField, obj *model.ResponseFormat) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1065,7 +1203,7 @@ func (ec *executionContext) unmarshalInputCreateConversationInput(ctx context.Co
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"name", "model", "systemPrompt", "parameters"}
+	fieldsInOrder := [...]string{"name", "model", "systemPrompt", "parameters", "context"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1100,6 +1238,13 @@ func (ec *executionContext) unmarshalInputCreateConversationInput(ctx context.Co
 				return it, err
 			}
 			it.Parameters = graphql.OmittableOf(data)
+		case "context":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("context"))
+			data, err := ec.unmarshalOContextSettingsInput2ᚖparleyᚋgraphᚋmodelᚐContextSettingsInput(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Context = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil
@@ -1170,7 +1315,7 @@ func (ec *executionContext) unmarshalInputParametersInput(ctx context.Context, o
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"temperature", "topP", "maxTokens", "stop", "seed", "presencePenalty", "frequencyPenalty", "responseFormat"}
+	fieldsInOrder := [...]string{"temperature", "topP", "maxTokens", "stop", "seed", "presencePenalty", "frequencyPenalty", "responseFormat", "reasoningEffort", "verbosity"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1233,6 +1378,20 @@ func (ec *executionContext) unmarshalInputParametersInput(ctx context.Context, o
 				return it, err
 			}
 			it.ResponseFormat = graphql.OmittableOf(data)
+		case "reasoningEffort":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reasoningEffort"))
+			data, err := ec.unmarshalOReasoningEffort2ᚖparleyᚋgraphᚋmodelᚐReasoningEffort(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ReasoningEffort = graphql.OmittableOf(data)
+		case "verbosity":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("verbosity"))
+			data, err := ec.unmarshalOVerbosity2ᚖparleyᚋgraphᚋmodelᚐVerbosity(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Verbosity = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil
@@ -1324,7 +1483,7 @@ func (ec *executionContext) unmarshalInputUpdateConversationInput(ctx context.Co
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"conversationId", "name", "model", "systemPrompt", "parameters", "pinned", "archived"}
+	fieldsInOrder := [...]string{"conversationId", "name", "model", "systemPrompt", "parameters", "context", "pinned", "archived"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1366,6 +1525,13 @@ func (ec *executionContext) unmarshalInputUpdateConversationInput(ctx context.Co
 				return it, err
 			}
 			it.Parameters = graphql.OmittableOf(data)
+		case "context":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("context"))
+			data, err := ec.unmarshalOContextSettingsInput2ᚖparleyᚋgraphᚋmodelᚐContextSettingsInput(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Context = graphql.OmittableOf(data)
 		case "pinned":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("pinned"))
 			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
@@ -1447,6 +1613,18 @@ func (ec *executionContext) _Conversation(ctx context.Context, sel ast.Selection
 				true, false,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Conversation_parameters(ctx, field, obj)
+				})
+		case "contextSettings":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Conversation_contextSettings(ctx, field, obj)
+				})
+		case "contextUse":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Conversation_contextUse(ctx, field, obj)
 				})
 		case "headId":
 			out.Values[i] = ec._Conversation_headId(ctx, field, obj)
@@ -1720,6 +1898,16 @@ func (ec *executionContext) _Parameters(ctx context.Context, sel ast.SelectionSe
 			}
 		case "responseFormat":
 			out.Values[i] = ec._Parameters_responseFormat(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "reasoningEffort":
+			out.Values[i] = ec._Parameters_reasoningEffort(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "verbosity":
+			out.Values[i] = ec._Parameters_verbosity(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}

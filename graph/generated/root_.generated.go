@@ -25,9 +25,11 @@ type ResolverRoot interface {
 	ConversationConnection() ConversationConnectionResolver
 	Message() MessageResolver
 	MessageConnection() MessageConnectionResolver
+	MessageContext() MessageContextResolver
 	Mutation() MutationResolver
 	Query() QueryResolver
 	Subscription() SubscriptionResolver
+	Summary() SummaryResolver
 	User() UserResolver
 }
 
@@ -58,15 +60,19 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	inputUnmarshalers := func() *graphql.InputUnmarshalerIndex {
 		return graphql.NewInputUnmarshalerIndex(
 			graphql.NewInputUnmarshaler("ChangePasswordInput", ec.unmarshalInputChangePasswordInput),
+			graphql.NewInputUnmarshaler("ContextSettingsInput", ec.unmarshalInputContextSettingsInput),
 			graphql.NewInputUnmarshaler("CreateConversationInput", ec.unmarshalInputCreateConversationInput),
 			graphql.NewInputUnmarshaler("DeleteConversationInput", ec.unmarshalInputDeleteConversationInput),
+			graphql.NewInputUnmarshaler("DeleteSummaryInput", ec.unmarshalInputDeleteSummaryInput),
 			graphql.NewInputUnmarshaler("ParametersInput", ec.unmarshalInputParametersInput),
 			graphql.NewInputUnmarshaler("RefreshSessionInput", ec.unmarshalInputRefreshSessionInput),
+			graphql.NewInputUnmarshaler("RegenerateNameInput", ec.unmarshalInputRegenerateNameInput),
 			graphql.NewInputUnmarshaler("ResponseFormatInput", ec.unmarshalInputResponseFormatInput),
 			graphql.NewInputUnmarshaler("SendMessageInput", ec.unmarshalInputSendMessageInput),
 			graphql.NewInputUnmarshaler("SignInInput", ec.unmarshalInputSignInInput),
 			graphql.NewInputUnmarshaler("SignUpInput", ec.unmarshalInputSignUpInput),
 			graphql.NewInputUnmarshaler("StopReplyInput", ec.unmarshalInputStopReplyInput),
+			graphql.NewInputUnmarshaler("SummarizeConversationInput", ec.unmarshalInputSummarizeConversationInput),
 			graphql.NewInputUnmarshaler("UpdateConversationInput", ec.unmarshalInputUpdateConversationInput),
 		)
 	}
@@ -391,6 +397,371 @@ extend type Mutation {
   ): ChangePasswordPayload!
 }
 `, BuiltIn: false},
+	{Name: "../schema/context.graphql", Input: `"""
+What is sent when a conversation is longer than the model's context. Clients must accept
+unknown values.
+"""
+enum ContextPolicy {
+  """
+  Everything. The model server may refuse, and then the newest half is sent once more.
+  """
+  FULL
+
+  """
+  The newest turns that fit.
+  """
+  TRUNCATE
+
+  """
+  The newest turns, so many, as far as they fit.
+  """
+  LAST_N
+
+  """
+  A summary of what does not fit, and the newest turns.
+  """
+  SUMMARIZE
+}
+
+"""
+How it is chosen what of a conversation a model is sent.
+"""
+type ContextSettings {
+  """
+  The policy.
+  """
+  policy: ContextPolicy!
+
+  """
+  How many turns are sent, a turn being a question and its reply; null unless the policy is
+  LAST_N.
+  """
+  turns: Int
+
+  """
+  The limit to keep to, in tokens. Null: the model's.
+  """
+  limitTokens: Int
+}
+
+"""
+How it is to be chosen what of a conversation a model is sent.
+"""
+input ContextSettingsInput {
+  """
+  The policy.
+  """
+  policy: ContextPolicy!
+
+  """
+  How many turns are sent, 1 to 1000; required with LAST_N, and for that only.
+  """
+  turns: Int
+
+  """
+  A limit to keep to, in tokens, at least 256. Where the model's own is lower, that one
+  holds. Not with FULL.
+  """
+  limitTokens: Int
+}
+
+"""
+What a reply was made from. The system prompt is always sent, and counts nowhere here.
+"""
+type MessageContext {
+  """
+  The policy that was used. It is not always the one that was set: where nobody knows the
+  model's limit, and none was set, everything is sent.
+  """
+  policy: ContextPolicy!
+
+  """
+  The index of the first message that was sent.
+  """
+  fromIndex: Int!
+
+  """
+  How many messages were sent.
+  """
+  messageCount: Int!
+
+  """
+  How many earlier messages were left out, so that the others fit.
+  """
+  droppedCount: Int!
+
+  """
+  The summary that stood in for those that were left out; null when there was none, or
+  when it has been thrown away since.
+  """
+  summary: Summary
+
+  """
+  The limit that was kept to, in tokens; null when none was known.
+  """
+  limitTokens: Int
+
+  """
+  Whether the model server seems to have read much less than it was sent, without a word.
+  """
+  cutByServer: Boolean!
+}
+
+"""
+Earlier messages in short, as a model put them.
+"""
+type Summary implements Node {
+  """
+  The id.
+  """
+  id: ID!
+
+  """
+  The last message that it covers. It covers all before it, too.
+  """
+  reachesTo: Message!
+
+  """
+  The text.
+  """
+  content: String!
+
+  """
+  The model that wrote it.
+  """
+  model: String!
+
+  """
+  When it was stored.
+  """
+  createdAt: DateTime!
+}
+
+"""
+How full the context of a model is, for a gauge.
+"""
+type ContextUse {
+  """
+  The tokens of the next prompt, without the new message.
+  """
+  usedTokens: Int!
+
+  """
+  Whether the model server counted them, with the last reply. Otherwise they are a guess
+  from the length of the text.
+  """
+  measured: Boolean!
+
+  """
+  The limit, in tokens; null when it is not known.
+  """
+  limitTokens: Int
+
+  """
+  The tokens of the limit that are kept free for the reply; 0 when it is not known.
+  """
+  reservedTokens: Int!
+
+  """
+  How many messages the last prompt left out.
+  """
+  droppedCount: Int!
+}
+
+"""
+A source that a model names.
+"""
+type Citation {
+  """
+  The address. It is what the model server said: show it as a link only when it begins
+  with https:// or http://.
+  """
+  url: String!
+
+  """
+  The title of the source; null when it was not told.
+  """
+  title: String
+
+  """
+  Where the text that it is for begins in the content, in UTF-16 code units; null when it
+  was not told.
+  """
+  start: Int
+
+  """
+  Where that text ends; null when it was not told.
+  """
+  end: Int
+}
+
+"""
+A kind of output that cannot be kept yet. Clients must accept unknown values.
+"""
+enum OmittedOutput {
+  """
+  A picture.
+  """
+  IMAGE
+
+  """
+  Sound.
+  """
+  AUDIO
+
+  """
+  Something else than text.
+  """
+  OTHER
+}
+
+"""
+How long a model thinks before it answers. Clients must accept unknown values.
+"""
+enum ReasoningEffort {
+  """
+  Not at all.
+  """
+  NONE
+
+  """
+  As little as possible.
+  """
+  MINIMAL
+
+  """
+  A little.
+  """
+  LOW
+
+  """
+  As usual.
+  """
+  MEDIUM
+
+  """
+  Much.
+  """
+  HIGH
+}
+
+"""
+How long an answer is. Clients must accept unknown values.
+"""
+enum Verbosity {
+  """
+  Short.
+  """
+  LOW
+
+  """
+  As usual.
+  """
+  MEDIUM
+
+  """
+  Long.
+  """
+  HIGH
+}
+
+"""
+Input of regenerateName.
+"""
+input RegenerateNameInput {
+  """
+  The conversation.
+  """
+  conversationId: ID!
+}
+
+"""
+Result of regenerateName.
+"""
+type RegenerateNamePayload {
+  """
+  The conversation with its name, which is the old one when the model gave none.
+  """
+  conversation: Conversation!
+}
+
+"""
+Input of summarizeConversation.
+"""
+input SummarizeConversationInput {
+  """
+  The conversation.
+  """
+  conversationId: ID!
+}
+
+"""
+Result of summarizeConversation.
+"""
+type SummarizeConversationPayload {
+  """
+  The new summary; null when there is too little to sum up.
+  """
+  summary: Summary
+}
+
+"""
+Input of deleteSummary.
+"""
+input DeleteSummaryInput {
+  """
+  The summary.
+  """
+  summaryId: ID!
+}
+
+"""
+Result of deleteSummary.
+"""
+type DeleteSummaryPayload {
+  """
+  The id of the deleted summary, for the client's cache.
+  """
+  summaryId: ID!
+}
+
+extend type Mutation {
+  """
+  Have a model name the conversation now, also in place of a name that you chose. Errors:
+  NOT_FOUND; BAD_USER_INPUT when the server has no model for names, or there is no message
+  yet; RATE_LIMITED; MODEL_UNAVAILABLE. It may stand in a document once.
+  """
+  regenerateName(
+    """
+    What to act on.
+    """
+    input: RegenerateNameInput!
+  ): RegenerateNamePayload!
+
+  """
+  Sum up the older part of the visible line now. The next messages are sent with the summary
+  where the policy is SUMMARIZE. Errors: NOT_FOUND, RATE_LIMITED, MODEL_UNAVAILABLE. It may
+  stand in a document once.
+  """
+  summarizeConversation(
+    """
+    What to act on.
+    """
+    input: SummarizeConversationInput!
+  ): SummarizeConversationPayload!
+
+  """
+  Throw a summary away. The messages that it covers are sent again, as far as they fit.
+  NOT_FOUND when there is none that you may see.
+  """
+  deleteSummary(
+    """
+    What to act on.
+    """
+    input: DeleteSummaryInput!
+  ): DeleteSummaryPayload!
+}
+`, BuiltIn: false},
 	{Name: "../schema/conversation.graphql", Input: `"""
 Messages in order, with the settings that replies are written with.
 """
@@ -424,6 +795,21 @@ type Conversation implements Node {
   The parameters of the model; null when none are set.
   """
   parameters: Parameters
+
+  """
+  How it is chosen what of it a model is sent. Null: as for the model, or the server.
+  """
+  contextSettings: ContextSettings
+
+  """
+  How full the context is, for a gauge.
+  """
+  contextUse(
+    """
+    The context of this model. Left out: of the one that answers.
+    """
+    model: String
+  ): ContextUse!
 
   """
   The id of the last message of the visible line, to give as expectedHeadId. In an empty
@@ -602,6 +988,16 @@ type Parameters {
   The format that the reply must have.
   """
   responseFormat: ResponseFormat
+
+  """
+  How long the model thinks before it answers.
+  """
+  reasoningEffort: ReasoningEffort
+
+  """
+  How long the answer is.
+  """
+  verbosity: Verbosity
 }
 
 """
@@ -692,6 +1088,16 @@ input ParametersInput {
   The format that the reply must have.
   """
   responseFormat: ResponseFormatInput
+
+  """
+  How long the model thinks before it answers, where it can be told.
+  """
+  reasoningEffort: ReasoningEffort
+
+  """
+  How long the answer is, where the model can be told.
+  """
+  verbosity: Verbosity
 }
 
 """
@@ -742,6 +1148,11 @@ input CreateConversationInput {
   The parameters of the model.
   """
   parameters: ParametersInput
+
+  """
+  How it is to be chosen what a model is sent. Without it: as for the model, or the server.
+  """
+  context: ContextSettingsInput
 }
 
 """
@@ -774,6 +1185,12 @@ input UpdateConversationInput {
   Replaces all parameters. Null: none.
   """
   parameters: ParametersInput
+
+  """
+  Replaces how it is chosen what a model is sent, from the next reply on. Null: as for the
+  model, or the server.
+  """
+  context: ContextSettingsInput
 
   """
   Whether it belongs at the top of lists.
@@ -1200,6 +1617,53 @@ type Message implements Node {
   usage: Usage
 
   """
+  What the reply was made from; null before it is final, when no model was called, and for
+  other roles.
+  """
+  context: MessageContext
+
+  """
+  Whether the prompts of later messages hold it. False for a question whose reply failed
+  because of what it says, and for what is blank, was cancelled, or has not been written
+  yet. A message that no longer fits is true here: see context of the replies.
+  """
+  sentToModel: Boolean!
+
+  """
+  The parameters that the reply was asked with; null when there were none, and for other
+  roles.
+  """
+  parameters: Parameters
+
+  """
+  The names of those parameters that were left out, since the model server refuses to know
+  them.
+  """
+  droppedParameters: [String!]!
+
+  """
+  The sources that the model names, in its order.
+  """
+  citations: [Citation!]!
+
+  """
+  What the model made beside text and cannot be kept yet, each kind once.
+  """
+  omittedOutput: [OmittedOutput!]!
+
+  """
+  The milliseconds that the model thought before its first word; null when it did not say
+  so, and until the reply is final.
+  """
+  reasoningMs: Int
+
+  """
+  The milliseconds until the first piece of text or reasoning; null when there was none, and
+  until the reply is final.
+  """
+  firstTokenMs: Int
+
+  """
   Which attempt, that is, which run of the model, wrote the text: 0 while the reply
   waits, 1 for the first run, and one more with each takeover, even one that only ends
   the reply. It never goes down.
@@ -1353,6 +1817,12 @@ type Usage {
   cachedTokens: Int
 
   """
+  How many of promptTokens were written into the model server's cache; null when it does
+  not say.
+  """
+  cacheWriteTokens: Int
+
+  """
   How many of completionTokens were spent on reasoning; null when the model server does
   not say.
   """
@@ -1424,6 +1894,11 @@ type Model {
   Whether it answers where no model is named.
   """
   isDefault: Boolean!
+
+  """
+  How many tokens a prompt and its reply may have together; null when nobody has said.
+  """
+  contextTokens: Int
 }
 
 """
@@ -1639,7 +2114,7 @@ type Query {
   """
   node(
     """
-    The id of a user, conversation or message.
+    The id of a user, conversation, message or summary.
     """
     id: ID!
   ): Node
@@ -1695,6 +2170,48 @@ func (ec *executionContext) childFields_ChangePasswordPayload(ctx context.Contex
 	return nil, fmt.Errorf("no field named %q was found under type ChangePasswordPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_Citation(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "url":
+		return ec.fieldContext_Citation_url(ctx, field)
+	case "title":
+		return ec.fieldContext_Citation_title(ctx, field)
+	case "start":
+		return ec.fieldContext_Citation_start(ctx, field)
+	case "end":
+		return ec.fieldContext_Citation_end(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Citation", field.Name)
+}
+
+func (ec *executionContext) childFields_ContextSettings(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "policy":
+		return ec.fieldContext_ContextSettings_policy(ctx, field)
+	case "turns":
+		return ec.fieldContext_ContextSettings_turns(ctx, field)
+	case "limitTokens":
+		return ec.fieldContext_ContextSettings_limitTokens(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ContextSettings", field.Name)
+}
+
+func (ec *executionContext) childFields_ContextUse(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "usedTokens":
+		return ec.fieldContext_ContextUse_usedTokens(ctx, field)
+	case "measured":
+		return ec.fieldContext_ContextUse_measured(ctx, field)
+	case "limitTokens":
+		return ec.fieldContext_ContextUse_limitTokens(ctx, field)
+	case "reservedTokens":
+		return ec.fieldContext_ContextUse_reservedTokens(ctx, field)
+	case "droppedCount":
+		return ec.fieldContext_ContextUse_droppedCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ContextUse", field.Name)
+}
+
 func (ec *executionContext) childFields_Conversation(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -1709,6 +2226,10 @@ func (ec *executionContext) childFields_Conversation(ctx context.Context, field 
 		return ec.fieldContext_Conversation_systemPrompt(ctx, field)
 	case "parameters":
 		return ec.fieldContext_Conversation_parameters(ctx, field)
+	case "contextSettings":
+		return ec.fieldContext_Conversation_contextSettings(ctx, field)
+	case "contextUse":
+		return ec.fieldContext_Conversation_contextUse(ctx, field)
 	case "headId":
 		return ec.fieldContext_Conversation_headId(ctx, field)
 	case "runningReply":
@@ -1773,6 +2294,14 @@ func (ec *executionContext) childFields_DeleteConversationPayload(ctx context.Co
 	return nil, fmt.Errorf("no field named %q was found under type DeleteConversationPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_DeleteSummaryPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "summaryId":
+		return ec.fieldContext_DeleteSummaryPayload_summaryId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteSummaryPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Message(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -1797,6 +2326,22 @@ func (ec *executionContext) childFields_Message(ctx context.Context, field graph
 		return ec.fieldContext_Message_model(ctx, field)
 	case "usage":
 		return ec.fieldContext_Message_usage(ctx, field)
+	case "context":
+		return ec.fieldContext_Message_context(ctx, field)
+	case "sentToModel":
+		return ec.fieldContext_Message_sentToModel(ctx, field)
+	case "parameters":
+		return ec.fieldContext_Message_parameters(ctx, field)
+	case "droppedParameters":
+		return ec.fieldContext_Message_droppedParameters(ctx, field)
+	case "citations":
+		return ec.fieldContext_Message_citations(ctx, field)
+	case "omittedOutput":
+		return ec.fieldContext_Message_omittedOutput(ctx, field)
+	case "reasoningMs":
+		return ec.fieldContext_Message_reasoningMs(ctx, field)
+	case "firstTokenMs":
+		return ec.fieldContext_Message_firstTokenMs(ctx, field)
 	case "attempt":
 		return ec.fieldContext_Message_attempt(ctx, field)
 	case "parent":
@@ -1823,6 +2368,26 @@ func (ec *executionContext) childFields_MessageConnection(ctx context.Context, f
 		return ec.fieldContext_MessageConnection_totalCount(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type MessageConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_MessageContext(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "policy":
+		return ec.fieldContext_MessageContext_policy(ctx, field)
+	case "fromIndex":
+		return ec.fieldContext_MessageContext_fromIndex(ctx, field)
+	case "messageCount":
+		return ec.fieldContext_MessageContext_messageCount(ctx, field)
+	case "droppedCount":
+		return ec.fieldContext_MessageContext_droppedCount(ctx, field)
+	case "summary":
+		return ec.fieldContext_MessageContext_summary(ctx, field)
+	case "limitTokens":
+		return ec.fieldContext_MessageContext_limitTokens(ctx, field)
+	case "cutByServer":
+		return ec.fieldContext_MessageContext_cutByServer(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MessageContext", field.Name)
 }
 
 func (ec *executionContext) childFields_MessageEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -1855,6 +2420,8 @@ func (ec *executionContext) childFields_Model(ctx context.Context, field graphql
 		return ec.fieldContext_Model_description(ctx, field)
 	case "isDefault":
 		return ec.fieldContext_Model_isDefault(ctx, field)
+	case "contextTokens":
+		return ec.fieldContext_Model_contextTokens(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Model", field.Name)
 }
@@ -1891,8 +2458,20 @@ func (ec *executionContext) childFields_Parameters(ctx context.Context, field gr
 		return ec.fieldContext_Parameters_frequencyPenalty(ctx, field)
 	case "responseFormat":
 		return ec.fieldContext_Parameters_responseFormat(ctx, field)
+	case "reasoningEffort":
+		return ec.fieldContext_Parameters_reasoningEffort(ctx, field)
+	case "verbosity":
+		return ec.fieldContext_Parameters_verbosity(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Parameters", field.Name)
+}
+
+func (ec *executionContext) childFields_RegenerateNamePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "conversation":
+		return ec.fieldContext_RegenerateNamePayload_conversation(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RegenerateNamePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_ResponseFormat(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -1939,6 +2518,30 @@ func (ec *executionContext) childFields_StopReplyPayload(ctx context.Context, fi
 	return nil, fmt.Errorf("no field named %q was found under type StopReplyPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_SummarizeConversationPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "summary":
+		return ec.fieldContext_SummarizeConversationPayload_summary(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SummarizeConversationPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Summary(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Summary_id(ctx, field)
+	case "reachesTo":
+		return ec.fieldContext_Summary_reachesTo(ctx, field)
+	case "content":
+		return ec.fieldContext_Summary_content(ctx, field)
+	case "model":
+		return ec.fieldContext_Summary_model(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Summary_createdAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Summary", field.Name)
+}
+
 func (ec *executionContext) childFields_UpdateConversationPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "conversation":
@@ -1957,6 +2560,8 @@ func (ec *executionContext) childFields_Usage(ctx context.Context, field graphql
 		return ec.fieldContext_Usage_totalTokens(ctx, field)
 	case "cachedTokens":
 		return ec.fieldContext_Usage_cachedTokens(ctx, field)
+	case "cacheWriteTokens":
+		return ec.fieldContext_Usage_cacheWriteTokens(ctx, field)
 	case "reasoningTokens":
 		return ec.fieldContext_Usage_reasoningTokens(ctx, field)
 	case "estimated":

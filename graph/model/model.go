@@ -8,6 +8,6 @@ import "context"
 // called only when totalCount is selected.
 type Count func(ctx context.Context) (int, error)
 
-// Node is a *ent.User, *ent.Conversation or *ent.Message. Ent's entities carry no
+// Node is a *ent.User, *ent.Conversation, *ent.Message or *ent.Summary. Ent's entities carry no
 // methods of GraphQL's, so that the interface can ask for none.
 type Node any

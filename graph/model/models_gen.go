@@ -59,6 +59,57 @@ type ChangePasswordPayload struct {
 	User *ent.User `json:"user"`
 }
 
+// A source that a model names.
+type Citation struct {
+	// The address. It is what the model server said: show it as a link only when it begins
+	// with https:// or http://.
+	URL string `json:"url"`
+	// The title of the source; null when it was not told.
+	Title *string `json:"title,omitempty"`
+	// Where the text that it is for begins in the content, in UTF-16 code units; null when it
+	// was not told.
+	Start *int `json:"start,omitempty"`
+	// Where that text ends; null when it was not told.
+	End *int `json:"end,omitempty"`
+}
+
+// How it is chosen what of a conversation a model is sent.
+type ContextSettings struct {
+	// The policy.
+	Policy ContextPolicy `json:"policy"`
+	// How many turns are sent, a turn being a question and its reply; null unless the policy is
+	// LAST_N.
+	Turns *int `json:"turns,omitempty"`
+	// The limit to keep to, in tokens. Null: the model's.
+	LimitTokens *int `json:"limitTokens,omitempty"`
+}
+
+// How it is to be chosen what of a conversation a model is sent.
+type ContextSettingsInput struct {
+	// The policy.
+	Policy ContextPolicy `json:"policy"`
+	// How many turns are sent, 1 to 1000; required with LAST_N, and for that only.
+	Turns graphql.Omittable[*int] `json:"turns,omitempty"`
+	// A limit to keep to, in tokens, at least 256. Where the model's own is lower, that one
+	// holds. Not with FULL.
+	LimitTokens graphql.Omittable[*int] `json:"limitTokens,omitempty"`
+}
+
+// How full the context of a model is, for a gauge.
+type ContextUse struct {
+	// The tokens of the next prompt, without the new message.
+	UsedTokens int `json:"usedTokens"`
+	// Whether the model server counted them, with the last reply. Otherwise they are a guess
+	// from the length of the text.
+	Measured bool `json:"measured"`
+	// The limit, in tokens; null when it is not known.
+	LimitTokens *int `json:"limitTokens,omitempty"`
+	// The tokens of the limit that are kept free for the reply; 0 when it is not known.
+	ReservedTokens int `json:"reservedTokens"`
+	// How many messages the last prompt left out.
+	DroppedCount int `json:"droppedCount"`
+}
+
 // A page of conversations.
 type ConversationConnection struct {
 	// The entries with their cursors.
@@ -139,6 +190,8 @@ type CreateConversationInput struct {
 	SystemPrompt graphql.Omittable[*string] `json:"systemPrompt,omitempty"`
 	// The parameters of the model.
 	Parameters graphql.Omittable[*ParametersInput] `json:"parameters,omitempty"`
+	// How it is to be chosen what a model is sent. Without it: as for the model, or the server.
+	Context graphql.Omittable[*ContextSettingsInput] `json:"context,omitempty"`
 }
 
 // Result of createConversation.
@@ -157,6 +210,18 @@ type DeleteConversationInput struct {
 type DeleteConversationPayload struct {
 	// The id of the deleted conversation, for the client's cache.
 	ConversationID pid.ID `json:"conversationId"`
+}
+
+// Input of deleteSummary.
+type DeleteSummaryInput struct {
+	// The summary.
+	SummaryID pid.ID `json:"summaryId"`
+}
+
+// Result of deleteSummary.
+type DeleteSummaryPayload struct {
+	// The id of the deleted summary, for the client's cache.
+	SummaryID pid.ID `json:"summaryId"`
 }
 
 // There is a new message in the conversation.
@@ -182,6 +247,28 @@ type MessageConnection struct {
 	TotalCount int `json:"totalCount"`
 	// Count counts the whole list.
 	Count Count `json:"-"`
+}
+
+// What a reply was made from. The system prompt is always sent, and counts nowhere here.
+type MessageContext struct {
+	// The policy that was used. It is not always the one that was set: where nobody knows the
+	// model's limit, and none was set, everything is sent.
+	Policy ContextPolicy `json:"policy"`
+	// The index of the first message that was sent.
+	FromIndex int `json:"fromIndex"`
+	// How many messages were sent.
+	MessageCount int `json:"messageCount"`
+	// How many earlier messages were left out, so that the others fit.
+	DroppedCount int `json:"droppedCount"`
+	// The summary that stood in for those that were left out; null when there was none, or
+	// when it has been thrown away since.
+	Summary *ent.Summary `json:"summary,omitempty"`
+	// The limit that was kept to, in tokens; null when none was known.
+	LimitTokens *int `json:"limitTokens,omitempty"`
+	// Whether the model server seems to have read much less than it was sent, without a word.
+	CutByServer bool `json:"cutByServer"`
+	// SummaryID is that of the summary, or empty.
+	SummaryID pid.ID `json:"-"`
 }
 
 // More of the content.
@@ -266,6 +353,8 @@ type Model struct {
 	Description *string `json:"description,omitempty"`
 	// Whether it answers where no model is named.
 	IsDefault bool `json:"isDefault"`
+	// How many tokens a prompt and its reply may have together; null when nobody has said.
+	ContextTokens *int `json:"contextTokens,omitempty"`
 }
 
 // Writing. A refusal is one error with extensions.code. Nothing has been written then.
@@ -304,6 +393,10 @@ type Parameters struct {
 	FrequencyPenalty *float64 `json:"frequencyPenalty,omitempty"`
 	// The format that the reply must have.
 	ResponseFormat *ResponseFormat `json:"responseFormat,omitempty"`
+	// How long the model thinks before it answers.
+	ReasoningEffort *ReasoningEffort `json:"reasoningEffort,omitempty"`
+	// How long the answer is.
+	Verbosity *Verbosity `json:"verbosity,omitempty"`
 }
 
 // Parameters of a model. What is left out is not sent to the model server.
@@ -324,6 +417,10 @@ type ParametersInput struct {
 	FrequencyPenalty graphql.Omittable[*float64] `json:"frequencyPenalty,omitempty"`
 	// The format that the reply must have.
 	ResponseFormat graphql.Omittable[*ResponseFormatInput] `json:"responseFormat,omitempty"`
+	// How long the model thinks before it answers, where it can be told.
+	ReasoningEffort graphql.Omittable[*ReasoningEffort] `json:"reasoningEffort,omitempty"`
+	// How long the answer is, where the model can be told.
+	Verbosity graphql.Omittable[*Verbosity] `json:"verbosity,omitempty"`
 }
 
 // Reading. Every field needs a valid access token, except viewer, which is null when none was
@@ -336,6 +433,18 @@ type RefreshSessionInput struct {
 	// The refresh token of the latest AuthPayload. A repeat within ten seconds gives the
 	// same next refresh token. An older token ends the session.
 	RefreshToken string `json:"refreshToken"`
+}
+
+// Input of regenerateName.
+type RegenerateNameInput struct {
+	// The conversation.
+	ConversationID pid.ID `json:"conversationId"`
+}
+
+// Result of regenerateName.
+type RegenerateNamePayload struct {
+	// The conversation with its name, which is the old one when the model gave none.
+	Conversation *ent.Conversation `json:"conversation"`
 }
 
 // The format that a reply must have.
@@ -439,6 +548,18 @@ type StopReplyPayload struct {
 type Subscription struct {
 }
 
+// Input of summarizeConversation.
+type SummarizeConversationInput struct {
+	// The conversation.
+	ConversationID pid.ID `json:"conversationId"`
+}
+
+// Result of summarizeConversation.
+type SummarizeConversationPayload struct {
+	// The new summary; null when there is too little to sum up.
+	Summary *ent.Summary `json:"summary,omitempty"`
+}
+
 // Input of updateConversation. What is left out stays as it is; null clears a field where
 // that has a meaning. Clients that send every field of their types must therefore leave
 // out what they do not mean to change (omitempty in genqlient).
@@ -453,6 +574,9 @@ type UpdateConversationInput struct {
 	SystemPrompt graphql.Omittable[*string] `json:"systemPrompt,omitempty"`
 	// Replaces all parameters. Null: none.
 	Parameters graphql.Omittable[*ParametersInput] `json:"parameters,omitempty"`
+	// Replaces how it is chosen what a model is sent, from the next reply on. Null: as for the
+	// model, or the server.
+	Context graphql.Omittable[*ContextSettingsInput] `json:"context,omitempty"`
 	// Whether it belongs at the top of lists.
 	Pinned graphql.Omittable[*bool] `json:"pinned,omitempty"`
 	// True archives it, false brings it back.
@@ -475,6 +599,9 @@ type Usage struct {
 	TotalTokens int `json:"totalTokens"`
 	// How many of promptTokens the model server had cached; null when it does not say.
 	CachedTokens *int `json:"cachedTokens,omitempty"`
+	// How many of promptTokens were written into the model server's cache; null when it does
+	// not say.
+	CacheWriteTokens *int `json:"cacheWriteTokens,omitempty"`
 	// How many of completionTokens were spent on reasoning; null when the model server does
 	// not say.
 	ReasoningTokens *int `json:"reasoningTokens,omitempty"`
@@ -491,6 +618,132 @@ type ViewerReady struct {
 }
 
 func (ViewerReady) IsViewerEvent() {}
+
+// What is sent when a conversation is longer than the model's context. Clients must accept
+// unknown values.
+type ContextPolicy string
+
+const (
+	// Everything. The model server may refuse, and then the newest half is sent once more.
+	ContextPolicyFull ContextPolicy = "FULL"
+	// The newest turns that fit.
+	ContextPolicyTruncate ContextPolicy = "TRUNCATE"
+	// The newest turns, so many, as far as they fit.
+	ContextPolicyLastN ContextPolicy = "LAST_N"
+	// A summary of what does not fit, and the newest turns.
+	ContextPolicySummarize ContextPolicy = "SUMMARIZE"
+)
+
+var AllContextPolicy = []ContextPolicy{
+	ContextPolicyFull,
+	ContextPolicyTruncate,
+	ContextPolicyLastN,
+	ContextPolicySummarize,
+}
+
+func (e ContextPolicy) IsValid() bool {
+	switch e {
+	case ContextPolicyFull, ContextPolicyTruncate, ContextPolicyLastN, ContextPolicySummarize:
+		return true
+	}
+	return false
+}
+
+func (e ContextPolicy) String() string {
+	return string(e)
+}
+
+func (e *ContextPolicy) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = ContextPolicy(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid ContextPolicy", str)
+	}
+	return nil
+}
+
+func (e ContextPolicy) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *ContextPolicy) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e ContextPolicy) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// A kind of output that cannot be kept yet. Clients must accept unknown values.
+type OmittedOutput string
+
+const (
+	// A picture.
+	OmittedOutputImage OmittedOutput = "IMAGE"
+	// Sound.
+	OmittedOutputAudio OmittedOutput = "AUDIO"
+	// Something else than text.
+	OmittedOutputOther OmittedOutput = "OTHER"
+)
+
+var AllOmittedOutput = []OmittedOutput{
+	OmittedOutputImage,
+	OmittedOutputAudio,
+	OmittedOutputOther,
+}
+
+func (e OmittedOutput) IsValid() bool {
+	switch e {
+	case OmittedOutputImage, OmittedOutputAudio, OmittedOutputOther:
+		return true
+	}
+	return false
+}
+
+func (e OmittedOutput) String() string {
+	return string(e)
+}
+
+func (e *OmittedOutput) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = OmittedOutput(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid OmittedOutput", str)
+	}
+	return nil
+}
+
+func (e OmittedOutput) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *OmittedOutput) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e OmittedOutput) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
 
 // What to do when a reply is still being written in the conversation.
 type OnBusy string
@@ -556,6 +809,73 @@ func (e OnBusy) MarshalJSON() ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
+// How long a model thinks before it answers. Clients must accept unknown values.
+type ReasoningEffort string
+
+const (
+	// Not at all.
+	ReasoningEffortNone ReasoningEffort = "NONE"
+	// As little as possible.
+	ReasoningEffortMinimal ReasoningEffort = "MINIMAL"
+	// A little.
+	ReasoningEffortLow ReasoningEffort = "LOW"
+	// As usual.
+	ReasoningEffortMedium ReasoningEffort = "MEDIUM"
+	// Much.
+	ReasoningEffortHigh ReasoningEffort = "HIGH"
+)
+
+var AllReasoningEffort = []ReasoningEffort{
+	ReasoningEffortNone,
+	ReasoningEffortMinimal,
+	ReasoningEffortLow,
+	ReasoningEffortMedium,
+	ReasoningEffortHigh,
+}
+
+func (e ReasoningEffort) IsValid() bool {
+	switch e {
+	case ReasoningEffortNone, ReasoningEffortMinimal, ReasoningEffortLow, ReasoningEffortMedium, ReasoningEffortHigh:
+		return true
+	}
+	return false
+}
+
+func (e ReasoningEffort) String() string {
+	return string(e)
+}
+
+func (e *ReasoningEffort) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = ReasoningEffort(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid ReasoningEffort", str)
+	}
+	return nil
+}
+
+func (e ReasoningEffort) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *ReasoningEffort) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e ReasoningEffort) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
 // The kind of format that a reply must have.
 type ResponseFormatType string
 
@@ -612,6 +932,67 @@ func (e *ResponseFormatType) UnmarshalJSON(b []byte) error {
 }
 
 func (e ResponseFormatType) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// How long an answer is. Clients must accept unknown values.
+type Verbosity string
+
+const (
+	// Short.
+	VerbosityLow Verbosity = "LOW"
+	// As usual.
+	VerbosityMedium Verbosity = "MEDIUM"
+	// Long.
+	VerbosityHigh Verbosity = "HIGH"
+)
+
+var AllVerbosity = []Verbosity{
+	VerbosityLow,
+	VerbosityMedium,
+	VerbosityHigh,
+}
+
+func (e Verbosity) IsValid() bool {
+	switch e {
+	case VerbosityLow, VerbosityMedium, VerbosityHigh:
+		return true
+	}
+	return false
+}
+
+func (e Verbosity) String() string {
+	return string(e)
+}
+
+func (e *Verbosity) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = Verbosity(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid Verbosity", str)
+	}
+	return nil
+}
+
+func (e Verbosity) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *Verbosity) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e Verbosity) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

@@ -14,6 +14,9 @@ type Model struct {
 	Upstream string
 	// Default is whether it is used when nobody names one.
 	Default bool
+	// ContextTokens is how many tokens a prompt and its reply may have together; 0 when nobody
+	// has said.
+	ContextTokens int
 }
 
 // Snapshot is what may be used at one moment. It never changes.

@@ -25,6 +25,8 @@ type NewConversation struct {
 	Model        *string
 	SystemPrompt string
 	Parameters   *reply.Parameters
+	// Context is how the context is to be chosen; nil: as for the model, or the server.
+	Context *ContextInput
 }
 
 func (in NewConversation) check() error {
@@ -35,6 +37,7 @@ func (in NewConversation) check() error {
 	checkModel(p, "model", in.Model)
 	checkText(p, "systemPrompt", in.SystemPrompt, MaxSystemPromptBytes)
 	checkParameters(p, "parameters", in.Parameters)
+	in.Context.check(p, "context")
 	return p.Err()
 }
 
@@ -124,6 +127,9 @@ func newConversation(userID pid.ID, in NewConversation, now time.Time) (*ent.Con
 	if in.Parameters != nil {
 		c.Parameters = in.Parameters.Encode()
 	}
+	if in.Context != nil {
+		c.ContextSettings = in.Context.encode()
+	}
 	return c, root
 }
 
@@ -139,6 +145,7 @@ func insertConversation(
 		SetNameSource(made.NameSource).
 		SetNillableModel(made.Model).
 		SetParameters(made.Parameters).
+		SetContextSettings(made.ContextSettings).
 		SetHeadID(made.HeadID).
 		SetLastMessageAt(now).
 		SetCreatedAt(now).
@@ -171,8 +178,11 @@ type ConversationPatch struct {
 	Model        *string
 	SystemPrompt *string
 	Parameters   *reply.Parameters
-	Pinned       *bool
-	Archived     *bool
+	// Context replaces how the context is chosen. The zero value: as for the model, or the
+	// server.
+	Context  *ContextInput
+	Pinned   *bool
+	Archived *bool
 }
 
 func (in ConversationPatch) check() error {
@@ -185,6 +195,7 @@ func (in ConversationPatch) check() error {
 		checkText(p, "systemPrompt", *in.SystemPrompt, MaxSystemPromptBytes)
 	}
 	checkParameters(p, "parameters", in.Parameters)
+	in.Context.check(p, "context")
 	return p.Err()
 }
 
@@ -235,6 +246,9 @@ func (in ConversationPatch) apply(ctx context.Context, l *line) (*ent.Conversati
 	}
 	if in.Parameters != nil {
 		u.SetParameters(in.Parameters.Encode())
+	}
+	if in.Context != nil {
+		u.SetContextSettings(in.Context.encode())
 	}
 	if in.Pinned != nil {
 		u.SetPinned(*in.Pinned)

@@ -27,6 +27,11 @@
 //	sizes.go          how much users have stored
 //	meters.go         what is counted
 //	model.go          models, for clients
+//	contextinput.go   what users say about contexts
+//	contextuse.go     how full a context is
+//	withheld.go       which messages no later prompt holds
+//	summaries.go      reading summaries
+//	aside.go          names and summaries that a model makes
 //	input.go          the forms of inputs
 //	errors.go         refusals
 //	sweep.go          what is removed by and by

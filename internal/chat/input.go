@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -88,6 +89,12 @@ func checkParameters(p refusal.Problems, field string, q *reply.Parameters) {
 	}
 	if f := q.ResponseFormat; f != nil {
 		checkFormat(p, field+".responseFormat", f)
+	}
+	if q.ReasoningEffort != "" && !slices.Contains(reply.ReasoningEfforts(), q.ReasoningEffort) {
+		p.Add(field+".reasoningEffort", "is not known")
+	}
+	if q.Verbosity != "" && !slices.Contains(reply.Verbosities(), q.Verbosity) {
+		p.Add(field+".verbosity", "is not known")
 	}
 }
 

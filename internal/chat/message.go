@@ -44,7 +44,7 @@ func (s *Service) Messages(ctx context.Context, userID pid.ID, ids []pid.ID) ([]
 }
 
 // MessagesWithoutTexts is Messages for who needs no texts, which may be long: content is
-// that of message 0 only, and reasoning, salvage and parameters are empty.
+// that of message 0 only, and reasoning, salvage, parameters and citations are empty.
 func (s *Service) MessagesWithoutTexts(ctx context.Context, userID pid.ID, ids []pid.ID) ([]*ent.Message, error) {
 	q := s.store.Client().Message.Query().Where(message.IDIn(ids...), message.UserID(userID))
 	items, err := withoutTexts(q).All(ctx)
@@ -66,7 +66,8 @@ func withoutTexts(q *ent.MessageQuery) *ent.MessageQuery {
 	})
 	q.Select(slices.DeleteFunc(slices.Clone(message.Columns), func(column string) bool {
 		switch column {
-		case message.FieldContent, message.FieldReasoning, message.FieldSalvage, message.FieldParameters:
+		case message.FieldContent, message.FieldReasoning, message.FieldSalvage, message.FieldParameters,
+			message.FieldCitations:
 			return true
 		}
 		return false

@@ -87,6 +87,9 @@ func Sent(role Role, status Status) bool {
 	return status == Completed || role == Assistant && status.isSent()
 }
 
+// IsSent reports whether the text of the row is sent, whatever stands beside it.
+func (r Row) IsSent() bool { return r.Role != "" && Sent(r.Role, r.Status) && !blank(r.Content) }
+
 // isSent reports whether the text of a reply with this status is sent.
 func (s Status) isSent() bool { return s == Completed || s == Stopped || s == Interrupted }
 

@@ -49,6 +49,12 @@ const (
 	CodeInternal Code = "INTERNAL"
 )
 
+// WithholdsQuestion reports whether no later prompt holds the question whose reply failed so:
+// the model server refused what it says, and would refuse it again.
+func (c Code) WithholdsQuestion() bool {
+	return c == CodeContextTooLong || c == CodeContentFilter || c == CodeRejected
+}
+
 // Explain returns a sentence for people about why a reply failed, and whether
 // sending again may help.
 func Explain(c Code) (message string, retryable bool) {

@@ -16,7 +16,40 @@ type Parameters struct {
 	PresencePenalty  *float64        `json:"presencePenalty,omitempty"`
 	FrequencyPenalty *float64        `json:"frequencyPenalty,omitempty"`
 	ResponseFormat   *ResponseFormat `json:"responseFormat,omitempty"`
+	// ReasoningEffort and Verbosity are "" when they are not set.
+	ReasoningEffort ReasoningEffort `json:"reasoningEffort,omitempty"`
+	Verbosity       Verbosity       `json:"verbosity,omitempty"`
 }
+
+// ReasoningEffort is how long a model thinks before it answers.
+type ReasoningEffort string
+
+// The efforts, from none to much.
+const (
+	EffortNone    ReasoningEffort = "NONE"
+	EffortMinimal ReasoningEffort = "MINIMAL"
+	EffortLow     ReasoningEffort = "LOW"
+	EffortMedium  ReasoningEffort = "MEDIUM"
+	EffortHigh    ReasoningEffort = "HIGH"
+)
+
+// ReasoningEfforts lists all efforts.
+func ReasoningEfforts() []ReasoningEffort {
+	return []ReasoningEffort{EffortNone, EffortMinimal, EffortLow, EffortMedium, EffortHigh}
+}
+
+// Verbosity is how long an answer is.
+type Verbosity string
+
+// The verbosities, from short to long.
+const (
+	VerbosityLow    Verbosity = "LOW"
+	VerbosityMedium Verbosity = "MEDIUM"
+	VerbosityHigh   Verbosity = "HIGH"
+)
+
+// Verbosities lists all verbosities.
+func Verbosities() []Verbosity { return []Verbosity{VerbosityLow, VerbosityMedium, VerbosityHigh} }
 
 // FormatType is the kind of text a model is asked for.
 type FormatType string
@@ -62,6 +95,12 @@ func (p Parameters) Over(q Parameters) Parameters {
 	}
 	if q.ResponseFormat != nil {
 		p.ResponseFormat = q.ResponseFormat
+	}
+	if q.ReasoningEffort != "" {
+		p.ReasoningEffort = q.ReasoningEffort
+	}
+	if q.Verbosity != "" {
+		p.Verbosity = q.Verbosity
 	}
 	return p
 }
