@@ -7,9 +7,6 @@ type Model struct {
 	ID string
 	// Description says what kind of thing it is; empty when nothing is known.
 	Description string
-	// ContextTokens is how many tokens a prompt and its reply may have together, 0 when nobody
-	// has said.
-	ContextTokens int
 	// Upstream names who serves it.
 	Upstream string
 	// Default is whether it is used when nobody names one.

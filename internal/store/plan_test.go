@@ -238,13 +238,17 @@ func TestQueryPlans(t *testing.T) {
 			}
 		}
 
-		line := store.Statement{Query: s.LineStatement(), Args: []any{string(long.id), string(u.id), 2999}}
+		line := store.Statement{Query: s.LineStatement(), Args: []any{string(long.id), string(u.id), 2999, 0}}
 		// Postgres may prefer to sort most of a table over reading it in order.
 		sum := store.Statement{Query: store.StoredBytesStatement, Args: []any{string(u.id)}}
 		check("what a user has stored", []store.Statement{sum}, "SELECT", false, "message_conversation_id",
 			"message_unfinished", "message_visible_line")
 		check("line before a reply", []store.Statement{line}, "SELECT", !postgres, "message_visible_line",
 			"message_conversation_id")
+		for what, query := range s.LineEndStatements() {
+			end := store.Statement{Query: query, Args: []any{string(long.id), string(u.id), 2999}}
+			check("end of a line, "+what, []store.Statement{end}, "SELECT", true, "message_visible_line")
+		}
 		summary := store.Statement{Query: s.SummaryStatement(), Args: []any{string(long.id), string(u.id), 2999}}
 		check("newest summary", []store.Statement{summary}, "SELECT", false, "summary_conversation_id_message_id",
 			"summary_user_id")
