@@ -126,7 +126,7 @@ func (p Plan) Less(w Window, named, maxTokens int) Plan {
 			return less
 		}
 	}
-	less.Policy, less.MaxBytes, less.fresh = Truncate, w.Bytes/2, true
+	less.Policy, less.MaxBytes, less.fresh = Truncate, max(w.Bytes/2, 1), true
 	return less
 }
 

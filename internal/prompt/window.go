@@ -226,7 +226,7 @@ func (s *scan) turn(pos int, rows []Row) {
 			refused = refused || !open && r.Refused && rows[0].Status == Completed
 			alone = alone || r.Alone
 		}
-		if r.IsSent() && (open || r.Role == System) {
+		if open && r.IsSent() && r.Role != System || r.Role == System && !blank(r.Content) {
 			sent.bytes += len(r.Content) + len(Joint)
 			sent.count++
 		}
@@ -245,7 +245,7 @@ func (s *scan) turn(pos int, rows []Row) {
 	}
 	full := s.plan.fills(s.perByte, s.base+sent.bytes, sent.count+1)
 	if s.turns > 0 && (full > 1 || s.settled && !s.plan.stays()) {
-		s.over, s.overflow = true, full > 1
+		s.over, s.overflow = true, !s.settled || s.plan.stays()
 		return
 	}
 	sent.pos, sent.full = pos, full
@@ -313,7 +313,7 @@ func (s *scan) begin() start {
 }
 
 // stays reports whether a window stays where it was although more would fit.
-func (p Plan) stays() bool { return p.Policy == Truncate && !p.fresh }
+func (p Plan) stays() bool { return p.Policy == Truncate && !p.fresh && !p.Only }
 
 // fills is which part of the budget so many bytes of so many messages fill.
 func (p Plan) fills(perByte float64, bytes, count int) float64 {
