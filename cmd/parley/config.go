@@ -15,6 +15,7 @@ import (
 	"parley/internal/bus"
 	"parley/internal/catalog"
 	"parley/internal/hosts"
+	"parley/internal/prompt"
 	"parley/internal/secret"
 	"parley/internal/upstream/eliza"
 )
@@ -65,6 +66,7 @@ type config struct {
 	Models        []string // Empty: whatever the upstream lists.
 	Model         string   // Empty: the only one there is, else clients must choose.
 	ContextTokens int      // 0: what the model server says.
+	Context       prompt.Settings
 	Eliza         toggle
 	OpenAIKey     secret.Text
 	OpenAIBaseURL string // Empty: no upstream.
