@@ -71,7 +71,8 @@ func TestNothingPoisonsAConversation(t *testing.T) {
 		for n, text := range []string{"six", "seven"} {
 			calls := len(b.upstream.Requests())
 			m := say(c, text)
-			if m.Status != message.StatusCOMPLETED || len(b.upstream.Requests()) != calls+1 || *m.ContextCount != 2*n+3 {
+			if m.Status != message.StatusCOMPLETED || len(b.upstream.Requests()) != calls+1 ||
+				*m.ContextCount != 2*n+3 {
 				t.Errorf("%s: got %s with %d messages after %d calls, want it answered at once", text, m.Status,
 					*m.ContextCount, len(b.upstream.Requests())-calls)
 			}
@@ -99,7 +100,8 @@ func TestTooLongForAnUnknownLimit(t *testing.T) {
 		cuts, again := 0, 0
 		for n := range 30 {
 			calls := len(b.upstream.Requests())
-			r := b.send(t, u, chat.SendInput{ConversationID: c, Content: fmt.Sprint(n, strings.Repeat("x", 500)), Wait: true})
+			text := fmt.Sprint(n, strings.Repeat("x", 500))
+			r := b.send(t, u, chat.SendInput{ConversationID: c, Content: text, Wait: true})
 			c = &r.Conversation.ID
 			if r.Reply.Status != message.StatusCOMPLETED {
 				t.Fatalf("message %d ended as %s %v", n, r.Reply.Status, deref(r.Reply.ErrorCode))
@@ -189,7 +191,8 @@ func TestLastTurns(t *testing.T) {
 		requests := b.upstream.Requests()
 		if sent := requests[len(requests)-1].Messages; len(sent) != 5 || *r.Reply.ContextCount != 5 ||
 			*r.Reply.ContextPolicy != message.ContextPolicyLAST_N || r.Reply.ContextLimit != nil {
-			t.Errorf("sent %d messages, said %d by %s, want 5", len(sent), *r.Reply.ContextCount, *r.Reply.ContextPolicy)
+			t.Errorf("sent %d messages, said %d by %s, want 5", len(sent), *r.Reply.ContextCount,
+				*r.Reply.ContextPolicy)
 		}
 	})
 }
@@ -214,7 +217,8 @@ func TestCutByServer(t *testing.T) {
 		})
 		r := b.send(t, u, chat.SendInput{Content: strings.Repeat("w", test.bytes), Wait: true})
 		if r.Reply.CutByServer != test.cut {
-			t.Errorf("%d tokens of %d bytes: cut is %t, want %t", test.counted, test.bytes, r.Reply.CutByServer, test.cut)
+			t.Errorf("%d tokens of %d bytes: cut is %t, want %t", test.counted, test.bytes, r.Reply.CutByServer,
+				test.cut)
 		}
 	}
 }

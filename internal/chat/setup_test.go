@@ -71,7 +71,8 @@ func setup(t testing.TB, s *store.Store, cfg chat.Config) *bundle {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
-	b.engine = reply.New(replytest.Config(reply.Config{MaxPromptBytes: cfg.MaxPromptBytes, Windows: b}), s, client, b.bus, nil, log)
+	replies := replytest.Config(reply.Config{MaxPromptBytes: cfg.MaxPromptBytes, Windows: b})
+	b.engine = reply.New(replies, s, client, b.bus, nil, log)
 	if err := b.engine.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,7 @@
 // questions and replies take turns, and the first and the last are questions; no
 // message is blank.
 //
-// line.go makes a prompt of rows, window.go chooses the rows when there are more than a plan
+// prompt.go is what a prompt is, line.go makes one of rows, window.go chooses the rows when there are more than a plan
 // allows (plan.go), which follows from settings.go; tokens.go estimates.
 package prompt
 

@@ -60,7 +60,8 @@ func TestOf(t *testing.T) {
 		"failed replies in a row": {
 			line(question("one"), answer("FAILED", ""), question("two"), answer("FAILED", " "), question("three")),
 			want(asks("one\n\ntwo\n\nthree"))},
-		"a refused question": {line(question("one"), completed("1"), question("two"), refusedReply(""), question("three")),
+		"a refused question": {
+			line(question("one"), completed("1"), question("two"), refusedReply(""), question("three")),
 			want(asks("one"), answers("1"), asks("three"))},
 		"a refused question with the beginning of a reply": {
 			line(question("one"), completed("1"), question("two"), refusedReply("2"), question("three")),

@@ -24,8 +24,8 @@ func history(r *rand.Rand) prompt.Line {
 		if next.Role == prompt.Assistant {
 			next.Refused, next.Alone = r.IntN(4) == 0, r.IntN(8) == 0
 			if r.IntN(2) == 0 {
-				last = prompt.Last{From: 1 + r.IntN(next.Index), Bytes: r.IntN(4000), Count: r.IntN(9), Tokens: r.IntN(2000),
-					Cut: []string{"", "m"}[r.IntN(2)]}
+				last = prompt.Last{From: 1 + r.IntN(next.Index), Bytes: r.IntN(4000), Count: r.IntN(9),
+					Tokens: r.IntN(2000), Cut: []string{"", "m"}[r.IntN(2)]}
 			}
 		}
 		rows = append(rows, next)
@@ -219,7 +219,8 @@ func TestWindowIsSticky(t *testing.T) {
 		t.Errorf("the beginning has changed %d times, once after %d turns, want at least 12 between two", changes, least)
 	}
 	// A regenerated reply and a branch see the same ancestors, and so the same beginning.
-	if a, b := p.Choose(l).From, p.Choose(prompt.Line{Rows: l.Rows[:len(l.Rows)-1], Whole: true, Last: l.Last}).From; a != b {
+	ancestors := prompt.Line{Rows: l.Rows[:len(l.Rows)-1], Whole: true, Last: l.Last}
+	if a, b := p.Choose(l).From, p.Choose(ancestors).From; a != b {
 		t.Errorf("the window of another reply begins at %d, not at %d", b, a)
 	}
 	// A model that can read much more is sent more, once.
@@ -233,7 +234,8 @@ func TestWindowIsSticky(t *testing.T) {
 func TestSmallLimits(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ limit, maxTokens, budget int }{
-		{512, 0, 359}, {512, 512, 128}, {512, 100_000, 128}, {8192, 0, 5735}, {131072, 0, 120423}, {1, 0, 1}, {0, 100, 0},
+		{512, 0, 359}, {512, 512, 128}, {512, 100_000, 128}, {8192, 0, 5735}, {131072, 0, 120423}, {1, 0, 1},
+		{0, 100, 0},
 	} {
 		if p := (prompt.Settings{}).Plan(test.limit, test.maxTokens); p.Budget != test.budget {
 			t.Errorf("a limit of %d and %d for the reply: a budget of %d, want %d", test.limit, test.maxTokens, p.Budget,
