@@ -58,10 +58,6 @@ func (s *Store) Line(
 // they are asked for: a pool gives its connections to anybody who waits, and a few would
 // wait for very long.
 func (s *Store) ReadLine(ctx context.Context, q reply.LineQuery, line *prompt.Line) error {
-	if _, err := s.prompts.enter(ctx, ordinary, nil); err != nil {
-		return fmt.Errorf("read line: %w", err)
-	}
-	defer s.prompts.leave()
 	head, tail := line.Split()
 	before := q.Before
 	if len(tail) > 0 {
@@ -77,6 +73,9 @@ func (s *Store) ReadLine(ctx context.Context, q reply.LineQuery, line *prompt.Li
 		for _, row := range line.Rows {
 			r.bytes += len(row.Content)
 		}
+		if r.bytes > q.MaxBytes {
+			return reply.ErrLineTooLong
+		}
 	case len(line.Rows) == 0:
 		r.rows = make([]prompt.Row, 0, reply.LineBatch+1)
 	case q.Newest > reply.LineBatch:
@@ -84,6 +83,10 @@ func (s *Store) ReadLine(ctx context.Context, q reply.LineQuery, line *prompt.Li
 	default:
 		query = s.statements.lineEnd
 	}
+	if _, err := s.prompts.enter(ctx, ordinary, nil); err != nil {
+		return fmt.Errorf("read line: %w", err)
+	}
+	defer s.prompts.leave()
 	if err := r.read(ctx, s, query, args); err != nil {
 		return err
 	}
