@@ -80,3 +80,32 @@ func TestReadLine(t *testing.T) {
 		}
 	})
 }
+
+// A window in a line of 5,000 takes as many reads as it is long, not as the line is.
+func TestWindowReadsLittle(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		u := makeUser(t, s, "a@example.com")
+		plan := prompt.Settings{}.Plan(1000, 0)
+		for _, length := range []int{66, 5000} {
+			l := makeLine(t, s, u)
+			l.fill(length)
+			l.add(asked, completed, "newest")
+			q := reply.LineQuery{UserID: u.id, ConversationID: l.id, Before: l.next, Newest: reply.LineBatch,
+				MaxBytes: 1 << 20}
+			var line prompt.Line
+			reads := 0
+			for !plan.Enough(line) {
+				if err := s.ReadLine(u.ctx, q, &line); err != nil {
+					t.Fatal(err)
+				}
+				q.Newest, reads = line.Next(), reads+1
+			}
+			w := plan.Choose(line)
+			// Before the first cut a whole budget has to be looked at, of which 60 % are used.
+			if reads > 3 || len(line.Rows) > w.Count*10/6+reply.LineBatch+2 {
+				t.Errorf("%d messages: %d rows in %d reads for a window of %d", length, len(line.Rows), reads, w.Count)
+			}
+		}
+	})
+}
