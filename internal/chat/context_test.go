@@ -222,3 +222,32 @@ func TestCutByServer(t *testing.T) {
 		}
 	}
 }
+
+// A summary stands in for what it tells, as a part of the only system message, and all that is
+// behind it is sent. One that leaves no room for that is not used.
+func TestSummaryInAPrompt(t *testing.T) {
+	t.Parallel()
+	each(t, chat.Config{}, func(t *testing.T, b *bundle) {
+		u := b.user(t)
+		long := b.long(t, u, 401)
+		at := b.line(t, u, long)[396] // A reply.
+		settings := prompt.Settings{Policy: prompt.Summarize}.Encode()
+		b.store.Client().Conversation.UpdateOneID(long).SetContextSettings(settings).ExecX(u.ctx)
+		s := b.store.Client().Summary.Create().SetUserID(u.id).SetConversationID(long).SetMessageID(at.ID).
+			SetContent("In short: text.").SetModel("test").SaveX(u.ctx)
+		r := b.send(t, u, chat.SendInput{ConversationID: &long, Content: "hello", Wait: true}).Reply
+		requests := b.upstream.Requests()
+		sent := requests[len(requests)-1].Messages
+		if sent[0].Role != "system" || sent[0].Content != "In short: text." || len(sent) != 1+*r.ContextCount ||
+			deref(r.ContextSummaryID) != s.ID || *r.ContextFromIndex != at.Index+1 ||
+			*r.ContextPolicy != message.ContextPolicySUMMARIZE {
+			t.Errorf("sent %v, said %d messages from %d by %s with %v, want the summary and what is behind %d", sent,
+				*r.ContextCount, *r.ContextFromIndex, *r.ContextPolicy, deref(r.ContextSummaryID), at.Index)
+		}
+		b.contextTokens.Store(40)
+		r = b.send(t, u, chat.SendInput{ConversationID: &long, Content: "hello", Wait: true}).Reply
+		if r.ContextSummaryID != nil || *r.ContextPolicy != message.ContextPolicyTRUNCATE {
+			t.Errorf("cut by %s with %v, want no summary where there is no room", *r.ContextPolicy, r.ContextSummaryID)
+		}
+	})
+}
