@@ -15,6 +15,7 @@ import (
 	"parley/internal/bus"
 	"parley/internal/catalog"
 	"parley/internal/hosts"
+	"parley/internal/prompt"
 	"parley/internal/secret"
 	"parley/internal/upstream/eliza"
 )
@@ -68,6 +69,7 @@ type config struct {
 	ContextTokens int      // 0: what the model server says.
 	Silence       time.Duration
 	ThinkTags     []string
+	Context       prompt.Settings
 	Eliza         toggle
 	Script        toggle
 	OpenAIKey     secret.Text

@@ -14,6 +14,7 @@ import (
 
 	"parley/internal/auth"
 	"parley/internal/hosts"
+	"parley/internal/prompt"
 	"parley/internal/secret"
 	"parley/internal/store"
 	"parley/internal/upstream"
@@ -49,6 +50,36 @@ func parseWord(field *string, v string) error {
 	}
 	*field = v
 	return nil
+}
+
+// parseContext reads a policy, and for "last" how many turns.
+func parseContext(c *config, v string) error {
+	word, turns, counted := strings.Cut(v, " ")
+	policies := map[string]prompt.Policy{"full": prompt.Full, "truncate": prompt.Truncate, "last": prompt.LastN,
+		"summarize": prompt.Summarize}
+	policy, known := policies[word]
+	switch {
+	case !known:
+		return fmt.Errorf("%q is not one of them", v)
+	case counted != (policy == prompt.LastN):
+		return fmt.Errorf("%q is not one of them: a number of turns stands behind last, and only there", v)
+	}
+	c.Context = prompt.Settings{Policy: policy}
+	if !counted {
+		return nil
+	}
+	return parseInt(&c.Context.Turns, strings.TrimSpace(turns), 1, 1000)
+}
+
+// showContext is what parseContext reads.
+func showContext(c config) any {
+	switch c.Context.Policy {
+	case "":
+		return ""
+	case prompt.LastN:
+		return fmt.Sprint("last ", c.Context.Turns)
+	}
+	return strings.ToLower(string(c.Context.Policy))
 }
 
 func parseDuration(field *time.Duration, v string, least, most time.Duration) error {

@@ -223,6 +223,15 @@ var variables = []variable{
 		show:     func(c config) any { return strings.Join(c.ThinkTags, ",") },
 	},
 	{
+		name: "PARLEY_CONTEXT", fallback: "`truncate` for a model whose limit is known, else `full`",
+		accepted: "`full`, `truncate`, `last` and a number of turns from 1 to 1000, or `summarize`",
+		meaning: "What a model is sent of a conversation that does not say it: everything, the newest turns that fit, " +
+			"so many of them, or a summary of what does not fit and the newest.",
+		example: "last 20",
+		parse:   parseContext,
+		show:    showContext,
+	},
+	{
 		name: "PARLEY_ELIZA", value: "auto",
 		accepted: "`on`, `off` or `auto`",
 		meaning:  "Whether the built-in model is offered. It needs no key. Auto: only when there is no model server.",

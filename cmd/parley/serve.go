@@ -187,6 +187,7 @@ func repliesConfig(
 		CountedModels:    countedModels(cfg),
 		SameModel:        catalog.Same,
 		Windows:          windows,
+		Context:          cfg.Context,
 		Tracer:           tracer,
 		Lease:            cfg.Lease,
 		ReplyLimit:       cfg.ReplyLimit,

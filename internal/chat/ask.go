@@ -9,6 +9,7 @@ import (
 	"parley/internal/fact"
 	"parley/internal/failpoint"
 	"parley/internal/pid"
+	"parley/internal/prompt"
 	"parley/internal/refusal"
 	"parley/internal/reply"
 	"parley/internal/usage"
@@ -52,8 +53,11 @@ type SendState struct {
 	// HeadIndex is the index of the conversation's head, -1 when that is not there.
 	HeadIndex int
 	// LineBytes is about how long the texts of the visible line are that a model would be
-	// sent. What is being written counts as far as it is stored.
+	// sent, with the window that it was sent last. What is being written counts as far as it is
+	// stored.
 	LineBytes int
+	// RootBytes is how long the text of message 0 is.
+	RootBytes int
 	// LineTokens is about how many tokens that is. What is being written counts as what it holds.
 	LineTokens int
 	// Unfinished are the replies of the conversation that are being written or wait, in the
@@ -95,7 +99,9 @@ type asking struct {
 	parameters *reply.Parameters
 
 	model   string // "": not resolved yet.
-	prompt  int    // About how many tokens the model is sent.
+	inForce reply.Parameters
+	plan    prompt.Plan
+	prompt  int // About how many tokens the model is sent.
 	now     time.Time
 	known   *ent.Send    // set when another request with this key was quicker
 	place   *reply.Place // Until it is the attempt's.
@@ -229,6 +235,7 @@ func (a *asking) write(ctx context.Context, tx *ent.Tx, place placing) (err erro
 	if a.attempt, err = a.replies.PrepareIn(ctx, a.place, &row); err != nil {
 		return refusal.Unavailable(err)
 	}
+	a.attempt.Expect(a.plan.Policy)
 	return nil
 }
 
@@ -277,21 +284,14 @@ func (a *asking) decideModel(conversations *string) error {
 // insert writes the reply and makes it the head.
 func (a *asking) insert(ctx context.Context, tx *ent.Tx, at spot) error {
 	l, question := at.line, at.question
-	parameters, err := reply.DecodeParameters(l.conversation.Parameters)
-	if err != nil {
-		return err
-	}
-	if a.parameters != nil {
-		parameters = parameters.Over(*a.parameters)
-	}
 	var owner *pid.ID
 	if !at.waits {
 		id := a.replies.ID()
 		owner = &id
 	}
-	answer := l.answer(question, a.model, parameters, owner)
+	answer := l.answer(question, a.model, a.inForce, owner)
 	answer.PromptBytes = &at.promptBytes
-	reserved := a.prompt + reply.AnswerTokens(parameters)
+	reserved := a.prompt + reply.AnswerTokens(a.inForce)
 	answer.ReservedTokens = &reserved
 	l.moveHead(answer.ID, question.Content)
 	question.ClientKey = a.once.key

@@ -2,9 +2,16 @@ package chat
 
 import (
 	"context"
-	"errors"
+	"fmt"
 
+	"entgo.io/ent/dialect/sql"
+
+	"parley/ent"
+	"parley/ent/conversation"
+	"parley/ent/message"
 	"parley/internal/pid"
+	"parley/internal/prompt"
+	"parley/internal/reply"
 )
 
 // ContextUse is how full the context of a model is.
@@ -22,7 +29,74 @@ type ContextUse struct {
 }
 
 // ContextUse says how full the context of a conversation is for a model; "" is the one
-// that answers. Error: NOT_FOUND.
+// that answers. It reads the last reply that a model was called for, and of a conversation
+// without any its system prompt. Error: NOT_FOUND.
 func (s *Service) ContextUse(ctx context.Context, userID, conversationID pid.ID, model string) (ContextUse, error) {
-	return ContextUse{}, errors.New("chat: nothing measures the context yet")
+	c, err := s.store.Client().Conversation.Query().
+		Where(conversation.ID(conversationID), conversation.UserID(userID)).
+		Only(ctx)
+	if err != nil {
+		return ContextUse{}, orNotFound(err, "conversation")
+	}
+	parameters, err := reply.DecodeParameters(c.Parameters)
+	if err != nil {
+		return ContextUse{}, err
+	}
+	settings, err := prompt.DecodeSettings(c.ContextSettings)
+	if err != nil {
+		return ContextUse{}, err
+	}
+	if model == "" { // A model that is not known has no limit.
+		model, _, _ = s.catalog.ResolveNow(wantedModel(c.Model))
+	}
+	plan := s.replies.Plan(model, parameters, settings)
+	var use ContextUse
+	if plan.Limit > 0 {
+		use.LimitTokens = &plan.Limit
+	}
+	use.ReservedTokens = prompt.Reserve(plan.Limit, deref(parameters.MaxTokens))
+	last, err := s.lastMeasured(ctx, userID, conversationID)
+	if err != nil {
+		return ContextUse{}, err
+	}
+	use.count(last)
+	return use, nil
+}
+
+// lastMeasured returns the newest message of a line that tells how long its prompt is: a reply
+// that has ended, or else message 0.
+func (s *Service) lastMeasured(ctx context.Context, userID, conversationID pid.ID) (*ent.Message, error) {
+	own := s.store.Client().Message.Query().
+		Where(message.ConversationID(conversationID), message.UserID(userID), message.Active(true))
+	last, err := own.Clone().
+		Where(message.PromptBytesNotNil(), message.FinishedAtNotNil()).
+		Order(message.ByIndex(sql.OrderDesc())).
+		First(ctx)
+	if ent.IsNotFound(err) {
+		last, err = own.Where(message.Index(0)).Only(ctx)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the last reply: %w", orNotFound(err, "conversation"))
+	}
+	return last, nil
+}
+
+// count adds up what the next prompt has of the last one, and of the reply to it. Thinking is
+// not sent again.
+func (u *ContextUse) count(m *ent.Message) {
+	if m.ContextDropped != nil {
+		u.DroppedCount = *m.ContextDropped
+	}
+	if m.PromptTokens != nil && m.CompletionTokens != nil && !m.UsageEstimated {
+		u.UsedTokens, u.Measured = *m.PromptTokens+max(*m.CompletionTokens-deref(m.ReasoningTokens), 0), true
+		return
+	}
+	u.UsedTokens = prompt.Tokens(deref(m.PromptBytes) + len(m.Content))
+}
+
+func deref(n *int) int {
+	if n == nil {
+		return 0
+	}
+	return *n
 }

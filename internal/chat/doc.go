@@ -27,6 +27,7 @@
 //	sizes.go          how much users have stored
 //	meters.go         what is counted
 //	model.go          models, for clients
+//	context.go        how long a prompt may be, before anything is stored
 //	contextinput.go   what users say about contexts
 //	contextuse.go     how full a context is
 //	withheld.go       which messages no later prompt holds

@@ -57,6 +57,16 @@ func contextTooLong(limitBytes, neededBytes int) *refusal.Error {
 	}
 }
 
+// questionTooLong says how many tokens a prompt and its reply may have, and how many it would
+// take for the system prompt and the question alone.
+func questionTooLong(limitTokens, neededTokens int) *refusal.Error {
+	return &refusal.Error{
+		Code:    refusal.CodeContextTooLong,
+		Message: "This message is too long for the model. Make it shorter, or choose another model.",
+		Extras:  map[string]any{"limitTokens": limitTokens, "neededTokens": neededTokens},
+	}
+}
+
 func keyConflict() *refusal.Error {
 	return &refusal.Error{
 		Code:    refusal.CodeIdempotencyConflict,

@@ -7,7 +7,6 @@ import (
 	"parley/ent"
 	"parley/internal/fact"
 	"parley/internal/pid"
-	"parley/internal/prompt"
 	"parley/internal/refusal"
 	"parley/internal/reply"
 )
@@ -117,17 +116,20 @@ func (a *asking) begin(s SendState, in SendInput) (spot, error) {
 	if err := a.decideModel(nil); err != nil {
 		return spot{}, err
 	}
-	a.prompt = prompt.Tokens(len(in.Content))
+	c, root := newConversation(a.once.userID, NewConversation{Model: in.Model, Parameters: in.Parameters}, a.now)
+	promptBytes, tooLong := a.measure(c, SendState{}, in.Content)
 	if err := a.checkLimits(s, a.now, false); err != nil {
 		return spot{}, err
 	}
 	if err := a.checkConversations(s.Conversations, a.now); err != nil {
 		return spot{}, err
 	}
-	c, root := newConversation(a.once.userID, NewConversation{Model: in.Model, Parameters: in.Parameters}, a.now)
+	if tooLong != nil {
+		return spot{}, tooLong
+	}
 	l := &line{userID: a.once.userID, conversation: c, now: a.now}
 	question := l.ask(root.ID, root.Index, in.Content)
-	return spot{line: l, root: root, question: question, promptBytes: len(root.Content) + len(in.Content),
+	return spot{line: l, root: root, question: question, promptBytes: promptBytes,
 		becomes: fact.ConversationCreated}, nil
 }
 
@@ -151,16 +153,15 @@ func (a *asking) goOn(ctx context.Context, tx *ent.Tx, s SendState, in SendInput
 	if a.onBusy == Interrupt {
 		s.Reserved -= heldByQueued(s.Unfinished) // They are cancelled.
 	}
-	promptBytes := s.LineBytes + len(in.Content)
-	a.prompt = s.LineTokens + prompt.Tokens(len(in.Content))
+	promptBytes, tooLong := a.measure(l.conversation, s, in.Content)
 	if err := a.checkLimits(s, a.now, waits); err != nil {
 		return spot{}, err
 	}
 	if s.HeadIndex < 0 {
 		return spot{}, fmt.Errorf("conversation %s has no head %s", l.conversation.ID, head)
 	}
-	if promptBytes > a.cfg.MaxPromptBytes {
-		return spot{}, contextTooLong(a.cfg.MaxPromptBytes, promptBytes)
+	if tooLong != nil {
+		return spot{}, tooLong
 	}
 	question := l.ask(head, s.HeadIndex, in.Content)
 	return spot{line: l, question: question, waits: waits, promptBytes: promptBytes,

@@ -237,12 +237,16 @@ func TestFailedReply(t *testing.T) {
 		script upstreamtest.Script
 		code   reply.Code
 		text   string
+		// next is what the model is sent with the question "two".
+		next []upstreamtest.Message
 	}{
-		"before any text": {upstreamtest.Fail(400, "bad"), reply.CodeRejected, ""},
-		"refused key":     {upstreamtest.Fail(401, "invalid_api_key"), reply.CodeUnauthorized, ""},
-		"cut":             {upstreamtest.Then("half of ", upstreamtest.Cut), reply.CodeTruncated, "half of "},
+		"refused": {upstreamtest.Fail(400, "bad"), reply.CodeRejected, "", says("user", "two")},
+		"refused key": {upstreamtest.Fail(401, "invalid_api_key"), reply.CodeUnauthorized, "",
+			says("user", "one\n\ntwo")},
+		"cut": {upstreamtest.Then("half of ", upstreamtest.Cut), reply.CodeTruncated, "half of ",
+			says("user", "one", "assistant", "half of ", "user", "two")},
 		"just ends": {upstreamtest.Then("half of ", func(*upstreamtest.Call) {}), reply.CodeTruncated,
-			"half of "},
+			"half of ", says("user", "one", "assistant", "half of ", "user", "two")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -263,11 +267,19 @@ func TestFailedReply(t *testing.T) {
 					t.Errorf("got name %q of a conversation whose first reply failed, want one", r.Conversation.Name)
 				}
 				b.ask(t, u, &r.Conversation.ID, "two")
-				wantMessages(t, b.upstream.Requests()[1], upstreamtest.Message{Role: "user", Content: "one\n\ntwo"})
+				wantMessages(t, b.upstream.Requests()[1], c.next...)
 				b.wantLine(t, u, r.Conversation.ID, 5)
 			})
 		})
 	}
+}
+
+// says makes messages of roles and texts in turn.
+func says(words ...string) (list []upstreamtest.Message) {
+	for i := 0; i < len(words); i += 2 {
+		list = append(list, upstreamtest.Message{Role: words[i], Content: words[i+1]})
+	}
+	return list
 }
 
 func TestStopReply(t *testing.T) {

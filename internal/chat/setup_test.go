@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,6 +43,8 @@ type bundle struct {
 	catalog  *catalog.Catalog
 	cfg      chat.Config
 	offer    func(catalog.Config) // Makes other models be offered from now on.
+	// contextTokens is how much each model can read; 0: nobody knows.
+	contextTokens atomic.Int64
 	*chat.Service
 }
 
@@ -68,7 +71,8 @@ func setup(t testing.TB, s *store.Store, cfg chat.Config) *bundle {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
-	b.engine = reply.New(replytest.Config(reply.Config{MaxPromptBytes: cfg.MaxPromptBytes}), s, client, b.bus, nil, log)
+	replies := replytest.Config(reply.Config{MaxPromptBytes: cfg.MaxPromptBytes, Windows: b})
+	b.engine = reply.New(replies, s, client, b.bus, nil, log)
 	if err := b.engine.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -86,6 +90,12 @@ func setup(t testing.TB, s *store.Store, cfg chat.Config) *bundle {
 	}
 	b.offer(catalog.Config{Allowed: []string{"test", "other"}})
 	return b
+}
+
+// ContextTokens implements reply.Windows.
+func (b *bundle) ContextTokens(string) (int, bool) {
+	n := int(b.contextTokens.Load())
+	return n, n > 0
 }
 
 // waitLimit is how long the tests wait for replies, unless they say otherwise.

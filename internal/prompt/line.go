@@ -7,6 +7,13 @@ type Row struct {
 	Role    Role
 	Status  Status
 	Content string
+	// Index is its place on the line.
+	Index int
+	// Refused says of a reply that the model server would not answer what it was asked,
+	// because of what that says.
+	Refused bool
+	// Alone says of a reply that nothing which was there before its question was sent.
+	Alone bool
 }
 
 // Status is how far a stored message has come, in the words of its row.
@@ -17,6 +24,7 @@ type Status string
 const (
 	Completed   Status = "COMPLETED"
 	Stopped     Status = "STOPPED"
+	Failed      Status = "FAILED"
 	Interrupted Status = "INTERRUPTED"
 )
 
@@ -37,7 +45,7 @@ func StoredRole(word string) Role {
 // StoredStatus returns the status that a row names, "" for one that a prompt does not
 // know. It keeps nothing of word.
 func StoredStatus(word string) Status {
-	for _, s := range [...]Status{Completed, Stopped, Interrupted} {
+	for _, s := range [...]Status{Completed, Stopped, Failed, Interrupted} {
 		if string(s) == word {
 			return s
 		}
@@ -48,30 +56,38 @@ func StoredStatus(word string) Status {
 // Of returns the prompt for the reply that follows these rows of a line. They are in
 // index order. It keeps their texts and copies none.
 //
-// It sends the system prompt, questions that were not cancelled, and the text of
-// replies that were completed, stopped or interrupted. Blank texts are left out, since
-// servers refuse them. Neighbours of one role are joined: two questions meet when the
-// reply between them has failed. All system texts are joined into the first message.
-// Replies before the first question and after the last one are left out, and so are
-// those to a cancelled question.
+// It sends the system prompt, questions that were neither cancelled nor refused, and the
+// text of replies that have ended, however they have. Blank texts are left out, since servers
+// refuse them. Neighbours of one role are joined: two questions meet when the reply between
+// them has failed before its first word. All system texts are joined into the first message.
+// Replies before the first question and after the last one are left out, and so are those to a
+// question that is.
 func Of(rows []Row) []Message {
-	b := builder{messages: make([]Message, 0, len(rows)), parts: make([]Part, 0, len(rows))}
-	for _, r := range rows {
-		if r.Role == System {
-			b.add(System, r.Content)
-		}
-	}
-	asked, cancelled := false, false
-	for _, r := range rows {
-		switch r.Role {
-		case User:
-			cancelled = r.Status != Completed
-			if !cancelled && b.add(User, r.Content) {
-				asked = true
-			}
-		case Assistant:
-			if asked && !cancelled && r.Status.isSent() {
-				b.add(Assistant, r.Content)
+	return assemble(rows, "", nil)
+}
+
+// assemble makes a prompt of what stands at the head of a line, of a summary, "" for none, and
+// of the rest of the line.
+func assemble(head []Row, summary string, rest []Row) []Message {
+	room := len(head) + len(rest) + 1
+	b := builder{messages: make([]Message, 0, room), parts: make([]Part, 0, room)}
+	b.system(head)
+	b.add(System, summary)
+	b.system(rest)
+	asked := false
+	for _, rows := range [...][]Row{head, rest} {
+		open := false
+		for i, r := range rows {
+			switch r.Role {
+			case User:
+				open = opens(rows[i:])
+				if open && b.add(User, r.Content) {
+					asked = true
+				}
+			case Assistant:
+				if asked && open && r.Status.isSent() && !r.Refused {
+					b.add(Assistant, r.Content)
+				}
 			}
 		}
 	}
@@ -81,6 +97,25 @@ func Of(rows []Row) []Message {
 	return b.messages
 }
 
+// opens reports whether a turn, which the rows begin with, is sent: its question was neither
+// cancelled, nor has the model server refused to answer what it says.
+func opens(rows []Row) bool {
+	if rows[0].Status != Completed {
+		return false
+	}
+	refused := false
+	for _, r := range rows[1:] {
+		if r.Role == User {
+			break
+		}
+		if r.Role == Assistant && r.IsSent() {
+			return true
+		}
+		refused = refused || r.Role == Assistant && r.Refused
+	}
+	return !refused
+}
+
 // Sent reports whether the text of a stored message with this role and status is sent at
 // all, whatever stands beside it.
 func Sent(role Role, status Status) bool {
@@ -88,10 +123,14 @@ func Sent(role Role, status Status) bool {
 }
 
 // IsSent reports whether the text of the row is sent, whatever stands beside it.
-func (r Row) IsSent() bool { return r.Role != "" && Sent(r.Role, r.Status) && !blank(r.Content) }
+func (r Row) IsSent() bool {
+	return r.Role != "" && Sent(r.Role, r.Status) && !r.Refused && !blank(r.Content)
+}
 
 // isSent reports whether the text of a reply with this status is sent.
-func (s Status) isSent() bool { return s == Completed || s == Stopped || s == Interrupted }
+func (s Status) isSent() bool {
+	return s == Completed || s == Stopped || s == Failed || s == Interrupted
+}
 
 // builder makes messages whose parts lie in one array: a long line costs two
 // allocations. Both arrays have room for all rows. They must not grow, as the messages
@@ -99,6 +138,15 @@ func (s Status) isSent() bool { return s == Completed || s == Stopped || s == In
 type builder struct {
 	messages []Message
 	parts    []Part
+}
+
+// system appends the system texts among rows.
+func (b *builder) system(rows []Row) {
+	for _, r := range rows {
+		if r.Role == System {
+			b.add(System, r.Content)
+		}
+	}
 }
 
 // add appends a text, to the last message if that has the same role, and reports

@@ -6,6 +6,9 @@
 // whatever the line holds: at most one system message, and it comes first; then
 // questions and replies take turns, and the first and the last are questions; no
 // message is blank.
+//
+// prompt.go is what a prompt is, line.go makes one of rows, window.go chooses the rows when there are more than a plan
+// allows (plan.go), which follows from settings.go; tokens.go estimates.
 package prompt
 
 import "strings"

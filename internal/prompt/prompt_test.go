@@ -37,7 +37,12 @@ func first(content string) said                { return said{prompt.System, cont
 func asks(content string) said                 { return said{prompt.User, content} }
 func answers(content string) said              { return said{prompt.Assistant, content} }
 func completed(content string) prompt.Row      { return answer("COMPLETED", content) }
-func waiting() prompt.Row                      { return answer("STOPPED", "") }
+func refusedReply(content string) prompt.Row {
+	r := answer("FAILED", content)
+	r.Refused = true
+	return r
+}
+func waiting() prompt.Row { return answer("STOPPED", "") }
 
 func TestOf(t *testing.T) {
 	t.Parallel()
@@ -50,11 +55,20 @@ func TestOf(t *testing.T) {
 		"no system prompt": {line(system(""), question("hi"), completed("Hello."), question("and?")),
 			want(asks("hi"), answers("Hello."), asks("and?"))},
 		"a blank system prompt": {line(system(" \n\t\u00a0"), question("hi")), want(asks("hi"))},
-		"a failed reply": {line(question("one"), answer("FAILED", "half of o"), question("two")),
-			want(asks("one\n\ntwo"))},
+		"a reply that has failed in the middle": {line(question("one"), answer("FAILED", "half of o"), question("two")),
+			want(asks("one"), answers("half of o"), asks("two"))},
 		"failed replies in a row": {
-			line(question("one"), answer("FAILED", ""), question("two"), answer("FAILED", "x"), question("three")),
+			line(question("one"), answer("FAILED", ""), question("two"), answer("FAILED", " "), question("three")),
 			want(asks("one\n\ntwo\n\nthree"))},
+		"a refused question": {
+			line(question("one"), completed("1"), question("two"), refusedReply(""), question("three")),
+			want(asks("one"), answers("1"), asks("three"))},
+		"a refused question with the beginning of a reply": {
+			line(question("one"), completed("1"), question("two"), refusedReply("2"), question("three")),
+			want(asks("one"), answers("1"), asks("three"))},
+		"a refused question that was answered all the same": {
+			line(question("one"), refusedReply(""), completed("1"), question("two")),
+			want(asks("one"), answers("1"), asks("two"))},
 		"a stopped reply": {line(question("one"), answer("STOPPED", "o"), question("two")),
 			want(asks("one"), answers("o"), asks("two"))},
 		"a reply stopped before its first word": {line(question("one"), answer("STOPPED", ""), question("two")),

@@ -63,7 +63,7 @@ func newStory(r *rand.Rand) *story {
 			}
 		case role == "ASSISTANT" && asked && !cancelled && !blank:
 			switch status {
-			case "COMPLETED", "STOPPED", "INTERRUPTED":
+			case "COMPLETED", "STOPPED", "INTERRUPTED", "FAILED":
 				hide = false
 				behind = append(behind, text)
 			}
@@ -85,7 +85,7 @@ func TestStories(t *testing.T) {
 		before := append([]prompt.Row(nil), s.line...)
 		got := prompt.Of(s.line)
 		if problem := s.problem(got); problem != "" {
-			t.Fatalf("story %d: %s\nline: %q\nprompt: %q", n, problem, s.line, heard(got))
+			t.Fatalf("story %d: %s\nline: %+v\nprompt: %q", n, problem, s.line, heard(got))
 		}
 		if again := prompt.Of(s.line); !reflect.DeepEqual(got, again) || !reflect.DeepEqual(before, s.line) {
 			t.Fatalf("story %d: the second time it is %q after %q, or the line has changed", n, again, got)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"parley/ent"
+	"parley/internal/prompt"
 	"parley/internal/trace"
 	"parley/internal/viewer"
 )
@@ -28,6 +29,8 @@ type Attempt struct {
 	committed atomic.Bool
 	// decided is set by whichever of Go and Discard comes first.
 	decided atomic.Bool
+	// policy is that by which the prompt will probably be chosen, "" when nobody has said.
+	policy prompt.Policy
 	// began is when it was started.
 	began time.Time
 	// publisher sends the text to other replicas while one of them asks for it.

@@ -2,8 +2,10 @@ package reply
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
+	"parley/internal/prompt"
 	"parley/internal/refusal"
 )
 
@@ -53,6 +55,18 @@ const (
 // the model server refused what it says, and would refuse it again.
 func (c Code) WithholdsQuestion() bool {
 	return c == CodeContextTooLong || c == CodeContentFilter || c == CodeRejected
+}
+
+// Refused reports whether a reply was refused because of what it was asked, by the code it has
+// failed with, or else by its finish reason: a filter has left nothing of it.
+func Refused(status prompt.Status, why Code, content string) bool {
+	switch status {
+	case prompt.Failed:
+		return why.WithholdsQuestion()
+	case prompt.Completed:
+		return why == Code(FinishContentFilter) && strings.TrimSpace(content) == ""
+	}
+	return false
 }
 
 // Explain returns a sentence for people about why a reply failed, and whether

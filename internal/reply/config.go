@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"parley/internal/prompt"
 	"parley/internal/trace"
 )
 
@@ -21,6 +22,9 @@ type Config struct {
 	SameModel func(a, b string) bool
 	// Windows says how much each model can read at once. Nil: nobody knows.
 	Windows Windows
+	// Context is how the context of conversations is chosen that do not say. The zero value:
+	// what fits where a limit is known, and all where none is.
+	Context prompt.Settings
 	// Tracer makes spans of replies. Nil: there are none.
 	Tracer *trace.Tracer
 	// Now tells the time of the pieces of a reply. Nil: time.Now.

@@ -17,6 +17,7 @@
 //   - upstream.go, code.go, parameters.go, citation.go: what a model server is asked and may answer.
 //   - attempt.go, run.go, finish.go, queue.go: one run of the model, from Prepare over the
 //     call to the final write, which starts the reply that waits behind it.
+//   - context.go: how much of a conversation a reply is made from.
 //   - text.go, channel.go, live.go, pace.go: the growing texts, how watchers are woken, and how
 //     quick a reply was.
 //   - attach.go, wait.go, read.go, cursor.go: a Watcher takes what lies behind its position;
@@ -39,6 +40,7 @@
 //   - publish.go, wire.go: gives the own text to other replicas.
 //   - meters.go: what is counted.
 //   - store.go, predicate.go, usage.go: the database, and what is counted there.
+//   - summary.go: what stands in for the older part of a line.
 //
 // # Goroutines
 //

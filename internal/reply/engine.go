@@ -35,7 +35,12 @@ type Engine struct {
 	sweeper  *sweeper
 	watch    *ownRows
 	saver    *saver
+	contexts *contexts
 	meters   *Meters
+
+	// sumUp asks for a summary of the line that ends with a reply. It does not wait. Nil: nobody
+	// makes any.
+	sumUp func(final *ent.Message)
 
 	stopServing func() // Set by Start; nil without a wire.
 	stopOnce    sync.Once
@@ -53,6 +58,7 @@ func New(cfg Config, store Store, upstream Upstream, bus fact.Bus, wire Wire, lo
 	lag := newLag(cfg.MaxLag)
 	e.places = newPlaces(lag.behind)
 	e.attempts = newAttempts()
+	e.contexts = newContexts()
 	e.mirrors = newMirrors(h, wire, e.life, e.attempts)
 	e.queue = &queue{host: h, prepare: e.prepareNext}
 	e.sweeper = newSweeper(h, cfg, e.queue, wire == nil)

@@ -69,6 +69,13 @@ func (l *live) spokeFirst() time.Time {
 	return l.pace.first
 }
 
+// isEmpty reports whether nothing has been written.
+func (l *live) isEmpty() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.texts.size() == 0
+}
+
 // restart begins the copy of another attempt, with the text its row holds.
 func (l *live) restart(row *ent.Message) {
 	l.mu.Lock()

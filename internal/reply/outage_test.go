@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"parley/ent/message"
-	"parley/internal/pid"
 	"parley/internal/prompt"
 	"parley/internal/reply"
 	"parley/internal/store"
@@ -29,15 +28,13 @@ func newAway(s *store.Store, err error, tries int64) *away {
 	return a
 }
 
-// Line implements reply.Store.
-func (a *away) Line(
-	ctx context.Context, userID, conversationID pid.ID, before, maxBytes int,
-) ([]prompt.Row, error) {
+// ReadLine implements reply.Store.
+func (a *away) ReadLine(ctx context.Context, q reply.LineQuery, line *prompt.Line) error {
 	if a.failed.Add(-1) >= 0 {
 		a.asked <- struct{}{}
-		return nil, a.err
+		return a.err
 	}
-	return a.Store.Line(ctx, userID, conversationID, before, maxBytes)
+	return a.Store.ReadLine(ctx, q, line)
 }
 
 const forever = 1 << 40

@@ -41,6 +41,9 @@ func (a *Attempt) run() {
 	a.describe(span, final)
 	a.engine.meters.spoke(a, final, time.Now())
 	a.finish(final)
+	if made := out.made; made != nil && a.engine.sumUp != nil && made.asksForSummary(final) {
+		a.engine.sumUp(final)
+	}
 }
 
 // describe says in numbers and words of ours what the reply came to.
@@ -61,55 +64,51 @@ type generated struct {
 	promptTokens int // estimated; 0 when no model was reached
 	promptBytes  *int
 	promptHash   *string
+	made         *chosen // What it was made from; nil when the model was not called.
 }
 
-// generate builds the prompt and calls the model. A panic of the model client ends
-// this reply, not the process.
+// generate builds the prompt and calls the model, and once more with less of the conversation
+// when the model server will have it so.
 func (a *Attempt) generate(ctx context.Context) (out generated, err error) {
-	// What was refused when the reply was asked for can be too long all the same: replies that
-	// this one waited for have become longer since.
-	line, err := a.line(ctx)
-	switch {
-	case errors.Is(err, ErrLineTooLong):
-		return out, &Error{Code: CodeContextTooLong, Err: err}
-	case err != nil:
+	parameters, err := DecodeParameters(a.row.Parameters)
+	if err != nil {
 		return out, err
 	}
-	if len(line) == 0 { // Not even message 0, which each conversation has.
-		return out, errNoLine
+	c, messages, err := a.choose(ctx, parameters, nil)
+	if err != nil {
+		return out, err
 	}
-	messages := prompt.Of(line)
-	size := prompt.Size(messages)
-	out.promptBytes, out.promptTokens = &size, prompt.Tokens(size)
+	out, err = a.call(ctx, c, messages, parameters)
+	if a.live.isEmpty() && ctx.Err() == nil {
+		if less := c.less(out.Result, err, parameters); less != nil {
+			if other, again, failed := a.askAgain(ctx, c, less, parameters); again {
+				out, err = other, failed
+			}
+		}
+	}
+	if err == nil {
+		a.counted(ctx, *out.made, out.Usage)
+	}
+	return out, err
+}
+
+// call calls the model once. A panic of the model client ends this reply, not the process.
+func (a *Attempt) call(
+	ctx context.Context, c chosen, messages []prompt.Message, parameters Parameters,
+) (out generated, err error) {
+	size := c.window.Bytes
+	out.made, out.promptBytes, out.promptTokens = &c, &size, prompt.Tokens(size)
 	if len(messages) > 0 && messages[0].Role == prompt.System {
 		sum := sha256.Sum256([]byte(messages[0].Text()))
 		hash := hex.EncodeToString(sum[:])
 		out.promptHash = &hash
 	}
-	parameters, err := DecodeParameters(a.row.Parameters)
-	if err != nil {
-		return out, err
-	}
-	request := Request{Messages: messages, Parameters: parameters}
-	if a.row.Model != nil {
-		request.Model = *a.row.Model
-	}
+	request := Request{Model: a.model(), Messages: messages, Parameters: parameters}
 	failpoint.Hit("reply.before-upstream")
 	if !a.engine.guard(ctx, func() { out.Result, err = a.ask(ctx, request) }) {
 		err = &Error{Code: CodeInternal}
 	}
 	return out, err
-}
-
-// line reads what the prompt is made of.
-func (a *Attempt) line(ctx context.Context) (line []prompt.Row, err error) {
-	log := a.engine.log.With("message_id", string(a.row.ID))
-	err = a.engine.untilAnswered(ctx, log, "reading a prompt", func() (err error) {
-		line, err = a.engine.store.Line(ctx, a.row.UserID, a.row.ConversationID, a.row.Index,
-			a.engine.cfg.MaxPromptBytes)
-		return err
-	})
-	return line, err
 }
 
 // outcome decides what the reply ends as.
@@ -153,6 +152,9 @@ func (a *Attempt) outcome(ctx context.Context, out generated, err error) *ent.Me
 	final.DroppedParameters, final.OmittedOutput = words(out.Dropped), words(out.Omitted)
 	a.measure(&final)
 	setUsage(&final, out)
+	if out.made != nil {
+		out.made.put(&final, out.Usage)
+	}
 	return &final
 }
 

@@ -32,6 +32,13 @@ type Store interface {
 	// no model is sent. Rows of other users are not read, and none of a user who is disabled.
 	// It reads no further, and returns ErrLineTooLong, when its texts have more than maxBytes.
 	Line(ctx context.Context, userID, conversationID pid.ID, before, maxBytes int) ([]prompt.Row, error)
+	// ReadLine is Line for what a prompt is chosen from: it adds to a line what is before the
+	// rows that it has, message 0 included.
+	ReadLine(ctx context.Context, q LineQuery, line *prompt.Line) error
+	// NewestSummary returns the summary that reaches furthest among those whose last message
+	// is on the visible line before an index; nil when there is none. Rows of other users are
+	// not read.
+	NewestSummary(ctx context.Context, userID, conversationID pid.ID, before int) (*Summary, error)
 	// OfDisabled returns the replies that an owner runs for users who are disabled.
 	OfDisabled(ctx context.Context, owner pid.ID) ([]pid.ID, error)
 	// End makes a reply final in tx, under its conversation's lock: its row, if the fence
@@ -53,8 +60,27 @@ type Store interface {
 	Checkpoint(ctx context.Context, owner pid.ID, due []Checkpoint) (lost []pid.ID, err error)
 }
 
-// ErrLineTooLong is returned by Store.Line.
+// ErrLineTooLong is returned by Store.Line, and by Store.ReadLine for a whole line.
 var ErrLineTooLong = errors.New("the line is too long for a prompt")
+
+// LineQuery is which rows of a visible line are read.
+type LineQuery struct {
+	UserID, ConversationID pid.ID
+	// Before bounds the indexes of a line of which nothing has been read.
+	Before int
+	// Newest is how many of the newest rows are read, LineBatch or ManyRows; WholeLine: all.
+	Newest int
+	// MaxBytes is how long the texts of these rows may be. Of the newest ones no more are read
+	// than that, and one.
+	MaxBytes int
+}
+
+// How many rows of a line are read at a time. The first read has no more than LineBatch.
+const (
+	WholeLine = 0
+	LineBatch = prompt.Few
+	ManyRows  = prompt.Many
+)
 
 // Checkpoint is the text of a running reply to be stored.
 type Checkpoint struct {

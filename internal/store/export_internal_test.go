@@ -19,8 +19,13 @@ var (
 )
 
 // Hand-written statements, as the dialect gets them.
-func (s *Store) LineStatement() string       { return s.statements.line }
+func (s *Store) LineStatement() string { return s.statements.line }
+func (s *Store) LineEndStatements() map[string]string {
+	return map[string]string{"first": s.statements.lineEnds, "few": s.statements.lineEnd,
+		"many": s.statements.lineEndMany}
+}
 func (s *Store) CheckpointStatement() string { return s.statements.checkpoint }
+func (s *Store) SummaryStatement() string    { return s.statements.summary }
 
 // Pools returns the pool that writes and the one that reads.
 func (s *Store) Pools() (write, read *sql.DB) { return s.write, s.read }

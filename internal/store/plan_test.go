@@ -169,6 +169,13 @@ func seeded(t testing.TB, s *store.Store) (person, *line) {
 	if _, err := write.ExecContext(t.Context(), "ANALYZE"); err != nil {
 		t.Fatal(err)
 	}
+	// A long line has few summaries, which are those of other branches, too.
+	for range 40 {
+		hidden := s.Client().Message.Create().SetConversationID(long.id).SetUserID(u.id).SetIndex(2000).
+			SetRole(message.RoleASSISTANT).SetActive(false).SaveX(u.ctx)
+		s.Client().Summary.Create().SetConversationID(long.id).SetUserID(u.id).SetMessageID(hidden.ID).
+			SetContent("text").SetModel("test").ExecX(u.ctx)
+	}
 	return u, long
 }
 
@@ -232,13 +239,22 @@ func TestQueryPlans(t *testing.T) {
 			}
 		}
 
-		line := store.Statement{Query: s.LineStatement(), Args: []any{string(long.id), string(u.id), 2999}}
+		line := store.Statement{Query: s.LineStatement(), Args: []any{string(long.id), string(u.id), 2999, 0}}
 		// Postgres may prefer to sort most of a table over reading it in order.
 		sum := store.Statement{Query: store.StoredBytesStatement, Args: []any{string(u.id)}}
 		check("what a user has stored", []store.Statement{sum}, "SELECT", false, "message_conversation_id",
 			"message_unfinished", "message_visible_line")
 		check("line before a reply", []store.Statement{line}, "SELECT", !postgres, "message_visible_line",
 			"message_conversation_id")
+		for what, query := range s.LineEndStatements() {
+			end := store.Statement{Query: query, Args: []any{string(long.id), string(u.id), 2999}}
+			check("end of a line, "+what, []store.Statement{end}, "SELECT", true, "message_visible_line")
+		}
+		summary := store.Statement{Query: s.SummaryStatement(), Args: []any{string(long.id), string(u.id), 2999}}
+		check("newest summary", []store.Statement{summary}, "SELECT", false, "summary_conversation_id_message_id",
+			"summary_user_id")
+		check("the message of a summary", []store.Statement{summary}, "SELECT", false, "autoindex_messages_1",
+			"messages_pkey")
 		checkpoint := store.Statement{Query: s.CheckpointStatement(),
 			Args: []any{"c", "r", "id", string(u.id), 1, "owner"}}
 		check("checkpoint", []store.Statement{checkpoint}, "UPDATE", true, "autoindex_messages_1", "messages_pkey",
@@ -345,7 +361,7 @@ func TestQueryPlans(t *testing.T) {
 			check("cascade by "+column, []store.Statement{lookup}, column, true, index)
 		}
 		for table, index := range map[string]string{"conversations": "conversation_user_id", "sends": "send_user_id",
-			"auth_sessions": "authsession_user_id"} {
+			"auth_sessions": "authsession_user_id", "summaries": "summary_user_id"} {
 			lookup := store.Statement{Query: fmt.Sprintf("SELECT id FROM %s WHERE user_id = 'x'", table)}
 			check("cascade of a user in "+table, []store.Statement{lookup}, table, true, index)
 		}

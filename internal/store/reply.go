@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"entgo.io/ent/dialect"
@@ -11,7 +12,6 @@ import (
 
 	"parley/ent"
 	"parley/internal/pid"
-	"parley/internal/prompt"
 	"parley/internal/reply"
 )
 
@@ -19,62 +19,10 @@ import (
 // every second of one, where Ent's scanning costs half of the time. Each names the
 // owner, since privacy policies do not see them.
 
-// lineQuery reads the visible line before an index, and nothing for a user who is disabled.
-// What is sent of it is decided in package prompt. A row comes as one column, since each
-// costs two allocations a row.
-const lineQuery = `
-SELECT m.role || '/' || m.status || '/' || m.content FROM users AS u
-JOIN messages AS m ON m.user_id = u.id
-WHERE m.conversation_id = $1 AND u.id = $2 AND m.active AND m."index" < $3 AND u.disabled_at IS NULL
-ORDER BY m."index"`
-
 // disabledQuery finds what runs on a replica for users who are disabled.
 const disabledQuery = `
 SELECT m.id FROM messages AS m JOIN users AS u ON u.id = m.user_id
 WHERE m.owner = $1 AND m.status = 'STREAMING' AND u.disabled_at IS NOT NULL`
-
-// firstRows is how many rows of a line get room at once. A line has nearly always as
-// many as its next index says.
-const firstRows = 1 << 13
-
-// Line implements reply.Store. Only so many prompts are read at a time, in the order in which
-// they are asked for: a pool gives its connections to anybody who waits, and a few would
-// wait for very long.
-func (s *Store) Line(
-	ctx context.Context, userID, conversationID pid.ID, before, maxBytes int,
-) (_ []prompt.Row, err error) {
-	if _, err := s.prompts.enter(ctx, ordinary, nil); err != nil {
-		return nil, fmt.Errorf("read line: %w", err)
-	}
-	defer s.prompts.leave()
-	rows, err := s.read.QueryContext(ctx, s.statements.line, string(conversationID), string(userID), before)
-	if err != nil {
-		return nil, fmt.Errorf("read line: %w", err)
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	line := make([]prompt.Row, 0, min(max(before, 0), firstRows))
-	bytes := 0
-	var row string // What the driver hands out is kept: the content is a part of it.
-	for rows.Next() {
-		if err := rows.Scan(&row); err != nil {
-			return nil, fmt.Errorf("read line: %w", err)
-		}
-		role, rest, _ := strings.Cut(row, "/")
-		status, content, _ := strings.Cut(rest, "/")
-		r := prompt.Row{Role: prompt.StoredRole(role), Status: prompt.StoredStatus(status)}
-		if prompt.Sent(r.Role, r.Status) {
-			r.Content = content
-		}
-		if bytes += len(r.Content); bytes > maxBytes {
-			return nil, reply.ErrLineTooLong
-		}
-		line = append(line, r)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("read line: %w", err)
-	}
-	return line, nil
-}
 
 // OfDisabled implements reply.Store.
 func (s *Store) OfDisabled(ctx context.Context, owner pid.ID) (ids []pid.ID, err error) {
@@ -210,7 +158,8 @@ func (s *Store) checkpointAtOnce(ctx context.Context, owner pid.ID, due []reply.
 
 // statements are those written by hand in the words of the dialect, made once.
 type statements struct {
-	line, checkpoint, checkpoints, usage, end, touch string
+	line, lineEnd, lineEndMany, lineEnds                string
+	summary, checkpoint, checkpoints, usage, end, touch string
 	// goOn and begin write a send into a conversation that exists, and into a new one.
 	goOn, begin []string
 }
@@ -222,6 +171,10 @@ func statementsFor(name string) statements {
 	}
 	return statements{
 		line:        bind(name, lineQuery),
+		lineEnd:     bind(name, lineEnd+strconv.Itoa(reply.LineBatch)),
+		lineEndMany: bind(name, lineEnd+strconv.Itoa(reply.ManyRows)),
+		lineEnds:    lineEnds, // Its parameters stand in it twice, which both dialects take.
+		summary:     bind(name, newestSummary),
 		checkpoint:  bind(name, checkpointStatement()),
 		checkpoints: checkpointMany(), // On Postgres only.
 		usage:       bind(name, usageStatement),

@@ -77,7 +77,8 @@ func TestPrompt(t *testing.T) {
 		all := []said{
 			{prompt.System, "Be brief. ä𝄞"},
 			{prompt.User, "one"}, {prompt.Assistant, "1"},
-			{prompt.User, "two\n\nthree"}, {prompt.Assistant, "thr"},
+			{prompt.User, "two"}, {prompt.Assistant, "half of t"},
+			{prompt.User, "three"}, {prompt.Assistant, "thr"},
 			{prompt.User, "four"}, {prompt.Assistant, "fou"},
 			{prompt.User, "five\n\nsix"},
 		}
@@ -108,7 +109,8 @@ func TestLineIsBounded(t *testing.T) {
 		l := makeLine(t, s, u)
 		l.add(system, completed, "Be brief.")
 		l.add(asked, completed, "äöü")
-		l.add(answered, message.StatusFAILED, strings.Repeat("x", 1000))
+		l.builder(answered, strings.Repeat("x", 1000)).SetStatus(message.StatusFAILED).
+			SetErrorCode(string(reply.CodeContentFilter)).SaveX(u.ctx)
 		l.add(asked, message.StatusSTOPPED, strings.Repeat("x", 1000))
 		l.add(asked, completed, "two")
 		l.add(answered, message.StatusSTOPPED, "2")

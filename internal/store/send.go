@@ -39,16 +39,19 @@ SELECT CASE WHEN pg_advisory_xact_lock(hashtextextended($1, 0)) IS NULL THEN NUL
 // conditions on status are those of package reply's predicates, for the sake of the indexes.
 // So is that on the index of unfinished ones: SQLite, which never analyses its tables, would
 // read the whole conversation without it. How long the line is by now follows from its last
-// reply, without reading any other row; it is summed up only where that reply does not say.
+// reply, without reading any other row; only where that reply does not say, the newest rows are
+// summed up. A window has no more of them, and what is sent whole is measured when it is read.
 // Conversations that were made since a time have changed since, which is what there is an
 // index for.
 const beforeSend = `
 SELECT c.name, c.name_source, c.model, c.parameters, c.context_settings, c.title_tries, c.head_id, c.pinned,
   c.archived_at, c.temporary, c.expires_at, c.last_message_at, c.created_at, c.updated_at, h."index",
-  COALESCE(h.prompt_bytes + CASE h.status WHEN 'FAILED' THEN 0 ELSE octet_length(h.content) END,
+  COALESCE(h.prompt_bytes + octet_length(h.content),
     (SELECT CAST(sum(octet_length(b.content)) AS bigint) FROM messages AS b
-      WHERE b.conversation_id = c.id AND b.user_id = $1 AND b.active AND b."index" >= 0
+      WHERE b.conversation_id = c.id AND b.user_id = $1 AND b.active AND b."index" > h."index" - 512
         AND ` + sentBytes + `)),
+  (SELECT octet_length(z.content) FROM messages AS z
+    WHERE z.conversation_id = c.id AND z.user_id = $1 AND z.active AND z."index" = 0),
   COALESCE(h.prompt_tokens + h.completion_tokens,
     CASE WHEN h.status = 'QUEUED' OR h.status = 'STREAMING' THEN h.reserved_tokens END),
   k.payload_hash, k.conversation_id, k.user_message_id, k.reply_id,
@@ -72,7 +75,7 @@ LEFT JOIN messages AS u ON u.conversation_id = c.id AND u."index" > 0 AND u.user
 
 // sentBytes matches the messages of a line, b, whose texts are sent to a model: package
 // prompt leaves out no others that are long.
-const sentBytes = `b.status <> 'FAILED' AND (b.role <> 'USER' OR b.status = 'COMPLETED')`
+const sentBytes = `(b.role <> 'USER' OR b.status = 'COMPLETED')`
 
 // What a send writes. All parts share one list of parameters, so that Postgres can take
 // them as one statement.
@@ -173,7 +176,7 @@ type beforeRow struct {
 	pinned, temporary                              sql.NullBool
 	archived, expires                              sql.NullTime
 	lastMessage, created, updated                  sql.NullTime
-	headIndex, lineBytes, lineTokens               sql.NullInt64
+	headIndex, lineBytes, rootBytes, lineTokens    sql.NullInt64
 	hash, conversation, question, reply            sql.NullString // of the known send
 	running                                        int
 	nth                                            sql.NullTime
@@ -187,7 +190,7 @@ type beforeRow struct {
 func (r *beforeRow) targets() []any {
 	return []any{&r.name, &r.source, &r.model, &r.parameters, &r.context, &r.titleTries, &r.head, &r.pinned,
 		&r.archived, &r.temporary, &r.expires, &r.lastMessage, &r.created, &r.updated,
-		&r.headIndex, &r.lineBytes, &r.lineTokens,
+		&r.headIndex, &r.lineBytes, &r.rootBytes, &r.lineTokens,
 		&r.hash, &r.conversation, &r.question, &r.reply,
 		&r.running, &r.nth, &r.tokens, &r.reserved, &r.conversations,
 		&r.id, &r.parent, &r.status, &r.started, &r.index, &r.held}
@@ -197,7 +200,7 @@ func (r *beforeRow) targets() []any {
 func (r *beforeRow) state(q chat.SendQuery) chat.SendState {
 	s := chat.SendState{Running: r.running, Tokens: int(r.tokens.Int64), Reserved: int(r.reserved.Int64),
 		Conversations: r.conversations, HeadIndex: -1, LineBytes: int(r.lineBytes.Int64),
-		LineTokens: int(r.lineTokens.Int64), Nth: timeOrNil(r.nth)}
+		RootBytes: int(r.rootBytes.Int64), LineTokens: int(r.lineTokens.Int64), Nth: timeOrNil(r.nth)}
 	if !r.lineTokens.Valid { // It ended before it used any, and does not hold any more what it held.
 		s.LineTokens = prompt.Tokens(s.LineBytes)
 	}
