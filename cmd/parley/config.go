@@ -67,6 +67,7 @@ type config struct {
 	Model         string   // Empty: the only one there is, else clients must choose.
 	ContextTokens int      // 0: what the model server says.
 	Context       prompt.Settings
+	TitleModel    string // Empty: no model names conversations.
 	Eliza         toggle
 	OpenAIKey     secret.Text
 	OpenAIBaseURL string // Empty: no upstream.
@@ -298,6 +299,11 @@ func (c config) check() []crossError {
 	if c.OpenAIBaseURL == "" && c.Model != "" && c.Model != eliza.Model {
 		add("PARLEY_MODEL", fmt.Sprintf("there is no model server to ask for %q: set OPENAI_API_KEY or OPENAI_BASE_URL",
 			c.Model),
+			"OPENAI_API_KEY", "OPENAI_BASE_URL")
+	}
+	if c.OpenAIBaseURL == "" && c.TitleModel != "" && c.TitleModel != eliza.Model {
+		add("PARLEY_TITLE_MODEL", fmt.Sprintf("there is no model server to ask for %q: set OPENAI_API_KEY or OPENAI_BASE_URL",
+			c.TitleModel),
 			"OPENAI_API_KEY", "OPENAI_BASE_URL")
 	}
 	if c.MetricsAddr != "" && c.MetricsAddr == c.Addr && !strings.HasSuffix(c.Addr, ":0") {
