@@ -1,6 +1,7 @@
 package reply
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,19 +30,25 @@ type Asides struct {
 	TokensPerDay int
 	// TitleLimit and SummaryLimit are how long a call may take; 0: 10 seconds, and a minute.
 	TitleLimit, SummaryLimit time.Duration
+	// AtOnce is how many this replica makes at a time, Waiting how many wait for their turn, and
+	// PerMinute how many are taken on in a minute; 0: 2, 32 and 60. What does not fit is dropped:
+	// the next turn asks again.
+	AtOnce, Waiting, PerMinute int
 }
 
-// The bounds of one replica's asides. What does not fit is dropped: the next turn asks again.
+// What the zero values of Asides stand for.
 const (
-	// asidesAtOnce run at a time, and summariesAtOnce of them are summaries, which take long.
-	asidesAtOnce, summariesAtOnce = 2, 1
-	// asidesWaiting is how many wait for their turn.
-	asidesWaiting = 32
-	// asidesPerMinute is how many are taken on in a minute.
+	titleLimit      = 10 * time.Second
+	summaryLimit    = time.Minute
+	asidesAtOnce    = 2
+	asidesWaiting   = 32
 	asidesPerMinute = 60
+)
 
-	titleLimit   = 10 * time.Second
-	summaryLimit = time.Minute
+const (
+	// summariesAtOnce is how many of those that are made at a time are summaries, which take
+	// long.
+	summariesAtOnce = 1
 	// asideStoreLimit bounds what an aside reads or writes at a time.
 	asideStoreLimit = 30 * time.Second
 )
@@ -72,7 +79,7 @@ type asides struct {
 	// at a time.
 	going map[asideKey]bool
 	// taken is when the last ones were taken on, a ring whose oldest is at next.
-	taken [asidesPerMinute]time.Time
+	taken []time.Time
 	next  int
 }
 
@@ -95,14 +102,12 @@ type aside struct {
 
 func newAsides(h *host, all Config, life *life, up Upstream) *asides {
 	cfg := all.Asides
-	if cfg.TitleLimit == 0 {
-		cfg.TitleLimit = titleLimit
-	}
-	if cfg.SummaryLimit == 0 {
-		cfg.SummaryLimit = summaryLimit
-	}
+	cfg.TitleLimit = cmp.Or(cfg.TitleLimit, titleLimit)
+	cfg.SummaryLimit = cmp.Or(cfg.SummaryLimit, summaryLimit)
+	cfg.AtOnce, cfg.Waiting = cmp.Or(cfg.AtOnce, asidesAtOnce), cmp.Or(cfg.Waiting, asidesWaiting)
+	cfg.PerMinute = cmp.Or(cfg.PerMinute, asidesPerMinute)
 	return &asides{host: h, cfg: cfg, life: life, upstream: up, maxBytes: all.MaxPromptBytes,
-		going: make(map[asideKey]bool)}
+		going: make(map[asideKey]bool), taken: make([]time.Time, cfg.PerMinute)}
 }
 
 // start takes an aside on, or returns ErrAsidesBusy. It does not wait for it.
@@ -115,7 +120,7 @@ func (s *asides) start(a *aside) error {
 		return nil // It is being made.
 	}
 	oldest := s.taken[s.next]
-	if len(s.waiting) >= asidesWaiting || !oldest.IsZero() && now.Sub(oldest) < time.Minute {
+	if len(s.waiting) >= s.cfg.Waiting || !oldest.IsZero() && now.Sub(oldest) < time.Minute {
 		return ErrAsidesBusy
 	}
 	s.taken[s.next] = now
@@ -130,7 +135,7 @@ func (s *asides) start(a *aside) error {
 
 // turn starts those that wait, as far as there is room. It is called with mu held.
 func (s *asides) turn() {
-	for i := 0; i < len(s.waiting) && s.running < asidesAtOnce; {
+	for i := 0; i < len(s.waiting) && s.running < s.cfg.AtOnce; {
 		a := s.waiting[i]
 		summing := a.key.purpose == usageday.PurposeSUMMARY
 		if summing && s.summings >= summariesAtOnce {
