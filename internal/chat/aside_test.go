@@ -52,7 +52,8 @@ func TestSummarizeConversation(t *testing.T) {
 		}
 		asked := b.upstream.Requests()
 		last := asked[len(asked)-1].LastUser()
-		if !isSummary(asked[len(asked)-1]) || !strings.Contains(last, "question 5") || strings.Contains(last, "question 6") {
+		if !isSummary(asked[len(asked)-1]) || !strings.Contains(last, "question 5") ||
+			strings.Contains(last, "question 6") {
 			t.Errorf("the summary is made of %q, want the first 6 turns", last)
 		}
 		if reached := b.row(t, u, made.MessageID); reached.Index != 12 {

@@ -110,8 +110,8 @@ func TestName(t *testing.T) {
 		u := b.user(t)
 		facts := b.bus.Subscribe(fact.OfUser(u.id))
 		defer facts.Close()
-		b.upstream.Next() // The reply hangs, and the name does not wait for it.
-		r := b.send(t, u, chat.SendInput{Content: "Tell me of cats", Parameters: &reply.Parameters{MaxTokens: ptr(7)}})
+		in := chat.SendInput{Content: "Tell me of cats", Parameters: &reply.Parameters{MaxTokens: ptr(7)}}
+		r := b.send(t, u, in)
 		c := b.named(t, u, r.Conversation.ID)
 		if c.Name != "Cats and dogs" || !c.UpdatedAt.After(r.Conversation.UpdatedAt) || c.TitleTries != 1 {
 			t.Errorf("got %q after %d tries, version %v after %v", c.Name, c.TitleTries, c.UpdatedAt,
@@ -159,7 +159,12 @@ func TestNameInVain(t *testing.T) {
 		counts bool // what it has used
 	}{
 		"says nothing":        {upstreamtest.Reply(" \n "), true},
-		"thinks and stops":    {func(c *upstreamtest.Call) { c.Reasoning("Hm."); c.Finish("length"); c.Usage(9, 9); c.Done() }, true},
+		"thinks and stops":    {func(c *upstreamtest.Call) {
+			c.Reasoning("Hm.")
+			c.Finish("length")
+			c.Usage(9, 9)
+			c.Done()
+		}, true},
 		"says what is unseen": {upstreamtest.Reply("\u202e\u200b"), true},
 		"fails":               {upstreamtest.Fail(http.StatusInternalServerError, "down"), false},
 		"answers HTML": {func(c *upstreamtest.Call) {
@@ -199,7 +204,8 @@ func TestNameInVain(t *testing.T) {
 				c := b.conversation(t, u, id)
 				if c.Name != name || c.NameSource != conversation.NameSourcePLACEHOLDER || c.TitleTries != 3 ||
 					len(b.asked()) != 3 {
-					t.Errorf("got %q, %s after %d calls, want %q as it was after 3", c.Name, c.NameSource, len(b.asked()), name)
+					t.Errorf("got %q, %s after %d calls, want %q as it was after 3", c.Name, c.NameSource,
+						len(b.asked()), name)
 				}
 				// Replies do not hear of it, and go on to the same server.
 				b.ask(t, u, &id, "last")

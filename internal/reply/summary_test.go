@@ -40,7 +40,7 @@ func text(what string, n int) string {
 
 func (m *summaryModel) Generate(ctx context.Context, req reply.Request, out reply.Output) (reply.Result, error) {
 	if !req.Aside {
-		return reply.Result{FinishReason: reply.FinishStop}, out.Append(reply.Content, text("reply", len(req.Messages)/2))
+		return say(text("reply", len(req.Messages)/2))(ctx, req, out)
 	}
 	m.mu.Lock()
 	m.asked = append(m.asked, req.Messages[0].Text())
@@ -87,7 +87,8 @@ func (b *bundle) turns(n int) *ent.Message {
 
 func (b *bundle) summaries() []*ent.Summary {
 	b.t.Helper()
-	return b.store.Client().Summary.Query().Where(summary.UserID(b.user)).WithMessage().Order(summary.ByID()).AllX(b.ctx)
+	return b.store.Client().Summary.Query().Where(summary.UserID(b.user)).WithMessage().Order(summary.ByID()).
+		AllX(b.ctx)
 }
 
 // summary waits for the nth summary.
@@ -102,7 +103,8 @@ func (b *bundle) used(calls int) {
 	b.t.Helper()
 	until(b.t, fmt.Sprint(calls, " counted summaries"), func() bool {
 		n := 0
-		for _, d := range b.store.Client().UsageDay.Query().Where(usageday.PurposeEQ(usageday.PurposeSUMMARY)).AllX(b.ctx) {
+		summaries := usageday.PurposeEQ(usageday.PurposeSUMMARY)
+		for _, d := range b.store.Client().UsageDay.Query().Where(summaries).AllX(b.ctx) {
 			n += d.Calls
 		}
 		return n >= calls
@@ -123,7 +125,8 @@ func TestSummaries(t *testing.T) {
 		// 3,200 bytes are four turns: six are summed up.
 		if at := first.Edges.Message; at.Index != 12 || at.Role != message.RoleASSISTANT || first.Model != "m" ||
 			first.Content != "They spoke of x." {
-			b.t.Errorf("got %q by %s, which reaches to %d, want the first 6 turns", first.Content, first.Model, at.Index)
+			b.t.Errorf("got %q by %s, which reaches to %d, want the first 6 turns", first.Content, first.Model,
+				at.Index)
 		}
 		asked := m.calls()[0]
 		for i := range 10 {
@@ -183,7 +186,8 @@ func TestSummaries(t *testing.T) {
 func TestSummaryIsNotAskedFor(t *testing.T) {
 	t.Parallel()
 	spares := func(model string) bool { return model == "spared" }
-	summed(t, 10, reply.Asides{Spares: spares, TokensPerDay: 1 << 20}, func(b *bundle, m *summaryModel, last *ent.Message) {
+	asides := reply.Asides{Spares: spares, TokensPerDay: 1 << 20}
+	summed(t, 10, asides, func(b *bundle, m *summaryModel, last *ent.Message) {
 		with := func(edit func(m *ent.Message)) *ent.Message {
 			row := *last
 			edit(&row)
@@ -226,7 +230,8 @@ func TestSummaryInVain(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
-			summed(t, 10, reply.Asides{SummaryLimit: 50 * time.Millisecond}, func(b *bundle, m *summaryModel, last *ent.Message) {
+			asides := reply.Asides{SummaryLimit: 50 * time.Millisecond}
+			summed(t, 10, asides, func(b *bundle, m *summaryModel, last *ent.Message) {
 				m.says(s)
 				if got, err := b.engine.SummarizeNow(b.ctx, b.user, b.conv); err == nil {
 					b.t.Errorf("got %v and no error", got)

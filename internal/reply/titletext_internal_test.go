@@ -50,7 +50,8 @@ func TestCleanTitle(t *testing.T) {
 			t.Errorf("%.60q: got %q, want %q", said, got, want)
 		}
 	}
-	for _, said := range []string{strings.Repeat("👨‍👩‍👧‍👦", 40), strings.Repeat("e\u0301", 200), strings.Repeat("🇩🇪", 90)} {
+	for _, one := range []string{"👨‍👩‍👧‍👦", "e\u0301", "🇩🇪"} {
+		said := strings.Repeat(one, 100)
 		got := cleanTitle(said)
 		whole := strings.HasPrefix(said, strings.TrimSuffix(got, "…"))
 		if n := utf8.RuneCountInString(got); n == 0 || n > maxTitleRunes || !whole {
