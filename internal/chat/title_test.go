@@ -158,8 +158,8 @@ func TestNameInVain(t *testing.T) {
 		script upstreamtest.Script
 		counts bool // what it has used
 	}{
-		"says nothing":        {upstreamtest.Reply(" \n "), true},
-		"thinks and stops":    {func(c *upstreamtest.Call) {
+		"says nothing": {upstreamtest.Reply(" \n "), true},
+		"thinks and stops": {func(c *upstreamtest.Call) {
 			c.Reasoning("Hm.")
 			c.Finish("length")
 			c.Usage(9, 9)
@@ -181,7 +181,8 @@ func TestNameInVain(t *testing.T) {
 					t.Helper()
 					eventually(t, fmt.Sprint("try ", n), func() bool {
 						calls, _ := b.asides(u, usageday.PurposeTITLE)
-						return len(b.asked()) >= n && b.conversation(t, u, id).TitleTries >= n && (!x.counts || calls >= n)
+						return len(b.asked()) >= n && b.conversation(t, u, id).TitleTries >= n &&
+							(!x.counts || calls >= n)
 					})
 				}
 				r := b.ask(t, u, nil, "first")
