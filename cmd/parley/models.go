@@ -81,5 +81,5 @@ func newModels(cfg config, log *slog.Logger) (m models, err error) {
 // talk.
 func (m models) isBuiltIn(model string) bool {
 	name, ok := m.catalog.Upstream(model)
-	return ok && name == builtIn
+	return ok && name != openAI
 }

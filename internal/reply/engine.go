@@ -39,10 +39,6 @@ type Engine struct {
 	asides   *asides
 	meters   *Meters
 
-	// sumUp asks for a summary of the line that ends with a reply. It does not wait. Nil: nobody
-	// makes any.
-	sumUp func(final *ent.Message)
-
 	stopServing func() // Set by Start; nil without a wire.
 	stopOnce    sync.Once
 }

@@ -27,8 +27,6 @@ type Summary struct {
 
 // The shares of a budget, in percent.
 const (
-	// summaryFrom is how much of it a reply has to use for a summary to be asked for.
-	summaryFrom = 75
 	// summaryKeeps is how much of it the newest turns take that no summary covers.
 	summaryKeeps = 40
 	// summaryReads is how much of it a summary is made from at most, and summaryTakes how long
@@ -42,6 +40,9 @@ const (
 	askedTurns, askedTokens = 2, 200
 	// thinkingBytes is how much a model may think while it sums up.
 	thinkingBytes = 256 << 10
+	// summaryRounds is how many summaries are made one behind the other, each with the one
+	// before it, of a line that is too long to be read at once.
+	summaryRounds = 8
 	// lineBatch is how many rows of a line are read at a time.
 	lineBatch = 64
 )
@@ -56,12 +57,10 @@ type span struct {
 	keeps, reads, takes int
 }
 
-// summarizeAfter asks for a summary behind a reply whose prompt has used much of its budget,
-// both in tokens, if its conversation is one that is summed up. It neither blocks nor fails.
-func (e *Engine) summarizeAfter(final *ent.Message, budget, used int) {
-	if final.ContextPolicy == nil || *final.ContextPolicy != message.ContextPolicySUMMARIZE ||
-		budget <= 0 || used*100 <= budget*summaryFrom || final.Status == message.StatusFAILED ||
-		final.Model == nil || e.asides.spares(*final.Model) {
+// summarizeAfter asks for a summary behind a reply whose prompt has used much of its budget of
+// tokens. It neither blocks nor fails.
+func (e *Engine) summarizeAfter(final *ent.Message, budget int) {
+	if budget <= 0 || final.Model == nil || e.asides.spares(*final.Model) {
 		return
 	}
 	bytes := budgetBytes(budget, final)
@@ -218,8 +217,25 @@ func (s *asides) lineQuery(a *aside, after, upTo int) *ent.MessageQuery {
 }
 
 // summarize makes the summary of a part of a line and stores it; nil when there is too little.
-func (s *asides) summarize(ctx context.Context, a *aside, part span) (*ent.Summary, error) {
-	err := s.inTx(ctx, func(ctx context.Context, tx *ent.Tx) error {
+// Beside an error it is the last one that was made.
+func (s *asides) summarize(ctx context.Context, a *aside, part span) (last *ent.Summary, err error) {
+	for range summaryRounds {
+		made, more, err := s.summarizeOnce(ctx, a, part)
+		if made != nil {
+			last = made
+		}
+		if err != nil || made == nil || !more {
+			return last, err
+		}
+		part.turns = 1
+	}
+	return last, nil
+}
+
+// summarizeOnce is summarize for as much as can be read at once, and reports whether there is
+// more.
+func (s *asides) summarizeOnce(ctx context.Context, a *aside, part span) (made *ent.Summary, more bool, err error) {
+	err = s.inTx(ctx, func(ctx context.Context, tx *ent.Tx) error {
 		now, err := s.store.NowTx(ctx, tx)
 		if err != nil {
 			return err
@@ -227,11 +243,11 @@ func (s *asides) summarize(ctx context.Context, a *aside, part span) (*ent.Summa
 		return s.admitted(ctx, tx, a.userID, now)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("begin a summary: %w", err)
+		return nil, false, fmt.Errorf("begin a summary: %w", err)
 	}
 	older, err := s.gather(ctx, a, part)
 	if err != nil || older == nil {
-		return nil, err
+		return nil, false, err
 	}
 	req := Request{Model: part.model, Messages: summaryPrompt(older, part.takes)}
 	answer, failure := s.call(ctx, a, s.cfg.SummaryLimit, req, part.takes+thinkingBytes)
@@ -243,10 +259,10 @@ func (s *asides) summarize(ctx context.Context, a *aside, part span) (*ent.Summa
 		}
 	}
 	if failure != nil && answer.used == nil {
-		return nil, failure
+		return nil, false, failure
 	}
-	made, err := s.storeSummary(ctx, a, older, content, answer)
-	return made, errors.Join(failure, err)
+	made, err = s.storeSummary(ctx, a, older, content, answer)
+	return made, older.more, errors.Join(failure, err)
 }
 
 var errNoSummary = errors.New("the model says nothing")
@@ -258,6 +274,7 @@ type olderPart struct {
 	model   string
 	before  *Summary
 	turns   string
+	more    bool // There are turns behind it that are to be summed up, too.
 }
 
 // gather reads what is to be summed up; nil when there is too little. Whole turns stay, and
@@ -295,7 +312,7 @@ func (s *asides) gather(ctx context.Context, a *aside, part span) (*olderPart, e
 	if t.count < part.turns || strings.TrimSpace(t.text) == "" {
 		return nil, nil
 	}
-	older.turns, older.reaches = t.text, t.reaches
+	older.turns, older.reaches, older.more = t.text, t.reaches, t.left
 	return older, nil
 }
 
@@ -311,6 +328,7 @@ type turns struct {
 	last   pid.ID
 	begun  bool
 	filled bool
+	left   bool // Something was not taken.
 }
 
 // take reads a message, and reports whether there is room for another one.
@@ -318,6 +336,7 @@ func (t *turns) take(m *ent.Message) bool {
 	if m.Role == message.RoleUSER && t.last != "" && t.begun {
 		t.close()
 		if t.filled {
+			t.left = true
 			return false
 		}
 	}
@@ -329,7 +348,7 @@ func (t *turns) take(m *ent.Message) bool {
 	text := m.Content
 	if room := t.reads - len(t.text) - t.turn.Len(); len(text) > room {
 		if t.count > 0 {
-			t.filled = true
+			t.filled, t.left = true, true
 			t.last = "" // What is not whole is left for the next summary.
 			return false
 		}

@@ -16,6 +16,7 @@ import (
 	"parley/ent/summary"
 	"parley/ent/usageday"
 	"parley/internal/fact"
+	"parley/internal/prompt"
 	"parley/internal/reply"
 	"parley/internal/reply/replytest"
 	"parley/internal/store"
@@ -28,6 +29,19 @@ type summaryModel struct {
 	mu     sync.Mutex
 	script script
 	asked  []string
+	// prompt is what the last reply was made from.
+	prompt []prompt.Message
+}
+
+// sent is the prompt of the last reply as one text.
+func (m *summaryModel) sent() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := ""
+	for _, message := range m.prompt {
+		all += string(message.Role) + ": " + message.Text() + "\n"
+	}
+	return all
 }
 
 // turnText is how long a question and a reply are, each.
@@ -40,6 +54,9 @@ func text(what string, n int) string {
 
 func (m *summaryModel) Generate(ctx context.Context, req reply.Request, out reply.Output) (reply.Result, error) {
 	if !req.Aside {
+		m.mu.Lock()
+		m.prompt = req.Messages
+		m.mu.Unlock()
 		return say(text("reply", len(req.Messages)/2))(ctx, req, out)
 	}
 	m.mu.Lock()
@@ -71,17 +88,16 @@ func summed(t *testing.T, turns int, asides reply.Asides, test func(b *bundle, m
 	})
 }
 
-// turns goes on with so many turns, and returns the last reply as one of a conversation that
-// is summed up.
+// turns goes on with so many turns, and returns the last reply.
 func (b *bundle) turns(n int) *ent.Message {
 	b.t.Helper()
 	var last *ent.Message
 	for range n {
 		last = b.final(b.start(text("question", b.head.Index/2)).ID)
 	}
-	summarize := message.ContextPolicySUMMARIZE
-	last.ContextPolicy = &summarize
-	last.UsageEstimated = true // Four bytes are a token.
+	if last != nil {
+		last.UsageEstimated = true // Four bytes are a token.
+	}
 	return last
 }
 
@@ -120,7 +136,7 @@ func TestSummaries(t *testing.T) {
 		defer facts.Close()
 		before := b.store.Client().Conversation.Query().Where(conversation.ID(b.conv)).OnlyX(b.ctx)
 		const budget = 2000 // Tokens: 8,000 bytes, ten turns.
-		b.engine.SummarizeAfter(last, budget, 1501)
+		b.engine.SummarizeAfter(last, budget)
 		first := b.summary(1)
 		// 3,200 bytes are four turns: six are summed up.
 		if at := first.Edges.Message; at.Index != 12 || at.Role != message.RoleASSISTANT || first.Model != "m" ||
@@ -151,7 +167,7 @@ func TestSummaries(t *testing.T) {
 
 		m.says(say("They spoke of x and y."))
 		last = b.turns(6)
-		b.engine.SummarizeAfter(last, budget, 1900)
+		b.engine.SummarizeAfter(last, budget)
 		second := b.summary(2)
 		if at := second.Edges.Message; at.Index != 24 {
 			b.t.Errorf("the second one reaches to %d, want 12 turns", at.Index)
@@ -175,10 +191,49 @@ func TestSummaries(t *testing.T) {
 			ExecX(b.ctx)
 		b.head = b.row(first.MessageID)
 		last = b.turns(6)
-		b.engine.SummarizeAfter(last, budget, 1900)
+		b.engine.SummarizeAfter(last, budget)
 		b.summary(3)
 		if asked := m.calls()[2]; !strings.Contains(asked, first.Content) || strings.Contains(asked, second.Content) {
 			b.t.Errorf("on a branch: made of %q", asked)
+		}
+	})
+}
+
+// A conversation that is longer than its model's context goes on with a summary, and without
+// one as long as there is none.
+func TestConversationIsSummedUp(t *testing.T) {
+	t.Parallel()
+	summed(t, 0, reply.Asides{}, func(b *bundle, m *summaryModel, _ *ent.Message) {
+		down := func(context.Context, reply.Request, reply.Output) (reply.Result, error) {
+			return reply.Result{}, &reply.Error{Code: reply.CodeUnavailable}
+		}
+		m.says(down)
+		settings := prompt.Settings{Policy: prompt.Summarize, LimitTokens: 4000}.Encode()
+		b.store.Client().Conversation.UpdateOneID(b.conv).SetContextSettings(settings).ExecX(b.ctx)
+		b.turns(8)
+		if n := len(m.calls()); n != 0 {
+			b.t.Errorf("asked for %d summaries while there is room", n)
+		}
+		b.turns(12)
+		until(b.t, "a summary to be asked for", func() bool { return len(m.calls()) > 0 })
+		if sent := m.sent(); strings.Contains(sent, text("question", 0)) || !strings.Contains(sent, text("question", 19)) {
+			b.t.Errorf("without a summary it was asked with %.300q, want the newest turns", sent)
+		}
+		if n := b.store.Client().Message.Query().Where(message.Active(true)).CountX(b.ctx); n != 41 {
+			b.t.Errorf("%d messages are left of 41", n)
+		}
+		m.says(say("They spoke of x."))
+		var last *ent.Message
+		until(b.t, "a summary in a prompt", func() bool {
+			last = b.turns(1)
+			return strings.Contains(m.sent(), "They spoke of x.")
+		})
+		if sent := m.sent(); !strings.HasPrefix(sent, "system: ") || !strings.Contains(sent, "They spoke of x.") ||
+			strings.Contains(sent, text("question", 0)) {
+			b.t.Errorf("with a summary it was asked with %.300q", sent)
+		}
+		if last.ContextSummaryID == nil || *last.ContextPolicy != message.ContextPolicySUMMARIZE {
+			b.t.Errorf("the reply says it was made with %v by %v", last.ContextSummaryID, last.ContextPolicy)
 		}
 	})
 }
@@ -193,14 +248,10 @@ func TestSummaryIsNotAskedFor(t *testing.T) {
 			edit(&row)
 			return &row
 		}
-		truncate, spared := message.ContextPolicyTRUNCATE, "spared"
-		b.engine.SummarizeAfter(last, 2000, 1500)
-		b.engine.SummarizeAfter(last, 0, 0)
-		b.engine.SummarizeAfter(last, 20_000, 19_000) // All of it is in the newest 40 percent.
-		b.engine.SummarizeAfter(with(func(m *ent.Message) { m.ContextPolicy = &truncate }), 2000, 1900)
-		b.engine.SummarizeAfter(with(func(m *ent.Message) { m.ContextPolicy = nil }), 2000, 1900)
-		b.engine.SummarizeAfter(with(func(m *ent.Message) { m.Model = &spared }), 2000, 1900)
-		b.engine.SummarizeAfter(with(func(m *ent.Message) { m.Status = message.StatusFAILED }), 2000, 1900)
+		spared := "spared"
+		b.engine.SummarizeAfter(last, 0)
+		b.engine.SummarizeAfter(last, 20_000) // All of it is in the newest 40 percent.
+		b.engine.SummarizeAfter(with(func(m *ent.Message) { m.Model = &spared }), 2000)
 		b.store.Client().UsageDay.Create().SetUserID(b.user).SetDay(time.Now().UTC().Format(time.DateOnly)).
 			SetModel("other").SetPurpose(usageday.PurposeREPLY).SetPromptTokens(1 << 20).ExecX(b.ctx)
 		if _, err := b.engine.SummarizeNow(b.ctx, b.user, b.conv); !errors.Is(err, reply.ErrNoTokens) {
@@ -236,12 +287,12 @@ func TestSummaryInVain(t *testing.T) {
 				if got, err := b.engine.SummarizeNow(b.ctx, b.user, b.conv); err == nil {
 					b.t.Errorf("got %v and no error", got)
 				}
-				b.engine.SummarizeAfter(last, 2000, 1900)
+				b.engine.SummarizeAfter(last, 2000)
 				until(b.t, "both calls", func() bool { return len(m.calls()) == 2 })
 				m.says(say("fine"))
 				last = b.turns(1)
 				until(b.t, "a summary", func() bool {
-					b.engine.SummarizeAfter(last, 2000, 1900) // The one before may still be on its way.
+					b.engine.SummarizeAfter(last, 2000) // The one before may still be on its way.
 					return len(b.summaries()) > 0
 				})
 				if got := b.summaries()[0]; got.Content != "fine" {
@@ -290,7 +341,7 @@ func TestSummaryByTwoReplicas(t *testing.T) {
 func TestSummaryOfWhatIsGone(t *testing.T) {
 	t.Parallel()
 	summed(t, 10, reply.Asides{}, func(b *bundle, m *summaryModel, last *ent.Message) {
-		b.engine.SummarizeAfter(last, 2000, 1900)
+		b.engine.SummarizeAfter(last, 2000)
 		first := b.summary(1)
 		last = b.turns(6)
 		while := func(do func()) script {
@@ -321,7 +372,7 @@ func TestSummaryOfMuch(t *testing.T) {
 	summed(t, 70, reply.Asides{}, func(b *bundle, m *summaryModel, last *ent.Message) {
 		m.says(say(strings.Repeat("word ", 1000)))
 		const budget = 4000 // 16,000 bytes: 11,200 are read, 1,600 may come of it.
-		b.engine.SummarizeAfter(last, budget, 3900)
+		b.engine.SummarizeAfter(last, budget)
 		s := b.summary(1)
 		if at := s.Edges.Message.Index; at != 26 {
 			b.t.Errorf("reaches to %d, want the 13 turns that can be read at once", at)
@@ -329,18 +380,20 @@ func TestSummaryOfMuch(t *testing.T) {
 		if n := len(s.Content); n > 1600 || n < 1500 || strings.HasSuffix(s.Content, "wor") {
 			b.t.Errorf("%d bytes, want what may be of them: %q", n, s.Content)
 		}
-		b.used(1)
-		until(b.t, "the next part", func() bool {
-			b.engine.SummarizeAfter(last, budget, 3900)
-			return len(b.summaries()) > 1
+		// The next ones go on from there, until the newest 40 percent are left: 8 turns.
+		until(b.t, "the last part", func() bool {
+			all := b.summaries()
+			return all[len(all)-1].Edges.Message.Index == 124
 		})
-		if at := b.summaries()[1].Edges.Message.Index; at <= 26 || at > 26*2 {
-			b.t.Errorf("the next one reaches to %d, want some turns more", at)
+		for i, asked := range m.calls()[1:] {
+			if !strings.Contains(asked, "word word") {
+				b.t.Errorf("part %d is not made of the one before it", i+1)
+			}
 		}
 	})
 	// A turn that is longer than all that is read is summed up by its beginning.
 	summed(t, 4, reply.Asides{}, func(b *bundle, m *summaryModel, last *ent.Message) {
-		b.engine.SummarizeAfter(last, 120, 100)
+		b.engine.SummarizeAfter(last, 120)
 		if at := b.summary(1).Edges.Message.Index; at != 2 {
 			b.t.Errorf("reaches to %d, want one turn", at)
 		}
@@ -355,7 +408,7 @@ func TestStopEndsSummaries(t *testing.T) {
 	t.Parallel()
 	summed(t, 10, reply.Asides{}, func(b *bundle, m *summaryModel, last *ent.Message) {
 		m.says(hang("half"))
-		b.engine.SummarizeAfter(last, 2000, 1900)
+		b.engine.SummarizeAfter(last, 2000)
 		until(b.t, "the call", func() bool { return len(m.calls()) == 1 })
 		ended := make(chan struct{})
 		go func() {
