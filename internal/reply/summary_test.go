@@ -216,7 +216,8 @@ func TestConversationIsSummedUp(t *testing.T) {
 		}
 		b.turns(12)
 		until(b.t, "a summary to be asked for", func() bool { return len(m.calls()) > 0 })
-		if sent := m.sent(); strings.Contains(sent, text("question", 0)) || !strings.Contains(sent, text("question", 19)) {
+		if sent := m.sent(); strings.Contains(sent, text("question", 0)) ||
+			!strings.Contains(sent, text("question", 19)) {
 			b.t.Errorf("without a summary it was asked with %.300q, want the newest turns", sent)
 		}
 		if n := b.store.Client().Message.Query().Where(message.Active(true)).CountX(b.ctx); n != 41 {
