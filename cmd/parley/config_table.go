@@ -217,14 +217,7 @@ var variables = []variable{
 		parse:   parseContext,
 		show:    showContext,
 	},
-	{
-		name:     "PARLEY_TITLE_MODEL",
-		accepted: "the name of a model, which clients need not be offered",
-		meaning:  "The model that names conversations. Unset: each keeps the beginning of its first question as its name.",
-		example:  "gpt-4.1-nano",
-		parse:    func(c *config, v string) error { c.TitleModel = v; return nil },
-		show:     func(c config) any { return c.TitleModel },
-	},
+	titleSetting(),
 	{
 		name: "PARLEY_ELIZA", value: "auto",
 		accepted: "`on`, `off` or `auto`",

@@ -14,7 +14,7 @@
 //	config_show.go          the command that prints and checks them
 //	serve.go                the server: its rooms, wired top to bottom
 //	start.go, shutdown.go   the order of a start and of an end
-//	database.go, bus.go, accounts.go, models.go, graphql.go   how each room is made
+//	database.go, bus.go, accounts.go, models.go, asides.go, graphql.go   how each room is made
 //	routes.go               what is answered under which path
 //	gate.go                 who may ask a development server, and under which name
 //	modelwatch.go           whether the model server can be used
