@@ -70,6 +70,7 @@ type config struct {
 	Silence       time.Duration
 	ThinkTags     []string
 	Context       prompt.Settings
+	TitleModel    string // Empty: no model names conversations.
 	Eliza         toggle
 	Script        toggle
 	OpenAIKey     secret.Text
@@ -302,6 +303,11 @@ func (c config) check() []crossError {
 	if c.OpenAIBaseURL == "" && c.Model != "" && c.Model != eliza.Model && !c.BuiltIn(c.Model) {
 		add("PARLEY_MODEL", fmt.Sprintf("there is no model server to ask for %q: set OPENAI_API_KEY or OPENAI_BASE_URL",
 			c.Model),
+			"OPENAI_API_KEY", "OPENAI_BASE_URL")
+	}
+	if c.OpenAIBaseURL == "" && c.TitleModel != "" && c.TitleModel != eliza.Model {
+		add("PARLEY_TITLE_MODEL", fmt.Sprintf("there is no model server to ask for %q: set OPENAI_API_KEY or OPENAI_BASE_URL",
+			c.TitleModel),
 			"OPENAI_API_KEY", "OPENAI_BASE_URL")
 	}
 	if c.MetricsAddr != "" && c.MetricsAddr == c.Addr && !strings.HasSuffix(c.Addr, ":0") {

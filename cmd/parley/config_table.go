@@ -231,6 +231,7 @@ var variables = []variable{
 		parse:   parseContext,
 		show:    showContext,
 	},
+	titleSetting(),
 	{
 		name: "PARLEY_ELIZA", value: "auto",
 		accepted: "`on`, `off` or `auto`",

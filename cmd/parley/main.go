@@ -15,7 +15,7 @@
 //	config_show.go          the command that prints and checks them
 //	serve.go                the server: its rooms, wired top to bottom
 //	start.go, shutdown.go   the order of a start and of an end
-//	database.go, bus.go, accounts.go, models.go, graphql.go   how each room is made
+//	database.go, bus.go, accounts.go, models.go, asides.go, graphql.go   how each room is made
 //	builtin.go              the models that run in this process
 //	routes.go               what is answered under which path
 //	gate.go                 who may ask a development server, and under which name

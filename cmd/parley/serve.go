@@ -151,6 +151,7 @@ func open(
 		return nil, nil, err
 	}
 	replies := repliesConfig(cfg, keys, models.catalog, tracer)
+	replies.Asides.Spares = models.isBuiltIn
 	if err := replies.Validate(); err != nil {
 		return nil, nil, err
 	}
@@ -194,6 +195,7 @@ func repliesConfig(
 		MaxReplyBytes:    maxReplyBytes,
 		MaxPromptBytes:   cfg.MaxPrompt,
 		Checkpoint:       checkpointEvery,
+		Asides:           reply.Asides{TitleModel: cfg.TitleModel, TokensPerDay: int(cfg.TokensPerDay)},
 		MaxLag:           cfg.QueueAge,
 		InterruptOnCrash: cfg.OnCrash == crashInterrupt,
 		SoleReplica:      cfg.DatabaseURL.IsZero(),

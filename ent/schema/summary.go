@@ -49,9 +49,9 @@ func (Summary) Indexes() []ent.Index {
 	}
 }
 
-// Policy of the Summary: its owner may do everything with it.
+// Policy of the Summary: its owner may make one, and throw it away. Nobody changes one.
 func (Summary) Policy() ent.Policy {
 	return policy{
-		own: owned[*gen.SummaryQuery, *gen.SummaryMutation](summary.UserID, anyChange),
+		own: owned[*gen.SummaryQuery, *gen.SummaryMutation](summary.UserID, ent.OpCreate|anyDelete),
 	}
 }

@@ -21,6 +21,7 @@ var ownerPredicates = map[string]string{
 	"ConversationDeletion": module + "/ent/conversationdeletion.UserID",
 	"AuthSession":          module + "/ent/authsession.UserID",
 	"UsageDay":             module + "/ent/usageday.UserID",
+	"Summary":              module + "/ent/summary.UserID",
 	"User":                 module + "/ent/user.ID",
 }
 

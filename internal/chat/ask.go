@@ -161,6 +161,9 @@ func (a *asking) run(ctx context.Context, place placing) (SendResult, error) {
 	if a.attempt != nil {
 		a.attempt.Go()
 	}
+	if a.stored.UserMessage.Index == 1 { // The first of its conversation.
+		a.replies.NameFrom(a.stored.Conversation, a.stored.UserMessage.Content)
+	}
 	failpoint.Hit("chat.after-send-told")
 	return a.stored, nil
 }

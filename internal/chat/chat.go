@@ -109,6 +109,8 @@ type Service struct {
 	sizes   *sizes
 	log     *slog.Logger
 	meters  *Meters
+	// names and summaries say how often users have them made.
+	names, summaries *pace
 	// pressure is felt by those that are refused.
 	pressure pressure
 }
@@ -123,7 +125,7 @@ func New(
 	m := newMeters()
 	return &Service{cfg: cfg, store: store, replies: replies, catalog: models, bus: bus,
 		crowd: newCrowd(store.AtOnce(), m.Limits.Of(limitCrowd)),
-		sizes: newSizes(store.StoredBytes), log: log, meters: m}, nil
+		sizes: newSizes(store.StoredBytes), log: log, meters: m, names: &pace{}, summaries: &pace{}}, nil
 }
 
 // inTurn runs fn in one transaction when it is the user's turn.

@@ -32,7 +32,7 @@
 //	contextuse.go     how full a context is
 //	withheld.go       which messages no later prompt holds
 //	summaries.go      reading summaries
-//	aside.go          names and summaries that a model makes
+//	aside.go, pace.go names and summaries that a model makes, and how often
 //	input.go          the forms of inputs
 //	errors.go         refusals
 //	sweep.go          what is removed by and by

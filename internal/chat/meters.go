@@ -31,6 +31,7 @@ const (
 	limitSends   = "sends"
 	limitRunning = "running_replies"
 	limitCrowd   = "writes_at_once"
+	limitAsides  = "names_and_summaries"
 )
 
 // Why a process takes no more.
@@ -49,7 +50,7 @@ func newMeters() *Meters {
 	}
 	return &Meters{
 		Sends:  tally.NewCounters(results...),
-		Limits: tally.NewCounters(limitSends, limitRunning, limitCrowd),
+		Limits: tally.NewCounters(limitSends, limitRunning, limitCrowd, limitAsides),
 		Quotas: tally.NewCounters(tokensPerDay, conversationsPerDay, bytesPerUser),
 		Overload: tally.NewCounters(overloadBacklog, overloadReplies, overloadLate, overloadCrowd,
 			overloadReads),

@@ -62,6 +62,12 @@ func each(t *testing.T, cfg chat.Config, test func(t *testing.T, b *bundle)) {
 
 func setup(t testing.TB, s *store.Store, cfg chat.Config) *bundle {
 	t.Helper()
+	return setupAsides(t, s, cfg, reply.Asides{})
+}
+
+// setupAsides is setup with a server that makes names and summaries.
+func setupAsides(t testing.TB, s *store.Store, cfg chat.Config, asides reply.Asides) *bundle {
+	t.Helper()
 	b := &bundle{store: s, bus: bus.NewLocal(), cfg: cfg}
 	var url string
 	b.upstream, url = upstreamtest.Start(t)
@@ -71,7 +77,7 @@ func setup(t testing.TB, s *store.Store, cfg chat.Config) *bundle {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
-	replies := replytest.Config(reply.Config{MaxPromptBytes: cfg.MaxPromptBytes, Windows: b})
+	replies := replytest.Config(reply.Config{MaxPromptBytes: cfg.MaxPromptBytes, Windows: b, Asides: asides})
 	b.engine = reply.New(replies, s, client, b.bus, nil, log)
 	if err := b.engine.Start(t.Context()); err != nil {
 		t.Fatal(err)

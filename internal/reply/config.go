@@ -10,7 +10,7 @@ import (
 )
 
 // Config holds the engine's limits. Nothing in it has a default here: zero is an error of
-// Validate, except for Address, Keys, the switches and what looks on.
+// Validate, except for Address, Keys, Asides, the switches and what looks on.
 type Config struct {
 	// Address says where this replica listens, for people who read the table.
 	Address string
@@ -39,6 +39,8 @@ type Config struct {
 	MaxPromptBytes int
 	// Checkpoint is how often running text is stored.
 	Checkpoint time.Duration
+	// Asides says how names and summaries are made.
+	Asides Asides
 	// MaxLag is how far this process may be behind with its replies before Admit takes fewer.
 	MaxLag time.Duration
 	// InterruptOnCrash ends replies of a dead replica as INTERRUPTED instead of

@@ -40,21 +40,22 @@
 //   - publish.go, wire.go: gives the own text to other replicas.
 //   - meters.go: what is counted.
 //   - store.go, predicate.go, usage.go: the database, and what is counted there.
-//   - summary.go: what stands in for the older part of a line.
+//   - aside.go, title.go, titletext.go, summary.go: names and summaries, made beside the
+//     replies and bounded for themselves.
 //
 // # Goroutines
 //
 // Start makes one for each of lease.keep, sweeper.run, saver.run, ownRows.run and
 // Engine.listen, which life restarts after a panic. While it runs each attempt has one
 // (Attempt.Go), and one more while other replicas are interested (Attempt.publish). Each
-// mirror has one (mirror.follow) while it is watched. A Watcher has none: whoever calls Next
+// mirror has one (mirror.follow) while it is watched, and each aside that runs. A Watcher has none: whoever calls Next
 // or Poll does its work. Stop waits for all of them, attempts first.
 //
 // # Locks
 //
 // In the order in which they may be held together:
 //
-//	mirrors.mu, then attempts.mu or life.mu, then live.mu
+//	mirrors.mu or asides.mu, then attempts.mu or life.mu, then live.mu
 //
 // publisher.mu and places.mu are held alone. None of them is held while the database, the bus, the wire or
 // the model is called.

@@ -36,11 +36,8 @@ type Engine struct {
 	watch    *ownRows
 	saver    *saver
 	contexts *contexts
+	asides   *asides
 	meters   *Meters
-
-	// sumUp asks for a summary of the line that ends with a reply. It does not wait. Nil: nobody
-	// makes any.
-	sumUp func(final *ent.Message)
 
 	stopServing func() // Set by Start; nil without a wire.
 	stopOnce    sync.Once
@@ -60,6 +57,7 @@ func New(cfg Config, store Store, upstream Upstream, bus fact.Bus, wire Wire, lo
 	e.attempts = newAttempts()
 	e.contexts = newContexts()
 	e.mirrors = newMirrors(h, wire, e.life, e.attempts)
+	e.asides = newAsides(h, cfg, e.life, upstream)
 	e.queue = &queue{host: h, prepare: e.prepareNext}
 	e.sweeper = newSweeper(h, cfg, e.queue, wire == nil)
 	e.watch = newOwnRows(h, e.attempts, e.sweeper.claim)

@@ -44,6 +44,7 @@ func (a *Attempt) finish(final *ent.Message) {
 			a.live.finish(final)
 			a.engine.attempts.ended(a, time.Now())
 			a.engine.tell(fact.ReplyFinished, final)
+			a.engine.nameAfter(final, next.conversation)
 			return
 		case errors.Is(err, errDeleted):
 			a.finishInMemory()

@@ -41,8 +41,8 @@ func (a *Attempt) run() {
 	a.describe(span, final)
 	a.engine.meters.spoke(a, final, time.Now())
 	a.finish(final)
-	if made := out.made; made != nil && a.engine.sumUp != nil && made.asksForSummary(final) {
-		a.engine.sumUp(final)
+	if made := out.made; made != nil && made.asksForSummary(final) {
+		a.engine.summarizeAfter(final, made.plan.Budget)
 	}
 }
 

@@ -36,6 +36,9 @@ type Request struct {
 	// Messages are what package prompt made of the visible line.
 	Messages   []prompt.Message
 	Parameters Parameters
+	// Aside says that the call is not for a reply: it is made once, and says nothing about the
+	// health of the model server, for or against replies.
+	Aside bool
 }
 
 // FinishReason is why a model stopped.

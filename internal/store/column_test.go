@@ -23,6 +23,7 @@ import (
 	entmigrate "parley/ent/migrate"
 	"parley/ent/replica"
 	"parley/ent/send"
+	"parley/ent/summary"
 	"parley/ent/usageday"
 	"parley/ent/user"
 	"parley/internal/pid"
@@ -78,6 +79,10 @@ var entities = map[string]entity{
 		func(ctx context.Context, c *ent.Client, id pid.ID) (any, error) {
 			return c.UsageDay.Query().Where(usageday.ID(id)).Only(ctx)
 		}, viewer.AsUser, func() any { return &ent.UsageDay{} }},
+	"Summary": {entmigrate.SummariesTable, func(c *ent.Client) any { return c.Summary.Create() },
+		func(ctx context.Context, c *ent.Client, id pid.ID) (any, error) {
+			return c.Summary.Query().Where(summary.ID(id)).Only(ctx)
+		}, viewer.AsUser, func() any { return &ent.Summary{} }},
 	"Replica": {entmigrate.ReplicasTable, func(c *ent.Client) any { return c.Replica.Create() },
 		func(ctx context.Context, c *ent.Client, id pid.ID) (any, error) {
 			return c.Replica.Query().Where(replica.ID(id)).Only(ctx)
@@ -197,7 +202,7 @@ func sameRow(want, got any) string {
 		cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".Edges" }, cmp.Ignore()),
 		cmp.Comparer(func(a, b time.Time) bool { return a.Equal(b) }),
 		cmpopts.IgnoreUnexported(ent.User{}, ent.AuthSession{}, ent.AuthThrottle{}, ent.Conversation{}, ent.Message{},
-			ent.ConversationDeletion{}, ent.Send{}, ent.UsageDay{}, ent.Replica{}),
+			ent.ConversationDeletion{}, ent.Send{}, ent.UsageDay{}, ent.Replica{}, ent.Summary{}),
 	)
 }
 
@@ -258,7 +263,7 @@ func TestColumns(t *testing.T) {
 		},
 	}
 	order := []string{"User", "AuthSession", "AuthThrottle", "Conversation", "Message", "Send",
-		"ConversationDeletion", "UsageDay", "Replica"}
+		"ConversationDeletion", "UsageDay", "Summary", "Replica"}
 	for name, value := range variants {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -287,6 +292,7 @@ func TestColumns(t *testing.T) {
 						fixed["ConversationID"] = id
 					case "Message":
 						fixed["ParentID"] = &id // The next one, below, has a parent.
+						fixed["MessageID"] = id
 					}
 					owner, _ := fixed["UserID"].(pid.ID)
 					ctx := e.ctx(t.Context(), owner)

@@ -67,6 +67,10 @@ var policies = map[string]map[string]grants{
 		"none": nothing, "A": {1, 1, refused, refused, refused}, "B": {1, refused, 1, refused, refused},
 		"sign-in": nothing, "sweep": nothing, "admin": nothing,
 	},
+	"Summary": {
+		"none": nothing, "A": {1, 1, refused, refused, 1}, "B": {1, refused, 1, refused, 1},
+		"sign-in": nothing, "sweep": nothing, "admin": nothing,
+	},
 	"Replica": {
 		"none": nothing, "A": nothing, "B": nothing, "sign-in": nothing, "sweep": {2, 1, 1, 2, 2}, "admin": nothing,
 	},
@@ -83,6 +87,31 @@ type operations struct {
 // pair is the fixture: two users with a conversation each.
 type pair struct {
 	users, conversations [2]pid.ID
+	// messages are those that no summary reaches to.
+	messages [2]pid.ID
+}
+
+// message makes one that is hidden.
+func (p *pair) message(ctx context.Context, tx *ent.Tx, owner int) error {
+	m, err := tx.Message.Create().SetUserID(p.users[owner]).SetConversationID(p.conversations[owner]).
+		SetIndex(0).SetActive(false).SetRole(message.RoleUSER).Save(ctx)
+	if err == nil {
+		p.messages[owner] = m.ID
+	}
+	return err
+}
+
+// summary makes one, of a message of its own if there is none without.
+func (p *pair) summary(ctx context.Context, tx *ent.Tx, owner int) error {
+	if p.messages[owner] == "" {
+		if err := p.message(ctx, tx, owner); err != nil {
+			return err
+		}
+	}
+	err := tx.Summary.Create().SetUserID(p.users[owner]).SetConversationID(p.conversations[owner]).
+		SetMessageID(p.messages[owner]).SetContent("x").SetModel("m").Exec(ctx)
+	p.messages[owner] = ""
+	return err
 }
 
 func (p *pair) operations(now time.Time) map[string]operations {
@@ -137,10 +166,7 @@ func (p *pair) operations(now time.Time) map[string]operations {
 		},
 		"Message": {
 			func(ctx context.Context, tx *ent.Tx) (int, error) { return tx.Message.Query().Count(ctx) },
-			func(ctx context.Context, tx *ent.Tx, owner int) error {
-				return tx.Message.Create().SetUserID(p.users[owner]).SetConversationID(p.conversations[owner]).
-					SetIndex(0).SetActive(false).SetRole(message.RoleUSER).Exec(ctx)
-			},
+			p.message,
 			func(ctx context.Context, tx *ent.Tx) (int, error) {
 				return tx.Message.Update().Where(none).SetContent("x").Save(ctx)
 			},
@@ -179,6 +205,12 @@ func (p *pair) operations(now time.Time) map[string]operations {
 			},
 			func(ctx context.Context, tx *ent.Tx) (int, error) { return tx.UsageDay.Delete().Exec(ctx) },
 		},
+		"Summary": {
+			func(ctx context.Context, tx *ent.Tx) (int, error) { return tx.Summary.Query().Count(ctx) },
+			p.summary,
+			func(ctx context.Context, tx *ent.Tx) (int, error) { return tx.Summary.Update().Save(ctx) },
+			func(ctx context.Context, tx *ent.Tx) (int, error) { return tx.Summary.Delete().Exec(ctx) },
+		},
 		"Replica": {
 			func(ctx context.Context, tx *ent.Tx) (int, error) { return tx.Replica.Query().Count(ctx) },
 			func(ctx context.Context, tx *ent.Tx, _ int) error {
@@ -209,7 +241,7 @@ func TestPolicies(t *testing.T) {
 		// Two rows of each: one of A, one of B.
 		err := s.InTx(t.Context(), func(tx *ent.Tx) error {
 			for _, name := range []string{"User", "AuthSession", "AuthThrottle", "Conversation", "Message",
-				"ConversationDeletion", "Send", "UsageDay", "Replica"} {
+				"ConversationDeletion", "Send", "UsageDay", "Summary", "Replica"} {
 				for owner := range 2 {
 					ctx := entities[name].ctx(t.Context(), p.users[owner])
 					if err := ops[name].create(ctx, tx, owner); err != nil {

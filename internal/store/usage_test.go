@@ -3,7 +3,10 @@ package store_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -14,7 +17,6 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"parley/ent"
-	"parley/ent/message"
 	"parley/ent/usageday"
 	"parley/internal/chat"
 	"parley/internal/pid"
@@ -212,19 +214,22 @@ func TestUsageOfTheVersionBefore(t *testing.T) {
 		s := openStore(t, cfg)
 		a, b, idle := makeUser(t, s, "a@example.com"), makeUser(t, s, "b@example.com"), makeUser(t, s, "c@example.com")
 		day := time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
-		mine, theirs := makeLine(t, s, a), makeLine(t, s, b)
-		reply := func(l *line, at time.Time, prompt, completion int) *ent.MessageCreate {
-			return l.builder(message.RoleASSISTANT, "x").SetStatus(message.StatusSTOPPED).SetCreatedAt(at).
-				SetPromptTokens(prompt).SetCompletionTokens(completion)
+		mine, theirs := makeOldLine(t, s, a), makeOldLine(t, s, b)
+		reply := func(l *oldLine, at time.Time, prompt, completion int, more oldRow) {
+			row := oldRow{"role": "ASSISTANT", "status": "STOPPED", "created_at": at, "prompt_tokens": prompt,
+				"completion_tokens": completion}
+			maps.Copy(row, more)
+			l.add(row)
 		}
-		reply(mine, day, 10, 1).SetModel("m").SetCachedTokens(4).SetReasoningTokens(1).ExecX(a.ctx)
-		reply(mine, day.Add(24*time.Hour-time.Microsecond), 1<<40, 2).SetModel("m").SetUsageEstimated(true).
-			SetActive(false).ExecX(a.ctx)
-		reply(mine, day.Add(time.Hour), 5, 5).SetModel("n").ExecX(a.ctx)
-		reply(mine, day.Add(24*time.Hour), 3, 3).SetModel("m").ExecX(a.ctx)
-		reply(theirs, day.In(oddZone), 7, 7).ExecX(b.ctx)
-		mine.add(message.RoleUSER, message.StatusCOMPLETED, "a question uses nothing by itself")
-		mine.add(message.RoleASSISTANT, message.StatusSTREAMING, "running, counted at its end")
+		reply(mine, day, 10, 1, oldRow{"model": "m", "cached_tokens": 4, "reasoning_tokens": 1})
+		reply(mine, day.Add(24*time.Hour-time.Microsecond), 1<<40, 2,
+			oldRow{"model": "m", "usage_estimated": true, "active": false})
+		reply(mine, day.Add(time.Hour), 5, 5, oldRow{"model": "n"})
+		reply(mine, day.Add(24*time.Hour), 3, 3, oldRow{"model": "m"})
+		reply(theirs, day.In(oddZone), 7, 7, nil)
+		mine.add(oldRow{"role": "USER", "content": "a question uses nothing by itself", "created_at": day})
+		mine.add(oldRow{"role": "ASSISTANT", "status": "STREAMING", "content": "running, counted at its end",
+			"created_at": day})
 		spend(t, s, a, day, 100)
 		spend(t, s, b, day, 1000)
 		spend(t, s, idle, day, 0)
@@ -243,6 +248,55 @@ func TestUsageOfTheVersionBefore(t *testing.T) {
 		wantUsage(t, s, b, sum("2026-01-02", "", 1, 1007, 7))
 		wantUsage(t, s, idle)
 	})
+}
+
+// oldRow is a row of a version before, whose tables have not the columns that Ent knows.
+type oldRow map[string]any
+
+func (row oldRow) insert(t *testing.T, s *store.Store, table string) {
+	t.Helper()
+	var columns, places []string
+	var values []any
+	for _, column := range slices.Sorted(maps.Keys(row)) {
+		place := "?"
+		if s.Dialect() == "postgres" {
+			place = fmt.Sprintf("$%d", len(places)+1)
+		}
+		columns, places = append(columns, `"`+column+`"`), append(places, place)
+		values = append(values, row[column])
+	}
+	write, _ := s.Pools()
+	query := fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)", table, strings.Join(columns, ", "),
+		strings.Join(places, ", "))
+	if _, err := write.ExecContext(t.Context(), query, values...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// oldLine is a line of a version before.
+type oldLine struct {
+	t     *testing.T
+	s     *store.Store
+	owner person
+	id    pid.ID
+	next  int
+}
+
+func makeOldLine(t *testing.T, s *store.Store, owner person) *oldLine {
+	t.Helper()
+	l := &oldLine{t: t, s: s, owner: owner, id: pid.New(pid.Conversation)}
+	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	oldRow{"id": string(l.id), "user_id": string(owner.id), "head_id": "x", "last_message_at": at, "created_at": at,
+		"updated_at": at}.insert(t, s, "conversations")
+	return l
+}
+
+func (l *oldLine) add(row oldRow) {
+	l.t.Helper()
+	row["id"], row["user_id"] = string(pid.New(pid.Message)), string(l.owner.id)
+	row["conversation_id"], row["index"] = string(l.id), l.next
+	l.next++
+	row.insert(l.t, l.s, "messages")
 }
 
 // spend writes what the version before kept of deleted replies.

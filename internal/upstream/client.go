@@ -111,6 +111,9 @@ func (c *Client) Generate(ctx context.Context, req reply.Request, out reply.Outp
 	}
 	// A long prompt is held for as long as it may be sent again, not until the reply ends.
 	s := &sink{out: out, limit: c.cfg.MaxReplyBytes, begun: func() { req.Messages = nil }}
+	if req.Aside {
+		return c.aside(outer, ctx, &req, s)
+	}
 	began := time.Now()
 	c.budget.request(began)
 	var result reply.Result
@@ -142,6 +145,18 @@ func (c *Client) Generate(ctx context.Context, req reply.Request, out reply.Outp
 			return result, stopped(outer, ctx)
 		}
 	}
+}
+
+// aside makes one attempt for no reply, which the breaker and the retry budget do not hear of.
+func (c *Client) aside(outer, ctx context.Context, req *reply.Request, s *sink) (result reply.Result, err error) {
+	ctx, done := c.meters.call(ctx, req.Model)
+	defer func() { done(err) }()
+	result, err = c.adapt(ctx, req, s)
+	c.heed(ctx, req, err)
+	if err != nil && ctx.Err() != nil {
+		err = stopped(outer, ctx)
+	}
+	return result, err
 }
 
 // try makes one attempt and tells the breaker what came of it, also when out panics.
