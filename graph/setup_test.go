@@ -66,6 +66,7 @@ type options struct {
 	chat    chat.Config
 	auth    func(*auth.Config)
 	catalog catalog.Config
+	asides  reply.Asides
 	// production switches introspection and suggestions off.
 	production bool
 }
@@ -117,7 +118,7 @@ func setup(t testing.TB, db *store.Store, o options) *bundle {
 	if err != nil {
 		t.Fatal(err)
 	}
-	limits := replytest.Config(reply.Config{Address: "test", SoleReplica: true})
+	limits := replytest.Config(reply.Config{Address: "test", SoleReplica: true, Asides: o.asides})
 	b.replies = reply.New(limits, db, router, b.bus, nil, log)
 	if b.chat, err = chat.New(wide(o.chat), db, b.replies, models, b.bus, log); err != nil {
 		t.Fatal(err)
