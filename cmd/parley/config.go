@@ -305,7 +305,7 @@ func (c config) check() []crossError {
 			c.Model),
 			"OPENAI_API_KEY", "OPENAI_BASE_URL")
 	}
-	if c.OpenAIBaseURL == "" && c.TitleModel != "" && c.TitleModel != eliza.Model {
+	if c.OpenAIBaseURL == "" && c.TitleModel != "" && !c.BuiltIn(c.TitleModel) {
 		add("PARLEY_TITLE_MODEL", fmt.Sprintf("there is no model server to ask for %q: set OPENAI_API_KEY or OPENAI_BASE_URL",
 			c.TitleModel),
 			"OPENAI_API_KEY", "OPENAI_BASE_URL")
