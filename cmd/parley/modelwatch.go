@@ -81,8 +81,8 @@ func (m *modelWatch) look(ctx context.Context) (upstream.Found, error) {
 // missing says which of the configured models a server does not have.
 func (m *modelWatch) missing(found upstream.Found) error {
 	switch {
-	case !found.Listed && len(m.allowed) == 0:
-		return errors.New("it has no list of models: name those that it has in PARLEY_MODELS")
+	case !found.Listed && len(m.allowed) == 0 && m.model == "":
+		return errors.New("it has no list of models: name those that it has in PARLEY_MODELS, or one in PARLEY_MODEL")
 	case !found.Listed:
 		return nil
 	case len(found.Models) == 0:

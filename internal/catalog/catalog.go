@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync/atomic"
 )
@@ -16,6 +17,13 @@ type Source interface {
 // false when it would have to ask.
 type rememberer interface {
 	Remembered() ([]string, bool)
+}
+
+// renewer is a source that looks again for a name that it has not listed. Renewed reports
+// whether it would not, as it did a moment ago.
+type renewer interface {
+	Renew(ctx context.Context) ([]string, error)
+	Renewed() bool
 }
 
 // Config is what the operator says about models.
@@ -58,15 +66,19 @@ func (c *Catalog) Models(ctx context.Context) ([]Model, error) {
 	if err != nil && len(s.models) == 0 {
 		return nil, err
 	}
-	return s.Models(), nil
+	models := s.Models()
+	for i := range models {
+		models[i].ContextTokens, _ = c.contextTokens(models[i])
+	}
+	return models, nil
 }
 
 // Resolve returns the model that a name means, under the name that the server lists, and the
-// default for the empty name. It returns *RequiredError when there is no default,
-// *UnknownError for a model that may not be used, and *UnavailableError when the source gives
-// no list to decide by.
+// default for the empty name. A name that is not in the list is looked up again before it is
+// refused. It returns *RequiredError when there is no default, *UnknownError for a model that may
+// not be used, and *UnavailableError when the source gives no list to decide by.
 func (c *Catalog) Resolve(ctx context.Context, name string) (string, error) {
-	if name == "" && c.cfg.Default != "" && len(c.cfg.Allowed) == 0 {
+	if c.byOperator(name) {
 		return c.defaultName(), nil // The operator's word stands without asking anybody.
 	}
 	s, unavailable := c.refresh(ctx)
@@ -74,13 +86,29 @@ func (c *Catalog) Resolve(ctx context.Context, name string) (string, error) {
 	if err != nil && unavailable != nil {
 		return "", unavailable
 	}
+	if source, ok := c.cfg.Source.(renewer); ok && isUnknown(err) && len(c.cfg.Allowed) == 0 {
+		if listed, failed := source.Renew(ctx); failed == nil {
+			return c.of(s, listed).Resolve(name)
+		}
+	}
 	return id, err
+}
+
+// byOperator reports whether a name means the default that the operator has given, which needs
+// no list.
+func (c *Catalog) byOperator(name string) bool {
+	return c.cfg.Default != "" && len(c.cfg.Allowed) == 0 && (name == "" || name == c.cfg.Default)
+}
+
+func isUnknown(err error) bool {
+	_, unknown := errors.AsType[*UnknownError](err)
+	return unknown
 }
 
 // ResolveNow is Resolve for those who cannot wait, as within a transaction. It decides by
 // what is known, and reports false when Resolve would have to ask the source.
 func (c *Catalog) ResolveNow(name string) (id string, decided bool, err error) {
-	if name == "" && c.cfg.Default != "" && len(c.cfg.Allowed) == 0 {
+	if c.byOperator(name) {
 		return c.defaultName(), true, nil
 	}
 	s := c.current.Load()
@@ -96,6 +124,9 @@ func (c *Catalog) ResolveNow(name string) (id string, decided bool, err error) {
 		s = c.of(s, listed)
 	}
 	id, err = s.Resolve(name)
+	if source, ok := c.cfg.Source.(renewer); ok && isUnknown(err) && len(c.cfg.Allowed) == 0 && !source.Renewed() {
+		return "", false, nil
+	}
 	return id, true, err
 }
 

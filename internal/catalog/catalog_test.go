@@ -110,8 +110,13 @@ func TestCatalog(t *testing.T) {
 		},
 		"dead source with a default": {
 			catalog.Config{Source: dead, Default: "b"},
-			nil, true,
-			map[string]string{"": "b", "a": "UNAVAILABLE", "b": "UNAVAILABLE"},
+			[]catalog.Model{def(is("b"))}, false,
+			map[string]string{"": "b", "a": "UNAVAILABLE", "b": "b", "b:latest": "b"},
+		},
+		"a default that is not listed": {
+			catalog.Config{Source: listing("a"), Default: "b"},
+			[]catalog.Model{def(is("b")), is("a")}, false,
+			map[string]string{"": "b", "a": "a", "b": "b", "c": "UNKNOWN 2"},
 		},
 		"built-in only": {
 			catalog.Config{Always: []catalog.Model{eliza}},
@@ -356,4 +361,56 @@ func TestSwapUnderRace(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+// renewing is a source whose list has grown since it was asked.
+type renewing struct {
+	remembering
+	renewed bool
+	asked   int
+	windows map[string]int
+}
+
+func (r *renewing) Renewed() bool { return r.renewed }
+
+func (r *renewing) Renew(context.Context) ([]string, error) {
+	if !r.renewed {
+		r.asked++
+		r.names = append(slices.Clone(r.names), "pulled")
+		r.renewed = true
+	}
+	return r.names, nil
+}
+
+func (r *renewing) ContextTokens(model string) (int, bool) {
+	return r.windows[model], r.windows[model] > 0
+}
+
+// A name that is not listed is looked up once more before it is refused, and not each time.
+func TestResolveLooksAgain(t *testing.T) {
+	t.Parallel()
+	r := &renewing{remembering: remembering{listing("a"), true}}
+	c := catalog.New(catalog.Config{Upstream: "server", Source: r})
+	if id, decided, err := c.ResolveNow("a"); id != "a" || !decided || err != nil || r.asked != 0 {
+		t.Errorf("a listed name: got %q, %t, %v after %d questions, want it at once", id, decided, err, r.asked)
+	}
+	if _, decided, _ := c.ResolveNow("pulled"); decided {
+		t.Error("a name that is not listed is decided without a look")
+	}
+	if got := outcome(c, t, "pulled"); got != "pulled" || r.asked != 1 {
+		t.Errorf("got %s after %d questions, want the model that was pulled after one", got, r.asked)
+	}
+	for range 3 {
+		if got := outcome(c, t, "x"); got != "UNKNOWN 2" || r.asked != 1 {
+			t.Errorf("got %s after %d questions, want a refusal and no other question", got, r.asked)
+		}
+	}
+	if _, decided, err := c.ResolveNow("x"); !decided || err == nil {
+		t.Errorf("decided %t, %v; want a refusal at once", decided, err)
+	}
+	allowed := &renewing{remembering: remembering{listing("a"), true}}
+	c = catalog.New(catalog.Config{Allowed: []string{"a"}, Upstream: "server", Source: allowed})
+	if got := outcome(c, t, "pulled"); got != "UNKNOWN 1" || allowed.asked != 0 {
+		t.Errorf("got %s after %d questions, want that the operator's list decides", got, allowed.asked)
+	}
 }

@@ -28,7 +28,7 @@ func newSnapshot(cfg Config, listed []string) *Snapshot {
 	s := withoutDefault(cfg, listed)
 	switch {
 	case cfg.Default != "":
-		s.setDefault(cfg.Default)
+		s.offer(cfg)
 	case len(cfg.Allowed) > 0:
 		s.setDefault(cfg.Allowed[0])
 	case len(s.models) == 1, len(s.models) > 0 && len(s.models) == len(cfg.Always):
@@ -41,8 +41,17 @@ func newSnapshot(cfg Config, listed []string) *Snapshot {
 // built-in model does not step in for one that is away.
 func withoutSource(cfg Config) *Snapshot {
 	s := withoutDefault(cfg, nil)
-	s.setDefault(cfg.Default)
+	s.offer(cfg)
 	return s
+}
+
+// offer makes the configured model the default. It is offered whether it is listed or not: the
+// operator knows, and some servers have no list.
+func (s *Snapshot) offer(cfg Config) {
+	if cfg.Default != "" && len(cfg.Allowed) == 0 && cfg.Source != nil && s.find(cfg.Default) < 0 {
+		s.models = append([]Model{{ID: cfg.Default, Upstream: cfg.Upstream}}, s.models...)
+	}
+	s.setDefault(cfg.Default)
 }
 
 func withoutDefault(cfg Config, listed []string) *Snapshot {

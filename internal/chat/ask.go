@@ -128,8 +128,8 @@ func (a *asking) run(ctx context.Context, place placing) (SendResult, error) {
 	err := a.try(ctx, place)
 	var undecided *undecidedError
 	if errors.As(err, &undecided) {
-		if a.model, err = a.resolveModel(ctx, &undecided.name); err != nil {
-			return SendResult{}, err
+		if a.model, err = a.catalog.Resolve(ctx, undecided.name); err != nil {
+			return SendResult{}, unlessRemembered(err, a.wanted, undecided.name)
 		}
 		err = a.try(ctx, place)
 	}
@@ -256,8 +256,8 @@ type undecidedError struct{ name string }
 func (e *undecidedError) Error() string { return "the list of models has to be asked for" }
 
 // decideModel resolves the model, where that is not done yet: the one that the mutation names,
-// else the conversation's, else the default. Errors: those of resolveModel, and
-// *undecidedError.
+// else the conversation's, else the default. Errors: those of resolveModel, MODEL_UNAVAILABLE
+// {model} for one that the conversation remembers and that is gone, and *undecidedError.
 func (a *asking) decideModel(conversations *string) error {
 	if a.model != "" {
 		return nil
@@ -268,7 +268,7 @@ func (a *asking) decideModel(conversations *string) error {
 	case !decided:
 		return &undecidedError{name}
 	case err != nil:
-		return modelRefusal(err)
+		return unlessRemembered(err, a.wanted, name)
 	}
 	a.model = id
 	return nil

@@ -80,3 +80,13 @@ func modelUnavailable(cause error) *refusal.Error {
 		Err:     cause,
 	}
 }
+
+// modelGone names the model that a conversation remembers, and that may not be used any more.
+func modelGone(name string) *refusal.Error {
+	return &refusal.Error{
+		Code: refusal.CodeModelUnavailable,
+		Message: fmt.Sprintf("The model %q of this conversation is not offered any more. Name another one, "+
+			"or change the conversation's.", name),
+		Extras: map[string]any{"model": name},
+	}
+}

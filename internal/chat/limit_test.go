@@ -139,8 +139,8 @@ func TestTokensPerDay(t *testing.T) {
 	each(t, chat.Config{TokensPerDay: 31}, func(t *testing.T, b *bundle) {
 		u, other := b.user(t), b.user(t)
 		b.ask(t, u, nil, "10 asked and 5 answered")
-		// A failed reply counts by an estimate, one token here.
-		b.upstream.Next(upstreamtest.Fail(400, "bad"))
+		// A reply that was begun and failed counts by an estimate, one token here.
+		b.upstream.Next(func(c *upstreamtest.Call) { c.Raw(": hi\n\n"); c.Cut() })
 		b.send(t, u, chat.SendInput{Content: "x", Wait: true})
 		// What was used yesterday does not matter.
 		b.store.Client().UsageDay.Create().SetUserID(u.id).SetDay(usage.Day(time.Now().Add(-24 * time.Hour))).

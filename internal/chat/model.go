@@ -38,6 +38,16 @@ func wantedModel(wanted ...*string) string {
 	return ""
 }
 
+// unlessRemembered turns the refusal of a name that nobody has sent, as a conversation remembers
+// it, into MODEL_UNAVAILABLE: the model is gone since.
+func unlessRemembered(err error, wanted *string, name string) error {
+	var unknown *catalog.UnknownError
+	if errors.As(err, &unknown) && wantedModel(wanted) == "" {
+		return modelGone(name)
+	}
+	return modelRefusal(err)
+}
+
 // modelRefusal says to the user what the catalog says.
 func modelRefusal(err error) error {
 	var unavailable *catalog.UnavailableError

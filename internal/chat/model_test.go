@@ -38,12 +38,22 @@ func TestSendNeedsAModel(t *testing.T) {
 		if got := b.upstream.Requests()[1].Model; got != "b" {
 			t.Errorf("got model %q, want the conversation's", got)
 		}
-		// A model that is not offered any more has to be changed.
+		// A model that is not offered any more has to be changed. The field is wrong only for one
+		// who has sent it.
 		b.offer(catalog.Config{Source: source{names: []string{"a"}}})
-		b.unchanged(t, refusal.CodeBadUserInput, func() error {
+		extras = b.unchanged(t, refusal.CodeModelUnavailable, func() error {
 			_, err := b.SendMessage(u.ctx, u.id, chat.SendInput{ConversationID: &r.Conversation.ID, Content: "hello"})
 			return err
 		})
+		if extras["model"] != "b" {
+			t.Errorf("the refusal names %v, want the model that is gone", extras["model"])
+		}
+		b.unchanged(t, refusal.CodeBadUserInput, func() error {
+			_, err := b.SendMessage(u.ctx, u.id, chat.SendInput{ConversationID: &r.Conversation.ID, Content: "hello",
+				Model: ptr("b")})
+			return err
+		})
+		b.send(t, u, chat.SendInput{ConversationID: &r.Conversation.ID, Content: "hello", Model: ptr("a"), Wait: true})
 		b.offer(catalog.Config{Source: source{err: errors.New("dead")}})
 		b.unchanged(t, refusal.CodeModelUnavailable, func() error {
 			_, err := b.SendMessage(u.ctx, u.id, chat.SendInput{ConversationID: &r.Conversation.ID, Content: "hello"})

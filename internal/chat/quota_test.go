@@ -235,3 +235,29 @@ func TestBytesPerUser(t *testing.T) {
 		}
 	})
 }
+
+// A model server that is down, or refuses everybody, spends nobody's tokens: what a send has held
+// is given back, and nothing is counted.
+func TestTokensOfFailures(t *testing.T) {
+	t.Parallel()
+	each(t, chat.Config{TokensPerDay: 1002}, func(t *testing.T, b *bundle) {
+		for _, failing := range []struct {
+			name   string
+			script upstreamtest.Script
+		}{
+			{"401", upstreamtest.Fail(401, "no")}, {"404", upstreamtest.Fail(404, "model_not_found")},
+			{"429", upstreamtest.Fail(429, "slow")}, {"down", upstreamtest.Cut},
+			{"503", upstreamtest.Fail(503, "busy")},
+		} {
+			name, u := failing.name, b.user(t)
+			b.upstream.Always(failing.script)
+			for range 10 {
+				r := b.send(t, u, chat.SendInput{Content: "hello", Wait: true})
+				if r.Reply.ErrorCode == nil || r.Reply.PromptTokens != nil {
+					t.Errorf("%s: ended with %v and %v tokens, want a failure and none", name, deref(r.Reply.ErrorCode),
+						deref(r.Reply.PromptTokens))
+				}
+			}
+		}
+	})
+}

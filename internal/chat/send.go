@@ -69,7 +69,7 @@ func (in SendInput) payloadHash() string {
 // CONVERSATION_BUSY {messageId, startedAt}, QUEUE_FULL, RATE_LIMITED {retryAfter},
 // QUOTA_EXCEEDED {quota, resetsOn, retryAfter}, OVERLOADED {retryAfter},
 // CONTEXT_TOO_LONG {limitTokens, neededTokens, limitBytes, neededBytes}, MODEL_REQUIRED
-// {models}, MODEL_UNAVAILABLE, UNAVAILABLE. After an error nothing
+// {models}, MODEL_UNAVAILABLE {model}, UNAVAILABLE. After an error nothing
 // has been stored, except that UNAVAILABLE may hide a commit: repeat the send with
 // its client key.
 func (s *Service) SendMessage(ctx context.Context, userID pid.ID, in SendInput) (SendResult, error) {

@@ -27,7 +27,7 @@ const (
 	CodeQuota Code = "UPSTREAM_QUOTA"
 	// CodeUnauthorized: the model server refuses the operator's key (401, 403).
 	CodeUnauthorized Code = "UPSTREAM_UNAUTHORIZED"
-	// CodeRejected: the model server refuses the request itself (400, 404, 413, 422).
+	// CodeRejected: the model server refuses the request itself (400, 413, 422).
 	CodeRejected Code = "UPSTREAM_REJECTED"
 	// CodeModelUnavailable: the model server has no such model, or has it no more.
 	CodeModelUnavailable = Code(refusal.CodeModelUnavailable)
@@ -54,39 +54,39 @@ const (
 func Explain(c Code) (message string, retryable bool) {
 	switch c {
 	case CodeUnavailable:
-		return "The model server cannot be reached.", true
+		return "The model server cannot be reached. Send again in a while.", true
 	case CodeTimeout:
-		return "The model server stopped answering.", true
+		return "The model server stopped answering. Send again, or choose another model.", true
 	case CodeTruncated:
-		return "The reply was cut off before its end.", true
+		return "The reply was cut off before its end. Send again.", true
 	case CodeProtocol:
-		return "The model server gave an answer that makes no sense.", true
+		return "The model server gave an answer that makes no sense. Send again; if it stays so, tell whoever runs this server.", true
 	case CodeRateLimited:
-		return "The model server is busy.", true
+		return "The model server is busy. Send again in a while.", true
 	case CodeQuota:
-		return "The account at the model server is used up.", false
+		return "The account at the model server is used up. Tell whoever runs this server, or choose another model.", false
 	case CodeUnauthorized:
-		return "The model server does not accept this server's key.", false
+		return "The model server does not accept this server's key. Tell whoever runs this server, or choose another model.", false
 	case CodeRejected:
-		return "The model server refused the request.", false
+		return "The model server refused the request. Change the parameters or the message, or choose another model.", false
 	case CodeModelUnavailable:
 		return "The model server does not have this model. Choose another one.", false
 	case CodeContextTooLong:
-		return "The conversation is too long for this model.", false
+		return "The conversation is too long for this model. Choose one with a larger context, or start a new conversation.", false
 	case CodeContentFilter:
-		return "The model server refuses to answer this.", false
+		return "The model server refuses to answer this. Write it in other words.", false
 	case CodeUpstream:
-		return "The model server failed in the middle of the reply.", true
+		return "The model server failed in the middle of the reply. Send again.", true
 	case CodeLimit:
-		return "The reply became longer, or took longer, than this server allows.", false
+		return "The reply became longer, or took longer, than this server allows. Ask for less at once.", false
 	case CodeCrashed:
-		return "The server failed several times over this reply.", true
+		return "The server failed several times over this reply. Send again.", true
 	case CodeRestarted:
-		return "The server restarted in the middle of the reply.", true
+		return "The server restarted in the middle of the reply. Send again.", true
 	case CodeDeleted:
 		return "The conversation was deleted.", false
 	}
-	return "The reply failed.", true
+	return "The reply failed. Send again.", true
 }
 
 // Error is a failed call of a model. Its text may be logged but holds nothing
@@ -114,3 +114,15 @@ func (e *Error) Error() string {
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
+
+// reachedNoModel reports whether nothing can have been charged for a call that failed so before
+// any text: the server was not reached, or has refused it. One that is silent may have begun.
+func (e *Error) reachedNoModel() bool {
+	switch e.Code {
+	case CodeRateLimited, CodeQuota, CodeUnauthorized, CodeRejected, CodeModelUnavailable, CodeContextTooLong:
+		return true
+	case CodeUnavailable:
+		return e.Status == 0 || e.Status >= 400
+	}
+	return e.Status >= 400
+}

@@ -58,7 +58,7 @@ func (a *Attempt) describe(span trace.Span, final *ent.Message) {
 // generated is what a call of the model came to.
 type generated struct {
 	Result
-	promptTokens int // estimated; 0 when the model was not called
+	promptTokens int // estimated; 0 when no model was reached
 	promptBytes  *int
 	promptHash   *string
 }
@@ -144,6 +144,9 @@ func (a *Attempt) outcome(ctx context.Context, out generated, err error) *ent.Me
 		a.engine.log.WarnContext(ctx, "reply failed", "message_id", string(a.row.ID), "attempt", a.row.Attempt,
 			"code", code, "err", failure)
 		keepLongest(&final)
+		if failure.reachedNoModel() && TextsOf(&final) == (Texts{}) {
+			out.promptTokens = 0
+		}
 	}
 	final.Salvage, final.PromptBytes = "", out.promptBytes
 	final.Citations = EncodeCitations(out.Citations)

@@ -211,3 +211,51 @@ func TestClaimedEndCountsUsage(t *testing.T) {
 		})
 	}
 }
+
+// What never reached a model costs nothing; what has said something, or may have begun, does.
+func TestUsageOfFailures(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		for _, test := range []struct {
+			name string
+			text string
+			err  reply.Error
+			cost bool
+		}{
+			{"nobody there", "", reply.Error{Code: reply.CodeUnavailable}, false},
+			{"401", "", reply.Error{Code: reply.CodeUnauthorized, Status: 401}, false},
+			{"404", "", reply.Error{Code: reply.CodeModelUnavailable, Status: 404}, false},
+			{"a wrong path", "", reply.Error{Code: reply.CodeProtocol, Status: 404}, false},
+			{"no upstream", "", reply.Error{Code: reply.CodeModelUnavailable}, false},
+			{"429", "", reply.Error{Code: reply.CodeRateLimited, Status: 429}, false},
+			{"429 for money", "", reply.Error{Code: reply.CodeQuota, Status: 429}, false},
+			{"400", "", reply.Error{Code: reply.CodeRejected, Status: 400}, false},
+			{"too long", "", reply.Error{Code: reply.CodeContextTooLong, Status: 400}, false},
+			{"too long, in the stream", "", reply.Error{Code: reply.CodeContextTooLong, Status: 200}, false},
+			{"500", "", reply.Error{Code: reply.CodeUnavailable, Status: 500}, false},
+			{"cannot be said", "", reply.Error{Code: reply.CodeRejected}, false},
+			{"500 behind text", "some", reply.Error{Code: reply.CodeUnavailable, Status: 500}, true},
+			{"cut", "", reply.Error{Code: reply.CodeTruncated, Status: 200}, true},
+			{"silent", "", reply.Error{Code: reply.CodeTimeout}, true},
+			{"failed in the stream", "", reply.Error{Code: reply.CodeUpstream, Status: 200}, true},
+		} {
+			fails := func(_ context.Context, _ reply.Request, out reply.Output) (reply.Result, error) {
+				if test.text != "" {
+					if err := out.Append(reply.Content, test.text); err != nil {
+						return reply.Result{}, err
+					}
+				}
+				return reply.Result{}, &test.err
+			}
+			b := newBundle(t, s, reply.Config{}, script(fails))
+			row := b.start("hello")
+			got := b.wants(row.ID, message.StatusFAILED, test.text, test.err.Code)
+			if counted := got.PromptTokens != nil; counted != test.cost {
+				t.Errorf("%s: counted: %t, want %t", test.name, counted, test.cost)
+			}
+			if n := s.Client().UsageDay.Query().Where(usageday.UserID(b.user)).CountX(b.ctx); n > 0 != test.cost {
+				t.Errorf("%s: %d rows of usage, want some: %t", test.name, n, test.cost)
+			}
+		}
+	})
+}

@@ -100,6 +100,8 @@ func TestCheck(t *testing.T) {
 			2},
 		"nothing at all": {"/v1", paths{}, testKey, []string{"/v1/models is answered with 404 Not Found",
 			"nor is there /chat/completions"}, false, 6},
+		"nothing, and no /v1": {"", paths{}, "", []string{"/models is answered with 404",
+			"/v1 is probably missing at its end"}, false, 6},
 		"only pages": {"/v1", paths{"/v1/models": web, "/v1/chat/completions": web}, "",
 			[]string{"/v1/models is a web page", "nor is there /chat/completions"}, false, 6},
 		"no list": {"/v1", paths{"/v1/models": missing, "/v1/chat/completions": badRequest}, "", nil, true, 6},

@@ -164,20 +164,29 @@ func (c *Client) hint(failure *reply.Error) string {
 	if !errors.Is(failure, errWrongPath) {
 		return ""
 	}
+	if slip := c.slip(); slip != "" {
+		return "OPENAI_BASE_URL: " + strings.TrimSuffix(slip, "; ")
+	}
+	return "OPENAI_BASE_URL is probably not that of a model server: there is no /chat/completions below it"
+}
+
+// slip is what is probably wrong with the path of the address by its looks, "" for nothing, as a
+// part of a sentence.
+func (c *Client) slip() string {
 	base, _ := url.Parse(c.cfg.BaseURL) // It has been parsed before.
 	path := strings.TrimRight(base.Path, "/")
 	for _, end := range endpoints {
 		if strings.HasSuffix(path, end) {
-			return "OPENAI_BASE_URL ends in " + end + ", which is too much: it goes up to and with the version"
+			return end + " at its end is too much; "
 		}
 	}
 	switch {
 	case strings.HasSuffix(path, "/v1/v1"):
-		return "OPENAI_BASE_URL has /v1 twice"
+		return "it has /v1 twice; "
 	case !version.MatchString(path):
-		return "/v1 is probably missing at the end of OPENAI_BASE_URL"
+		return "/v1 is probably missing at its end; "
 	}
-	return "OPENAI_BASE_URL is probably not that of a model server: " + path + "/chat/completions is not there"
+	return ""
 }
 
 // version finds the version in the path of an address.

@@ -223,7 +223,8 @@ func (c *Client) fetchModels(ctx context.Context, f *fetch) {
 
 // getModels asks for the list.
 func (c *Client) getModels(ctx context.Context) ([]listedModel, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, c.cfg.BaseURL+"/models", http.NoBody)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(c.cfg.BaseURL, "/")+"/models",
+		http.NoBody)
 	if err != nil {
 		return nil, err
 	}

@@ -27,11 +27,11 @@ func NewRouter(c *catalog.Catalog, upstreams map[string]reply.Upstream) (*Router
 }
 
 // Generate implements reply.Upstream. A model without an upstream, which means that
-// the configuration has changed since the reply was asked for, is CodeRejected.
+// the configuration has changed since the reply was asked for, is CodeModelUnavailable.
 func (r *Router) Generate(ctx context.Context, req reply.Request, out reply.Output) (reply.Result, error) {
 	name, ok := r.catalog.Upstream(req.Model)
 	if !ok {
-		return reply.Result{}, &reply.Error{Code: reply.CodeRejected}
+		return reply.Result{}, &reply.Error{Code: reply.CodeModelUnavailable}
 	}
 	return r.upstreams[name].Generate(ctx, req, out)
 }

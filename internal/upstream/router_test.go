@@ -38,8 +38,8 @@ func TestRouter(t *testing.T) {
 		result, err := router.Generate(t.Context(), reply.Request{Model: tt.model}, nil)
 		var failed *reply.Error
 		switch {
-		case tt.want == "" && (!errors.As(err, &failed) || failed.Code != reply.CodeRejected):
-			t.Errorf("%s: got %v, want CodeRejected", tt.model, err)
+		case tt.want == "" && (!errors.As(err, &failed) || failed.Code != reply.CodeModelUnavailable):
+			t.Errorf("%s: got %v, want CodeModelUnavailable", tt.model, err)
 		case tt.want != "" && (err != nil || result.Model != tt.want):
 			t.Errorf("%s: got the upstream %q, %v, want %q", tt.model, result.Model, err, tt.want)
 		}

@@ -55,7 +55,7 @@ func (c *Client) complain(ctx context.Context, req *reply.Request, failure *repl
 	if len(req.Messages) > 0 { // Gone when text has come: then nobody knows what the words repeat.
 		attrs = append(attrs, "words", lazyWords{c, req, words.words})
 	}
-	c.saying.Say(ctx, c.logger, reason, "model server refused a call", attrs...)
+	c.saying.Say(ctx, c.logger, reason, "model server reports an error", attrs...)
 }
 
 // lazyWords are made when they are logged.

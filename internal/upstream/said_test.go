@@ -121,7 +121,7 @@ func TestLogIsNotFilled(t *testing.T) {
 			for range step.calls {
 				_, _, _ = generate(t, c)
 			}
-			if n := strings.Count(log.String(), "model server refused a call"); n != step.lines {
+			if n := strings.Count(log.String(), "model server reports an error"); n != step.lines {
 				t.Errorf("%+v: %d lines: %s", step, n, log.String())
 			}
 		}
@@ -156,9 +156,9 @@ func TestWrongBase(t *testing.T) {
 		"":                     "/v1 is probably missing",
 		"/openai":              "is probably not that of a model server",
 		"/api":                 "/v1 is probably missing",
-		"/v1/chat/completions": "ends in /chat/completions, which is too much",
-		"/v1/models":           "ends in /models, which is too much",
-		"/v1/v1":               "has /v1 twice",
+		"/v1/chat/completions": "/chat/completions at its end is too much",
+		"/v1/models":           "/models at its end is too much",
+		"/v1/v1":               "it has /v1 twice",
 		"/v2":                  "is probably not that of a model server",
 	} {
 		for _, body := range []string{"404 page not found", `{"detail":"Not Found"}`,
