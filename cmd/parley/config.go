@@ -66,6 +66,7 @@ type config struct {
 	Model         string   // Empty: the only one there is, else clients must choose.
 	ContextTokens int      // 0: what the model server says.
 	Silence       time.Duration
+	ThinkTags     []string
 	Eliza         toggle
 	OpenAIKey     secret.Text
 	OpenAIBaseURL string // Empty: no upstream.

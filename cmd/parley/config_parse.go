@@ -16,6 +16,7 @@ import (
 	"parley/internal/hosts"
 	"parley/internal/secret"
 	"parley/internal/store"
+	"parley/internal/upstream"
 )
 
 func parseAddr(field *string, v string) error {
@@ -110,6 +111,13 @@ func parseList(field *[]string, v string) error {
 	}
 	*field = parts
 	return nil
+}
+
+func parseThinkTags(field *[]string, v string) error {
+	if err := parseList(field, v); err != nil {
+		return err
+	}
+	return upstream.ValidateThinkTags(*field)
 }
 
 // errUserInOrigin is found before the list is split: a comma may be part of the password.

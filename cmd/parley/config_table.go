@@ -217,6 +217,14 @@ var variables = []variable{
 		show:     func(c config) any { return c.Silence },
 	},
 	{
+		name: "PARLEY_THINK_TAGS", fallback: "none: the model server takes reasoning apart, or it is text",
+		accepted: "comma-separated names of tags of letters, digits, - and _, none twice, each with / in front or not",
+		meaning:  "Between which tags a reply may begin with reasoning: think is for <think>…</think>. With / in front the template of the model has opened the tag already, so that a reply begins inside it. For model servers without a parser of their own.",
+		example:  "think,thinking",
+		parse:    func(c *config, v string) error { return parseThinkTags(&c.ThinkTags, v) },
+		show:     func(c config) any { return strings.Join(c.ThinkTags, ",") },
+	},
+	{
 		name: "PARLEY_ELIZA", value: "auto",
 		accepted: "`on`, `off` or `auto`",
 		meaning:  "Whether the built-in model is offered. It needs no key. Auto: only when there is no model server.",

@@ -100,7 +100,7 @@ func TestConfigEverySetting(t *testing.T) {
 		"OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318/",
 		"PARLEY_TOKENS_PER_DAY=5000000000", "PARLEY_CONVERSATIONS_PER_DAY=9", "PARLEY_BYTES_PER_USER=6000000000",
 		"PARLEY_MODELS=a, b", "PARLEY_MODEL=b", "PARLEY_ELIZA=off",
-		"PARLEY_CONTEXT_TOKENS=4096", "PARLEY_UPSTREAM_SILENCE=90s",
+		"PARLEY_CONTEXT_TOKENS=4096", "PARLEY_UPSTREAM_SILENCE=90s", "PARLEY_THINK_TAGS=/think, thinking",
 		"PARLEY_LOG=json", "PARLEY_LOG_LEVEL=debug", "OPENAI_API_KEY=sk-1\n", "OPENAI_BASE_URL=http://h/v1/",
 		"PARLEY_OIDC_ISSUER=i1,i2", "PARLEY_OIDC_AUDIENCE=a1,a2", "PARLEY_OIDC_JWKS_URL=https://h/1,http://[::1]:9/2",
 	)
@@ -123,6 +123,7 @@ func TestConfigEverySetting(t *testing.T) {
 		MaxRunning: 1, MaxReplies: 77, QueueAge: 2 * time.Second, TokensPerDay: 5_000_000_000, ConversationsPerDay: 9,
 		BytesPerUser: 6_000_000_000, MaxMessage: 64 << 10, MaxPrompt: 1 << 20,
 		Models: []string{"a", "b"}, Model: "b", Eliza: off, ContextTokens: 4096, Silence: 90 * time.Second,
+		ThinkTags: []string{"/think", "thinking"},
 		LogFormat: logJSON, LogLevel: slog.LevelDebug, OpenAIKey: secret.New("sk-1"), OpenAIBaseURL: "http://h/v1",
 		OIDC: []oidcIssuer{{"i1", "a1", "https://h/1"}, {"i2", "a2", "http://[::1]:9/2"}},
 	}
@@ -265,6 +266,8 @@ func TestConfigRefusals(t *testing.T) {
 		{"PARLEY_SENDS_PER_MINUTE=many", "PARLEY_SENDS_PER_MINUTE", "not a whole number"},
 		{"PARLEY_TOKENS_PER_DAY=-1", "PARLEY_TOKENS_PER_DAY", "too small"},
 		{"PARLEY_MODELS=a,a", "PARLEY_MODELS", "given twice"},
+		{"PARLEY_THINK_TAGS=<think>", "PARLEY_THINK_TAGS", "no name of a tag"},
+		{"PARLEY_THINK_TAGS=on", "PARLEY_THINK_TAGS", "no name of a tag"},
 		{"PARLEY_MODELS=a,b PARLEY_MODEL=c", "PARLEY_MODEL", "not one of PARLEY_MODELS: a, b"},
 		{"PARLEY_ELIZA=off", "PARLEY_ELIZA", "no model at all"},
 		{"PARLEY_LOG=xml", "PARLEY_LOG", "accepted: text or json"},

@@ -51,6 +51,7 @@ func newModels(cfg config, log *slog.Logger) (m models, err error) {
 			APIKey:      cfg.OpenAIKey,
 			Proxy:       http.ProxyFromEnvironment,
 			Silence:     cfg.Silence,
+			ThinkTags:   cfg.ThinkTags,
 			MaxDuration: cfg.ReplyLimit,
 		}, log)
 		if err != nil {

@@ -68,6 +68,9 @@ func (e *Engine) prepare(ctx context.Context, place *Place, row *ent.Message) (*
 		return nil, err
 	}
 	a := &Attempt{engine: e, place: place, row: row, live: newLive(row, e.cfg.MaxReplyBytes), limit: e.cfg.ReplyLimit}
+	if e.cfg.Now != nil {
+		a.live.now = e.cfg.Now
+	}
 	a.ctx, a.cancel = context.WithCancelCause(trace.Follow(viewer.AsUser(e.life.ctx, row.UserID), ctx))
 	if err := e.attempts.add(a, e.lease.check); err != nil {
 		a.cancel(err)

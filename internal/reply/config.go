@@ -23,6 +23,8 @@ type Config struct {
 	Windows Windows
 	// Tracer makes spans of replies. Nil: there are none.
 	Tracer *trace.Tracer
+	// Now tells the time of the pieces of a reply. Nil: time.Now.
+	Now func() time.Time
 	// Lease is how long this replica's replies are its own without a renewal.
 	Lease time.Duration
 	// ReplyLimit is the total time one reply may take, over all attempts.

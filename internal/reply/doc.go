@@ -17,7 +17,8 @@
 //   - upstream.go, code.go, parameters.go, citation.go: what a model server is asked and may answer.
 //   - attempt.go, run.go, finish.go, queue.go: one run of the model, from Prepare over the
 //     call to the final write, which starts the reply that waits behind it.
-//   - text.go, channel.go, live.go: the growing texts, and how watchers are woken.
+//   - text.go, channel.go, live.go, pace.go: the growing texts, how watchers are woken, and how
+//     quick a reply was.
 //   - attach.go, wait.go, read.go, cursor.go: a Watcher takes what lies behind its position;
 //     others wait for the end, or look once.
 //

@@ -14,6 +14,7 @@ import (
 // nothing and simply gets more at once.
 type live struct {
 	maxBytes int // Of a reply that runs here.
+	now      func() time.Time
 
 	// mu guards everything below. It is held for copies of a few words only.
 	mu sync.Mutex
@@ -21,8 +22,8 @@ type live struct {
 	// restart, never changed.
 	row   *ent.Message
 	texts liveTexts
-	// first is when the first text came of a reply that runs here.
-	first time.Time
+	// pace is when the parts came of a reply that runs here.
+	pace pace
 	// version counts how often the text turned out to be another one than was shown.
 	version int
 	// final is the reply's final state, once it has one.
@@ -41,6 +42,7 @@ type live struct {
 func newLive(row *ent.Message, maxBytes int) *live {
 	return &live{
 		maxBytes: maxBytes,
+		now:      time.Now,
 		row:      row,
 		ended:    make(chan struct{}),
 	}
@@ -53,9 +55,7 @@ func (l *live) Append(c Channel, piece string) error {
 	if l.texts.size()+len(piece) > l.maxBytes {
 		return &Error{Code: CodeLimit}
 	}
-	if l.first.IsZero() {
-		l.first = time.Now()
-	}
+	l.pace.note(c, piece, l.now)
 	if l.texts[c].append(piece) {
 		l.wake()
 	}
@@ -66,7 +66,7 @@ func (l *live) Append(c Channel, piece string) error {
 func (l *live) spokeFirst() time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.first
+	return l.pace.first
 }
 
 // restart begins the copy of another attempt, with the text its row holds.

@@ -95,7 +95,7 @@ func (a *Attempt) generate(ctx context.Context) (out generated, err error) {
 		request.Model = *a.row.Model
 	}
 	failpoint.Hit("reply.before-upstream")
-	if !a.engine.guard(ctx, func() { out.Result, err = a.engine.upstream.Generate(ctx, request, a.live) }) {
+	if !a.engine.guard(ctx, func() { out.Result, err = a.ask(ctx, request) }) {
 		err = &Error{Code: CodeInternal}
 	}
 	return out, err
@@ -151,6 +151,7 @@ func (a *Attempt) outcome(ctx context.Context, out generated, err error) *ent.Me
 	final.Salvage, final.PromptBytes = "", out.promptBytes
 	final.Citations = EncodeCitations(out.Citations)
 	final.DroppedParameters, final.OmittedOutput = words(out.Dropped), words(out.Omitted)
+	a.measure(&final)
 	setUsage(&final, out)
 	return &final
 }

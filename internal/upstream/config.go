@@ -48,7 +48,7 @@ type Config struct {
 	MaxDuration time.Duration // 10 min for one Generate, repeats included.
 
 	MaxReplyBytes int // 1 MiB of text, and as much reasoning again.
-	MaxLineBytes  int // 1 MiB for one line or one frame of a stream.
+	MaxLineBytes  int // 1 MiB for one line or one frame of a stream, without images and the like.
 	MaxErrorBytes int // 64 KiB are read of the body of a failed request.
 	MaxRetries    int // 8 per Generate, all within 30 s; negative is none.
 
@@ -62,7 +62,7 @@ type Config struct {
 
 // Validate reports everything that is wrong with the configuration, joined.
 func (c Config) Validate() error {
-	errs := []error{validateBaseURL(c.BaseURL), validateThinkTags(c.ThinkTags)}
+	errs := []error{validateBaseURL(c.BaseURL), ValidateThinkTags(c.ThinkTags)}
 	if strings.ContainsFunc(c.APIKey.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) {
 		errs = append(errs, errors.New("the API key holds white space or characters that no HTTP header may hold"))
 	}

@@ -11,9 +11,11 @@ import (
 // tagPattern is a name in Config.ThinkTags.
 var tagPattern = regexp.MustCompile(`^/?[A-Za-z][A-Za-z0-9_-]{0,31}$`)
 
-func validateThinkTags(tags []string) error {
+// ValidateThinkTags says what is wrong with the names of Config.ThinkTags.
+func ValidateThinkTags(tags []string) error {
 	for _, tag := range tags {
-		if !tagPattern.MatchString(tag) {
+		// Somebody who writes on or true means something else.
+		if !tagPattern.MatchString(tag) || slices.Contains([]string{"on", "off", "true", "false"}, tag) {
 			return fmt.Errorf("%q is no name of a tag", tag)
 		}
 	}

@@ -132,7 +132,7 @@ func FuzzThoughts(f *testing.F) {
 func TestThinkTagsAreNames(t *testing.T) {
 	t.Parallel()
 	for tag, ok := range map[string]bool{"think": true, "/think": true, "a-b_1": true, "": false, "<think>": false,
-		"/": false, "a b": false, "ä": false, strings.Repeat("a", 40): false} {
+		"/": false, "on": false, "a b": false, "ä": false, strings.Repeat("a", 40): false} {
 		err := Config{BaseURL: "http://x/v1", ThinkTags: []string{tag}, Silence: time.Second}.Validate()
 		if (err == nil) != ok {
 			t.Errorf("%q: got %v, want valid: %v", tag, err, ok)
