@@ -72,8 +72,8 @@ func (c *Client) Check(ctx context.Context) (Found, error) {
 	case !completion.nowhere():
 		return Found{}, c.explain(completion)
 	}
-	cause := "nor is there /chat/completions; " + c.slip() + "OPENAI_BASE_URL goes up to and with the version, such as " +
-		"https://api.openai.com/v1 or http://localhost:11434/v1"
+	cause := "nor is there /chat/completions; " + c.slip() + "OPENAI_BASE_URL goes up to and with the version, " +
+		"such as https://api.openai.com/v1 or http://localhost:11434/v1"
 	return Found{}, &SetupError{Saw: list.saw(), Cause: cause}
 }
 

@@ -31,8 +31,8 @@ const (
 func newMeters() *Meters {
 	names := []string{callOK, callEnded}
 	for _, code := range []reply.Code{reply.CodeUnavailable, reply.CodeTimeout, reply.CodeTruncated, reply.CodeProtocol,
-		reply.CodeRateLimited, reply.CodeQuota, reply.CodeUnauthorized, reply.CodeRejected, reply.CodeContentFilter,
-		reply.CodeContextTooLong, reply.CodeUpstream, reply.CodeLimit, reply.CodeInternal} {
+		reply.CodeRateLimited, reply.CodeQuota, reply.CodeUnauthorized, reply.CodeRejected, reply.CodeModelUnavailable,
+		reply.CodeContentFilter, reply.CodeContextTooLong, reply.CodeUpstream, reply.CodeLimit, reply.CodeInternal} {
 		names = append(names, strings.ToLower(string(code)))
 	}
 	return &Meters{Took: tally.NewSet(tally.NewLong, names...)}
