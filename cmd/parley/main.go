@@ -9,6 +9,7 @@
 //	config.go               everything that can be told, what depends on several settings, what is wrong with them
 //	config_read.go          what the environment and the files it names say
 //	config_table.go         one row a variable: the parser, --help, the log and docs/configuration.md
+//	config_print.go         --help and docs/configuration.md, made of the table
 //	config_parse.go         the forms of values
 //	config_fixed.go         values that have no variable
 //	config_show.go          the command that prints and checks them
