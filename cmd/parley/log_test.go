@@ -130,7 +130,7 @@ func TestLogKeepsSecrets(t *testing.T) {
 	if response, err := client.Do(hostile); err == nil {
 		_ = response.Body.Close() // Not read.
 	}
-	i.line(t, map[string]any{"msg": "model server reported an error", "kinds": "[invalid_request_error]"})
+	i.line(t, map[string]any{"msg": "model server reports an error", "kinds": "[invalid_request_error]"})
 	i.stop(t)
 	log := i.out.String()
 	for _, secret := range []string{canary, strings.ToLower(canary), token, data.SignUp.RefreshToken} {
@@ -196,7 +196,7 @@ func TestAccessLog(t *testing.T) {
 		`{ reply { id } } }"}}`)
 	i.line(t, map[string]any{"msg": "request", "operation": "Send", "way": "websocket", "trace_id": trace})
 	i.line(t, map[string]any{"msg": "reply failed", "trace_id": trace})
-	i.line(t, map[string]any{"msg": "model server failed, trying again", "trace_id": trace})
+	i.line(t, map[string]any{"msg": "model server reports an error", "trace_id": trace})
 	if err := conn.Close(websocket.StatusNormalClosure, ""); err != nil {
 		t.Fatal(err)
 	}

@@ -111,11 +111,11 @@ func TestModelLists(t *testing.T) {
 func TestLearntWindow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		listed := 8192
+		listed, name := 8192, "test"
 		cfg := once("http://server.test/v1")
 		cfg.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
 			if r.Method == http.MethodGet {
-				return answers(200, fmt.Sprintf(`{"data":[{"id":"test","max_model_len":%d}]}`, listed))(r)
+				return answers(200, fmt.Sprintf(`{"data":[{"id":%q,"max_model_len":%d}]}`, name, listed))(r)
 			}
 			return answers(400, `{"error":{"message":"This model's maximum context length is 2048 tokens."}}`)(r)
 		})
@@ -142,6 +142,10 @@ func TestLearntWindow(t *testing.T) {
 		_, _, err = generate(t, c)
 		wantCode(t, err, reply.CodeContextTooLong)
 		want("as refused", 2048)
+		name = "other"
+		fetch()
+		want("listed no more", 2048)
+		name = "test"
 		fetch()
 		want("listed as before", 2048)
 		listed = 4096

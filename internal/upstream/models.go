@@ -153,6 +153,11 @@ func (m *models) take(list []listedModel, ttl time.Duration) {
 			names = append(names, l.ID)
 		}
 	}
+	for name, w := range m.windows { // Models that are used and not listed.
+		if _, listed := windows[name]; !listed && w.refused > 0 && len(windows) < maxModels+maxLearntModels {
+			windows[name] = w
+		}
+	}
 	m.names, m.windows = names, windows
 }
 
