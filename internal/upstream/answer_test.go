@@ -1,6 +1,8 @@
 package upstream_test
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -168,6 +170,19 @@ func TestFinishReasons(t *testing.T) {
 			text: "Hello", code: code})
 	}
 	runAnswers(t, tests)
+}
+
+// A reply that is given up, as by a server that stops, is not taken for whole because of a
+// reason beside text: more text may come.
+func TestGivenUpBehindAReason(t *testing.T) {
+	t.Parallel()
+	enough := errors.New("enough")
+	c := client(t, once(serve(t, open(saysFinish("Hello", "stop")))))
+	ctx, cancel := context.WithCancelCause(t.Context())
+	out := &output{after: func(string) error { cancel(enough); return nil }}
+	if _, err := c.Generate(ctx, request("hello"), out); !errors.Is(err, enough) {
+		t.Errorf("got %v, want that it was given up", err)
+	}
 }
 
 // How long a server is waited for that has said why it stops, on a clock that does not wait.

@@ -35,8 +35,6 @@ type call struct {
 	// refusal holds the body of a 400 or 422, cut to the limit for error bodies,
 	// in which the Client looks for parameters that the server does not know.
 	refusal []byte
-	// ending: the reply is complete, and only usage and end marker are waited for.
-	ending bool
 }
 
 type callKey struct{}

@@ -235,6 +235,33 @@ type direct struct{ http.RoundTripper }
 
 func (d direct) Do(req *http.Request) (*http.Response, error) { return d.RoundTrip(req) }
 
+// TestAFrameAllocatesNothing, whatever a model says in it.
+func TestAFrameAllocatesNothing(t *testing.T) {
+	var f frame
+	for _, data := range []string{
+		benchFrame,
+		`{"choices":[{"index":0,"delta":{"reasoning":"hm","reasoning_details":[{"text":"hm"}]}}],"usage":{"prompt_tokens":3}}`,
+		`{"choices":[{"delta":{"content":[{"type":"text","text":"a"}],"tool_calls":[]}}],"citations":["https://a.example"]}`,
+	} {
+		frame := []byte(data)
+		parse := func() {
+			if err := f.parse(frame); err != nil {
+				t.Fatal(err)
+			}
+		}
+		parse() // What is kept from frame to frame grows once.
+		if n := testing.AllocsPerRun(1000, parse); n != 0 {
+			t.Errorf("%s: %v allocations, want none", data, n)
+		}
+	}
+	th := newThoughts([]string{"think"})
+	th.split([]byte("Rivers "))
+	piece := []byte("run.")
+	if n := testing.AllocsPerRun(1000, func() { th.split(piece) }); n != 0 {
+		t.Errorf("a piece of the answer allocates %v times, want never", n)
+	}
+}
+
 // BenchmarkFrame compares the cost of a frame: our whole path, go-openai's own
 // Recv without any cleaning, and the parts of our path.
 func BenchmarkFrame(b *testing.B) {

@@ -49,6 +49,7 @@ type reading struct {
 	reason    reply.FinishReason // the last one
 	unknown   bool               // a finish reason that is not known was the last one
 	takenBack bool               // text came behind a finish reason
+	ending    bool               // only usage and end marker are waited for, and not for long
 	counted   bool               // the last frame counted, and had no choice
 	tools     bool
 }
@@ -98,8 +99,8 @@ func (a *reading) read(ctx context.Context, stream *openai.ChatCompletionStream)
 		if failure != nil {
 			return a.end(ctx, failure)
 		}
-		if a.proof == finished && !a.call.ending {
-			a.call.ending = true
+		if a.proof == finished && !a.ending {
+			a.ending = true
 			a.call.watch.touch(min(finishWait, a.client.cfg.Silence))
 		}
 	}
@@ -117,7 +118,7 @@ func (a *reading) take(ctx context.Context, data []byte) error {
 	a.sink.gather(f.reasoning, nil)
 	a.sink.gather(reasoning, text)
 	if len(f.text)+len(f.reasoning) > 0 && a.proof != noProof {
-		a.proof, a.takenBack, a.call.ending = noProof, true, false
+		a.proof, a.takenBack, a.ending = noProof, true, false
 	}
 	if len(f.model) > 0 && a.result.Model == "" {
 		a.result.Model = cleanName(f.model)
@@ -169,8 +170,9 @@ func (a *reading) end(ctx context.Context, err error) error {
 	case errors.Is(err, errDocument):
 		complete = a.proof != noProof || a.frame.whole // It was read to its end, as JSON.
 	default:
-		// A server that puts a reason into every frame has not proven anything by it.
-		complete = a.proof == finished || a.proof == finishedBesideText && !a.takenBack
+		// A server that puts a reason into every frame has not proven anything by it, and who
+		// gives a reply up does not know whether it is such a one.
+		complete = a.proof == finished || a.proof == finishedBesideText && !a.takenBack && !givenUp(ctx)
 	}
 	if !complete && a.unknown && errors.Is(err, errCut) {
 		err = &reply.Error{Code: reply.CodeTruncated, Status: http.StatusOK, Err: errUnknown}
@@ -183,6 +185,11 @@ func (a *reading) end(ctx context.Context, err error) error {
 		return attemptError(ctx, err)
 	}
 	return a.complete(ctx)
+}
+
+// givenUp reports whether an attempt was ended by anything but the silence of its server.
+func givenUp(ctx context.Context) bool {
+	return ctx.Err() != nil && !errors.Is(context.Cause(ctx), errIdle)
 }
 
 // complete ends a reply that is whole. One that calls a tool, or is empty without a reason, is
