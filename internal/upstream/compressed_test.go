@@ -53,7 +53,7 @@ func deflated(s string) []byte {
 func TestCompressed(t *testing.T) {
 	t.Parallel()
 	whole := good + stop + done
-	bomb := strings.Repeat("x", 64<<20)
+	bomb, long := strings.Repeat("x", 4<<20), strings.Repeat("x", 33<<20)
 	runAnswers(t, []answerTest{
 		{name: "gzip", from: "case gzip", serve: compressed("gzip", 200, zipped, whole), text: "Hello", finish: "STOP"},
 		{name: "several members", serve: compressed("x-gzip", 200, zipped, good, stop, done), text: "Hello",
@@ -79,7 +79,7 @@ func TestCompressed(t *testing.T) {
 		{name: "empty", serve: compressed("gzip", 200, func(string) []byte { return nil }, ""),
 			code: reply.CodeProtocol},
 		{name: "bomb", serve: compressed("gzip", 200, zipped, bomb), code: reply.CodeLimit},
-		{name: "bomb in an image", serve: compressed("gzip", 200, zipped, `data: {"image":"`+bomb),
+		{name: "bomb in an image", serve: compressed("gzip", 200, zipped, `data: {"image":"`+long),
 			code: reply.CodeLimit},
 		{name: "bomb of an error", serve: compressed("gzip", 500, zipped, bomb), code: reply.CodeUnavailable},
 	})
