@@ -75,6 +75,7 @@ generate: ## Regenerate ent, the GraphQL server, the table of configuration, the
 	go generate .
 	go test ./cmd/parley -run '^TestConfigurationTable$$' -count=1 -update
 	go test ./internal/metrics -run '^TestTable$$' -count=1 -update
+	go test ./internal/upstream -run '^TestServersTable$$' -count=1 -update
 	go run ./cmd/parley schema >examples/schema.graphql
 	cd examples/go && go generate .
 

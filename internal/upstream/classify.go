@@ -11,7 +11,8 @@ import (
 )
 
 // wording is how servers say one thing: a code of ours, and by what it is known. The servers
-// of each are in the table of TestClassify, with the source of their words.
+// of each are in the table of TestClassify and in testdata/servers, with the source of their
+// words.
 type wording struct {
 	code reply.Code
 	// statuses are those with which it may be said; nil is any.
@@ -52,32 +53,41 @@ var tooLong = patterns(
 	`maximum allowed input length of `+tokens,
 	`token count of \d+ exceeds the limit of `+tokens,
 	`exceeds? (?:customer )?model maximum \(`+tokens+`\)`,
+	`exceeds the model's max of `+tokens,
+	`exceed context limit: \d+ \+ \d+ > `+tokens,
 	`current length is \d+ while limit is `+tokens,
 	`request too large for .{0,200}\blimit `+tokens,
 	// Without a number that is the limit.
 	`maximum context length`, `context length exceeded`, `context window`, `available context size`,
-	`prompt is too long`, `input is too long`, `prompt too long`, `input length too long`,
+	`prompt is too long`, `input is too long`, `prompt too long`, `input (token )?length too long`,
+	`too many tokens: size limit exceeded`, `more than max tokens allowed`,
 	`reduce the length of the (messages|input|prompt)`, `exceeds the maximum number of tokens`,
 	`greater than the context length`, `total tokens exceed`, `maximum number of input tokens`,
-	`usage is required for long context`, `exceeds? max(imum)? length`,
+	`exceeds? max(imum)? length`,
 )
+
+// statusModerated is Cohere's own for a prompt that it does not answer.
+const statusModerated = 498
 
 // clientErrors are the statuses of requests that are refused for what they are. 0 stands for an
 // error in a stream that names none.
 var clientErrors = []int{0, http.StatusBadRequest, http.StatusPaymentRequired, http.StatusForbidden,
 	http.StatusNotFound, http.StatusGone, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity,
-	http.StatusUnavailableForLegalReasons}
+	http.StatusUnavailableForLegalReasons, statusModerated}
 
 // wordings are asked in their order.
 var wordings = []wording{
+	// A plan without long prompts, which Anthropic calls a matter of billing: a shorter one is the cure.
+	{code: reply.CodeContextTooLong, words: patterns(`usage is required for long context`)},
 	{code: reply.CodeQuota,
 		kinds: []string{"insufficient_quota", "insufficient_user_quota", "billing", "spend_limit_exceeded",
 			"credit_balance", "payment_required", "insufficient_balance", "quota_exceeded ", "exceeded_current_quota",
 			"arrearage", "budget_exceeded", "base_resp_1008 ", "code_1113 "},
 		words: patterns(`insufficient (account )?(balance|credit|funds)`, `credit balance is too low`,
-			`(requires more|out of|never purchased|exceeded your monthly included|used all available|no) credits`,
+			`(requires more|out of|never purchased|exceeded your monthly included|used all available|have any|no) credits`,
 			`monthly spending limit`, `credits are depleted`, `budget has been exceeded`, `余额不足`, `额度不足`, `欠费`,
 			`make sure your account is in good standing`, `exceeded current quota`)},
+	{code: reply.CodeQuota, statuses: []int{0}, words: patterns(`quota (has been )?exceeded`)},
 	{code: reply.CodeContextTooLong, statuses: clientErrors,
 		kinds: []string{"context_length_exceeded", "context_window_exceeded", "exceed_context_size",
 			"model_max_prompt_tokens_exceeded", "request_too_large", "code_1261 "},
@@ -91,7 +101,7 @@ var wordings = []wording{
 			"code_1301 "},
 		words: patterns(`input was flagged`, `flagged (by|as|for)`, `requires moderation`, `inappropriate content`,
 			`considered high risk`, `content management policy`, `content exists risk`,
-			`violates? .{0,20}usage guidelines`, `safety system`, `content policy`, `敏感`, `违规`)},
+			`violat(es?|ions?) .{0,20}usage guidelines`, `safety system`, `content policy`, `敏感`, `违规`)},
 	{code: reply.CodeModelUnavailable, statuses: clientErrors,
 		kinds: []string{"model_not_found", "model_not_available", "model_not_exist", "modelnotfound", "invalid_model",
 			"model_decommissioned", "dedicated_endpoint_not_running", "deploymentnotfound", "resource_not_found_error",
@@ -99,7 +109,8 @@ var wordings = []wording{
 		words: patterns(`\bmodels?\b.{0,200}?\b(does not exist|doesn't exist|not exist|not found|is not available|`+
 			`no longer (available|supported)|(has been|was|is) (deprecated|removed|decommissioned|retired)|not deployed)`,
 			`not found the model`, `invalid model\b`, `\b(no such|unknown) model\b`, `is not a valid model`,
-			`no endpoints found for`, `no models? loaded`, `模型不存在`)},
+			`no endpoints found for`, `no models? loaded`, `does not support chat`, `模型不存在`)},
+	{code: reply.CodeModelUnavailable, statuses: []int{http.StatusNotFound}, words: patterns(`(^|: )model: \S+\s*$`)},
 	{code: reply.CodeUnauthorized, statuses: clientErrors,
 		kinds: []string{"invalid_api_key", "api_key_invalid", "invalidapikey", "authentication_error",
 			"invalid_authentication", "permission_error", "unauthorized", "base_resp_1004 ", "base_resp_2049 "},

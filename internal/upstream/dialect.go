@@ -108,7 +108,7 @@ var (
 	ofValue = regexp.MustCompile(`must be (in|between|less|greater|at (most|least)|one of|within|positive|[<>])|` +
 		`out of range|\brange\b|too (large|big|high|small|low|long|many)|less than or equal|greater than or equal|` +
 		`should be (in|between|less|greater|<|>)|not one of|exceeds?\b|at most|maximum (value|number)|` +
-		`invalid value|array too long|string too long|above maximum|below minimum`)
+		`invalid value|is illegal|supports up to|array too long|string too long|above maximum|below minimum`)
 	onlyDefault = regexp.MustCompile(`only the default|only supports? (the )?default|only 1\b|deprecated`)
 	both        = regexp.MustCompile(`cannot both|can't both|not both|only one of|both be (specified|set)|mutually exclusive`)
 	// systemRefused says that the role of the system is not known, and developerRefused that the

@@ -273,6 +273,7 @@ var finishReasons = map[string]reply.FinishReason{
 // finishReason translates a server's reason. It is false for one that is not known, as an
 // empty one and the word null are.
 func finishReason(s string) (reply.FinishReason, bool) {
+	s, _, _ = strings.Cut(s, ": ") // Gemini has "content_filter: RECITATION".
 	s = strings.ReplaceAll(strings.ToLower(strings.TrimSpace(s)), "-", "_")
 	reason, known := finishReasons[strings.TrimPrefix(s, "finish_reason_")]
 	return reason, known

@@ -134,7 +134,7 @@ func (c *citations) add(s source) {
 		return
 	}
 	s.title = cleanTitle(s.title)
-	if s.start < 0 || s.end < s.start {
+	if s.start < 0 || s.end <= s.start { // OpenRouter says from 0 to 0 where it knows no place.
 		s.start, s.end = -1, -1
 	}
 	for i := range *c {

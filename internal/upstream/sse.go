@@ -40,7 +40,8 @@ type event struct {
 //
 //   - frames that are not separated by an empty line,
 //   - the end marker without an empty line after it,
-//   - a JSON object on a line of its own, which is how some servers report errors,
+//   - a JSON object on a line of its own, or in a field called error, which is how some
+//     servers report errors,
 //   - an answer that is a JSON document, returned as its only frame.
 //
 // Memory is bounded by the limit for a line. A line that is longer only because of something
@@ -157,6 +158,9 @@ func (r *eventReader) field(line []byte) (done bool, err error) {
 	}
 	name, value, _ := bytes.Cut(line, []byte(":"))
 	value = bytes.TrimPrefix(value, []byte(" "))
+	if string(name) == "error" && bytes.HasPrefix(value, []byte("{")) {
+		r.failed, name = true, []byte("data")
+	}
 	switch string(name) {
 	case "data":
 		if r.lines > 0 && complete(r.data) {
