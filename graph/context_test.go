@@ -76,7 +76,7 @@ func TestMessageContext(t *testing.T) {
 				"limitTokens": 4096.0, "cutByServer": cut, "summary": summary}
 		}
 		whole := map[string]any{"id": string(s.ID), "content": s.Content, "writer": modelServer,
-			"createdAt": s.CreatedAt.UTC().Format("2006-01-02T15:04:05.999999Z07:00"),
+			"createdAt": s.CreatedAt.UTC().Format("2006-01-02T15:04:05.000Z07:00"),
 			"reachesTo": map[string]any{"id": string(c.turns[0].reply), "index": 2.0}}
 		want := map[string]any{
 			string(c.turns[0].user): nil, string(c.turns[1].user): nil, string(c.turns[2].user): nil,
