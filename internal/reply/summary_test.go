@@ -344,7 +344,7 @@ func TestSummaryOfWhatIsGone(t *testing.T) {
 	summed(t, 10, reply.Asides{}, func(b *bundle, m *summaryModel, last *ent.Message) {
 		b.engine.SummarizeAfter(last, 2000)
 		first := b.summary(1)
-		last = b.turns(6)
+		b.turns(6)
 		while := func(do func()) script {
 			return func(ctx context.Context, req reply.Request, out reply.Output) (reply.Result, error) {
 				do()
