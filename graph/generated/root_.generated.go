@@ -527,9 +527,10 @@ type Summary implements Node {
   content: String!
 
   """
-  The model that wrote it.
+  The model that wrote it. It is never null, and nullable as that of a message is, so that a
+  document can ask for both of a node.
   """
-  model: String!
+  model: String
 
   """
   When it was stored.
