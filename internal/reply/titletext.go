@@ -17,11 +17,12 @@ const maxTitleRunes = 80
 var (
 	thinking = regexp.MustCompile(`(?is)<think(?:ing)?>.*?(?:</think(?:ing)?>|$)`)
 	// thought ends thinking that began before the answer, as some chat templates have it.
-	thought  = regexp.MustCompile(`(?i)</think(?:ing)?>`)
-	hidden   = regexp.MustCompile(`(?is)<(script|style|head)\b.*?</(?:script|style|head)\s*>|<!--.*?-->`)
-	block    = regexp.MustCompile(`(?is)</?(?:h[1-6]|p|div|li|ul|ol|br|tr|td|title|body|html|!doctype)\b[^<>]*>`)
-	tag      = regexp.MustCompile(`(?s)</?[a-zA-Z!][^<>]*>`)
-	link     = regexp.MustCompile(`!?\[([^\[\]]*)\]\([^()]*\)`)
+	thought = regexp.MustCompile(`(?i)</think(?:ing)?>`)
+	hidden  = regexp.MustCompile(`(?is)<(script|style|head)\b.*?</(?:script|style|head)\s*>|<!--.*?-->`)
+	block   = regexp.MustCompile(`(?is)</?(?:h[1-6]|p|div|li|ul|ol|br|tr|td|title|body|html|!doctype)\b[^<>]*>`)
+	tag     = regexp.MustCompile(`(?s)</?[a-zA-Z!][^<>]*>`)
+	// link is one with brackets in its text and in its address, one deep.
+	link     = regexp.MustCompile(`!?\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\((?:[^()]|\([^()]*\))*\)`)
 	emphasis = regexp.MustCompile("\\*\\*|__|~~|`+")
 	// leading is what Markdown has at the beginning of headings, quotes and lists.
 	leading = regexp.MustCompile(`^(?:[#>\s]+|[*+-]\s+|\d{1,2}[.)]\s+)+`)
@@ -44,18 +45,37 @@ func withoutThinking(s string) string {
 // line, without thinking, quotes, Markdown, tags and what disturbs the text around a name.
 func cleanTitle(s string) string {
 	s = withoutThinking(strings.ToValidUTF8(s, "\uFFFD"))
-	if tag.MatchString(s) {
-		s = block.ReplaceAllString(hidden.ReplaceAllString(s, ""), "\n")
-		s = html.UnescapeString(tag.ReplaceAllString(s, ""))
-	}
-	for line := range strings.FieldsFuncSeq(s, endsLine) {
+	for line := range strings.FieldsFuncSeq(withoutTags(s), endsLine) {
 		if strings.HasPrefix(strings.TrimSpace(line), "```") || rule.MatchString(line) {
 			continue
 		}
 		line = leading.ReplaceAllString(line, "")
 		line = emphasis.ReplaceAllString(link.ReplaceAllString(line, "$1"), "")
-		if line = people.Shorten(unquoted(people.Line(line)), maxTitleRunes); readable(line) {
+		if line = people.Shorten(unquoted(people.Line(line)), maxTitleRunes); readable(line) && !tag.MatchString(line) {
 			return line
+		}
+	}
+	return ""
+}
+
+// maxUnmasked is how often tags are looked for that stood within others, or as entities.
+const maxUnmasked = 4
+
+// withoutTags makes text of HTML: "" where tags are masked more deeply than anybody does who
+// means no harm. A tag in a sentence ends no line.
+func withoutTags(s string) string {
+	if !tag.MatchString(s) {
+		return s
+	}
+	end := " "
+	if strings.HasPrefix(s, "<") {
+		end = "\n"
+	}
+	for range maxUnmasked {
+		s = block.ReplaceAllString(hidden.ReplaceAllString(s, ""), end)
+		s = html.UnescapeString(tag.ReplaceAllString(s, ""))
+		if !tag.MatchString(s) {
+			return s
 		}
 	}
 	return ""

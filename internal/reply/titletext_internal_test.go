@@ -42,9 +42,20 @@ func TestCleanTitle(t *testing.T) {
 		"...":                                                        "",
 		`""`:                                                         "",
 		"**":                                                         "",
-		"👩‍👩‍👧‍👦 Family":                                             "👩‍👩‍👧‍👦 Family",
-		"C++ \"auto\"":                                               "C++ \"auto\"",
-		long:                                                         long[:79] + "…",
+		"[Cats](javascript:alert(1))":                                "Cats",
+		"[Cats](https://en.wikipedia.org/wiki/Cat_(animal) \"x\")": "Cats",
+		"![Cats [and] dogs](data:text/html,<b>x</b>)":              "Cats [and] dogs",
+		"Using a[0][1] in C":                                             "Using a[0][1] in C",
+		"The <br> tag in HTML":                                           "The tag in HTML",
+		"<scr<b>ipt>alert(1)</scr</b>ipt>Cats":                           "Cats",
+		"<**b onclick=alert(1)>Cats":                                     "",
+		"<b>&lt;img src=x onerror=alert(1)&gt;</b>Cats":                  "Cats",
+		"<b>Cats</b>&amp;lt;b&amp;gt;":                                   "Cats&lt;b&gt;",
+		"<<b>img src=x onerror=alert(1)>Cats":                            "Cats",
+		"<p>" + strings.Repeat("<", 1<<15) + strings.Repeat("b>", 1<<15): "",
+		"👩‍👩‍👧‍👦 Family":                                                 "👩‍👩‍👧‍👦 Family",
+		"C++ \"auto\"":                                                   "C++ \"auto\"",
+		long:                                                             long[:79] + "…",
 	} {
 		if got := cleanTitle(said); got != want {
 			t.Errorf("%.60q: got %q, want %q", said, got, want)
