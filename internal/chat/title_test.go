@@ -139,6 +139,9 @@ func TestName(t *testing.T) {
 			sent["max_tokens"] != nil || sent["max_completion_tokens"] != nil {
 			t.Errorf("asked with %s", asked[0].Body)
 		}
+		if n := b.engine.Meters().Asides.Of("title").Of("ok").Count(); n != 1 {
+			t.Errorf("%d names count as made, want one", n)
+		}
 		if calls, tokens := b.asides(u, usageday.PurposeTITLE); calls != 1 || tokens != 15 {
 			t.Errorf("counted %d calls and %d tokens, want 1 and 15", calls, tokens)
 		}
@@ -215,6 +218,43 @@ func TestNameInVain(t *testing.T) {
 	}
 }
 
+// What no model has seen does not count: a server that is away for an hour costs no
+// conversation its name.
+func TestNameAfterAnOutage(t *testing.T) {
+	t.Parallel()
+	for what, script := range map[string]upstreamtest.Script{
+		"busy":         upstreamtest.Fail(http.StatusServiceUnavailable, "loading"),
+		"rate limited": upstreamtest.Fail(http.StatusTooManyRequests, "slow down"),
+		"key refused":  upstreamtest.Fail(http.StatusUnauthorized, "who are you?"),
+		"no model":     upstreamtest.Fail(http.StatusNotFound, `{"error": {"code": "model_not_found"}}`),
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			named(t, wide, reply.Asides{}, func(t *testing.T, b *namingBundle) {
+				b.says(script)
+				u := b.user(t)
+				id := b.ask(t, u, nil, "first").Conversation.ID
+				failed := func() int {
+					return int(b.engine.Meters().Asides.Of("title").Of("failed").Count())
+				}
+				eventually(t, "five calls in vain", func() bool {
+					b.ask(t, u, &id, "again")
+					return failed() >= 5
+				})
+				before := b.conversation(t, u, id)
+				b.says(upstreamtest.Reply("At last"))
+				eventually(t, "a name", func() bool {
+					b.ask(t, u, &id, "again")
+					return b.conversation(t, u, id).Name == "At last"
+				})
+				if before.NameSource != conversation.NameSourcePLACEHOLDER || before.TitleTries > 1 {
+					t.Errorf("after the outage: %s, %d tries", before.NameSource, before.TitleTries)
+				}
+			})
+		})
+	}
+}
+
 // A name of the user's is never written over, whoever comes first.
 func TestNameRacesARename(t *testing.T) {
 	t.Parallel()
@@ -265,6 +305,9 @@ func TestNameIsNotAskedFor(t *testing.T) {
 		if n := len(b.asked()); n != 0 {
 			t.Errorf("asked %d times without tokens", n)
 		}
+		eventually(t, "a count of it", func() bool {
+			return b.engine.Meters().Asides.Of("title").Of("no_tokens").Count() > 0
+		})
 	})
 	named(t, wide, reply.Asides{}, func(t *testing.T, b *namingBundle) {
 		u := b.user(t)
@@ -421,6 +464,9 @@ func TestAsidesAreBounded(t *testing.T) {
 		refused(t, err, refusal.CodeOverloaded)
 		if n := len(b.asked()); n != 3 {
 			t.Errorf("asked %d times in a minute, want 3", n)
+		}
+		if n := b.engine.Meters().Asides.Of("title").Of("busy").Count(); n < 2 {
+			t.Errorf("%d count as left out, want those two at least", n)
 		}
 	})
 }

@@ -81,6 +81,11 @@ func (r *Rooms) replies(s sink) {
 		s.counter("parley_reply_tokens_total", float64(of.PromptTokens.Count()), "prompt", model)
 		s.counter("parley_reply_tokens_total", float64(of.CompletionTokens.Count()), "completion", model)
 	})
+	m.Asides.Each(func(purpose string, results *tally.Counters) {
+		if purpose != tally.Other {
+			s.counters("parley_asides_total", results, purpose)
+		}
+	})
 	s.counters("parley_takeovers_total", m.Takeovers)
 	s.histogram("parley_checkpoint_seconds", m.Checkpoint)
 	age, doubted := r.Replies.Lease(time.Now())

@@ -65,6 +65,8 @@ var table = []Series{
 		Help: "The speed of a completed reply from its first text on."},
 	{Name: "parley_reply_tokens_total", Kind: Counter, Labels: []string{"kind", "model"},
 		Help: "Tokens of prompts and completions, as the model server counted, or estimated."},
+	{Name: "parley_asides_total", Kind: Counter, Labels: []string{"purpose", "result"},
+		Help: "Calls of models for names and summaries: ok or failed; and those left out: busy, no_tokens."},
 	{Name: "parley_takeovers_total", Kind: Counter, Labels: []string{"reason"},
 		Help: "Replies taken over here: crashed, or released by a replica that shut down."},
 	{Name: "parley_checkpoint_seconds", Kind: Histogram, Help: "Storing a batch of running replies' text."},

@@ -121,6 +121,7 @@ func (s *asides) start(a *aside) error {
 	}
 	oldest := s.taken[s.next]
 	if len(s.waiting) >= s.cfg.Waiting || !oldest.IsZero() && now.Sub(oldest) < time.Minute {
+		s.meters.aside(a.key.purpose, asideBusy)
 		return ErrAsidesBusy
 	}
 	s.taken[s.next] = now
@@ -178,7 +179,11 @@ func (s *asides) work(a *aside, summing bool) {
 		s.turn()
 	}()
 	ctx := viewer.AsUser(s.life.loopCtx, a.userID)
-	if err = a.run(ctx); err != nil && ctx.Err() == nil && !ent.IsNotFound(err) && !errors.Is(err, ErrNoTokens) {
+	err = a.run(ctx)
+	if errors.Is(err, ErrNoTokens) {
+		s.meters.aside(a.key.purpose, asideNoTokens)
+	}
+	if err != nil && ctx.Err() == nil && !ent.IsNotFound(err) && !errors.Is(err, ErrNoTokens) {
 		s.log.WarnContext(ctx, "aside failed", "purpose", string(a.key.purpose),
 			"conversation_id", string(a.key.conversation), "err", err)
 	}
@@ -211,9 +216,25 @@ var (
 	errAsideFiltered = errors.New("the model server filters the answer")
 )
 
-// call asks a model once. What was used is known beside an error too. Text beyond maxBytes,
-// thinking included, ends the call, and what came before it is the answer.
+// call asks a model once, and counts it unless a stop ends it. What was used is known beside
+// an error too. Text beyond maxBytes, thinking included, ends the call, and what came before
+// it is the answer.
 func (s *asides) call(
+	ctx context.Context, a *aside, limit time.Duration, req Request, maxBytes int,
+) (out said, err error) {
+	result := asideFailed // Also when it panics.
+	defer func() {
+		if ctx.Err() == nil {
+			s.meters.aside(a.key.purpose, result)
+		}
+	}()
+	if out, err = s.ask(ctx, a, limit, req, maxBytes); err == nil {
+		result = asideOK
+	}
+	return out, err
+}
+
+func (s *asides) ask(
 	ctx context.Context, a *aside, limit time.Duration, req Request, maxBytes int,
 ) (out said, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, &Error{Code: CodeTimeout, Err: errAsideLimit})

@@ -1,7 +1,10 @@
 package reply
 
 import (
+	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"strings"
 	"time"
 
@@ -145,4 +148,18 @@ func (e *Error) reachedNoModel() bool {
 		return e.Status == 0 || e.Status >= 400
 	}
 	return e.Status >= 400
+}
+
+// sawNoModel reports whether a call has failed for a reason that has nothing to do with what was
+// asked, before any model saw it: the same may go well in an hour.
+func (e *Error) sawNoModel() bool {
+	switch e.Code {
+	case CodeRateLimited, CodeQuota, CodeUnauthorized, CodeModelUnavailable:
+		return true
+	case CodeUnavailable:
+		dial, ok := errors.AsType[*net.OpError](e.Err)
+		return ok && dial.Op == "dial" || e.Status == http.StatusBadGateway ||
+			e.Status == http.StatusServiceUnavailable
+	}
+	return false
 }

@@ -7,6 +7,7 @@ import (
 
 	"parley/ent"
 	"parley/ent/message"
+	"parley/ent/usageday"
 	"parley/internal/tally"
 )
 
@@ -18,6 +19,9 @@ type Meters struct {
 	Checkpoint *tally.Histogram
 	// Takeovers counts replies that were taken over, by why.
 	Takeovers *tally.Counters
+	// Asides count names and summaries by their purpose in small letters, and by what came of
+	// them.
+	Asides *tally.Set[tally.Counters]
 	// Waiting is how many callers wait for the end of a reply.
 	Waiting tally.Gauge
 
@@ -42,6 +46,14 @@ const (
 	takenReleased = "released"
 )
 
+// What came of an aside: of the call of a model, or why there was none.
+const (
+	asideOK       = "ok"
+	asideFailed   = "failed"
+	asideBusy     = "busy"
+	asideNoTokens = "no_tokens"
+)
+
 // endedDeleted counts as the status of a reply whose conversation was deleted meanwhile.
 const endedDeleted = "deleted"
 
@@ -60,12 +72,20 @@ func newMeters(models []string, same func(a, b string) bool) *Meters {
 				Speed:      tally.NewHistogram(1, 2.5, 5, 10, 20, 30, 50, 75, 100, 150, 250, 500),
 			}
 		}, models...),
+		Asides: tally.NewSet(func() *tally.Counters {
+			return tally.NewCounters(asideOK, asideFailed, asideBusy, asideNoTokens)
+		}, purposeLabel(usageday.PurposeTITLE), purposeLabel(usageday.PurposeSUMMARY)),
 		Checkpoint: tally.NewQuick(),
 		Takeovers:  tally.NewCounters(takenCrashed, takenReleased),
 		counted:    models,
 		same:       same,
 	}
 }
+
+func purposeLabel(p usageday.Purpose) string { return strings.ToLower(string(p)) }
+
+// aside counts what came of one.
+func (m *Meters) aside(p usageday.Purpose, result string) { m.Asides.Of(purposeLabel(p)).Of(result).Inc() }
 
 // of returns the meters of a reply's model: those of its name, else those of a name that
 // means the same model, since a model server calls some by more than they are configured as.

@@ -18,7 +18,8 @@ import (
 )
 
 const (
-	// maxTitleTries is how often a model is asked for the name of a conversation unbidden.
+	// maxTitleTries is how often a model is asked for the name of a conversation unbidden: calls
+	// that no model has seen do not count.
 	maxTitleTries = 3
 	// maxTitleQuestions is how many questions a name is made from, and titleQuestionBytes how
 	// much of each.
@@ -94,6 +95,9 @@ func (s *asides) name(ctx context.Context, a *aside, question string, bidden boo
 		title = cleanTitle(answer.text)
 	}
 	if title == "" && answer.used == nil {
+		if refused, ok := errors.AsType[*Error](failure); ok && refused.sawNoModel() && !bidden {
+			failure = errors.Join(failure, s.takeBack(ctx, a))
+		}
 		return before, failure
 	}
 	after, err := s.storeName(ctx, a, before, title, answer, bidden)
@@ -134,6 +138,25 @@ func (s *asides) beforeName(
 	}
 	c.Unwrap()
 	return c, questions, nil
+}
+
+// takeBack counts one try less: of a call that no model has seen.
+func (s *asides) takeBack(ctx context.Context, a *aside) error {
+	err := s.inTx(ctx, func(ctx context.Context, tx *ent.Tx) error {
+		if _, err := s.lock(ctx, tx, a.key.conversation); err != nil {
+			return err
+		}
+		c, err := readConversation(ctx, tx, a)
+		if err != nil || c.TitleTries == 0 {
+			return err
+		}
+		return tx.Conversation.UpdateOne(c).Where(conversation.UserID(a.userID)).
+			AddTitleTries(-1).SetUpdatedAt(c.UpdatedAt).Exec(ctx)
+	})
+	if err != nil {
+		return fmt.Errorf("take a try back: %w", err)
+	}
+	return nil
 }
 
 // lock takes a conversation's lock and reads the clock behind it.
