@@ -20,8 +20,9 @@ import (
 // later prompts.
 type Summary struct {
 	ID pid.ID
-	// Reaches is the index of the last message it covers.
-	Reaches int
+	// MessageID is the last message it covers, and Reaches its index.
+	MessageID pid.ID
+	Reaches   int
 	Content string
 }
 
@@ -212,7 +213,8 @@ func (s *asides) lineQuery(a *aside, after, upTo int) *ent.MessageQuery {
 	q := s.store.Client().Message.Query().
 		Where(message.ConversationID(a.key.conversation), message.UserID(a.userID), message.Active(true),
 			message.IndexGT(after), message.IndexLTE(upTo))
-	q.Select(message.FieldID, message.FieldIndex, message.FieldRole, message.FieldStatus, message.FieldContent)
+	q.Select(message.FieldID, message.FieldIndex, message.FieldParentID, message.FieldRole, message.FieldStatus,
+		message.FieldContent)
 	return q
 }
 
@@ -279,7 +281,8 @@ type olderPart struct {
 
 // gather reads what is to be summed up; nil when there is too little. Whole turns stay, and
 // whole turns are summed up: of more than may be read at once the beginning, so that nothing
-// is left out between two summaries.
+// is left out between two summaries. It is read piece by piece without a lock, so it is also nil
+// when another branch has become the visible one meanwhile.
 func (s *asides) gather(ctx context.Context, a *aside, part span) (*olderPart, error) {
 	before, err := s.store.NewestSummary(ctx, a.userID, a.key.conversation, part.upTo+1)
 	if err != nil {
@@ -305,7 +308,16 @@ func (s *asides) gather(ctx context.Context, a *aside, part span) (*olderPart, e
 		return nil, err
 	}
 	t := &turns{reads: part.reads}
-	if err := s.forwards(ctx, a, after, keepFrom-1, t.take); err != nil {
+	whole, above := true, pid.ID("")
+	if before != nil {
+		above = before.MessageID
+	}
+	err = s.forwards(ctx, a, after, keepFrom-1, func(m *ent.Message) bool {
+		whole = above == "" || m.ParentID != nil && *m.ParentID == above
+		above = m.ID
+		return whole && t.take(m)
+	})
+	if err != nil || !whole {
 		return nil, err
 	}
 	t.close()

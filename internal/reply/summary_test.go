@@ -304,6 +304,39 @@ func TestSummaryInVain(t *testing.T) {
 	}
 }
 
+// What is read while another branch becomes the visible one is no line: one half of it is of
+// the one, and one of the other. It gets no summary.
+func TestNoSummaryOfTwoBranches(t *testing.T) {
+	t.Parallel()
+	summed(t, 10, reply.Asides{}, func(b *bundle, m *summaryModel, last *ent.Message) {
+		visible := func(at int) *ent.Message {
+			return b.store.Client().Message.Query().Where(message.ConversationID(b.conv), message.Index(at),
+				message.Active(true)).OnlyX(b.ctx)
+		}
+		replace := func(at int) (back func()) {
+			old := visible(at)
+			old.Update().SetActive(false).ExecX(b.ctx)
+			other := b.store.Client().Message.Create().SetConversationID(b.conv).SetUserID(b.user).SetIndex(at).
+				SetParentID(*old.ParentID).SetRole(old.Role).SetContent("of another branch").SaveX(b.ctx)
+			return func() {
+				other.Update().SetActive(false).ExecX(b.ctx)
+				old.Update().SetActive(true).ExecX(b.ctx)
+			}
+		}
+		back := replace(6)
+		if s, err := b.engine.SummarizeNow(b.ctx, b.user, b.conv); err != nil || s != nil || len(m.calls()) > 0 {
+			b.t.Errorf("got %v, %v of two branches", s, err)
+		}
+		back()
+		b.engine.SummarizeAfter(last, 2000)
+		b.summary(1)
+		b.turns(6)
+		if s, err := b.engine.SummarizeNow(b.ctx, b.user, b.conv); err != nil || s == nil {
+			b.t.Errorf("got %v, %v of one branch", s, err)
+		}
+	})
+}
+
 // Of two replicas that make the same one wins, and none fails. What both used counts.
 func TestSummaryByTwoReplicas(t *testing.T) {
 	t.Parallel()

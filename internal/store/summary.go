@@ -13,7 +13,7 @@ import (
 // newestSummary begins with the summaries of the conversation, which are few: CROSS JOIN is
 // an order to SQLite, and the sum keeps Postgres from walking the line backwards.
 const newestSummary = `
-SELECT s.id, m."index", s.content FROM summaries AS s CROSS JOIN messages AS m
+SELECT s.id, s.message_id, m."index", s.content FROM summaries AS s CROSS JOIN messages AS m
 WHERE s.conversation_id = $1 AND s.user_id = $2 AND m.id = s.message_id AND m.user_id = s.user_id
   AND m.active AND m."index" < $3
 ORDER BY m."index" + 0 DESC LIMIT 1`
@@ -24,7 +24,7 @@ func (s *Store) NewestSummary(
 ) (*reply.Summary, error) {
 	var found reply.Summary
 	err := s.read.QueryRowContext(ctx, s.statements.summary, string(conversationID), string(userID), before).
-		Scan(&found.ID, &found.Reaches, &found.Content)
+		Scan(&found.ID, &found.MessageID, &found.Reaches, &found.Content)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil, nil
