@@ -41,7 +41,7 @@ func (s *Service) RegenerateName(ctx context.Context, userID, conversationID pid
 		return nil, err
 	}
 	c, err := s.replies.NameNow(ctx, userID, conversationID)
-	return c, s.asideRefusal(ctx, err)
+	return c, s.asideRefusal(ctx, err, "The model for names gives this conversation none. Name it yourself.")
 }
 
 // SummarizeConversation sums up the older part of the visible line now, and returns nil when
@@ -60,7 +60,8 @@ func (s *Service) SummarizeConversation(ctx context.Context, userID, conversatio
 		return nil, err
 	}
 	made, err := s.replies.SummarizeNow(ctx, userID, conversationID)
-	return made, s.asideRefusal(ctx, err)
+	return made, s.asideRefusal(ctx, err, "The model of the newest reply does not sum this conversation up. "+
+		"Go on with another model, and try again.")
 }
 
 // DeleteSummary throws a summary away: what it covers is sent again as it is. Error:
@@ -104,8 +105,9 @@ func (s *Service) paced(p *pace, userID pid.ID, what string) error {
 	return refusal.RateLimited(fmt.Sprintf("At most %d %s may be made in a minute.", asidesPerMinute, what), wait)
 }
 
-// asideRefusal says to the user why no name or summary was made.
-func (s *Service) asideRefusal(ctx context.Context, err error) error {
+// asideRefusal says to the user why no name or summary was made. Refused is what it says where
+// trying again does not help.
+func (s *Service) asideRefusal(ctx context.Context, err error, refused string) error {
 	var failure *reply.Error
 	switch {
 	case ctx.Err() != nil || err == nil:
@@ -125,6 +127,9 @@ func (s *Service) asideRefusal(ctx context.Context, err error) error {
 	case errors.Is(err, reply.ErrStopping):
 		return refusal.Unavailable(err)
 	case errors.As(err, &failure):
+		if _, retryable := reply.Explain(failure.Code); !retryable {
+			return &refusal.Error{Code: refusal.CodeModelUnavailable, Message: refused, Err: err}
+		}
 		return modelUnavailable(err)
 	}
 	return err

@@ -12,6 +12,7 @@ import (
 	"parley/internal/fact"
 	"parley/internal/pid"
 	"parley/internal/refusal"
+	"parley/internal/reply"
 	"parley/internal/upstream/upstreamtest"
 )
 
@@ -131,6 +132,38 @@ func TestPaceIsEachUsersOwn(t *testing.T) {
 			}
 			_, err := b.SummarizeConversation(u.ctx, u.id, id)
 			refused(t, err, refusal.CodeRateLimited)
+		}
+	})
+}
+
+// Where trying again does not help, a refusal says what does.
+func TestAsidesAreRefusedForGood(t *testing.T) {
+	t.Parallel()
+	named(t, wide, reply.Asides{}, func(t *testing.T, b *namingBundle) {
+		u := b.user(t)
+		id := b.ask(t, u, nil, "question").Conversation.ID
+		for range 9 {
+			b.ask(t, u, &id, "question")
+		}
+		b.named(t, u, id)
+		says := func(err error, want string) {
+			t.Helper()
+			refused(t, err, refusal.CodeModelUnavailable)
+			if e, _ := refusal.As(err); !strings.Contains(e.Message, want) {
+				t.Errorf("got %q, want %q in it", e.Message, want)
+			}
+		}
+		for status, want := range map[int][2]string{
+			http.StatusUnauthorized:       {"Name it yourself.", "another model"},
+			http.StatusServiceUnavailable: {"Try again.", "Try again."},
+		} {
+			down := upstreamtest.Fail(status, "no")
+			b.says(down)
+			_, err := b.RegenerateName(u.ctx, u.id, id)
+			says(err, want[0])
+			b.upstream.Next(down)
+			_, err = b.SummarizeConversation(u.ctx, u.id, id)
+			says(err, want[1])
 		}
 	})
 }

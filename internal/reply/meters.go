@@ -85,7 +85,9 @@ func newMeters(models []string, same func(a, b string) bool) *Meters {
 func purposeLabel(p usageday.Purpose) string { return strings.ToLower(string(p)) }
 
 // aside counts what came of one.
-func (m *Meters) aside(p usageday.Purpose, result string) { m.Asides.Of(purposeLabel(p)).Of(result).Inc() }
+func (m *Meters) aside(p usageday.Purpose, result string) {
+	m.Asides.Of(purposeLabel(p)).Of(result).Inc()
+}
 
 // of returns the meters of a reply's model: those of its name, else those of a name that
 // means the same model, since a model server calls some by more than they are configured as.

@@ -23,7 +23,7 @@ type Summary struct {
 	// MessageID is the last message it covers, and Reaches its index.
 	MessageID pid.ID
 	Reaches   int
-	Content string
+	Content   string
 }
 
 // The shares of a budget, in percent.
