@@ -21,15 +21,8 @@ type line struct {
 	now          time.Time
 }
 
-// version is the time at which the conversation is changed. It grows whatever the clock
-// does: of two rows of a conversation the one with the later time is the later one, and
-// feeds rely on that. So do clients, who are told milliseconds: by one at the least.
-func (l *line) version() time.Time {
-	if next := l.conversation.UpdatedAt.Add(time.Millisecond); l.now.Before(next) {
-		return next
-	}
-	return l.now
-}
+// version is the time at which the conversation is changed, as reply.Version says.
+func (l *line) version() time.Time { return reply.Version(l.conversation.UpdatedAt, l.now) }
 
 // lockLine takes the lock of a conversation and reads it, and the clock after it, so that
 // of two changes the later one has the later time. Error: NOT_FOUND.

@@ -153,6 +153,27 @@ func TestName(t *testing.T) {
 	})
 }
 
+// Clients see by the version, in milliseconds, that a name is newer, whatever the clock does.
+func TestNameHasALaterVersion(t *testing.T) {
+	t.Parallel()
+	named(t, wide, reply.Asides{}, func(t *testing.T, b *namingBundle) {
+		u := b.user(t)
+		c, err := b.CreateConversation(u.ctx, u.id, chat.NewConversation{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := c.UpdatedAt.Add(time.Hour)
+		b.says(func(call *upstreamtest.Call) {
+			b.store.Client().Conversation.UpdateOneID(c.ID).SetUpdatedAt(last).ExecX(u.ctx)
+			upstreamtest.Reply("A fine name")(call)
+		})
+		b.send(t, u, chat.SendInput{ConversationID: &c.ID, Content: "hello"})
+		if c := b.named(t, u, c.ID); refusal.Instant(c.UpdatedAt) <= refusal.Instant(last) {
+			t.Errorf("the name has the version %s, after %s", refusal.Instant(c.UpdatedAt), refusal.Instant(last))
+		}
+	})
+}
+
 // A model that fails is asked again at the end of a reply, three times in all, and what it
 // says in vain leaves the name as it is.
 func TestNameInVain(t *testing.T) {

@@ -222,7 +222,7 @@ func (s *asides) storeName(
 			}
 			c, err = tx.Conversation.UpdateOne(c).
 				Where(conversation.UserID(a.userID), conversation.NameSourceEQ(source)).
-				SetName(title).SetNameSource(conversation.NameSourceAUTO).SetUpdatedAt(later(c.UpdatedAt, now)).
+				SetName(title).SetNameSource(conversation.NameSourceAUTO).SetUpdatedAt(Version(c.UpdatedAt, now)).
 				Save(ctx)
 			if err != nil {
 				return err
@@ -256,10 +256,13 @@ func (s *asides) tellChange(a *aside, c *ent.Conversation, err error) {
 	s.bus.Publish(f)
 }
 
-// later is the version of a row that is changed now: it grows whatever the clock does.
-func later(last, now time.Time) time.Time {
-	if !now.After(last) {
-		return last.Add(time.Microsecond)
+// Version is the time at which a conversation is changed whose last version is known. It grows
+// whatever the clock does: of two rows of a conversation the one with the later time is the
+// later one, and feeds rely on that. So do clients, who are told milliseconds: by one at the
+// least.
+func Version(last, now time.Time) time.Time {
+	if next := last.Add(time.Millisecond); now.Before(next) {
+		return next
 	}
 	return now
 }
