@@ -11,6 +11,7 @@ import (
 
 	"parley/ent"
 	"parley/ent/conversation"
+	"parley/ent/message"
 	"parley/ent/usageday"
 	"parley/internal/chat"
 	"parley/internal/fact"
@@ -409,6 +410,31 @@ func TestRegenerateName(t *testing.T) {
 		}
 		if calls, _ := b.asides(u, usageday.PurposeTITLE); calls != 3 {
 			t.Errorf("counted %d calls, want the 3 that answered", calls)
+		}
+	})
+}
+
+// A question that the model server refused to answer is not asked for a name, either.
+func TestNameWithoutWhatWasRefused(t *testing.T) {
+	t.Parallel()
+	named(t, wide, reply.Asides{}, func(t *testing.T, b *namingBundle) {
+		u := b.user(t)
+		c, err := b.CreateConversation(u.ctx, u.id, chat.NewConversation{Name: ptr("mine")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		first := b.row(t, u, b.ask(t, u, &c.ID, "one").Reply.ID)
+		first.Update().SetStatus(message.StatusFAILED).SetErrorCode(string(reply.CodeContentFilter)).ExecX(u.ctx)
+		b.ask(t, u, &c.ID, "two")
+		third := b.row(t, u, b.ask(t, u, &c.ID, "three").Reply.ID)
+		third.Update().SetFinishReason(message.FinishReasonCONTENT_FILTER).SetContent(" \u2003\n").ExecX(u.ctx)
+		b.ask(t, u, &c.ID, "four")
+		if _, err := b.RegenerateName(u.ctx, u.id, c.ID); err != nil {
+			t.Fatal(err)
+		}
+		_, sent, _ := strings.Cut(b.asked()[0].LastUser(), "\n\n")
+		if lines := strings.Split(sent, "\n"); len(lines) != 5 || lines[1] != "two" || lines[3] != "four" {
+			t.Errorf("asked with %q, want what was answered", sent)
 		}
 	})
 }

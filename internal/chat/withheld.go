@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"entgo.io/ent/dialect/sql"
-
 	"parley/ent"
 	"parley/ent/message"
 	"parley/internal/pid"
@@ -32,7 +30,8 @@ func SentToModel(m *ent.Message) (sent, open bool) {
 func (s *Service) Withheld(ctx context.Context, userID pid.ID, questions []pid.ID) (map[pid.ID]bool, error) {
 	replies, err := s.store.Client().Message.Query().
 		Where(message.ParentIDIn(questions...), message.UserID(userID), message.Active(true),
-			message.RoleEQ(message.RoleASSISTANT), message.Or(message.StatusEQ(message.StatusFAILED), filtered)).
+			message.RoleEQ(message.RoleASSISTANT),
+			message.Or(message.StatusEQ(message.StatusFAILED), reply.Filtered())).
 		Select(message.FieldID, message.FieldParentID, message.FieldStatus, message.FieldErrorCode).
 		All(ctx)
 	if err != nil {
@@ -46,20 +45,6 @@ func (s *Service) Withheld(ctx context.Context, userID pid.ID, questions []pid.I
 	}
 	return withheld, nil
 }
-
-// filtered finds the replies of which a filter has left nothing. Their texts are not read here:
-// they may be long.
-func filtered(s *sql.Selector) {
-	s.Where(sql.And(sql.EQ(s.C(message.FieldStatus), message.StatusCOMPLETED),
-		sql.EQ(s.C(message.FieldFinishReason), message.FinishReasonCONTENT_FILTER),
-		sql.P(func(b *sql.Builder) { // Both databases have it, and call the other half differently.
-			b.WriteString("ltrim(").Ident(s.C(message.FieldContent)).Comma().Arg(whiteSpace).WriteString(") = ''")
-		})))
-}
-
-// whiteSpace is what strings.TrimSpace takes off.
-const whiteSpace = "\t\n\v\f\r \u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a" +
-	"\u2028\u2029\u202f\u205f\u3000"
 
 func withholds(m *ent.Message) bool {
 	return m.ErrorCode != nil && reply.Code(*m.ErrorCode).WithholdsQuestion()

@@ -40,6 +40,7 @@
 //   - publish.go, wire.go: gives the own text to other replicas.
 //   - meters.go: what is counted.
 //   - store.go, predicate.go, usage.go: the database, and what is counted there.
+//   - withheld.go: the replies whose questions no model is sent any more.
 //   - aside.go, title.go, titletext.go, summary.go: names and summaries, made beside the
 //     replies and bounded for themselves.
 //

@@ -159,9 +159,9 @@ func (s *asides) lineBytes(ctx context.Context, a *aside, upTo int) (bytes int, 
 	return bytes, err
 }
 
-// sentBytes is how much of a message a model is sent.
+// sentBytes is how much of a message a model is sent, unless its question was refused.
 func sentBytes(m *ent.Message) int {
-	if !prompt.Sent(prompt.StoredRole(string(m.Role)), prompt.StoredStatus(string(m.Status))) {
+	if refuses(m) || !prompt.Sent(prompt.StoredRole(string(m.Role)), prompt.StoredStatus(string(m.Status))) {
 		return 0
 	}
 	return len(m.Content)
@@ -214,7 +214,7 @@ func (s *asides) lineQuery(a *aside, after, upTo int) *ent.MessageQuery {
 		Where(message.ConversationID(a.key.conversation), message.UserID(a.userID), message.Active(true),
 			message.IndexGT(after), message.IndexLTE(upTo))
 	q.Select(message.FieldID, message.FieldIndex, message.FieldParentID, message.FieldRole, message.FieldStatus,
-		message.FieldContent)
+		message.FieldContent, message.FieldErrorCode, message.FieldFinishReason)
 	return q
 }
 
@@ -321,26 +321,28 @@ func (s *asides) gather(ctx context.Context, a *aside, part span) (*olderPart, e
 		return nil, err
 	}
 	t.close()
-	if t.count < part.turns || strings.TrimSpace(t.text) == "" {
+	if t.count < part.turns {
 		return nil, nil
 	}
-	older.turns, older.reaches, older.more = t.text, t.reaches, t.left
+	older.turns, older.reaches, older.more = string(t.text), t.reaches, t.left
 	return older, nil
 }
 
 // turns gathers whole turns as text, as far as there is room. At least one of them is taken,
-// if only its beginning.
+// if only its beginning. Of those that the model server has refused nothing is: a summary of
+// them would be refused, too, and so would all that come after it.
 type turns struct {
 	reads   int
-	text    string // of whole turns
-	reaches pid.ID // the last message of those
-	count   int
+	text    []byte // of whole turns
+	reaches pid.ID // the last message that was read of those
+	count   int    // of those that have a text
 
-	turn   strings.Builder // the one that is being read
-	last   pid.ID
-	begun  bool
-	filled bool
-	left   bool // Something was not taken.
+	turn    []byte // the one that is being read
+	last    pid.ID
+	begun   bool
+	refused bool
+	filled  bool
+	left    bool // Something was not taken.
 }
 
 // take reads a message, and reports whether there is room for another one.
@@ -354,11 +356,12 @@ func (t *turns) take(m *ent.Message) bool {
 	}
 	t.begun = t.begun || m.Role == message.RoleUSER
 	t.last = m.ID
-	if sentBytes(m) == 0 {
+	t.refused = t.refused || refuses(m)
+	if sentBytes(m) == 0 || strings.TrimSpace(m.Content) == "" {
 		return true
 	}
 	text := m.Content
-	if room := t.reads - len(t.text) - t.turn.Len(); len(text) > room {
+	if room := t.reads - len(t.text) - len(t.turn); len(text) > room {
 		if t.count > 0 {
 			t.filled, t.left = true, true
 			t.last = "" // What is not whole is left for the next summary.
@@ -366,11 +369,11 @@ func (t *turns) take(m *ent.Message) bool {
 		}
 		text = beginning(text, max(room, 0)) + " […]"
 	}
-	who := "User"
+	who := "User: "
 	if m.Role == message.RoleASSISTANT {
-		who = "Assistant"
+		who = "Assistant: "
 	}
-	fmt.Fprintf(&t.turn, "%s: %s\n\n", who, text)
+	t.turn = append(append(append(t.turn, who...), text...), "\n\n"...)
 	return true
 }
 
@@ -379,13 +382,14 @@ func (t *turns) close() {
 	if t.last == "" {
 		return
 	}
-	t.text += t.turn.String()
-	t.turn.Reset()
+	if !t.refused {
+		t.text = append(t.text, t.turn...)
+	}
 	t.reaches = t.last
-	if t.begun {
+	if t.begun && !t.refused && len(t.turn) > 0 {
 		t.count++
 	}
-	t.begun, t.last = false, ""
+	t.turn, t.begun, t.refused, t.last = t.turn[:0], false, false, ""
 	t.filled = len(t.text) >= t.reads
 }
 

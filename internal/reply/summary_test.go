@@ -304,6 +304,39 @@ func TestSummaryInVain(t *testing.T) {
 	}
 }
 
+// What the model server refused to answer stands in no prompt, and so in none for a summary: it
+// would be refused as well, and all that come after it.
+func TestSummaryWithoutWhatWasRefused(t *testing.T) {
+	t.Parallel()
+	summed(t, 2, reply.Asides{}, func(b *bundle, m *summaryModel, _ *ent.Message) {
+		b.ask("refused by an error", nil, func(c *ent.MessageCreate) {
+			c.SetStatus(message.StatusFAILED).SetErrorCode(string(reply.CodeContentFilter)).SetContent("I can")
+		})
+		b.ask("refused by a filter", nil, func(c *ent.MessageCreate) {
+			c.SetStatus(message.StatusCOMPLETED).SetFinishReason(message.FinishReasonCONTENT_FILTER).SetContent(" \n")
+		})
+		b.ask("failed", nil, func(c *ent.MessageCreate) {
+			c.SetStatus(message.StatusFAILED).SetErrorCode(string(reply.CodeTruncated)).SetContent("half a reply")
+		})
+		b.turns(10)
+		s, err := b.engine.SummarizeNow(b.ctx, b.user, b.conv)
+		if err != nil || s == nil {
+			b.t.Fatalf("got %v, %v, want a summary", s, err)
+		}
+		asked := m.calls()[0]
+		for _, part := range []string{text("question", 0), "failed", "half a reply", text("question", 6)} {
+			if !strings.Contains(asked, part) {
+				b.t.Errorf("%.20q is not in it", part)
+			}
+		}
+		for _, part := range []string{"refused by", "I can"} {
+			if strings.Contains(asked, part) {
+				b.t.Errorf("%q is in it: %.300q", part, asked)
+			}
+		}
+	})
+}
+
 // What is read while another branch becomes the visible one is no line: one half of it is of
 // the one, and one of the other. It gets no summary.
 func TestNoSummaryOfTwoBranches(t *testing.T) {

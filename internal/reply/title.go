@@ -21,9 +21,11 @@ const (
 	// maxTitleTries is how often a model is asked for the name of a conversation unbidden: calls
 	// that no model has seen do not count.
 	maxTitleTries = 3
-	// maxTitleQuestions is how many questions a name is made from, and titleQuestionBytes how
-	// much of each.
+	// maxTitleQuestions is how many questions a name is made from, titleCandidates how many are
+	// looked at from both ends of the line for that, and titleQuestionBytes how much is taken of
+	// each.
 	maxTitleQuestions  = 3
+	titleCandidates    = 8
 	titleQuestionBytes = 2 << 10
 	// maxTitleAnswer bounds what is read of an answer, thinking included.
 	maxTitleAnswer = 64 << 10
@@ -172,24 +174,42 @@ func readConversation(ctx context.Context, tx *ent.Tx, a *aside) (*ent.Conversat
 		Where(conversation.ID(a.key.conversation), conversation.UserID(a.userID)).Only(ctx)
 }
 
-// questionsOf returns the beginnings of the first question of the line and of the newest ones.
+// questionsOf returns the beginnings of the first question of the line and of the newest ones,
+// of those that a model may be sent. It looks at a few at both ends.
 func questionsOf(ctx context.Context, tx *ent.Tx, a *aside) ([]string, error) {
 	asked := func() *ent.MessageQuery {
 		return tx.Message.Query().Where(message.ConversationID(a.key.conversation), message.UserID(a.userID),
 			message.Active(true), message.RoleEQ(message.RoleUSER), message.StatusEQ(message.StatusCOMPLETED))
 	}
-	rows, err := asked().Order(message.ByIndex()).Limit(1).All(ctx)
-	if err != nil || len(rows) == 0 {
+	first, err := asked().Order(message.ByIndex()).Limit(titleCandidates).IDs(ctx)
+	if err != nil || len(first) == 0 {
 		return nil, err
 	}
-	newest, err := asked().Where(message.IndexGT(rows[0].Index)).
-		Order(ent.Desc(message.FieldIndex)).Limit(maxTitleQuestions - 1).All(ctx)
+	newest, err := asked().Order(ent.Desc(message.FieldIndex)).Limit(titleCandidates).IDs(ctx)
 	if err != nil {
 		return nil, err
 	}
-	slices.Reverse(newest)
+	refused, err := tx.Message.Query().
+		Where(message.ParentIDIn(slices.Concat(first, newest)...), message.UserID(a.userID), message.Active(true),
+			message.RoleEQ(message.RoleASSISTANT), refusing()).
+		Select(message.FieldParentID).Strings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	isRefused := func(id pid.ID) bool { return slices.Contains(refused, string(id)) }
+	first = slices.DeleteFunc(first, isRefused)
+	chosen := first[:min(len(first), 1)]
+	for _, id := range slices.DeleteFunc(newest, isRefused) {
+		if len(chosen) < maxTitleQuestions && !slices.Contains(chosen, id) {
+			chosen = append(chosen, id)
+		}
+	}
+	rows, err := asked().Where(message.IDIn(chosen...)).Order(message.ByIndex()).All(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var questions []string
-	for _, m := range append(rows, newest...) {
+	for _, m := range rows {
 		questions = append(questions, strings.Clone(beginning(m.Content, titleQuestionBytes)))
 	}
 	return questions, nil

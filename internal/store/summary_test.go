@@ -32,8 +32,8 @@ func TestNewestSummary(t *testing.T) {
 				t.Errorf("before %d: %v", before, err)
 			case row == nil && got != nil:
 				t.Errorf("before %d: got %v, want none", before, got)
-			case row != nil && (got == nil || got.ID != row.ID || got.Reaches != reaches || got.MessageID != row.MessageID ||
-				got.Content != row.Content):
+			case row != nil && (got == nil || got.ID != row.ID || got.Reaches != reaches ||
+				got.MessageID != row.MessageID || got.Content != row.Content):
 				t.Errorf("before %d: got %v, want %q, which reaches %d", before, got, row.Content, reaches)
 			}
 		}
