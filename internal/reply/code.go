@@ -76,7 +76,7 @@ func Refused(status prompt.Status, why Code, content string) bool {
 func Explain(c Code) (message string, retryable bool) {
 	switch c {
 	case CodeUnavailable:
-		return "The model server cannot be reached. Send again in a while.", true
+		return "The model server cannot be reached, or has failed. Send again in a while.", true
 	case CodeTimeout:
 		return "The model server stopped answering. Send again, or choose another model.", true
 	case CodeTruncated:
