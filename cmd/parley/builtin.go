@@ -50,17 +50,3 @@ func (c config) ScriptListed() bool {
 func (c config) BuiltIn(model string) bool {
 	return model == eliza.Model && c.ElizaListed() || model == script.Model && c.ScriptListed()
 }
-
-// scriptSetting is the row of the table for the model for building frontends.
-func scriptSetting() variable {
-	return variable{
-		name: "PARLEY_SCRIPT", value: "auto",
-		accepted: "`on`, `off` or `auto`",
-		meaning: "Whether the model `script` is offered, for building frontends: it does what a message " +
-			"says ([commands](clients.md#build-every-state)), and is never the default unless PARLEY_MODEL says so. " +
-			"Auto: only in development.",
-		example: "off",
-		parse:   func(c *config, v string) error { return parseOneOf(&c.Script, v, on, off, auto) },
-		show:    func(c config) any { return c.Script },
-	}
-}

@@ -44,6 +44,21 @@ func parseOneOf[T ~string](field *T, v string, accepted ...T) error {
 	return nil
 }
 
+func parseLogLevel(c *config, v string) error {
+	var name string
+	if err := parseOneOf(&name, v, "debug", "info", "warn", "error"); err != nil {
+		return err
+	}
+	return c.LogLevel.UnmarshalText([]byte(name))
+}
+
+func parseSignUp(c *config, v string) error {
+	var name string
+	err := parseOneOf(&name, v, "open", "closed")
+	c.SignUpOpen = name == "open"
+	return err
+}
+
 func parseWord(field *string, v string) error {
 	if strings.ContainsFunc(v, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
 		return fmt.Errorf("%q holds white space", v)

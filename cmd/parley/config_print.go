@@ -76,18 +76,3 @@ func joinOIDC(c config, field func(oidcIssuer) string) string {
 	}
 	return strings.Join(parts, ",")
 }
-
-func parseLogLevel(c *config, v string) error {
-	var name string
-	if err := parseOneOf(&name, v, "debug", "info", "warn", "error"); err != nil {
-		return err
-	}
-	return c.LogLevel.UnmarshalText([]byte(name))
-}
-
-func parseSignUp(c *config, v string) error {
-	var name string
-	err := parseOneOf(&name, v, "open", "closed")
-	c.SignUpOpen = name == "open"
-	return err
-}

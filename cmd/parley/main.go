@@ -8,14 +8,14 @@
 //	command.go, commands.go how it is called, and one row a command
 //	config.go               everything that can be told, what depends on several settings, what is wrong with them
 //	config_read.go          what the environment and the files it names say
-//	config_table.go         one row a variable: the parser, --help, the log and docs/configuration.md
+//	config_table.go, config_limits.go   one row a variable: the parser, --help, the log and docs/configuration.md
 //	config_print.go         --help and docs/configuration.md, made of the table
 //	config_parse.go         the forms of values
 //	config_fixed.go         values that have no variable
 //	config_show.go          the command that prints and checks them
 //	serve.go                the server: its rooms, wired top to bottom
 //	start.go, shutdown.go   the order of a start and of an end
-//	database.go, bus.go, accounts.go, models.go, asides.go, graphql.go   how each room is made
+//	database.go, bus.go, accounts.go, models.go, graphql.go   how each room is made
 //	builtin.go              the models that run in this process
 //	routes.go               what is answered under which path
 //	gate.go                 who may ask a development server, and under which name

@@ -70,3 +70,10 @@ func newModels(cfg config, log *slog.Logger) (m models, err error) {
 	m.router, err = upstream.NewRouter(m.catalog, upstreams)
 	return m, err
 }
+
+// isBuiltIn reports whether a model is one of this process: it has nothing to say of others'
+// talk.
+func (m models) isBuiltIn(model string) bool {
+	name, ok := m.catalog.Upstream(model)
+	return ok && name != openAI
+}

@@ -548,7 +548,7 @@ type ContextUse {
   usedTokens: Int!
 
   """
-  Whether the model server counted them, with the last reply. Otherwise they are a guess
+  Whether the model server counted them, with the last reply. Otherwise they are estimated
   from the length of the text.
   """
   measured: Boolean!
@@ -780,7 +780,7 @@ type Conversation implements Node {
   name: String!
 
   """
-  Who chose the name. Clients must take unknown values.
+  Who chose the name. Clients must accept unknown values.
   """
   nameSource: ConversationNameSource!
 
@@ -902,7 +902,7 @@ enum ConversationNameSource {
   AUTO
 
   """
-  The user chose the name. It is never overwritten.
+  The user chose the name. No model names it anew, unless the user asks for that.
   """
   USER
 }
@@ -1143,7 +1143,8 @@ input CreateConversationInput {
   model: String
 
   """
-  What the model is told before everything else, at most 32 KiB.
+  What the model is told before everything else, at most 32 KiB unless the server is
+  configured otherwise.
   """
   systemPrompt: String
 
@@ -1180,7 +1181,8 @@ input UpdateConversationInput {
   model: String
 
   """
-  At most 32 KiB. It applies from the next reply on. Null: none.
+  At most 32 KiB unless the server is configured otherwise. It applies from the next reply
+  on. Null: none.
   """
   systemPrompt: String
 
@@ -1800,7 +1802,7 @@ The tokens that a reply used.
 """
 type Usage {
   """
-  The tokens of the whole history that was sent to the model.
+  The tokens of all that the model was sent.
   """
   promptTokens: Int!
 

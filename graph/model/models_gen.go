@@ -99,7 +99,7 @@ type ContextSettingsInput struct {
 type ContextUse struct {
 	// The tokens of the next prompt, without the new message.
 	UsedTokens int `json:"usedTokens"`
-	// Whether the model server counted them, with the last reply. Otherwise they are a guess
+	// Whether the model server counted them, with the last reply. Otherwise they are estimated
 	// from the length of the text.
 	Measured bool `json:"measured"`
 	// The limit, in tokens; null when it is not known.
@@ -186,7 +186,8 @@ type CreateConversationInput struct {
 	Name graphql.Omittable[*string] `json:"name,omitempty"`
 	// One of the models. Without one, the server's default answers.
 	Model graphql.Omittable[*string] `json:"model,omitempty"`
-	// What the model is told before everything else, at most 32 KiB.
+	// What the model is told before everything else, at most 32 KiB unless the server is
+	// configured otherwise.
 	SystemPrompt graphql.Omittable[*string] `json:"systemPrompt,omitempty"`
 	// The parameters of the model.
 	Parameters graphql.Omittable[*ParametersInput] `json:"parameters,omitempty"`
@@ -570,7 +571,8 @@ type UpdateConversationInput struct {
 	Name graphql.Omittable[*string] `json:"name,omitempty"`
 	// One of the models. Null: the server's default.
 	Model graphql.Omittable[*string] `json:"model,omitempty"`
-	// At most 32 KiB. It applies from the next reply on. Null: none.
+	// At most 32 KiB unless the server is configured otherwise. It applies from the next reply
+	// on. Null: none.
 	SystemPrompt graphql.Omittable[*string] `json:"systemPrompt,omitempty"`
 	// Replaces all parameters. Null: none.
 	Parameters graphql.Omittable[*ParametersInput] `json:"parameters,omitempty"`
@@ -591,7 +593,7 @@ type UpdateConversationPayload struct {
 
 // The tokens that a reply used.
 type Usage struct {
-	// The tokens of the whole history that was sent to the model.
+	// The tokens of all that the model was sent.
 	PromptTokens int `json:"promptTokens"`
 	// The tokens of the reply, reasoning included.
 	CompletionTokens int `json:"completionTokens"`

@@ -48,8 +48,9 @@ func staleHead(head pid.ID) *refusal.Error {
 // estimates; bytes are what this server counts.
 func contextTooLong(limitBytes, neededBytes int) *refusal.Error {
 	return &refusal.Error{
-		Code:    refusal.CodeContextTooLong,
-		Message: "The conversation has become too long for another message. Start a new one.",
+		Code: refusal.CodeContextTooLong,
+		Message: "The conversation has become too long for another message. Start a new one, " +
+			"or have only its newest part sent.",
 		Extras: map[string]any{
 			"limitTokens": prompt.Tokens(limitBytes), "neededTokens": prompt.Tokens(neededBytes),
 			"limitBytes": limitBytes, "neededBytes": neededBytes,

@@ -38,12 +38,14 @@ const (
 	CodeConversationBusy Code = "CONVERSATION_BUSY"
 	// CodeQueueFull says that too many replies wait already.
 	CodeQueueFull Code = "QUEUE_FULL"
-	// CodeContextTooLong says that a conversation does not fit into a prompt any more. Extras:
-	// limitTokens, neededTokens, limitBytes, neededBytes.
+	// CodeContextTooLong says that a message, with what has to be sent beside it, does not fit
+	// into a prompt. Extras: limitTokens, neededTokens, and limitBytes, neededBytes where the
+	// limit is Parley's own.
 	CodeContextTooLong Code = "CONTEXT_TOO_LONG"
 	// CodeModelRequired says that a model must be named. Extra: models.
 	CodeModelRequired Code = "MODEL_REQUIRED"
-	// CodeModelUnavailable says that the model server does not list its models.
+	// CodeModelUnavailable says that the model server does not list its models, does not have
+	// the one that is to answer, or gives no name or summary. Extra: model, where one is gone.
 	CodeModelUnavailable Code = "MODEL_UNAVAILABLE"
 	// CodeTooComplex says that an operation asks for more than one may.
 	CodeTooComplex Code = "OPERATION_TOO_COMPLEX"

@@ -20,11 +20,12 @@ type Code string
 const (
 	// CodeUnavailable: the model server cannot be reached or answers 5xx.
 	CodeUnavailable Code = "UPSTREAM_UNAVAILABLE"
-	// CodeTimeout: the model server stopped answering within its time limits.
+	// CodeTimeout: the model server was silent for longer than is allowed.
 	CodeTimeout Code = "UPSTREAM_TIMEOUT"
 	// CodeTruncated: the stream ended without proof that the reply was complete.
 	CodeTruncated Code = "UPSTREAM_TRUNCATED"
-	// CodeProtocol: the answer is not what the protocol allows (HTML, bad JSON, a redirect).
+	// CodeProtocol: the answer is not what the protocol allows (HTML, bad JSON, a redirect, a
+	// path that does not exist, nothing, a call of a tool that was not offered).
 	CodeProtocol Code = "UPSTREAM_PROTOCOL"
 	// CodeRateLimited: the model server asks to slow down (429).
 	CodeRateLimited Code = "UPSTREAM_RATE_LIMITED"
@@ -32,7 +33,8 @@ const (
 	CodeQuota Code = "UPSTREAM_QUOTA"
 	// CodeUnauthorized: the model server refuses the operator's key (401, 403).
 	CodeUnauthorized Code = "UPSTREAM_UNAUTHORIZED"
-	// CodeRejected: the model server refuses the request itself (400, 413, 422).
+	// CodeRejected: the model server refuses the request itself (400, 404, 413, 422), with words
+	// that mean none of the other codes, and no parameter could be left out.
 	CodeRejected Code = "UPSTREAM_REJECTED"
 	// CodeModelUnavailable: the model server has no such model, or has it no more.
 	CodeModelUnavailable = Code(refusal.CodeModelUnavailable)
@@ -77,7 +79,7 @@ func Refused(status prompt.Status, why Code, content string) bool {
 func Explain(c Code) (message string, retryable bool) {
 	switch c {
 	case CodeUnavailable:
-		return "The model server cannot be reached. Send again in a while.", true
+		return "The model server cannot be reached, or has failed. Send again in a while.", true
 	case CodeTimeout:
 		return "The model server stopped answering. Send again, or choose another model.", true
 	case CodeTruncated:
