@@ -35,24 +35,23 @@ type breaker struct {
 	calls       window
 	failures    window
 	open        bool
-	// probeAt is when an open breaker lets the next call through; meanwhile
-	// probing says that one is under way.
+	// probeAt is when an open breaker lets the next call through, whether the last one has
+	// ended or not: a server may be silent for minutes and well.
 	probeAt time.Time
-	probing bool
 }
 
-// allow reports whether a call may be made. Each allowed call must be followed
-// by exactly one record with the same probe value.
+// allow reports whether a call may be made. Each allowed call must be followed by one record. A
+// probe that turns out to be healthy before its end is an ordinary call from then on.
 func (b *breaker) allow(now time.Time) (probe, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !b.open {
 		return false, true
 	}
-	if b.probing || now.Before(b.probeAt) {
+	if now.Before(b.probeAt) {
 		return false, false
 	}
-	b.probing = true
+	b.probeAt = now.Add(breakerPause)
 	return true, true
 }
 
@@ -61,11 +60,11 @@ func (b *breaker) allow(now time.Time) (probe, ok bool) {
 func (b *breaker) record(now time.Time, probe bool, o outcome) (changed bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if probe {
-		b.probing = false
-	}
 	switch {
 	case o == neutral:
+		if probe {
+			b.probeAt = now // It has not found out anything: the next call does.
+		}
 		return false
 	case b.open && !probe:
 		// A call that began before the breaker opened; only probes decide now.
@@ -87,7 +86,7 @@ func (b *breaker) record(now time.Time, probe bool, o outcome) (changed bool) {
 	b.calls.add(now, breakerWindow)
 	b.failures.add(now, breakerWindow)
 	calls, failures := b.calls.sum(now, breakerWindow), b.failures.sum(now, breakerWindow)
-	if probe || b.consecutive >= breakerConsecutive || calls >= breakerSample && failures*2 > calls {
+	if b.open || b.consecutive >= breakerConsecutive || calls >= breakerSample && failures*2 > calls {
 		changed = !b.open
 		b.open = true
 		b.probeAt = now.Add(breakerPause)

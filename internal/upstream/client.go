@@ -163,6 +163,14 @@ func (c *Client) aside(outer, ctx context.Context, req *reply.Request, s *sink) 
 func (c *Client) try(ctx context.Context, req *reply.Request, s *sink, probe bool) (result reply.Result, err error) {
 	o := neutral
 	defer func() { c.record(ctx, probe, o) }()
+	if begun := s.begun; probe {
+		defer func() { s.begun = begun }()
+		s.begun = func() { // The server is back at the first word, not at the last one.
+			begun()
+			c.record(ctx, true, healthy)
+			probe = false
+		}
+	}
 	ctx, done := c.meters.call(ctx, req.Model)
 	defer func() { done(err) }()
 	result, err = c.adapt(ctx, req, s)

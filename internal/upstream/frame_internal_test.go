@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -193,6 +194,7 @@ func TestParseRetryAfter(t *testing.T) {
 		{"", "-1", 0}, {"", "NaN", 0}, {"", "1e300", 24 * time.Hour}, {"", "soon", 0}, {"x", "1", time.Second},
 		{"", now.Add(7 * time.Second).Format(http.TimeFormat), 7 * time.Second},
 		{"", now.Add(-time.Hour).Format(http.TimeFormat), 0},
+		{"", "Fri, 31 Dec 9999 23:59:59 GMT", 24 * time.Hour}, {"", "Mon, 01 Jan 0001 00:00:00 GMT", 0},
 	} {
 		h := http.Header{}
 		h.Set("Retry-After-Ms", test.ms)
@@ -212,6 +214,10 @@ func TestBackoff(t *testing.T) {
 				t.Fatalf("retry %d: got %v, want %v less up to a quarter", n, got, want)
 			}
 		}
+	}
+	// A server that is back when nobody is any more is not waited for.
+	if _, ok := backoff(0, &reply.Error{RetryAfter: math.MaxInt64}, time.Second); ok {
+		t.Error("300 years are patience")
 	}
 }
 

@@ -63,7 +63,7 @@ func backoff(n int, err *reply.Error, since time.Duration) (time.Duration, bool)
 	if err.RetryAfter > 0 {
 		d = max(err.RetryAfter, backoffBase)
 	}
-	return d, since+d <= retryFor
+	return d, d <= retryFor-since
 }
 
 // wait blocks for d or until ctx ends, when it returns the cause.
@@ -89,7 +89,7 @@ func parseRetryAfter(h http.Header, now time.Time) time.Duration {
 		return positive(s * float64(time.Second))
 	}
 	if at, err := http.ParseTime(v); err == nil {
-		return max(0, at.Sub(now))
+		return positive(float64(at.Sub(now)))
 	}
 	return 0
 }

@@ -194,27 +194,43 @@ func TestBreaker(t *testing.T) {
 			t.Errorf("got %d requests after the first probe, want 6", n)
 		}
 
-		// While a probe runs nobody else gets through.
+		// A probe that says nothing keeps nobody else out for longer than that.
 		time.Sleep(10 * time.Second)
 		pieces := make(chan string)
 		s.Always(upstreamtest.Pieces(pieces))
-		probe := make(chan error)
-		go func() {
-			_, err := c.Generate(t.Context(), request("hello"), &output{})
-			probe <- err
-		}()
-		pieces <- "well"
+		probes := make(chan error)
+		probe := func(want int) {
+			t.Helper()
+			go func() {
+				_, err := c.Generate(t.Context(), request("hello"), &output{})
+				probes <- err
+			}()
+			synctest.Wait()
+			if n := len(s.Requests()); n != want {
+				t.Fatalf("got %d requests, want %d", n, want)
+			}
+		}
+		probe(7)
 		_, _, err = generate(t, c)
 		wantCode(t, err, reply.CodeUnavailable)
-		close(pieces)
-		if err := <-probe; err != nil {
-			t.Errorf("probe: %v", err)
+		time.Sleep(10 * time.Second)
+		probe(8)
+
+		// The first word says that the server is back.
+		pieces <- "well"
+		synctest.Wait()
+		if c.Paused() {
+			t.Error("the server speaks, and calls are paused")
 		}
+		s.Always(upstreamtest.Reply("fine"))
 		if _, _, err := generate(t, c); err != nil {
-			t.Errorf("after the probe: %v", err)
+			t.Errorf("after the first word of a probe: %v", err)
 		}
-		if n := len(s.Requests()); n != 8 {
-			t.Errorf("got %d requests in all, want 8", n)
+		close(pieces)
+		for range 2 {
+			if err := <-probes; err != nil {
+				t.Errorf("probe: %v", err)
+			}
 		}
 	})
 }
