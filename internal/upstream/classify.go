@@ -147,17 +147,22 @@ const (
 	maxWindow = 100_000_000
 )
 
+// otherwiseWritten follows digits that are not the whole number: 262.144, 1000k.
+var otherwiseWritten = regexp.MustCompile(`^([.'_ ]\d{3}\b| ?[km]\b)`)
+
 // limit returns the most tokens that a refusal for length names, 0 for none.
 func (r *refusal) limit() int {
 	if r.window >= minWindow {
 		return r.window
 	}
 	for _, words := range tooLong {
-		if found := words.FindStringSubmatch(r.message); len(found) == 2 {
-			n, err := strconv.Atoi(strings.ReplaceAll(found[1], ",", ""))
-			if err == nil && n >= minWindow && n <= maxWindow {
-				return n
-			}
+		found := words.FindStringSubmatchIndex(r.message)
+		if len(found) < 4 || found[2] < 0 || otherwiseWritten.MatchString(r.message[found[3]:]) {
+			continue
+		}
+		n, err := strconv.Atoi(strings.ReplaceAll(r.message[found[2]:found[3]], ",", ""))
+		if err == nil && n >= minWindow && n <= maxWindow {
+			return n
 		}
 	}
 	return 0

@@ -137,6 +137,8 @@ func TestClassify(t *testing.T) {
 		{"a path, FastAPI", "FastAPI †", 404, `{"detail":"Not Found"}`, reply.CodeProtocol, 0},
 		{"a path, OpenAI", "OpenAI: guides/error-codes †", 404, `{"error":{"message":"Invalid URL (POST /chat/completions)","type":"invalid_request_error","param":null,"code":null}}`, reply.CodeProtocol, 0},
 		{"a limit that is none", "made up", 400, `{"error":{"message":"maximum context length is 1 tokens","code":"context_length_exceeded"}}`, reply.CodeContextTooLong, 0},
+		{"a limit with points", "made up", 400, `{"error":{"message":"maximum context length is 262.144 tokens"}}`, reply.CodeContextTooLong, 0},
+		{"a limit in thousands", "made up", 400, `{"error":{"message":"maximum context length is 1000K tokens"}}`, reply.CodeContextTooLong, 0},
 		{"a limit that is far too much", "made up", 400, `{"error":{"message":"maximum context length is 99999999999999999999 tokens"}}`, reply.CodeContextTooLong, 0},
 	} {
 		t.Run(test.server+"/"+string(test.code), func(t *testing.T) {

@@ -193,7 +193,10 @@ func (c *Client) heed(ctx context.Context, req *reply.Request, err error) {
 	}
 	switch failure.Code {
 	case reply.CodeContextTooLong:
-		c.models.limit(req.Model, failure.ContextTokens)
+		if words != nil {
+			r := refusal{words: words.words, window: words.window}.unquoted(req)
+			c.models.limit(req.Model, r.limit())
+		}
 	case reply.CodeModelUnavailable:
 		c.models.expire()
 	}

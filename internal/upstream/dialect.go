@@ -139,9 +139,14 @@ func (c *Client) adapt(ctx context.Context, req *reply.Request, s *sink) (reply.
 		if len(refused) == 0 || ctx.Err() != nil || tries == maxAdaptions {
 			return result, err
 		}
-		next, lasting := d.after(req, readRefusal(refused), codeOf(err))
+		r, code := readRefusal(refused), codeOf(err)
+		next, lasting := d.after(req, r, code)
 		if next == d {
 			return result, err
+		}
+		if lasting {
+			said, _ := d.after(req, r.unquoted(req), code)
+			lasting = said == next
 		}
 		if lasting {
 			c.learnt.learn(req.Model, d, next, time.Now())

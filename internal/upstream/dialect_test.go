@@ -177,6 +177,48 @@ func TestDialectAtMostFour(t *testing.T) {
 	}
 }
 
+// What a server repeats of a message teaches nothing about others: nobody can take a parameter, or
+// the length of a context, from them.
+func TestQuotedWordsTeachNothing(t *testing.T) {
+	t.Parallel()
+	for name, words := range map[string]string{
+		"a parameter": "Unsupported parameter: 'temperature' is not supported with this model.",
+		"a role":      "System role not supported by the template of this model",
+		"a limit":     "This model's maximum context length is 300 tokens",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, base := upstreamtest.Start(t)
+			s.Always(func(c *upstreamtest.Call) {
+				if strings.Contains(string(c.Request.Body), "this model") || strings.Contains(string(c.Request.Body), "This model") {
+					c.Fail(400, nil, fmt.Sprintf(`{"error":{"message":"Cannot take %q."}}`, "so they say: "+words))
+					return
+				}
+				upstreamtest.Reply("ok")(c)
+			})
+			c := client(t, once(base))
+			send := func(text string) reply.Result {
+				req := request(text)
+				req.Messages = append([]prompt.Message{prompt.Say(prompt.System, "Be kind.")}, req.Messages...)
+				req.Parameters.Temperature = ptr(0.5)
+				result, _ := c.Generate(t.Context(), req, &output{})
+				return result
+			}
+			send("so they say: " + words)
+			before := len(s.Requests())
+			if result := send("hello"); len(result.Dropped) > 0 || len(s.Requests()) != before+1 {
+				t.Errorf("the next one leaves out %q", result.Dropped)
+			}
+			if body := string(s.Requests()[before].Body); !strings.Contains(body, `"role":"system"`) {
+				t.Errorf("the next one has no system prompt: %s", body)
+			}
+			if tokens, known := c.ContextTokens("test"); known {
+				t.Errorf("a limit of %d tokens", tokens)
+			}
+		})
+	}
+}
+
 // The limit of an answer is said by either name, whichever the model knows.
 func TestDialectOfTokens(t *testing.T) {
 	t.Parallel()

@@ -20,8 +20,8 @@ type refusal struct {
 	kinds  string // Codes and types, lower case, each between spaces.
 	// message is all that is said in words, lower case, with what FastAPI says of places.
 	message string
-	// words is what is said in words, as it is said.
-	words string
+	// words is what is said in words, as it is said, and names what is named beside them.
+	words, names string
 	// parameters are the members of the request that it names as such.
 	parameters []string
 	// window is a context that it names as a number of its own: llama.cpp's n_ctx.
@@ -41,13 +41,55 @@ const (
 func readRefusal(body []byte) refusal {
 	r := refusal{kinds: " "}
 	var top any
-	if json.Unmarshal(body, &top) != nil {
+	if json.Unmarshal(body, &top) != nil && json.Unmarshal(closed(body), &top) != nil {
 		r.say(string(body))
 	} else {
 		r.read(top, 0)
 	}
-	r.message = strings.ToLower(strings.ReplaceAll(r.words+" "+r.message, `\`, ""))
+	r.fold()
 	return r
+}
+
+// fold makes the message of what is said.
+func (r *refusal) fold() {
+	r.message = strings.ToLower(strings.ReplaceAll(r.words+" "+r.names, `\`, ""))
+}
+
+// unquoted is a refusal without what it repeats of the request. What is learnt from it holds for
+// others too: nobody may say it in the place of the server.
+func (r refusal) unquoted(req *reply.Request) refusal {
+	if r.words = withoutRepeats(r.words, req); len(req.Messages) == 0 {
+		r.words = "" // They are gone: nobody knows what the words repeat.
+	}
+	r.fold()
+	return r
+}
+
+// closed is a body of JSON that was cut off, as far as its last comma: the rest may be the request,
+// which FastAPI repeats, and is not what the server says.
+func closed(body []byte) []byte {
+	if start := bytes.TrimLeft(body, " \t\r\n"); len(start) == 0 || start[0] != '{' && start[0] != '[' {
+		return nil
+	}
+	var open, ends []byte // What closes the values that are open now, and at the last comma.
+	inString, last := false, 0
+	for i := 0; i < len(body); i++ {
+		switch c := body[i]; {
+		case c == '"':
+			inString = !inString
+		case inString && c == '\\':
+			i++
+		case inString:
+		case c == '{' || c == '[':
+			open = append(open, c+2) // The closing one, in ASCII.
+		case (c == '}' || c == ']') && len(open) > 0:
+			open = open[:len(open)-1]
+		case c == ',':
+			last, ends = i, append(ends[:0], open...)
+		}
+	}
+	slices.Reverse(ends)
+	return slices.Concat(body[:last], ends)
 }
 
 // say adds words. A text may hold an envelope of its own.
@@ -161,7 +203,7 @@ func (r *refusal) readPlace(place []any) {
 func (r *refusal) name(parameter string) {
 	if parameter != "" {
 		r.parameters = append(r.parameters, strings.ToLower(parameter))
-		r.message += " " + parameter
+		r.names += " " + parameter
 	}
 }
 

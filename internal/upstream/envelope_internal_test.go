@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -29,12 +30,19 @@ func TestEnvelopes(t *testing.T) {
 		"code in text": {`{"error":{"code":"429","message":"No Luck"}}`, 429, "429", "no luck"},
 		"plain":        {`No Luck`, 0, "", "no luck"},
 		"JSON text":    {`"No Luck"`, 0, "", "no luck"},
+		"cut":          {`{"detail":[{"code":"a}\"","msg":"No Luck","input":{"messages":[{"content":"a, b`, 0, "a}", "no luck"},
+		"cut, one":     {`{"error":{"message":"No Luck`, 0, "", "no luck"},
 	} {
 		r := readRefusal([]byte(test.body))
 		if r.status != test.status || !strings.Contains(r.kinds, test.kind) ||
 			!strings.Contains(r.message, test.words) {
 			t.Errorf("%s: got %+v, want status %d, kind %q and words %q", name, r, test.status, test.kind, test.words)
 		}
+	}
+	// What FastAPI repeats of a request, and is cut, are not words.
+	if r := readRefusal([]byte(`{"detail":[{"msg":"No","loc":["body","seed"],"input":{"temperature":1,"stop":"`)); r.says(
+		"temperature") || !slices.Equal(r.parameters, []string{"seed"}) {
+		t.Errorf("the request is taken for words: %+v", r)
 	}
 	deep := strings.Repeat(`{"error":`, 1000) + `"x"` + strings.Repeat(`}`, 1000)
 	if r := readRefusal([]byte(deep)); len(r.message) > len(deep) {

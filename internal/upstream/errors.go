@@ -65,7 +65,7 @@ func (r *refusal) on(err *reply.Error, cause error) *reply.Error {
 	if err.Code == reply.CodeContextTooLong {
 		err.ContextTokens = r.limit()
 	}
-	err.Err = &said{cause: cause, words: r.words, kinds: kindWords(r.kinds)}
+	err.Err = &said{cause: cause, words: r.words, kinds: kindWords(r.kinds), window: r.window}
 	return err
 }
 

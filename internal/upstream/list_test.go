@@ -106,7 +106,7 @@ func TestModelLists(t *testing.T) {
 	}
 }
 
-// A refusal says how a model is served, so it counts before the list, until the list says
+// A refusal says how a model is served, so it counts before the list, for a day or until the list says
 // something new.
 func TestLearntWindow(t *testing.T) {
 	t.Parallel()
@@ -151,6 +151,10 @@ func TestLearntWindow(t *testing.T) {
 		listed = 4096
 		fetch()
 		want("listed anew", 4096)
+		_, _, _ = generate(t, c)
+		want("as refused again", 2048)
+		time.Sleep(25 * time.Hour)
+		want("a day later", 4096)
 	})
 }
 

@@ -154,7 +154,7 @@ func (m *models) take(list []listedModel, ttl time.Duration) {
 		}
 	}
 	for name, w := range m.windows { // Models that are used and not listed.
-		if _, listed := windows[name]; !listed && w.refused > 0 && len(windows) < maxModels+maxLearntModels {
+		if _, listed := windows[name]; !listed && now.Before(w.until) && len(windows) < maxModels+maxLearntModels {
 			windows[name] = w
 		}
 	}
@@ -170,12 +170,19 @@ func (m *models) expire() {
 	}
 }
 
-// windowOf is how many tokens a model has room for: as listed, and as a refusal said. 0 is not
-// told.
-type windowOf struct{ listed, refused int }
+// windowOf is how many tokens a model has room for: as listed, and as a refusal said, which is
+// believed until some time. 0 is not told.
+type windowOf struct {
+	listed, refused int
+	until           time.Time
+}
+
+// refusedFor is how long a server is taken at its word about a limit that it has named. Models
+// are served anew with more, accounts are raised, and many lists say nothing of it.
+const refusedFor = 24 * time.Hour
 
 // limit notes what a refusal named as the limit of a model. It is how the model is served, and
-// holds until the list says something new.
+// holds for a day, or until the list says something new.
 func (m *models) limit(model string, tokens int) {
 	if tokens < minWindow {
 		return
@@ -186,7 +193,7 @@ func (m *models) limit(model string, tokens int) {
 		m.windows = make(map[string]windowOf)
 	}
 	w := m.windows[model]
-	w.refused = tokens
+	w.refused, w.until = tokens, time.Now().Add(refusedFor)
 	m.windows[strings.Clone(model)] = w
 }
 
@@ -197,7 +204,7 @@ func (c *Client) ContextTokens(model string) (tokens int, known bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	w := m.windows[model]
-	if w.refused > 0 {
+	if w.refused > 0 && time.Now().Before(w.until) {
 		return w.refused, true
 	}
 	return w.listed, w.listed > 0

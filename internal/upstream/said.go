@@ -17,9 +17,10 @@ import (
 // said is the cause of a failure that a model server has put in words. Its text holds none of
 // them, as a *reply.Error must not; only complain reads them.
 type said struct {
-	cause error // may be nil
-	words string
-	kinds []string
+	cause  error // may be nil
+	words  string
+	kinds  []string
+	window int // of a refusal
 }
 
 // Error implements error.
