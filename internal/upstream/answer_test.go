@@ -230,6 +230,13 @@ func TestPatienceBehindAReason(t *testing.T) {
 			say(w, saysFinish("lo", "stop"))
 			pause(w, r, time.Hour)
 		}, "Hello", 6 * time.Minute, reply.CodeTimeout},
+		"a frame of its own, then half a character": {func(w http.ResponseWriter, r *http.Request) {
+			say(w, good+stop)
+			pause(w, r, 4*time.Second)
+			say(w, delta("\xe2\x82"))
+			pause(w, r, 4*time.Minute)
+			say(w, delta("\xac")+stop+done)
+		}, "Hello€", time.Hour, ""},
 		"a frame of its own, then text": {func(w http.ResponseWriter, r *http.Request) {
 			say(w, good+stop)
 			pause(w, r, 4*time.Second)

@@ -47,17 +47,22 @@ func (f *frame) choice(p *parser) bool {
 }
 
 // carry takes the text of a choice from its one carrier: from the delta, or, where none has
-// carried anything yet, from the message, which holds the whole text.
+// carried anything yet, from the message, which holds the whole text. A server whose deltas have
+// only thought so far may say the answer in a message.
 func (f *frame) carry() {
 	switch {
 	case !f.piece.empty():
 		f.streamed, f.whole = true, false
+		f.written = f.written || len(f.piece.text) > 0
 		f.text = append(f.text, f.piece.text...)
 		f.reasoning = append(f.reasoning, f.piece.reasoning...)
-	case !f.streamed && !f.message.empty():
+	case f.written || f.message.empty():
+	case !f.streamed:
+		f.reasoning = append(f.reasoning, f.said[reply.Reasoning].more(f.message.reasoning)...)
+		fallthrough
+	case len(f.message.text) > 0:
 		f.whole = true
 		f.text = append(f.text, f.said[reply.Content].more(f.message.text)...)
-		f.reasoning = append(f.reasoning, f.said[reply.Reasoning].more(f.message.reasoning)...)
 	}
 }
 

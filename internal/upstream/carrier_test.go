@@ -30,6 +30,9 @@ func TestCarriers(t *testing.T) {
 		{name: "thoughts in both", serve: body(choice(`"delta":{"reasoning":"h"},"message":{"reasoning":"h"}`) +
 			choice(`"delta":{"reasoning":"m"},"message":{"reasoning":"hm"}`) + good + stop), text: "Hello",
 			reasoning: "hm", finish: "STOP"},
+		{name: "thoughts in pieces, the answer in a message", serve: body(saying(`"reasoning":"hm"`) +
+			choice(`"message":{"reasoning":"hm","content":"Hello"},"finish_reason":"stop"`) + done), text: "Hello",
+			reasoning: "hm", finish: "STOP"},
 		{name: "other choice last", serve: body(`data: {"choices":[{"delta":{"content":"Hello"},"index":0},` +
 			`{"delta":{"content":"no","images":["x"],"tool_calls":[{"id":"x"}]},"finish_reason":"error","index":1}]}` +
 			"\n\n" + stop), text: "Hello", finish: "STOP"},

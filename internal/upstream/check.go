@@ -113,6 +113,12 @@ func (c *Client) ask(ctx context.Context, method, address, body string) answer {
 	}
 	defer closeBody(resp.Body)
 	a.status, a.header = resp.StatusCode, resp.Header
+	if err := inflate(resp); err != nil {
+		if a.status == http.StatusOK {
+			a.err = err
+		}
+		return a
+	}
 	limit := int64(c.cfg.MaxErrorBytes)
 	if a.status == http.StatusOK {
 		limit = maxDocumentBytes + 1

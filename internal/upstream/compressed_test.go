@@ -89,6 +89,9 @@ func TestCompressed(t *testing.T) {
 		if list, err := c.Models(t.Context()); err != nil || len(list) != 1 {
 			t.Errorf("got %v, %v, want one model", list, err)
 		}
+		if found, err := c.Check(t.Context()); err != nil || len(found.Models) != 1 {
+			t.Errorf("at the start: got %v, %v, want one model", found, err)
+		}
 	})
 }
 

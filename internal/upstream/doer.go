@@ -68,9 +68,12 @@ func (d *doer) Do(req *http.Request) (*http.Response, error) {
 		d.logger.DebugContext(req.Context(), "request failed", "err", d.errors.redact([]byte(err.Error())))
 		return nil, transportError(err)
 	}
-	if err := inflate(resp); err != nil && resp.StatusCode == http.StatusOK {
+	if err := inflate(resp); err != nil {
 		closeBody(resp.Body)
-		return nil, err
+		if resp.StatusCode == http.StatusOK {
+			return nil, err
+		}
+		resp.Body = http.NoBody // The status says what it is; nobody can read the words.
 	}
 	if resp.StatusCode != http.StatusOK {
 		return nil, d.refused(resp, c)

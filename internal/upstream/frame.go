@@ -24,13 +24,14 @@ type frame struct {
 	marks
 
 	// What has been seen of the stream, from frame to frame. streamed: a delta has carried
-	// something, so that a message repeats what is known. whole: the text is that of messages.
+	// something, so that a message repeats what is known; written: it was text. whole: the text is
+	// that of messages.
 	// thinks is the one member that carries the reasoning; others repeat it. tagged: thoughts
 	// of Gemini's are open.
-	streamed, whole bool
-	thinks          thinker
-	tagged          bool
-	said            [len(reply.Texts{})]repeated
+	streamed, written, whole bool
+	thinks                   thinker
+	tagged                   bool
+	said                     [len(reply.Texts{})]repeated
 
 	piece, message carrier // of the choice that is being read
 	sources        []source

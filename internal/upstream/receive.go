@@ -52,6 +52,7 @@ type reading struct {
 	ending    bool               // only usage and end marker are waited for, and not for long
 	counted   bool               // the last frame counted, and had no choice
 	tools     bool
+	carried   bool // text or reasoning has come that has not been passed on
 }
 
 var (
@@ -90,7 +91,8 @@ func (a *reading) read(ctx context.Context, stream *openai.ChatCompletionStream)
 			data, line, more = bytes.Cut(line, []byte{frameSeparator})
 			failure = a.take(ctx, data)
 		}
-		if a.sink.gathered() {
+		if a.carried {
+			a.carried = false
 			a.call.watch.touch(a.client.cfg.Silence)
 			if err := a.sink.pass(); err != nil {
 				return err
@@ -117,8 +119,11 @@ func (a *reading) take(ctx context.Context, data []byte) error {
 	reasoning, text := a.thoughts.split(f.text)
 	a.sink.gather(f.reasoning, nil)
 	a.sink.gather(reasoning, text)
-	if len(f.text)+len(f.reasoning) > 0 && a.proof != noProof {
-		a.proof, a.takenBack, a.ending = noProof, true, false
+	if len(f.text)+len(f.reasoning) > 0 {
+		a.carried = true // Even if all of it is held back: the server has said something.
+		if a.proof != noProof {
+			a.proof, a.takenBack, a.ending = noProof, true, false
+		}
 	}
 	if len(f.model) > 0 && a.result.Model == "" {
 		a.result.Model = cleanName(f.model)

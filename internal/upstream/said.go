@@ -77,7 +77,7 @@ const cutMark = "[…]"
 // withoutRepeats is the start of words without the runs of 20 characters and more that stand in
 // the request, letter case and kinds of white space aside: a server may quote what it was asked.
 func withoutRepeats(words string, req *reply.Request) string {
-	text := []rune(strings.ToValidUTF8(words, "\ufffd"))
+	text := []rune(strings.ToValidUTF8(unescaped(words), "\ufffd"))
 	if len(text) > 2*maxLoggedBytes {
 		text = text[:2*maxLoggedBytes]
 	}
@@ -113,6 +113,20 @@ func withoutRepeats(words string, req *reply.Request) string {
 		}
 	}
 	return out.String()
+}
+
+var escapes = regexp.MustCompile(`(\\u[0-9a-fA-F]{4})+`)
+
+// unescaped is a text with the characters that its writer has escaped once more, as programs do
+// that print a request: a prompt in Chinese would else not be found in it.
+func unescaped(text string) string {
+	return escapes.ReplaceAllStringFunc(text, func(run string) string {
+		plain, ok := (&parser{data: []byte(`"` + run + `"`)}).text(nil)
+		if !ok {
+			return run
+		}
+		return string(plain)
+	})
 }
 
 // runesOf gives the runes of a text as they are compared.
@@ -152,7 +166,7 @@ func roll(runes func(yield func(rune) bool), found func(end int, hash uint64)) {
 
 var (
 	keyPattern = regexp.MustCompile(`(?i)\b(sk|pk|rk|key|gsk|xai|pplx|hf|ak|org|proj)[-_][a-z0-9_*.-]{4,}|` +
-		`bearer\s+[^\s"',}]+|\b[0-9a-f]{32,}\b|AIza[0-9A-Za-z_*-]{8,}`)
+		`bearer\s+[^\s"',}]+|\b[0-9a-f]{32,}\b|\b[0-9a-z]{40,200}\b|AIza[0-9A-Za-z_*-]{8,}|\beyJ[0-9a-z_.-]{8,}`)
 	addressPattern = regexp.MustCompile(`(?i)\b[a-z][a-z0-9+.-]*://[^\s"'<>)\]]+|[^\s"'<>(]+@[^\s"'<>)]+\.[a-z]{2,}|` +
 		`\b\d{1,3}(\.\d{1,3}){3}(:\d+)?\b|\[?\b([0-9a-f]{1,4}:){3,7}[0-9a-f]{0,4}\]?(:\d+)?`)
 )

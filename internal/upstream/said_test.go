@@ -30,6 +30,7 @@ func answers(status int, body string) roundTrip {
 func TestLog(t *testing.T) {
 	t.Parallel()
 	const question = "Please write to my mother in Oslo that the cat has died."
+	const secretly = "请不要告诉任何人这件非常秘密的事情，好吗？谢谢你了。"
 	for name, test := range map[string]struct {
 		status int
 		body   string
@@ -39,6 +40,10 @@ func TestLog(t *testing.T) {
 		"keys": {401, `{"error":{"message":"wrong key mykey123, sk-proj-abc_DEF, Authorization: Bearer abc.def","type":"authentication_error","code":"mykey123_error"}}`,
 			[]string{"level=WARN", "reason=upstream_unauthorized", "status=401", "model=test",
 				"kinds=[authentication_error]", "wrong key"}, []string{"mykey123", "abc_DEF", "abc.def"}},
+		"keys of others": {401, `{"error":{"message":"behind it: eyJhbGciOi.eyJzdWIi.x_y, ` + strings.Repeat("k3y", 20) + `!"}}`,
+			[]string{"behind it: "}, []string{"eyJ", "k3y"}},
+		"a question that is escaped": {400, `{"error":{"message":"got \\u8bf7\\u4e0d\\u8981\\u544a\\u8bc9\\u4efb\\u4f55\\u4eba\\u8fd9\\u4ef6\\u975e\\u5e38\\u79d8\\u5bc6\\u7684\\u4e8b\\u60c5\\uff0c\\u597d\\u5417\\uff1f\\u8c22\\u8c22\\u4f60\\u4e86\\u3002 here"}}`,
+			[]string{"got […] here"}, []string{"\u8bf7"}},
 		"addresses": {400, `{"error":{"message":"No access for ada@example.com from 10.1.2.3:80, [fe80:1:2:3::1]: see https://u:p@host/x?y=1."}}`,
 			[]string{"No access for [address] from [address]", "see [address]"},
 			[]string{"ada", "10.1", "fe80", "https", "u:p", "y=1"}},
@@ -72,7 +77,8 @@ func TestLog(t *testing.T) {
 			}
 			t.Cleanup(c.Close)
 			req := reply.Request{Model: "test", Messages: []prompt.Message{
-				prompt.Say(prompt.System, "You are the secret helper of ACME."), prompt.Say(prompt.User, question)},
+				prompt.Say(prompt.System, "You are the secret helper of ACME."), prompt.Say(prompt.User, question),
+				prompt.Say(prompt.User, secretly)},
 				Parameters: reply.Parameters{Stop: []string{"stop here, my dear friend"},
 					ResponseFormat: &reply.ResponseFormat{Type: reply.FormatJSONSchema, Name: "n",
 						Schema: `{"confidential_property_name":1}`}}}

@@ -63,9 +63,6 @@ func (s *sink) gather(reasoning, content []byte) {
 	s.content = append(s.content, content...)
 }
 
-// gathered reports whether there is something to pass on.
-func (s *sink) gathered() bool { return len(s.reasoning)+len(s.content) > 0 }
-
 // pass passes on what was gathered.
 func (s *sink) pass() error {
 	reasoning, content := s.reasoning, s.content

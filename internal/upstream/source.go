@@ -161,18 +161,21 @@ func (c *citations) add(s source) {
 // cleanURL returns an address as a page may link to it, and false for one that it may not.
 func cleanURL(s string) (string, bool) {
 	s = strings.TrimSpace(s)
-	if !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) || r == ' ' }) {
+	if !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsGraphic(r) || r == ' ' }) {
 		return "", false
 	}
 	u, err := url.Parse(s)
 	return s, err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil
 }
 
-// cleanTitle returns the words of a title on one line.
+// cleanTitle returns the words of a title on one line, without what turns the text around it.
 func cleanTitle(s string) string {
 	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
+		switch {
+		case unicode.IsControl(r):
 			return ' '
+		case unicode.Is(unicode.Bidi_Control, r):
+			return -1
 		}
 		return r
 	}, strings.ToValidUTF8(s, "\ufffd"))

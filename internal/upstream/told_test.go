@@ -56,6 +56,8 @@ func TestUsage(t *testing.T) {
 		{"too much", "", `"prompt_tokens":12,"completion_tokens":4,"total_tokens":16,"cached_tokens":99,` +
 			`"reasoning_tokens":99`,
 			reply.Usage{PromptTokens: 12, CompletionTokens: 4, CachedTokens: new(12), ReasoningTokens: new(4)}},
+		{"nonsense", "", `"prompt_tokens":1e12,"completion_tokens":1000000000001,"total_tokens":1e12,"cached_tokens":-3`,
+			reply.Usage{PromptTokens: 1e9, CompletionTokens: 1e9, CachedTokens: new(0)}},
 	} {
 		tests = append(tests, answerTest{name: test.name, from: test.from, serve: body(good + counted(test.usage)),
 			text: "Hello", finish: "STOP", usage: &test.want})
@@ -168,10 +170,10 @@ func TestCitations(t *testing.T) {
 			citations: []reply.Citation{{URL: river, Title: "River"}}},
 		{name: "no links", text: "Hello", finish: "STOP", serve: body(good + `data: {"choices":[],"citations":[` +
 			`"javascript:alert(1)","data:text/html,x","/river","https://a@b.example","https://x y","ftp://x","https://","",1,` +
-			`"https://` + strings.Repeat("x", 3000) + `","https://a\u0000b"]}` + "\n\n" + stop)},
+			`"https://` + strings.Repeat("x", 3000) + `","https://a\u0000b","https://a.example/\u202eb"]}` + "\n\n" + stop)},
 		{name: "titles", text: "Hello", finish: "STOP", serve: body(good +
 			`data: {"choices":[],"search_results":[{"url":"` +
-			river + `","title":" a\u0000\nb` + strings.Repeat("ä", 200) + `"}]}` + "\n\n" + stop),
+			river + `","title":" a\u0000\nb\u202e` + strings.Repeat("ä", 200) + `"}]}` + "\n\n" + stop),
 			citations: []reply.Citation{{URL: river, Title: "a  b" + strings.Repeat("ä", 148)}}},
 	})
 	t.Run("many", func(t *testing.T) {

@@ -13,6 +13,10 @@ const (
 	countedNumbers
 )
 
+// mostCounted is more than any model reads: what is counted, and its sum, fits into an Int of
+// GraphQL.
+const mostCounted = 1_000_000_000
+
 // counts is what a server has counted, in whatever spelling. What it has not told is not 0.
 type counts struct {
 	n    [countedNumbers]int
@@ -111,6 +115,7 @@ func (c *counts) usage() *reply.Usage {
 	case !c.has(countTotal) && reasoning > completion:
 		completion += reasoning // It cannot be a part of it.
 	}
+	prompt, completion = min(prompt, mostCounted), min(completion, mostCounted)
 	u := &reply.Usage{PromptTokens: prompt, CompletionTokens: completion}
 	tell := func(field **int, told bool, n, most int) {
 		if told {
