@@ -19,6 +19,9 @@ const (
 	maxNameBytes   = 200
 	modelsTimeout  = 15 * time.Second
 	modelsCoolDown = 5 * time.Second // between two fetches when the first failed, or for a name
+	// modelsWait is how long a new list is waited for by who can do with the old one. A server
+	// that is busy with a reply may not answer before it is done.
+	modelsWait = time.Second
 )
 
 // models remembers the list of models. Any number of callers share one fetch.
@@ -57,16 +60,16 @@ func (m *models) close() {
 var errClosed = errors.New("the client is closed")
 
 // Models returns the names of the server's models that can write, in the server's order. The list
-// is kept for ModelsTTL; when it cannot be renewed the old one is returned. The
+// is kept for ModelsTTL; when it cannot be renewed at once the old one is returned. The
 // caller owns the slice. Errors are *reply.Error, or wrap the cause of ctx.
 func (c *Client) Models(ctx context.Context) ([]string, error) {
-	return c.list(ctx, func(m *models) bool { return !time.Now().Before(m.nextAt) })
+	return c.list(ctx, false)
 }
 
 // Renew is Models for a name that is not in the list: it asks the server again, unless that was
 // done a moment ago.
 func (c *Client) Renew(ctx context.Context) ([]string, error) {
-	return c.list(ctx, func(m *models) bool { return !time.Now().Before(m.renewAt) })
+	return c.list(ctx, true)
 }
 
 // Renewed reports whether Renew would not ask the server.
@@ -77,15 +80,21 @@ func (c *Client) Renewed() bool {
 	return m.running == nil && time.Now().Before(m.renewAt)
 }
 
-// list returns the list, after a fetch if it is due or under way.
-func (c *Client) list(ctx context.Context, due func(*models) bool) ([]string, error) {
+// list returns the list, after a fetch if it is due. What is to be renewed waits for one that is
+// under way as well.
+func (c *Client) list(ctx context.Context, renew bool) ([]string, error) {
 	m := &c.models
 	m.mu.Lock()
 	if m.closed {
 		m.mu.Unlock()
 		return nil, fmt.Errorf("list models: %w", errClosed)
 	}
-	if m.running == nil && !due(m) {
+	next := m.nextAt
+	if renew {
+		next = m.renewAt
+	}
+	spare := !renew && m.names != nil
+	if time.Now().Before(next) && (m.running == nil || spare) {
 		defer m.mu.Unlock()
 		return m.answer()
 	}
@@ -97,10 +106,17 @@ func (c *Client) list(ctx context.Context, due func(*models) bool) ([]string, er
 	}
 	running := m.running
 	m.mu.Unlock()
+	var enough <-chan time.Time
+	if spare {
+		timer := time.NewTimer(modelsWait)
+		defer timer.Stop()
+		enough = timer.C
+	}
 	select {
 	case <-ctx.Done():
 		return nil, fmt.Errorf("list models: %w", context.Cause(ctx))
 	case <-running.ended:
+	case <-enough:
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -113,7 +129,7 @@ func (c *Client) Remembered() ([]string, bool) {
 	m := &c.models
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.closed || m.running != nil || m.names == nil || !time.Now().Before(m.nextAt) {
+	if m.closed || m.names == nil || !time.Now().Before(m.nextAt) {
 		return nil, false
 	}
 	return append([]string{}, m.names...), true

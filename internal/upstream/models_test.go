@@ -157,6 +157,53 @@ func TestModelsCache(t *testing.T) {
 	})
 }
 
+// A server that is slow to list its models, since it is writing or because somebody asks for a name
+// that it does not have, keeps nobody waiting who can do with what it has listed before.
+func TestModelsOfASlowServer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, slow := upstreamtest.New(), make(chan struct{})
+		close(slow)
+		c, err := upstream.NewInProcess(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			select {
+			case <-slow:
+				s.ServeHTTP(w, r)
+			case <-r.Context().Done():
+			}
+		}), discard())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		want := func(when string, most time.Duration) {
+			t.Helper()
+			began := time.Now()
+			got, err := c.Models(t.Context())
+			if took := time.Since(began); err != nil || !slices.Equal(got, []string{"test"}) || took > most {
+				t.Errorf("%s: got %v, %v after %v, want the list after %v", when, got, err, took, most)
+			}
+		}
+		want("at first", 0)
+		time.Sleep(6 * time.Second)
+		slow = make(chan struct{})
+		renewed := make(chan error)
+		go func() {
+			_, err := c.Renew(t.Context())
+			renewed <- err
+		}()
+		synctest.Wait()
+		want("while a name is looked for", 0)
+		if _, ok := c.Remembered(); !ok {
+			t.Error("what is known has to be asked for while a name is looked for")
+		}
+		if err := <-renewed; err != nil {
+			t.Errorf("the look for a name: %v", err)
+		}
+		time.Sleep(5 * time.Minute)
+		want("when the list is due", time.Second)
+	})
+}
+
 func TestModelsUnavailable(t *testing.T) {
 	t.Parallel()
 	c := client(t, once("http://127.0.0.1:1/v1"))
