@@ -192,7 +192,8 @@ func (t *thoughts) think(b []byte) {
 	}
 }
 
-// flush returns what was held back when the text has ended. A text of a template that opens the
+// flush returns what was held back when the text has ended: of one that was cut nothing, since that
+// is white space, or half a tag. A text of a template that opens the
 // tag, in which nothing closes it, has not thought: a whole one is the answer, too, so that
 // there is one.
 func (t *thoughts) flush(whole bool) (reasoning, answer []byte) {
@@ -200,7 +201,9 @@ func (t *thoughts) flush(whole bool) (reasoning, answer []byte) {
 		return nil, nil
 	}
 	held := t.held
-	t.held = nil
+	if t.held = nil; !whole {
+		return nil, nil
+	}
 	if t.state == beforeTag {
 		if t.begun {
 			held = bytes.TrimLeft(held, " \t\r\n")
@@ -209,7 +212,7 @@ func (t *thoughts) flush(whole bool) (reasoning, answer []byte) {
 		return nil, held
 	}
 	held = bytes.TrimRight(held, " \t\r\n")
-	if whole && t.opened != "" {
+	if t.opened != "" {
 		t.skipped = 0
 		return held, append(t.whole, held...)
 	}

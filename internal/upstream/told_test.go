@@ -56,7 +56,8 @@ func TestUsage(t *testing.T) {
 		{"too much", "", `"prompt_tokens":12,"completion_tokens":4,"total_tokens":16,"cached_tokens":99,` +
 			`"reasoning_tokens":99`,
 			reply.Usage{PromptTokens: 12, CompletionTokens: 4, CachedTokens: new(12), ReasoningTokens: new(4)}},
-		{"nonsense", "", `"prompt_tokens":1e12,"completion_tokens":1000000000001,"total_tokens":1e12,"cached_tokens":-3`,
+		{"nonsense", "",
+			`"prompt_tokens":1e12,"completion_tokens":1000000000001,"total_tokens":1e12,"cached_tokens":-3`,
 			reply.Usage{PromptTokens: 1e9, CompletionTokens: 1e9, CachedTokens: new(0)}},
 	} {
 		tests = append(tests, answerTest{name: test.name, from: test.from, serve: body(good + counted(test.usage)),
