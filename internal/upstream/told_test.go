@@ -171,7 +171,8 @@ func TestCitations(t *testing.T) {
 			citations: []reply.Citation{{URL: river, Title: "River"}}},
 		{name: "no links", text: "Hello", finish: "STOP", serve: body(good + `data: {"choices":[],"citations":[` +
 			`"javascript:alert(1)","data:text/html,x","/river","https://a@b.example","https://x y","ftp://x","https://","",1,` +
-			`"https://` + strings.Repeat("x", 3000) + `","https://a\u0000b","https://a.example/\u202eb"]}` + "\n\n" + stop)},
+			`"https://` + strings.Repeat("x", 3000) + `","https://a\u0000b","https://a.example/\u202eb"]}` + "\n\n" +
+			stop)},
 		{name: "titles", text: "Hello", finish: "STOP", serve: body(good +
 			`data: {"choices":[],"search_results":[{"url":"` +
 			river + `","title":" a\u0000\nb\u202e` + strings.Repeat("ä", 200) + `"}]}` + "\n\n" + stop),
