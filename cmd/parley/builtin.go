@@ -34,7 +34,10 @@ func builtInModels(cfg config) []builtInModel {
 	if cfg.ScriptListed() {
 		all = append(all, builtInModel{
 			catalog.Model{ID: script.Model, Description: script.Description, Upstream: scripted, Trial: true},
-			func(log *slog.Logger) (*upstream.Client, error) { return upstream.NewScripted(script.Handler(), log) },
+			func(log *slog.Logger) (*upstream.Client, error) {
+				limits := upstream.Config{Silence: cfg.Silence, MaxDuration: cfg.ReplyLimit}
+				return upstream.NewScripted(script.Handler(), limits, log)
+			},
 		})
 	}
 	return all

@@ -91,6 +91,16 @@ func (r scriptRow) check(t *testing.T, i *instance, token, id string) {
 	}
 }
 
+// The server is as patient with it as with any other, so that somebody who builds a frontend can
+// see a timeout without waiting for minutes.
+func TestScriptHangs(t *testing.T) {
+	t.Parallel()
+	i := startInside(t, append(sqliteEnviron(t), "PARLEY_MODEL=script", "PARLEY_UPSTREAM_SILENCE=1s")...)
+	token := i.signUp(t, "ada@example.com").AccessToken
+	row := scriptRow{send: "/hang 1", status: "FAILED", code: "UPSTREAM_TIMEOUT"}
+	row.check(t, i, token, i.mustSend(t, token, map[string]any{"content": row.send}).Reply.ID)
+}
+
 // The model is there in development, named in the list and never the default by itself.
 func TestScriptListed(t *testing.T) {
 	t.Parallel()

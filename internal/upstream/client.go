@@ -68,9 +68,11 @@ func NewInProcess(handler http.Handler, logger *slog.Logger) (*Client, error) {
 }
 
 // NewScripted is NewInProcess for a server that fails because it was told to, such as the one
-// of package script: a call is made once, and no failure is held against the next one.
-func NewScripted(handler http.Handler, logger *slog.Logger) (*Client, error) {
-	c, err := New(Config{BaseURL: inProcessURL, Transport: InProcess(handler), MaxRetries: -1}, logger)
+// of package script: a call is made once, and no failure is held against the next one. limits says
+// how patient the client is, as with a server behind a socket.
+func NewScripted(handler http.Handler, limits Config, logger *slog.Logger) (*Client, error) {
+	limits.BaseURL, limits.Transport, limits.MaxRetries = inProcessURL, InProcess(handler), -1
+	c, err := New(limits, logger)
 	if err != nil {
 		return nil, err
 	}

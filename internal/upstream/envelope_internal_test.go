@@ -1,9 +1,13 @@
 package upstream
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
+
+	"parley/internal/prompt"
+	"parley/internal/reply"
 )
 
 // An error is read wherever a server puts it. The words stand for those that decide.
@@ -48,4 +52,31 @@ func TestEnvelopes(t *testing.T) {
 	if r := readRefusal([]byte(deep)); len(r.message) > len(deep) {
 		t.Errorf("got %d bytes of a message of %d", len(r.message), len(deep))
 	}
+}
+
+// Whatever a server says of an error, it has a code, a limit that can be one, and what it repeats of
+// a question is neither learnt nor logged.
+func FuzzRefusal(f *testing.F) {
+	for _, seed := range []string{`{"error":{"message":"maximum context length is 8192 tokens, %"}}`, `{"detail":[{"msg":"%","x":[`,
+		`[{"error":"{\"error\":\"%\"}`, `%`, `{"a":"\`, `{,}`, `[],,{`, `}{,`, `{"error":"\ud800%\\u4f60`} {
+		f.Add([]byte(seed), "what is the maximum context length of 4096 tokens?")
+	}
+	f.Fuzz(func(t *testing.T, body []byte, question string) {
+		req := &reply.Request{Messages: []prompt.Message{prompt.Say(prompt.User, question)}}
+		said := []byte(strings.ReplaceAll(string(body), "%", question))
+		for _, status := range []int{302, 400, 404, 429, 503} {
+			err := classifier{}.status(status, http.Header{}, said)
+			if n := err.ContextTokens; err.Code == "" || n != 0 && (n < minWindow || n > maxWindow) {
+				t.Fatalf("%d: got %+v", status, err)
+			}
+		}
+		if err := (classifier{}).frame(said, http.Header{}); err.Code == "" {
+			t.Fatalf("a frame: got %+v", err)
+		}
+		words := withoutRepeats(readRefusal(said).words, req)
+		if plain := strings.ToLower(strings.Join(strings.Fields(question), " ")); len([]rune(plain)) >= repeatRunes &&
+			strings.Contains(strings.ToLower(words), plain) {
+			t.Fatalf("the question %q is in %q", question, words)
+		}
+	})
 }

@@ -14,7 +14,7 @@ import (
 
 func scriptedClient(t *testing.T) *upstream.Client {
 	t.Helper()
-	c, err := upstream.NewScripted(script.Handler(), discard())
+	c, err := upstream.NewScripted(script.Handler(), upstream.Config{}, discard())
 	if err != nil {
 		t.Fatal(err)
 	}
