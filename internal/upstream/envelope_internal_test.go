@@ -34,7 +34,7 @@ func TestEnvelopes(t *testing.T) {
 		"code in text": {`{"error":{"code":"429","message":"No Luck"}}`, 429, "429", "no luck"},
 		"plain":        {`No Luck`, 0, "", "no luck"},
 		"JSON text":    {`"No Luck"`, 0, "", "no luck"},
-		"cut":          {`{"detail":[{"code":"a}\"","msg":"No Luck","input":{"messages":[{"content":"a, b`, 0, "a}", "no luck"},
+		"cut":          {`{"detail":[{"code":"a}\"","msg":"No Luck","input":{"m":[{"content":"a, b`, 0, "a}", "no luck"},
 		"cut, one":     {`{"error":{"message":"No Luck`, 0, "", "no luck"},
 	} {
 		r := readRefusal([]byte(test.body))
@@ -57,7 +57,8 @@ func TestEnvelopes(t *testing.T) {
 // Whatever a server says of an error, it has a code, a limit that can be one, and what it repeats of
 // a question is neither learnt nor logged.
 func FuzzRefusal(f *testing.F) {
-	for _, seed := range []string{`{"error":{"message":"maximum context length is 8192 tokens, %"}}`, `{"detail":[{"msg":"%","x":[`,
+	for _, seed := range []string{
+		`{"error":{"message":"maximum context length is 8192 tokens, %"}}`, `{"detail":[{"msg":"%","x":[`,
 		`[{"error":"{\"error\":\"%\"}`, `%`, `{"a":"\`, `{,}`, `[],,{`, `}{,`, `{"error":"\ud800%\\u4f60`} {
 		f.Add([]byte(seed), "what is the maximum context length of 4096 tokens?")
 	}
