@@ -124,8 +124,10 @@ func (s *Service) asideRefusal(ctx context.Context, err error) error {
 		return refusal.Overloaded(settleSoon)
 	case errors.Is(err, reply.ErrStopping):
 		return refusal.Unavailable(err)
+	case errors.Is(err, reply.ErrNoSummaries):
+		return noSummaries()
 	case errors.As(err, &failure):
-		return modelUnavailable(err)
+		return asideFailed(failure.Code, err)
 	}
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"parley/internal/pid"
 	"parley/internal/prompt"
 	"parley/internal/refusal"
+	"parley/internal/reply"
 )
 
 // orNotFound turns Ent's not-found error into ours and leaves others alone.
@@ -88,6 +89,29 @@ func modelUnavailable(cause error) *refusal.Error {
 		Message: "The model server does not answer. Try again.",
 		Err:     cause,
 	}
+}
+
+// noSummaries says that the model which answers is not asked for summaries.
+func noSummaries() *refusal.Error {
+	return &refusal.Error{
+		Code:    refusal.CodeModelUnavailable,
+		Message: "The model that wrote the last reply makes no summaries. Let another one answer first.",
+	}
+}
+
+// asideFailed says why a model gave no name or summary: to try again does not always help.
+func asideFailed(code reply.Code, cause error) *refusal.Error {
+	failed := modelUnavailable(cause)
+	switch _, again := reply.Explain(code); {
+	case again:
+	case code == reply.CodeContextTooLong:
+		failed.Message = "This is too long for the model to read."
+	case code == reply.CodeContentFilter:
+		failed.Message = "The model server refuses to answer this."
+	default:
+		failed.Message = "The model server refuses to answer. Tell whoever runs this server, or choose another model."
+	}
+	return failed
 }
 
 // modelGone names the model that a conversation remembers, and that may not be used any more.
