@@ -71,9 +71,9 @@ func newModels(cfg config, log *slog.Logger) (m models, err error) {
 	return m, err
 }
 
-// isBuiltIn reports whether a model is one of this process: it has nothing to say of others'
-// talk.
-func (m models) isBuiltIn(model string) bool {
+// makesNoSummaries reports whether a model has nothing to say of others' talk: ELIZA has not.
+// The model for building frontends has.
+func (m models) makesNoSummaries(model string) bool {
 	name, ok := m.catalog.Upstream(model)
-	return ok && name != openAI
+	return ok && name == builtIn
 }

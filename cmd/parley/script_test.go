@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"parley/internal/upstream/eliza"
 	"parley/internal/upstream/script"
 )
 
@@ -130,6 +131,32 @@ func TestScriptListed(t *testing.T) {
 	}
 	if !strings.Contains(i.out.String(), `"script": for building frontends; send it /help`) {
 		t.Errorf("the greeting does not name it:\n%s", i.out.String())
+	}
+	i.stop(t)
+}
+
+// A summary can be built against it, but not against ELIZA, which has nothing to say of others'
+// talk.
+func TestScriptSumsUp(t *testing.T) {
+	t.Parallel()
+	i := startInside(t, append(sqliteEnviron(t), "PARLEY_SENDS_PER_MINUTE=0")...)
+	token := i.signUp(t, "ada@example.com").AccessToken
+	summarize := func(model string, turns int) answer {
+		var conversation any
+		for range turns {
+			sent := i.mustSend(t, token, map[string]any{"conversationId": conversation, "wait": true, "model": model,
+				"content": "The harbour lies still. /tokens 20 /slow 0"})
+			conversation = sent.Conversation.ID
+		}
+		return i.ask(t, token, `mutation ($id: ID!) { summarizeConversation(input: {conversationId: $id}) {
+			summary { content } } }`, map[string]any{"id": conversation})
+	}
+	if a := summarize(script.Model, 8); !strings.Contains(string(a.Data), "Summed up: User: The harbour") {
+		t.Errorf("got %s %v, want a summary", a.Data, a.Errors)
+	}
+	a := summarize(eliza.Model, 1)
+	if len(a.Errors) != 1 || !strings.Contains(a.Errors[0].Message, "makes no summaries") {
+		t.Errorf("got %s %v, want that ELIZA makes none", a.Data, a.Errors)
 	}
 	i.stop(t)
 }

@@ -151,7 +151,7 @@ func open(
 		return nil, nil, err
 	}
 	replies := repliesConfig(cfg, keys, models.catalog, tracer)
-	replies.Asides.Spares = models.isBuiltIn
+	replies.Asides.Spares = models.makesNoSummaries
 	if err := replies.Validate(); err != nil {
 		return nil, nil, err
 	}

@@ -126,6 +126,8 @@ func (s *Service) asideRefusal(ctx context.Context, err error, refused string) e
 		return refusal.Overloaded(settleSoon)
 	case errors.Is(err, reply.ErrStopping):
 		return refusal.Unavailable(err)
+	case errors.Is(err, reply.ErrNoSummaries):
+		return noSummaries()
 	case errors.As(err, &failure):
 		if _, retryable := reply.Explain(failure.Code); !retryable {
 			return &refusal.Error{Code: refusal.CodeModelUnavailable, Message: refused, Err: err}

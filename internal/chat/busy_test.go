@@ -37,6 +37,7 @@ func TestQueue(t *testing.T) {
 		pieces := make(chan string)
 		b.upstream.Next(upstreamtest.Pieces(pieces))
 		first := b.send(t, u, chat.SendInput{Content: "one"})
+		eventually(t, "the call of the model", func() bool { return len(b.upstream.Requests()) == 1 })
 		id := first.Conversation.ID
 		var queued []chat.SendResult
 		for i := range chat.MaxQueued {

@@ -7,6 +7,7 @@ import (
 	"parley/internal/pid"
 	"parley/internal/prompt"
 	"parley/internal/refusal"
+	"parley/internal/reply"
 )
 
 // orNotFound turns Ent's not-found error into ours and leaves others alone.
@@ -88,6 +89,14 @@ func modelUnavailable(cause error) *refusal.Error {
 		Code:    refusal.CodeModelUnavailable,
 		Message: "The model server does not answer. Try again.",
 		Err:     cause,
+	}
+}
+
+// noSummaries says that the model which answers is not asked for summaries.
+func noSummaries() *refusal.Error {
+	return &refusal.Error{
+		Code:    refusal.CodeModelUnavailable,
+		Message: "The model that wrote the last reply makes no summaries. Let another one answer first.",
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -30,9 +31,10 @@ type Asides struct {
 	TokensPerDay int
 	// TitleLimit and SummaryLimit are how long a call may take; 0: 10 seconds, and a minute.
 	TitleLimit, SummaryLimit time.Duration
-	// AtOnce is how many this replica makes at a time, Waiting how many wait for their turn, and
-	// PerMinute how many are taken on in a minute; 0: 2, 32 and 60. What does not fit is dropped:
-	// the next turn asks again.
+	// AtOnce is how many this replica makes at a time, Waiting how many wait for their turn, as many
+	// again of those that somebody waits for, which come first, and PerMinute how many of the others
+	// are taken on in a minute; 0: 2, 32 and 60. What does not fit is dropped: the next turn asks
+	// again.
 	AtOnce, Waiting, PerMinute int
 }
 
@@ -57,6 +59,8 @@ const (
 var (
 	// ErrNoTokens: the user has none left for the day.
 	ErrNoTokens = errors.New("the tokens of this day are used up")
+	// ErrNoSummaries: the model is not to be asked for them.
+	ErrNoSummaries = errors.New("the model makes no summaries")
 	// ErrAsidesBusy: this replica makes as many as it may.
 	ErrAsidesBusy = errors.New("too many names and summaries are being made")
 )
@@ -69,16 +73,18 @@ type asides struct {
 	cfg      Asides
 	life     *life
 	upstream Upstream
-	maxBytes int // of a prompt
+	windows  Windows // Nil: nobody knows any.
+	maxBytes int     // of a prompt
 
 	// mu guards the fields below. life.mu may be taken while it is held.
 	mu                sync.Mutex
 	running, summings int
-	waiting           []*aside
+	// waiting has those first that somebody waits for.
+	waiting []*aside
 	// going are those that run or wait and that nobody waits for, so that none is made twice
 	// at a time.
 	going map[asideKey]bool
-	// taken is when the last ones were taken on, a ring whose oldest is at next.
+	// taken is when the last ones of those were taken on, a ring whose oldest is at next.
 	taken []time.Time
 	next  int
 }
@@ -106,7 +112,7 @@ func newAsides(h *host, all Config, life *life, up Upstream) *asides {
 	cfg.SummaryLimit = cmp.Or(cfg.SummaryLimit, summaryLimit)
 	cfg.AtOnce, cfg.Waiting = cmp.Or(cfg.AtOnce, asidesAtOnce), cmp.Or(cfg.Waiting, asidesWaiting)
 	cfg.PerMinute = cmp.Or(cfg.PerMinute, asidesPerMinute)
-	return &asides{host: h, cfg: cfg, life: life, upstream: up, maxBytes: all.MaxPromptBytes,
+	return &asides{host: h, cfg: cfg, life: life, upstream: up, windows: all.Windows, maxBytes: all.MaxPromptBytes,
 		going: make(map[asideKey]bool), taken: make([]time.Time, cfg.PerMinute)}
 }
 
@@ -119,19 +125,35 @@ func (s *asides) start(a *aside) error {
 	if !a.asked && s.going[a.key] {
 		return nil // It is being made.
 	}
-	oldest := s.taken[s.next]
-	if len(s.waiting) >= s.cfg.Waiting || !oldest.IsZero() && now.Sub(oldest) < time.Minute {
+	asked := slices.IndexFunc(s.waiting, func(other *aside) bool { return !other.asked })
+	if asked < 0 {
+		asked = len(s.waiting)
+	}
+	at, before := len(s.waiting), len(s.waiting)-asked
+	if a.asked {
+		at, before = asked, asked
+	}
+	if before >= s.cfg.Waiting || !a.asked && !s.takes(now) {
 		s.meters.aside(a.key.purpose, asideBusy)
 		return ErrAsidesBusy
 	}
-	s.taken[s.next] = now
-	s.next = (s.next + 1) % len(s.taken)
 	if !a.asked {
 		s.going[a.key] = true
 	}
-	s.waiting = append(s.waiting, a)
+	s.waiting = slices.Insert(s.waiting, at, a)
 	s.turn()
 	return nil
+}
+
+// takes counts one more that nobody waits for, or reports that there are too many in this
+// minute. It is called with mu held.
+func (s *asides) takes(now time.Time) bool {
+	if oldest := s.taken[s.next]; !oldest.IsZero() && now.Sub(oldest) < time.Minute {
+		return false
+	}
+	s.taken[s.next] = now
+	s.next = (s.next + 1) % len(s.taken)
+	return true
 }
 
 // turn starts those that wait, as far as there is room. It is called with mu held.

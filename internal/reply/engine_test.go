@@ -240,9 +240,10 @@ func TestTakeoverFromTheDead(t *testing.T) {
 		code    reply.Code
 		attempt int
 		crashes int
+		thought string
 	}{
 		"generated anew": {
-			up: say("new"), edit: func(m *ent.MessageCreate) { m.SetContent("old text") },
+			up: say("new"), edit: func(m *ent.MessageCreate) { m.SetContent("old text").SetReasoning("old") },
 			status: message.StatusCOMPLETED, content: "new", attempt: 2, crashes: 1,
 		},
 		"fails later, the longest text stays": {
@@ -256,15 +257,23 @@ func TestTakeoverFromTheDead(t *testing.T) {
 		},
 		"interrupted by policy": {
 			cfg: reply.Config{InterruptOnCrash: true},
-			up:  say("new"), edit: func(m *ent.MessageCreate) { m.SetContent("so far") },
+			up:  say("new"), edit: func(m *ent.MessageCreate) { m.SetContent("so far").SetReasoning("thus") },
 			status: message.StatusINTERRUPTED, content: "so far", code: reply.CodeRestarted, attempt: 2, crashes: 1,
+			thought: "thus",
+		},
+		"interrupted by policy while it thought": {
+			cfg: reply.Config{InterruptOnCrash: true},
+			up:  say("new"), edit: func(m *ent.MessageCreate) { m.SetReasoning("thus") },
+			status: message.StatusINTERRUPTED, code: reply.CodeRestarted, attempt: 2, crashes: 1, thought: "thus",
 		},
 		"stop was requested": {
 			up: say("new"), edit: func(m *ent.MessageCreate) { m.SetContent("so far").SetStopRequestedAt(time.Now()) },
 			status: message.StatusSTOPPED, content: "so far", attempt: 2, crashes: 1,
 		},
 		"crashed too often": {
-			up: say("new"), edit: func(m *ent.MessageCreate) { m.SetContent("x").SetSalvage("longer").SetCrashes(3) },
+			up: say("new"), edit: func(m *ent.MessageCreate) {
+				m.SetContent("x").SetReasoning("of x").SetSalvage("longer").SetCrashes(3)
+			},
 			status: message.StatusFAILED, content: "longer", code: reply.CodeCrashed, attempt: 2, crashes: 4,
 		},
 		"crashed twice, made from much": {
@@ -296,6 +305,9 @@ func TestTakeoverFromTheDead(t *testing.T) {
 				m := b.wants(row.ID, c.status, c.content, c.code)
 				if m.Attempt != c.attempt || m.Crashes != c.crashes {
 					t.Errorf("attempt %d, crashes %d, want %d and %d", m.Attempt, m.Crashes, c.attempt, c.crashes)
+				}
+				if m.Reasoning != c.thought {
+					t.Errorf("reasoning %q, want %q, which goes with the text", m.Reasoning, c.thought)
 				}
 			})
 		})

@@ -44,6 +44,8 @@ const (
 	// summaryRounds is how many summaries are made one behind the other, each with the one
 	// before it, of a line that is too long to be read at once.
 	summaryRounds = 8
+	// mostRefused is how often a model is asked again that has called its part of a line too long.
+	mostRefused = 4
 	// lineBatch is how many rows of a line are read at a time.
 	lineBatch = 64
 )
@@ -56,6 +58,26 @@ type span struct {
 	// keeps is how much at the end stays as it is, reads how much is read of what is before it,
 	// and takes how long the summary may be.
 	keeps, reads, takes int
+	// perByte is how many tokens a byte makes.
+	perByte float64
+	// refused is how often it was too long for the model.
+	refused int
+}
+
+// shorten makes a span smaller for another try with what was refused as too long: what fits
+// into the limit that the refusal named, or else half of it.
+func (p *span) shorten(o *olderPart, failure error) bool {
+	refused, ok := errors.AsType[*Error](failure)
+	if !ok || refused.Code != CodeContextTooLong || p.refused == mostRefused {
+		return false
+	}
+	p.refused++
+	p.reads = (len(o.turns) + o.beforeBytes()) / 2
+	if n := refused.ContextTokens; n > 0 {
+		limit := bytesOf(n, p.perByte)
+		p.reads, p.takes = min(p.reads, percent(limit, summaryReads)), min(p.takes, percent(limit, summaryTakes))
+	}
+	return true
 }
 
 // summarizeAfter asks for a summary behind a reply whose prompt has used much of its budget of
@@ -64,9 +86,10 @@ func (e *Engine) summarizeAfter(final *ent.Message, budget int) {
 	if budget <= 0 || final.Model == nil || e.asides.spares(*final.Model) {
 		return
 	}
-	bytes := budgetBytes(budget, final)
+	perByte := tokensPerByte(final)
+	bytes := bytesOf(budget, perByte)
 	part := span{upTo: final.Index, turns: 1, model: strings.Clone(*final.Model), keeps: percent(bytes, summaryKeeps),
-		reads: percent(bytes, summaryReads), takes: percent(bytes, summaryTakes)}
+		reads: percent(bytes, summaryReads), takes: percent(bytes, summaryTakes), perByte: perByte}
 	a := &aside{key: asideKey{usageday.PurposeSUMMARY, final.ConversationID}, userID: final.UserID}
 	a.run = func(ctx context.Context) error {
 		_, err := e.asides.summarize(ctx, a, part)
@@ -77,8 +100,8 @@ func (e *Engine) summarizeAfter(final *ent.Message, budget int) {
 
 // SummarizeNow has the model of the newest reply sum up the older part of the visible line,
 // and returns nil when there is too little to sum up. It waits for the model. Errors:
-// *ent.NotFoundError, ErrNoTokens, ErrAsidesBusy, ErrStopping, and *Error when the model
-// fails, or is not to be asked.
+// *ent.NotFoundError, ErrNoTokens, ErrNoSummaries, ErrAsidesBusy, ErrStopping, and *Error when
+// the model fails.
 func (e *Engine) SummarizeNow(ctx context.Context, userID, conversationID pid.ID) (*ent.Summary, error) {
 	var made *ent.Summary
 	a := &aside{key: asideKey{usageday.PurposeSUMMARY, conversationID}, userID: userID}
@@ -98,14 +121,29 @@ func (e *Engine) SummarizeNow(ctx context.Context, userID, conversationID pid.ID
 
 func percent(n, share int) int { return int(int64(n) * int64(share) / 100) }
 
-// budgetBytes is how many bytes of text are as many tokens, as a reply was counted.
-func budgetBytes(tokens int, final *ent.Message) int {
+// tokensPerByte is how many tokens a byte of text makes, as a reply was counted.
+func tokensPerByte(final *ent.Message) float64 {
 	const estimated, least, most = 0.25, 0.15, 1.5
-	ratio := estimated
 	if final.PromptTokens != nil && final.PromptBytes != nil && *final.PromptBytes > 0 && !final.UsageEstimated {
-		ratio = min(max(float64(*final.PromptTokens)/float64(*final.PromptBytes), least), most)
+		return min(max(float64(*final.PromptTokens)/float64(*final.PromptBytes), least), most)
 	}
-	return int(float64(tokens) / ratio)
+	return estimated
+}
+
+// bytesOf is how many bytes of text are as many tokens.
+func bytesOf(tokens int, perByte float64) int { return int(float64(tokens) / perByte) }
+
+// limitOf is how many tokens the model of a reply can read, 0 when nobody knows: a prompt that
+// was to be sent whole kept to no limit.
+func (s *asides) limitOf(final *ent.Message) int {
+	limit := 0
+	if s.windows != nil {
+		limit, _ = s.windows.ContextTokens(*final.Model)
+	}
+	if own := final.ContextLimit; own != nil && (limit == 0 || *own < limit) {
+		limit = *own
+	}
+	return limit
 }
 
 func (s *asides) spares(model string) bool { return s.cfg.Spares != nil && s.cfg.Spares(model) }
@@ -132,17 +170,17 @@ func (s *asides) older(ctx context.Context, a *aside) (part span, err error) {
 	case err != nil:
 		return part, fmt.Errorf("read the newest reply: %w", err)
 	case final.Model == nil || s.spares(*final.Model):
-		return part, &Error{Code: CodeModelUnavailable}
+		return part, ErrNoSummaries
 	}
 	line, err := s.lineBytes(ctx, a, final.Index)
 	if err != nil {
 		return part, err
 	}
-	bytes := line
-	part = span{upTo: final.Index, turns: askedTurns, model: *final.Model,
-		takes: max(percent(bytes, summaryTakes), budgetBytes(askedTokens, final)), reads: s.maxBytes}
-	if final.ContextLimit != nil {
-		limit := budgetBytes(*final.ContextLimit, final)
+	bytes, perByte := line, tokensPerByte(final)
+	part = span{upTo: final.Index, turns: askedTurns, model: *final.Model, perByte: perByte,
+		takes: max(percent(bytes, summaryTakes), bytesOf(askedTokens, perByte)), reads: s.maxBytes}
+	if tokens := s.limitOf(final); tokens > 0 {
+		limit := bytesOf(tokens, perByte)
 		bytes = min(bytes, limit)
 		part.reads, part.takes = percent(limit, summaryReads), percent(limit, summaryTakes)
 	}
@@ -222,7 +260,7 @@ func (s *asides) lineQuery(a *aside, after, upTo int) *ent.MessageQuery {
 // Beside an error it is the last one that was made.
 func (s *asides) summarize(ctx context.Context, a *aside, part span) (last *ent.Summary, err error) {
 	for range summaryRounds {
-		made, more, err := s.summarizeOnce(ctx, a, part)
+		made, more, err := s.summarizeOnce(ctx, a, &part)
 		if made != nil {
 			last = made
 		}
@@ -235,8 +273,8 @@ func (s *asides) summarize(ctx context.Context, a *aside, part span) (last *ent.
 }
 
 // summarizeOnce is summarize for as much as can be read at once, and reports whether there is
-// more.
-func (s *asides) summarizeOnce(ctx context.Context, a *aside, part span) (made *ent.Summary, more bool, err error) {
+// more. It makes the span smaller when the model cannot read so much.
+func (s *asides) summarizeOnce(ctx context.Context, a *aside, part *span) (made *ent.Summary, more bool, err error) {
 	err = s.inTx(ctx, func(ctx context.Context, tx *ent.Tx) error {
 		now, err := s.store.NowTx(ctx, tx)
 		if err != nil {
@@ -247,7 +285,7 @@ func (s *asides) summarizeOnce(ctx context.Context, a *aside, part span) (made *
 	if err != nil {
 		return nil, false, fmt.Errorf("begin a summary: %w", err)
 	}
-	older, err := s.gather(ctx, a, part)
+	older, err := s.gather(ctx, a, *part)
 	if err != nil || older == nil {
 		return nil, false, err
 	}
@@ -259,6 +297,9 @@ func (s *asides) summarizeOnce(ctx context.Context, a *aside, part span) (made *
 		if content == "" {
 			failure = &Error{Code: CodeProtocol, Err: errNoSummary}
 		}
+	}
+	if part.shorten(older, failure) {
+		return s.summarizeOnce(ctx, a, part)
 	}
 	if failure != nil && answer.used == nil {
 		return nil, false, failure
@@ -279,6 +320,13 @@ type olderPart struct {
 	more    bool // There are turns behind it that are to be summed up, too.
 }
 
+func (o *olderPart) beforeBytes() int {
+	if o.before == nil {
+		return 0
+	}
+	return len(o.before.Content)
+}
+
 // gather reads what is to be summed up; nil when there is too little. Whole turns stay, and
 // whole turns are summed up: of more than may be read at once the beginning, so that nothing
 // is left out between two summaries. It is read piece by piece without a lock, so it is also nil
@@ -292,7 +340,7 @@ func (s *asides) gather(ctx context.Context, a *aside, part span) (*olderPart, e
 	older := &olderPart{before: before, model: part.model}
 	if before != nil {
 		after = before.Reaches
-		part.reads -= len(before.Content)
+		part.reads -= older.beforeBytes()
 	}
 	keepFrom, kept := 0, 0
 	err = s.backwards(ctx, a, after, part.upTo, func(m *ent.Message) bool {

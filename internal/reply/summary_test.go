@@ -470,6 +470,56 @@ func TestSummaryOfMuch(t *testing.T) {
 	})
 }
 
+// readsAtMost answers what it can read, and refuses the rest with the limit that it names.
+func (m *summaryModel) readsAtMost(bytes, named int) script {
+	return func(ctx context.Context, req reply.Request, out reply.Output) (reply.Result, error) {
+		if len(req.Messages[0].Text()) > bytes {
+			return reply.Result{}, &reply.Error{Code: reply.CodeContextTooLong, Status: 400, ContextTokens: named}
+		}
+		return say("They spoke of x.")(ctx, req, out)
+	}
+}
+
+// limited is a model whose limit is known.
+type limited int
+
+func (l limited) ContextTokens(string) (int, bool) { return int(l), true }
+
+// A line that is sent whole is summed up as the model can read it, whether its limit is known, or
+// told by a refusal, or by nobody.
+func TestSummaryOfWhatWasSentWhole(t *testing.T) {
+	t.Parallel()
+	const reads = 8000
+	for what, c := range map[string]struct {
+		windows reply.Windows
+		named   int
+		calls   int // At most: those that make it, and those that find out how much can be read.
+	}{
+		"known": {windows: limited(2000), calls: 6},
+		"named": {named: 2000, calls: 7},
+		"found": {calls: 9},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			storetest.Each(t, func(t *testing.T, s *store.Store) {
+				m := &summaryModel{script: say("unused")}
+				b := newBundle(t, s, reply.Config{Windows: c.windows}, m)
+				full := prompt.Settings{Policy: prompt.Full}.Encode()
+				b.store.Client().Conversation.UpdateOneID(b.conv).SetContextSettings(full).ExecX(b.ctx)
+				b.turns(40)
+				m.says(m.readsAtMost(reads, c.named))
+				made, err := b.engine.SummarizeNow(b.ctx, b.user, b.conv)
+				if err != nil || made == nil {
+					t.Fatalf("got %v, %v, want a summary", made, err)
+				}
+				if n := len(m.calls()); n > c.calls {
+					t.Errorf("asked %d times, want %d at most", n, c.calls)
+				}
+			})
+		})
+	}
+}
+
 // An engine that is stopped waits for no summary.
 func TestStopEndsSummaries(t *testing.T) {
 	t.Parallel()

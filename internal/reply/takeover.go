@@ -57,6 +57,9 @@ func (s *sweeper) claim(ctx context.Context, row *ent.Message, released bool) er
 	if status == message.StatusSTREAMING {
 		return s.claimToRun(ctx, row, &next, released, now)
 	}
+	if len(row.Content) >= len(row.Salvage) {
+		next.Reasoning = row.Reasoning // What goes with the text that stays.
+	}
 	next.Content, next.Salvage = next.Salvage, ""
 	next.Status, next.ErrorCode, next.FinishedAt = status, code, &now
 	next.PromptBytes = nil // It may have been a guess, and nobody is to correct it now.
