@@ -11,6 +11,7 @@ import (
 	"parley/internal/pid"
 	"parley/internal/prompt"
 	"parley/internal/refusal"
+	"parley/internal/reply"
 	"parley/internal/store/storetest"
 	"parley/internal/upstream/upstreamtest"
 )
@@ -129,6 +130,37 @@ func TestTooLongForAnUnknownLimit(t *testing.T) {
 		r = b.send(t, u, chat.SendInput{ConversationID: c, Content: "shorter", Wait: true})
 		if r.Reply.Status != message.StatusCOMPLETED {
 			t.Errorf("got %s %v, want an answer", r.Reply.Status, deref(r.Reply.ErrorCode))
+		}
+	})
+}
+
+// A conversation that its model can read a part of only goes on also when all of it is more than
+// this server would send, and a question that is refused twice moves nothing.
+func TestPartOfALongLine(t *testing.T) {
+	t.Parallel()
+	const most = maxMessage + maxSystem
+	each(t, chat.Config{MaxPromptBytes: most}, func(t *testing.T, b *bundle) {
+		u := b.user(t)
+		b.upstream.Always(refuser("poison", 10_000, strings.Repeat("y", 2000)))
+		var c *pid.ID
+		from := 0
+		for n := range 2 * most / 4000 {
+			r := b.ask(t, u, c, fmt.Sprint(n, strings.Repeat("x", 2000)))
+			c, from = &r.Conversation.ID, *r.Reply.ContextFromIndex
+		}
+		if line := b.line(t, u, *c); len(line)*2000 < most || from < len(line)-10 {
+			t.Fatalf("%d messages, sent from %d: this proves little", len(line), from)
+		}
+		for _, text := range []string{"poison", "poison again"} {
+			m := b.send(t, u, chat.SendInput{ConversationID: c, Content: text, Wait: true}).Reply
+			if m.Status != message.StatusFAILED || deref(m.ErrorCode) != string(reply.CodeContentFilter) {
+				t.Errorf("%s: got %s, %v", text, m.Status, deref(m.ErrorCode))
+			}
+		}
+		calls := len(b.upstream.Requests())
+		if m := b.ask(t, u, c, "short").Reply; *m.ContextFromIndex != from || len(b.upstream.Requests()) != calls+1 {
+			t.Errorf("sent from %d after %d calls, want it from %d as before, at once", *m.ContextFromIndex,
+				len(b.upstream.Requests())-calls, from)
 		}
 	})
 }

@@ -102,10 +102,10 @@ func TestWindows(t *testing.T) {
 		case w.Summed && w.From <= p.Summary.Reaches && w.From != newest.Index:
 			problem = "what is summed up is sent"
 		}
-		tokens, fits := p.Fits(len(l.Rows[0].Content)+len(newest.Content)+2, 2)
+		_, fits := p.Fits(len(l.Rows[0].Content)+len(newest.Content)+2, 2)
 		if problem == "" && w.Policy != prompt.Full && fits && w.From != newest.Index && p.Budget > 0 &&
 			w.Tokens > p.Budget {
-			problem = fmt.Sprintf("%d tokens, more than the budget of %d (%d)", w.Tokens, p.Budget, tokens)
+			problem = fmt.Sprintf("%d tokens, more than the budget of %d", w.Tokens, p.Budget)
 		}
 		if problem == "" && w.Policy != prompt.Full && w.From != newest.Index && w.Bytes > p.MaxBytes {
 			problem = "more bytes than may be"
@@ -240,6 +240,54 @@ func TestSmallLimits(t *testing.T) {
 		if p := (prompt.Settings{}).Plan(test.limit, test.maxTokens); p.Budget != test.budget {
 			t.Errorf("a limit of %d and %d for the reply: a budget of %d, want %d", test.limit, test.maxTokens, p.Budget,
 				test.budget)
+		}
+	}
+}
+
+// A limit that is told to be needed is enough, and a smaller one is not.
+func TestNeededLimit(t *testing.T) {
+	t.Parallel()
+	for _, limit := range []int{256, 512, 8192, 131072} {
+		for _, maxTokens := range []int{0, 100, 5000} {
+			for _, bytes := range []int{2 * limit, 4 * limit, 40 * limit} {
+				fits := func(limit int) (int, bool) {
+					return prompt.Settings{}.Plan(limit, maxTokens).Fits(bytes, 2)
+				}
+				needed, ok := fits(limit)
+				if ok {
+					continue
+				}
+				if _, ok := fits(needed); !ok || needed <= limit {
+					t.Errorf("%d bytes, %d for the reply: %d is not enough, and neither is %d", bytes, maxTokens, limit, needed)
+				}
+				if _, ok := fits(needed - 1); ok { // It would have been told.
+					t.Errorf("%d bytes, %d for the reply: %d is enough, so %d is too much", bytes, maxTokens, needed-1, needed)
+				}
+			}
+		}
+	}
+}
+
+// What was sent less of before is read as far as that goes, and all else of what nobody cuts.
+func TestNextRead(t *testing.T) {
+	t.Parallel()
+	rows := line(system(""), question("new"))
+	rows[1].Index = 900
+	for _, test := range []struct {
+		what string
+		plan prompt.Plan
+		last prompt.Last
+		want int
+	}{
+		{"all is sent", prompt.Plan{Policy: prompt.Full, Model: "a/b"}, prompt.Last{From: 300}, prompt.All},
+		{"cut near", prompt.Plan{Policy: prompt.Full, Model: "a/b"}, prompt.Last{From: 890, Cut: "a b"}, prompt.Few},
+		{"cut far", prompt.Plan{Policy: prompt.Full, Model: "a/b"}, prompt.Last{From: 300, Cut: "a b"}, prompt.Many},
+		{"cut for another", prompt.Plan{Policy: prompt.Full, Model: "c"}, prompt.Last{From: 300, Cut: "a b"}, prompt.All},
+		{"cut here", prompt.Plan{Policy: prompt.Full, Model: "a/b"}, prompt.Last{From: 900, Cut: "a b"}, prompt.All},
+		{"a window", prompt.Plan{Policy: prompt.Truncate}, prompt.Last{}, prompt.Few},
+	} {
+		if got := test.plan.Next(prompt.Line{Rows: rows, Last: test.last}); got != test.want {
+			t.Errorf("%s: reads %d, want %d", test.what, got, test.want)
 		}
 	}
 }

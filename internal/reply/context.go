@@ -71,15 +71,11 @@ func (a *Attempt) choose(
 	if err := a.plan(ctx, parameters, line.Settings, &c); err != nil {
 		return c, nil, err
 	}
-	if c.plan.Policy == prompt.Full && !line.Whole {
-		// What was refused when the reply was asked for can be too long all the same: replies that
-		// this one waited for have become longer since.
-		if err = read(WholeLine); errors.Is(err, ErrLineTooLong) {
-			err = &Error{Code: CodeContextTooLong, Err: err}
-		}
-	}
 	for err == nil && !c.plan.Enough(line) {
-		err = read(line.Next())
+		err = read(c.plan.Next(line))
+	}
+	if errors.Is(err, ErrLineTooLong) {
+		err = &Error{Code: CodeContextTooLong, Err: err}
 	}
 	if err != nil {
 		return c, nil, err
@@ -88,6 +84,11 @@ func (a *Attempt) choose(
 		c.plan = less(c.plan)
 	}
 	c.window = c.plan.Choose(line)
+	// What was refused when the reply was asked for can be too long all the same: replies that
+	// this one waited for have become longer since.
+	if c.plan.Policy == prompt.Full && c.window.Bytes > a.engine.cfg.MaxPromptBytes {
+		return c, nil, &Error{Code: CodeContextTooLong, Err: ErrLineTooLong}
+	}
 	messages, c.window.Messages = c.window.Messages, nil
 	return c, messages, nil
 }
