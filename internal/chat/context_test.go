@@ -1,9 +1,14 @@
 package chat_test
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"parley/ent"
 	"parley/ent/message"
@@ -12,6 +17,8 @@ import (
 	"parley/internal/prompt"
 	"parley/internal/refusal"
 	"parley/internal/reply"
+	"parley/internal/reply/replytest"
+	"parley/internal/store"
 	"parley/internal/store/storetest"
 	"parley/internal/upstream/upstreamtest"
 )
@@ -208,6 +215,78 @@ func TestWindowedSend(t *testing.T) {
 		other := b.user(t)
 		_, err = counted.ContextUse(other.ctx, other.id, long, "")
 		refused(t, err, refusal.CodeNotFound)
+	})
+}
+
+// lines is a database that counts the rows of lines that are read for prompts.
+type lines struct {
+	*store.Store
+	rows atomic.Int64
+}
+
+// ReadLine implements reply.Store.
+func (l *lines) ReadLine(ctx context.Context, q reply.LineQuery, line *prompt.Line) error {
+	before := len(line.Rows)
+	err := l.Store.ReadLine(ctx, q, line)
+	l.rows.Add(int64(len(line.Rows) - before))
+	return err
+}
+
+// replies is a model client that answers without a server.
+type replies string
+
+// Generate implements reply.Upstream.
+func (s replies) Generate(_ context.Context, _ reply.Request, out reply.Output) (reply.Result, error) {
+	return reply.Result{FinishReason: reply.FinishStop}, out.Append(reply.Content, string(s))
+}
+
+// From the question to the end of the reply a windowed send takes as many statements in a
+// conversation of 5,000 messages as in one of 10, and reads no more than its window and a batch.
+func TestCostOfAWindowedSend(t *testing.T) {
+	t.Parallel()
+	each(t, wide, func(t *testing.T, b *bundle) {
+		b.contextTokens.Store(512)
+		counted, counter := storetest.Count(b.store)
+		l := &lines{Store: counted}
+		engine := reply.New(replytest.Config(reply.Config{Windows: b}), l, replies("ok"), b.bus, nil,
+			slog.New(slog.DiscardHandler))
+		if err := engine.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { engine.Stop(context.WithoutCancel(t.Context())) })
+		service, err := chat.New(config(wide), counted, engine, b.catalog, b.bus, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		u := b.user(t)
+		cost := make(map[int][]int)
+		for _, n := range []int{10, 5000} {
+			c := b.long(t, u, n+1)
+			for send := range 4 {
+				var m *ent.Message
+				before := l.rows.Load()
+				statements, commits := counter.Cost(func() {
+					r, err := service.SendMessage(u.ctx, u.id, chat.SendInput{ConversationID: &c, Content: "hi", Wait: true})
+					if err != nil || r.Reply.Status != message.StatusCOMPLETED {
+						t.Fatalf("got %v, %v", r.Reply, err)
+					}
+					m = r.Reply
+				})
+				most := *m.ContextCount + reply.LineBatch
+				if send == 0 { // It looks for where a window would begin.
+					most += reply.LineBatch
+				}
+				if rows := int(l.rows.Load() - before); rows > most {
+					t.Errorf("%d messages, send %d: %d rows are read for a window of %d", n, send, rows, *m.ContextCount)
+				}
+				if send > 0 {
+					cost[n] = append(cost[n], statements, commits)
+				}
+			}
+		}
+		if diff := cmp.Diff(cost[10], cost[5000]); diff != "" {
+			t.Errorf("statements and commits of sends (-10 +5000 messages):\n%s", diff)
+		}
 	})
 }
 

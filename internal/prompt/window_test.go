@@ -91,6 +91,8 @@ func TestWindows(t *testing.T) {
 			problem = "it begins with no question"
 		case !strings.Contains(text(w.Messages), l.Rows[0].Content):
 			problem = "message 0 is missing"
+		case w.Dropped > 0 && parts(w.Messages)-parts(prompt.Of(l.Rows[:1])) != w.Count+summaries(w):
+			problem = "another number of messages is sent"
 		case w.Bytes != prompt.Size(w.Messages):
 			problem = "its size is wrong"
 		case w.Dropped > w.From-1 || w.Dropped < 0:
@@ -135,6 +137,21 @@ func text(messages []prompt.Message) string {
 		fmt.Fprintf(&b, "%s: %s\n", m.Role, m.Text())
 	}
 	return b.String()
+}
+
+// parts counts the texts of a prompt, and summaries those that are summaries.
+func parts(messages []prompt.Message) (n int) {
+	for _, m := range messages {
+		n += len(m.Parts)
+	}
+	return n
+}
+
+func summaries(w prompt.Window) int {
+	if w.Summed {
+		return 1
+	}
+	return 0
 }
 
 // questions counts the turns that are sent.
@@ -288,6 +305,50 @@ func TestNextRead(t *testing.T) {
 	} {
 		if got := test.plan.Next(prompt.Line{Rows: rows, Last: test.last}); got != test.want {
 			t.Errorf("%s: reads %d, want %d", test.what, got, test.want)
+		}
+	}
+}
+
+// What the model server refuses is left out: the question that is to blame, or all that was there
+// before one that was answered without it.
+func TestDistrust(t *testing.T) {
+	t.Parallel()
+	alone := func(r prompt.Row) prompt.Row {
+		r.Alone = true
+		return r
+	}
+	yes, no := completed("yes"), refusedReply("")
+	for _, test := range []struct {
+		what    string
+		replies []prompt.Row
+		from    int
+		doubted bool
+	}{
+		{"all answered", []prompt.Row{yes, yes, yes}, 1, false},
+		{"one refused", []prompt.Row{yes, yes, no}, 1, true},
+		{"one refused and answered since", []prompt.Row{yes, no, yes}, 1, false},
+		{"two refused with what is before them", []prompt.Row{yes, no, no}, 7, true},
+		{"refused even alone", []prompt.Row{yes, no, alone(no)}, 1, true},
+		{"answered alone", []prompt.Row{yes, no, alone(yes)}, 5, false},
+		{"answered alone, for it was long", []prompt.Row{yes, yes, alone(yes)}, 1, false},
+	} {
+		var rows []prompt.Row
+		for _, r := range append([]prompt.Row{{}}, test.replies...) {
+			if rows == nil {
+				r = system("Be brief.")
+			} else {
+				rows = append(rows, question("why?"))
+			}
+			rows = append(rows, r)
+		}
+		rows = append(rows, question("newest"))
+		for i := range rows {
+			rows[i].Index = i
+		}
+		w := prompt.Settings{}.Plan(0, 0).Choose(prompt.Line{Rows: rows, Whole: true})
+		if w.From != test.from || w.Doubted != test.doubted || w.Alone != (test.from == 7) {
+			t.Errorf("%s: sent from %d, doubted: %t, alone: %t; want %d, %t", test.what, w.From, w.Doubted, w.Alone,
+				test.from, test.doubted)
 		}
 	}
 }

@@ -68,10 +68,10 @@ func TestReadLine(t *testing.T) {
 			t.Errorf("in parts:\n%s\nat once:\n%s", got, want)
 		}
 		// It stops at a bound of bytes, and goes on to the whole from what it has.
-		q.MaxBytes = 100
+		q.MaxBytes = 30
 		var few prompt.Line
 		if err := s.ReadLine(u.ctx, q, &few); err != nil || len(few.Rows) > 20 || few.Whole {
-			t.Errorf("got %d rows, %v, want about 100 bytes", len(few.Rows), err)
+			t.Errorf("got %d rows, %v, want about 30 bytes", len(few.Rows), err)
 		}
 		if err := s.ReadLine(u.ctx, whole, &few); err != nil || fmt.Sprint(few.Rows) != fmt.Sprint(all.Rows) {
 			t.Errorf("got %d rows, %v, want all %d", len(few.Rows), err, len(all.Rows))
