@@ -266,7 +266,8 @@ func TestCostOfAWindowedSend(t *testing.T) {
 				var m *ent.Message
 				before := l.rows.Load()
 				statements, commits := counter.Cost(func() {
-					r, err := service.SendMessage(u.ctx, u.id, chat.SendInput{ConversationID: &c, Content: "hi", Wait: true})
+					r, err := service.SendMessage(u.ctx, u.id,
+						chat.SendInput{ConversationID: &c, Content: "hi", Wait: true})
 					if err != nil || r.Reply.Status != message.StatusCOMPLETED {
 						t.Fatalf("got %v, %v", r.Reply, err)
 					}
@@ -277,7 +278,8 @@ func TestCostOfAWindowedSend(t *testing.T) {
 					most += reply.LineBatch
 				}
 				if rows := int(l.rows.Load() - before); rows > most {
-					t.Errorf("%d messages, send %d: %d rows are read for a window of %d", n, send, rows, *m.ContextCount)
+					t.Errorf("%d messages, send %d: %d rows are read for a window of %d", n, send, rows,
+						*m.ContextCount)
 				}
 				if send > 0 {
 					cost[n] = append(cost[n], statements, commits)

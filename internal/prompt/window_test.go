@@ -275,10 +275,10 @@ func TestNeededLimit(t *testing.T) {
 					continue
 				}
 				if _, ok := fits(needed); !ok || needed <= limit {
-					t.Errorf("%d bytes, %d for the reply: %d is not enough, and neither is %d", bytes, maxTokens, limit, needed)
+					t.Errorf("%d bytes, %d for the reply: %d is as little enough as %d", bytes, maxTokens, needed, limit)
 				}
 				if _, ok := fits(needed - 1); ok { // It would have been told.
-					t.Errorf("%d bytes, %d for the reply: %d is enough, so %d is too much", bytes, maxTokens, needed-1, needed)
+					t.Errorf("%d bytes, %d for the reply: %d is too much, %d is enough", bytes, maxTokens, needed, needed-1)
 				}
 			}
 		}
@@ -299,7 +299,7 @@ func TestNextRead(t *testing.T) {
 		{"all is sent", prompt.Plan{Policy: prompt.Full, Model: "a/b"}, prompt.Last{From: 300}, prompt.All},
 		{"cut near", prompt.Plan{Policy: prompt.Full, Model: "a/b"}, prompt.Last{From: 890, Cut: "a b"}, prompt.Few},
 		{"cut far", prompt.Plan{Policy: prompt.Full, Model: "a/b"}, prompt.Last{From: 300, Cut: "a b"}, prompt.Many},
-		{"cut for another", prompt.Plan{Policy: prompt.Full, Model: "c"}, prompt.Last{From: 300, Cut: "a b"}, prompt.All},
+		{"of another", prompt.Plan{Policy: prompt.Full, Model: "c"}, prompt.Last{From: 300, Cut: "a b"}, prompt.All},
 		{"cut here", prompt.Plan{Policy: prompt.Full, Model: "a/b"}, prompt.Last{From: 900, Cut: "a b"}, prompt.All},
 		{"a window", prompt.Plan{Policy: prompt.Truncate}, prompt.Last{}, prompt.Few},
 	} {

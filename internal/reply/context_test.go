@@ -43,8 +43,9 @@ func recorded(requests chan<- reply.Request, next reply.Upstream) script {
 func (b *bundle) wantWindow(m *ent.Message, policy message.ContextPolicy, sent reply.Request) {
 	b.t.Helper()
 	n := len(sent.Messages)
-	if m.ContextPolicy == nil || *m.ContextPolicy != policy || *m.ContextCount != n || *m.ContextFromIndex != m.Index-n ||
-		*m.ContextDropped != m.Index-n-1 || *m.PromptBytes != prompt.Size(sent.Messages) {
+	if m.ContextPolicy == nil || *m.ContextPolicy != policy || *m.ContextCount != n ||
+		*m.ContextFromIndex != m.Index-n || *m.ContextDropped != m.Index-n-1 ||
+		*m.PromptBytes != prompt.Size(sent.Messages) {
 		b.t.Errorf("%d messages were sent, the reply at %d says by %v %v from %v without %v, want %s", n, m.Index,
 			m.ContextPolicy, m.ContextCount, m.ContextFromIndex, m.ContextDropped, policy)
 	}
@@ -134,13 +135,15 @@ func TestNamedLimit(t *testing.T) {
 			var calls []reply.Request
 			b := newBundle(t, s, reply.Config{}, say("unused"))
 			b.talk(40)
-			b.use(reply.Config{}, script(func(_ context.Context, r reply.Request, out reply.Output) (reply.Result, error) {
+			up := func(_ context.Context, r reply.Request, out reply.Output) (reply.Result, error) {
 				if calls = append(calls, r); len(calls) <= test.refusals {
-					return reply.Result{}, &reply.Error{Code: reply.CodeContextTooLong, ContextTokens: test.named, Status: 400}
+					return reply.Result{}, &reply.Error{Code: reply.CodeContextTooLong, ContextTokens: test.named,
+						Status: 400}
 				}
 				used := reply.Usage{PromptTokens: 70, CompletionTokens: 3}
 				return reply.Result{Usage: &used}, out.Append(reply.Content, "yes")
-			}))
+			}
+			b.use(reply.Config{}, script(up))
 			m := b.final(b.start("newest").ID)
 			if len(calls) != test.calls {
 				t.Errorf("%s: the model was asked %d times, want %d", test.what, len(calls), test.calls)
@@ -158,9 +161,10 @@ func TestNamedLimit(t *testing.T) {
 				t.Errorf("%s: kept to a limit of %d", test.what, deref(m.ContextLimit))
 			}
 			if test.refusals > 1 {
-				if m.Status != message.StatusFAILED || *m.ErrorCode != string(reply.CodeContextTooLong) || m.PromptTokens != nil {
-					t.Errorf("%s: got %s %v with %v tokens, want it to fail for nothing", test.what, m.Status, m.ErrorCode,
-						m.PromptTokens)
+				if m.Status != message.StatusFAILED || *m.ErrorCode != string(reply.CodeContextTooLong) ||
+					m.PromptTokens != nil {
+					t.Errorf("%s: got %s %v with %v tokens, want it to fail for nothing", test.what, m.Status,
+						m.ErrorCode, m.PromptTokens)
 				}
 				continue
 			}
