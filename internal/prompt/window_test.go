@@ -275,10 +275,10 @@ func TestNeededLimit(t *testing.T) {
 					continue
 				}
 				if _, ok := fits(needed); !ok || needed <= limit {
-					t.Errorf("%d bytes, %d for the reply: %d is as little enough as %d", bytes, maxTokens, needed, limit)
+					t.Errorf("%d bytes, %d for the reply: %d is not enough", bytes, maxTokens, needed)
 				}
 				if _, ok := fits(needed - 1); ok { // It would have been told.
-					t.Errorf("%d bytes, %d for the reply: %d is too much, %d is enough", bytes, maxTokens, needed, needed-1)
+					t.Errorf("%d bytes, %d for the reply: %d is too much", bytes, maxTokens, needed)
 				}
 			}
 		}
