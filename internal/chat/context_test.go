@@ -1,9 +1,14 @@
 package chat_test
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"parley/ent"
 	"parley/ent/message"
@@ -11,6 +16,9 @@ import (
 	"parley/internal/pid"
 	"parley/internal/prompt"
 	"parley/internal/refusal"
+	"parley/internal/reply"
+	"parley/internal/reply/replytest"
+	"parley/internal/store"
 	"parley/internal/store/storetest"
 	"parley/internal/upstream/upstreamtest"
 )
@@ -133,6 +141,37 @@ func TestTooLongForAnUnknownLimit(t *testing.T) {
 	})
 }
 
+// A conversation that its model can read a part of only goes on also when all of it is more than
+// this server would send, and a question that is refused twice moves nothing.
+func TestPartOfALongLine(t *testing.T) {
+	t.Parallel()
+	const most = maxMessage + maxSystem
+	each(t, chat.Config{MaxPromptBytes: most}, func(t *testing.T, b *bundle) {
+		u := b.user(t)
+		b.upstream.Always(refuser("poison", 10_000, strings.Repeat("y", 2000)))
+		var c *pid.ID
+		from := 0
+		for n := range 2 * most / 4000 {
+			r := b.ask(t, u, c, fmt.Sprint(n, strings.Repeat("x", 2000)))
+			c, from = &r.Conversation.ID, *r.Reply.ContextFromIndex
+		}
+		if line := b.line(t, u, *c); len(line)*2000 < most || from < len(line)-10 {
+			t.Fatalf("%d messages, sent from %d: this proves little", len(line), from)
+		}
+		for _, text := range []string{"poison", "poison again"} {
+			m := b.send(t, u, chat.SendInput{ConversationID: c, Content: text, Wait: true}).Reply
+			if m.Status != message.StatusFAILED || deref(m.ErrorCode) != string(reply.CodeContentFilter) {
+				t.Errorf("%s: got %s, %v", text, m.Status, deref(m.ErrorCode))
+			}
+		}
+		calls := len(b.upstream.Requests())
+		if m := b.ask(t, u, c, "short").Reply; *m.ContextFromIndex != from || len(b.upstream.Requests()) != calls+1 {
+			t.Errorf("sent from %d after %d calls, want it from %d as before, at once", *m.ContextFromIndex,
+				len(b.upstream.Requests())-calls, from)
+		}
+	})
+}
+
 // A windowed send costs what it costs in a short conversation, and what is stored says what was
 // sent.
 func TestWindowedSend(t *testing.T) {
@@ -176,6 +215,80 @@ func TestWindowedSend(t *testing.T) {
 		other := b.user(t)
 		_, err = counted.ContextUse(other.ctx, other.id, long, "")
 		refused(t, err, refusal.CodeNotFound)
+	})
+}
+
+// lines is a database that counts the rows of lines that are read for prompts.
+type lines struct {
+	*store.Store
+	rows atomic.Int64
+}
+
+// ReadLine implements reply.Store.
+func (l *lines) ReadLine(ctx context.Context, q reply.LineQuery, line *prompt.Line) error {
+	before := len(line.Rows)
+	err := l.Store.ReadLine(ctx, q, line)
+	l.rows.Add(int64(len(line.Rows) - before))
+	return err
+}
+
+// replies is a model client that answers without a server.
+type replies string
+
+// Generate implements reply.Upstream.
+func (s replies) Generate(_ context.Context, _ reply.Request, out reply.Output) (reply.Result, error) {
+	return reply.Result{FinishReason: reply.FinishStop}, out.Append(reply.Content, string(s))
+}
+
+// From the question to the end of the reply a windowed send takes as many statements in a
+// conversation of 5,000 messages as in one of 10, and reads no more than its window and a batch.
+func TestCostOfAWindowedSend(t *testing.T) {
+	t.Parallel()
+	each(t, wide, func(t *testing.T, b *bundle) {
+		b.contextTokens.Store(512)
+		counted, counter := storetest.Count(b.store)
+		l := &lines{Store: counted}
+		engine := reply.New(replytest.Config(reply.Config{Windows: b}), l, replies("ok"), b.bus, nil,
+			slog.New(slog.DiscardHandler))
+		if err := engine.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { engine.Stop(context.WithoutCancel(t.Context())) })
+		service, err := chat.New(config(wide), counted, engine, b.catalog, b.bus, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		u := b.user(t)
+		cost := make(map[int][]int)
+		for _, n := range []int{10, 5000} {
+			c := b.long(t, u, n+1)
+			for send := range 4 {
+				var m *ent.Message
+				before := l.rows.Load()
+				statements, commits := counter.Cost(func() {
+					r, err := service.SendMessage(u.ctx, u.id,
+						chat.SendInput{ConversationID: &c, Content: "hi", Wait: true})
+					if err != nil || r.Reply.Status != message.StatusCOMPLETED {
+						t.Fatalf("got %v, %v", r.Reply, err)
+					}
+					m = r.Reply
+				})
+				most := *m.ContextCount + reply.LineBatch
+				if send == 0 { // It looks for where a window would begin.
+					most += reply.LineBatch
+				}
+				if rows := int(l.rows.Load() - before); rows > most {
+					t.Errorf("%d messages, send %d: %d rows are read for a window of %d", n, send, rows,
+						*m.ContextCount)
+				}
+				if send > 0 {
+					cost[n] = append(cost[n], statements, commits)
+				}
+			}
+		}
+		if diff := cmp.Diff(cost[10], cost[5000]); diff != "" {
+			t.Errorf("statements and commits of sends (-10 +5000 messages):\n%s", diff)
+		}
 	})
 }
 

@@ -7,7 +7,6 @@ import (
 	"parley/internal/pid"
 	"parley/internal/prompt"
 	"parley/internal/refusal"
-	"parley/internal/reply"
 )
 
 // orNotFound turns Ent's not-found error into ours and leaves others alone.

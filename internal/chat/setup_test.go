@@ -123,6 +123,15 @@ func (b *bundle) service(t testing.TB, cfg chat.Config, s chat.Store) *chat.Serv
 // serviceOn is service with another bus.
 func (b *bundle) serviceOn(t testing.TB, cfg chat.Config, s chat.Store, facts fact.Bus) *chat.Service {
 	t.Helper()
+	service, err := chat.New(config(cfg), s, b.engine, b.catalog, facts, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return service
+}
+
+// config fills in what cfg requires and leaves out.
+func config(cfg chat.Config) chat.Config {
 	if cfg.MaxReplies == 0 {
 		cfg.MaxReplies = 1 << 20
 	}
@@ -144,11 +153,7 @@ func (b *bundle) serviceOn(t testing.TB, cfg chat.Config, s chat.Store, facts fa
 	if cfg.MaxRunning == 0 {
 		cfg.MaxRunning = 1000
 	}
-	service, err := chat.New(cfg, s, b.engine, b.catalog, facts, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return service
+	return cfg
 }
 
 func (b *bundle) user(t testing.TB) person {

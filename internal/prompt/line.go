@@ -2,13 +2,14 @@ package prompt
 
 import "strings"
 
-// Row is a message of the visible line, as it is stored.
+// Row is a message of the visible line, as it is stored. A long line has many: fields of one
+// byte stand together.
 type Row struct {
 	Role    Role
-	Status  Status
 	Content string
 	// Index is its place on the line.
-	Index int
+	Index  int
+	Status Status
 	// Refused says of a reply that the model server would not answer what it was asked,
 	// because of what that says.
 	Refused bool
@@ -16,16 +17,16 @@ type Row struct {
 	Alone bool
 }
 
-// Status is how far a stored message has come, in the words of its row.
-type Status string
-
-// The statuses that a prompt tells apart. Any other one is that of a message which is
+// Status is how far a stored message has come. The zero value is that of a message which is
 // not sent.
+type Status uint8
+
+// The statuses that a prompt tells apart.
 const (
-	Completed   Status = "COMPLETED"
-	Stopped     Status = "STOPPED"
-	Failed      Status = "FAILED"
-	Interrupted Status = "INTERRUPTED"
+	Completed Status = iota + 1
+	Stopped
+	Failed
+	Interrupted
 )
 
 // StoredRole returns the role that a row names, "" for one that is not sent. It keeps
@@ -42,15 +43,19 @@ func StoredRole(word string) Role {
 	return ""
 }
 
-// StoredStatus returns the status that a row names, "" for one that a prompt does not
-// know. It keeps nothing of word.
+// StoredStatus returns the status that a row names, 0 for one that a prompt does not know.
 func StoredStatus(word string) Status {
-	for _, s := range [...]Status{Completed, Stopped, Failed, Interrupted} {
-		if string(s) == word {
-			return s
-		}
+	switch word {
+	case "COMPLETED":
+		return Completed
+	case "STOPPED":
+		return Stopped
+	case "FAILED":
+		return Failed
+	case "INTERRUPTED":
+		return Interrupted
 	}
-	return ""
+	return 0
 }
 
 // Of returns the prompt for the reply that follows these rows of a line. They are in

@@ -1,6 +1,9 @@
 package prompt
 
-import "strings"
+import (
+	"sort"
+	"strings"
+)
 
 // Plan is how much of a line may be sent.
 type Plan struct {
@@ -19,6 +22,8 @@ type Plan struct {
 	Summary *Digest
 	// Only sends nothing before the newest question.
 	Only bool
+	// reply is how many tokens the reply may have; 0: nothing is said.
+	reply int
 	// fresh fills the budget, wherever the window of the last reply began.
 	fresh bool
 }
@@ -53,7 +58,8 @@ func (s Settings) Plan(limit, maxTokens int) Plan {
 	if s.LimitTokens > 0 && (limit == 0 || s.LimitTokens < limit) {
 		limit = s.LimitTokens
 	}
-	p := Plan{Policy: s.Policy, Turns: max(s.Turns, 1), Limit: limit, Budget: budget(limit, maxTokens)}
+	p := Plan{Policy: s.Policy, Turns: max(s.Turns, 1), Limit: limit, Budget: budget(limit, maxTokens),
+		reply: maxTokens}
 	switch {
 	case p.Policy == "" && limit > 0:
 		p.Policy = Truncate
@@ -85,10 +91,14 @@ func budget(limit, maxTokens int) int {
 }
 
 // Fits reports whether texts of so many bytes fit into the budget of a plan, in so many
-// messages, and how many tokens the limit would have to be.
+// messages. Where they do not, needed is about how many tokens the limit would have to be.
 func (p Plan) Fits(bytes, messages int) (needed int, fits bool) {
 	tokens := p.tokens(p.perByte(Line{}), bytes, messages)
-	return tokens + p.Limit - p.Budget, p.Budget == 0 || tokens <= p.Budget
+	if p.Budget == 0 || tokens <= p.Budget {
+		return 0, true
+	}
+	// A quarter of a limit is always there for the prompt.
+	return sort.Search(4*tokens, func(limit int) bool { return budget(limit, p.reply) >= tokens }), false
 }
 
 // Bound returns how many bytes and tokens of a line are sent at most, which has so many.
@@ -152,7 +162,9 @@ func (p Plan) perByte(l Line) float64 {
 	return 1.0 / bytesPerToken
 }
 
-// cutBefore reports whether the model of the plan has refused all of the line before.
-func (p Plan) cutBefore(l Last) bool {
-	return l.Cut != "" && l.Cut == strings.ReplaceAll(p.Model, "/", " ")
+// Cuts reports whether the model of the plan has refused all of the line before: then it is sent
+// less by any policy, and less need be read.
+func (p Plan) Cuts(line Line) bool {
+	l := line.Last
+	return l.From > 0 && l.Cut != "" && l.Cut == strings.ReplaceAll(p.Model, "/", " ")
 }

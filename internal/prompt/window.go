@@ -124,8 +124,18 @@ func (p Plan) settle(l Line) (Plan, choice) {
 	return p, c
 }
 
-// Few and Many are how many rows more of a line are read at a time.
-const Few, Many = 64, 512
+// Few and Many are how many rows more of a line are read at a time, if not All.
+const Few, Many, All = 64, 512, 0
+
+// Next is how many rows of a line are to be read next. Where nothing is left out by the plan,
+// but by a cut that is not far, that is all of them.
+func (p Plan) Next(l Line) int {
+	_, tail := l.Split()
+	if p.Policy == Full && !(p.Cuts(l) && len(tail) > 0 && tail[0].Index > l.Last.From) {
+		return All
+	}
+	return l.Next()
+}
 
 // Next is how many rows of a line are to be read next: many only where the last window is that
 // long.
@@ -271,7 +281,7 @@ func (s *scan) accept(at start, index int) {
 		s.settled = true
 	case s.hasSticky && s.plan.stays():
 		s.settled = s.sticky.full >= tooFew || at.full > movesTo
-	case s.hasSticky && s.plan.Policy == Full && s.plan.cutBefore(s.line.Last):
+	case s.hasSticky && s.plan.Policy == Full && s.plan.Cuts(s.line):
 		s.settled = true
 	}
 }

@@ -91,6 +91,8 @@ func TestWindows(t *testing.T) {
 			problem = "it begins with no question"
 		case !strings.Contains(text(w.Messages), l.Rows[0].Content):
 			problem = "message 0 is missing"
+		case w.Dropped > 0 && parts(w.Messages)-parts(prompt.Of(l.Rows[:1])) != w.Count+summaries(w):
+			problem = "another number of messages is sent"
 		case w.Bytes != prompt.Size(w.Messages):
 			problem = "its size is wrong"
 		case w.Dropped > w.From-1 || w.Dropped < 0:
@@ -102,10 +104,10 @@ func TestWindows(t *testing.T) {
 		case w.Summed && w.From <= p.Summary.Reaches && w.From != newest.Index:
 			problem = "what is summed up is sent"
 		}
-		tokens, fits := p.Fits(len(l.Rows[0].Content)+len(newest.Content)+2, 2)
+		_, fits := p.Fits(len(l.Rows[0].Content)+len(newest.Content)+2, 2)
 		if problem == "" && w.Policy != prompt.Full && fits && w.From != newest.Index && p.Budget > 0 &&
 			w.Tokens > p.Budget {
-			problem = fmt.Sprintf("%d tokens, more than the budget of %d (%d)", w.Tokens, p.Budget, tokens)
+			problem = fmt.Sprintf("%d tokens, more than the budget of %d", w.Tokens, p.Budget)
 		}
 		if problem == "" && w.Policy != prompt.Full && w.From != newest.Index && w.Bytes > p.MaxBytes {
 			problem = "more bytes than may be"
@@ -135,6 +137,21 @@ func text(messages []prompt.Message) string {
 		fmt.Fprintf(&b, "%s: %s\n", m.Role, m.Text())
 	}
 	return b.String()
+}
+
+// parts counts the texts of a prompt, and summaries those that are summaries.
+func parts(messages []prompt.Message) (n int) {
+	for _, m := range messages {
+		n += len(m.Parts)
+	}
+	return n
+}
+
+func summaries(w prompt.Window) int {
+	if w.Summed {
+		return 1
+	}
+	return 0
 }
 
 // questions counts the turns that are sent.
@@ -240,6 +257,98 @@ func TestSmallLimits(t *testing.T) {
 		if p := (prompt.Settings{}).Plan(test.limit, test.maxTokens); p.Budget != test.budget {
 			t.Errorf("a limit of %d and %d for the reply: a budget of %d, want %d", test.limit, test.maxTokens, p.Budget,
 				test.budget)
+		}
+	}
+}
+
+// A limit that is told to be needed is enough, and a smaller one is not.
+func TestNeededLimit(t *testing.T) {
+	t.Parallel()
+	for _, limit := range []int{256, 512, 8192, 131072} {
+		for _, maxTokens := range []int{0, 100, 5000} {
+			for _, bytes := range []int{2 * limit, 4 * limit, 40 * limit} {
+				fits := func(limit int) (int, bool) {
+					return prompt.Settings{}.Plan(limit, maxTokens).Fits(bytes, 2)
+				}
+				needed, ok := fits(limit)
+				if ok {
+					continue
+				}
+				if _, ok := fits(needed); !ok || needed <= limit {
+					t.Errorf("%d bytes, %d for the reply: %d is not enough", bytes, maxTokens, needed)
+				}
+				if _, ok := fits(needed - 1); ok { // It would have been told.
+					t.Errorf("%d bytes, %d for the reply: %d is too much", bytes, maxTokens, needed)
+				}
+			}
+		}
+	}
+}
+
+// What was sent less of before is read as far as that goes, and all else of what nobody cuts.
+func TestNextRead(t *testing.T) {
+	t.Parallel()
+	rows := line(system(""), question("new"))
+	rows[1].Index = 900
+	for _, test := range []struct {
+		what string
+		plan prompt.Plan
+		last prompt.Last
+		want int
+	}{
+		{"all is sent", prompt.Plan{Policy: prompt.Full, Model: "a/b"}, prompt.Last{From: 300}, prompt.All},
+		{"cut near", prompt.Plan{Policy: prompt.Full, Model: "a/b"}, prompt.Last{From: 890, Cut: "a b"}, prompt.Few},
+		{"cut far", prompt.Plan{Policy: prompt.Full, Model: "a/b"}, prompt.Last{From: 300, Cut: "a b"}, prompt.Many},
+		{"of another", prompt.Plan{Policy: prompt.Full, Model: "c"}, prompt.Last{From: 300, Cut: "a b"}, prompt.All},
+		{"cut here", prompt.Plan{Policy: prompt.Full, Model: "a/b"}, prompt.Last{From: 900, Cut: "a b"}, prompt.All},
+		{"a window", prompt.Plan{Policy: prompt.Truncate}, prompt.Last{}, prompt.Few},
+	} {
+		if got := test.plan.Next(prompt.Line{Rows: rows, Last: test.last}); got != test.want {
+			t.Errorf("%s: reads %d, want %d", test.what, got, test.want)
+		}
+	}
+}
+
+// What the model server refuses is left out: the question that is to blame, or all that was there
+// before one that was answered without it.
+func TestDistrust(t *testing.T) {
+	t.Parallel()
+	alone := func(r prompt.Row) prompt.Row {
+		r.Alone = true
+		return r
+	}
+	yes, no := completed("yes"), refusedReply("")
+	for _, test := range []struct {
+		what    string
+		replies []prompt.Row
+		from    int
+		doubted bool
+	}{
+		{"all answered", []prompt.Row{yes, yes, yes}, 1, false},
+		{"one refused", []prompt.Row{yes, yes, no}, 1, true},
+		{"one refused and answered since", []prompt.Row{yes, no, yes}, 1, false},
+		{"two refused with what is before them", []prompt.Row{yes, no, no}, 7, true},
+		{"refused even alone", []prompt.Row{yes, no, alone(no)}, 1, true},
+		{"answered alone", []prompt.Row{yes, no, alone(yes)}, 5, false},
+		{"answered alone, for it was long", []prompt.Row{yes, yes, alone(yes)}, 1, false},
+	} {
+		var rows []prompt.Row
+		for _, r := range append([]prompt.Row{{}}, test.replies...) {
+			if rows == nil {
+				r = system("Be brief.")
+			} else {
+				rows = append(rows, question("why?"))
+			}
+			rows = append(rows, r)
+		}
+		rows = append(rows, question("newest"))
+		for i := range rows {
+			rows[i].Index = i
+		}
+		w := prompt.Settings{}.Plan(0, 0).Choose(prompt.Line{Rows: rows, Whole: true})
+		if w.From != test.from || w.Doubted != test.doubted || w.Alone != (test.from == 7) {
+			t.Errorf("%s: sent from %d, doubted: %t, alone: %t; want %d, %t", test.what, w.From, w.Doubted, w.Alone,
+				test.from, test.doubted)
 		}
 	}
 }

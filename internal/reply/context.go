@@ -71,15 +71,11 @@ func (a *Attempt) choose(
 	if err := a.plan(ctx, parameters, line.Settings, &c); err != nil {
 		return c, nil, err
 	}
-	if c.plan.Policy == prompt.Full && !line.Whole {
-		// What was refused when the reply was asked for can be too long all the same: replies that
-		// this one waited for have become longer since.
-		if err = read(WholeLine); errors.Is(err, ErrLineTooLong) {
-			err = &Error{Code: CodeContextTooLong, Err: err}
-		}
-	}
 	for err == nil && !c.plan.Enough(line) {
-		err = read(line.Next())
+		err = read(c.plan.Next(line))
+	}
+	if errors.Is(err, ErrLineTooLong) {
+		err = &Error{Code: CodeContextTooLong, Err: err}
 	}
 	if err != nil {
 		return c, nil, err
@@ -88,6 +84,11 @@ func (a *Attempt) choose(
 		c.plan = less(c.plan)
 	}
 	c.window = c.plan.Choose(line)
+	// What was refused when the reply was asked for can be too long all the same: replies that
+	// this one waited for have become longer since.
+	if c.plan.Policy == prompt.Full && c.window.Bytes > a.engine.cfg.MaxPromptBytes {
+		return c, nil, &Error{Code: CodeContextTooLong, Err: ErrLineTooLong}
+	}
 	messages, c.window.Messages = c.window.Messages, nil
 	return c, messages, nil
 }
@@ -176,21 +177,26 @@ func (a *Attempt) askAgain(
 const cutFrom = 1000
 
 // cut reports whether a model server has counted less than half of what it was sent.
-func (c chosen) cut(u *Usage) bool {
+func (c *chosen) cut(u *Usage) bool {
 	return u != nil && !u.Estimated && u.PromptTokens > 0 && c.window.Tokens > cutFrom &&
 		2*u.PromptTokens < c.window.Tokens
 }
 
-// put stores what a reply was made from.
-func (c chosen) put(m *ent.Message, u *Usage) {
-	w := c.window
-	policy := message.ContextPolicy(w.Policy)
-	m.ContextPolicy, m.ContextFromIndex, m.ContextCount, m.ContextDropped = &policy, &w.From, &w.Count, &w.Dropped
-	if limit := c.plan.Limit; limit > 0 && w.Policy != prompt.Full {
-		m.ContextLimit = &limit
+// put stores what a reply was made from. It keeps nothing of c.
+func (c *chosen) put(m *ent.Message, u *Usage) {
+	w := &c.window
+	made := &struct {
+		policy                             message.ContextPolicy
+		from, count, dropped, limit, bytes int
+	}{message.ContextPolicy(w.Policy), w.From, w.Count, w.Dropped, c.plan.Limit, w.Bytes}
+	m.ContextPolicy, m.ContextFromIndex, m.ContextCount = &made.policy, &made.from, &made.count
+	m.ContextDropped, m.PromptBytes = &made.dropped, &made.bytes
+	if made.limit > 0 && w.Policy != prompt.Full {
+		m.ContextLimit = &made.limit
 	}
 	if w.Summed && c.summary != nil {
-		m.ContextSummaryID = &c.summary.ID
+		id := c.summary.ID
+		m.ContextSummaryID = &id
 	}
 	m.CutByServer = c.cut(u)
 }
@@ -199,7 +205,7 @@ func (c chosen) put(m *ent.Message, u *Usage) {
 const sumUpFrom = 0.75
 
 // asksForSummary reports whether the older part of the line is to be summed up after a reply.
-func (c chosen) asksForSummary(final *ent.Message) bool {
+func (c *chosen) asksForSummary(final *ent.Message) bool {
 	if c.plan.Budget == 0 || final.FinishedAt == nil || final.Status != message.StatusCOMPLETED {
 		return false
 	}
@@ -265,7 +271,7 @@ func (c *contexts) warns(model string, now time.Time) bool {
 }
 
 // counted takes notice of what the model server has counted of a prompt.
-func (a *Attempt) counted(ctx context.Context, c chosen, u *Usage) {
+func (a *Attempt) counted(ctx context.Context, c *chosen, u *Usage) {
 	switch {
 	case u == nil || u.Estimated:
 	case !c.cut(u):

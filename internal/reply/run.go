@@ -62,7 +62,6 @@ func (a *Attempt) describe(span trace.Span, final *ent.Message) {
 type generated struct {
 	Result
 	promptTokens int // estimated; 0 when no model was reached
-	promptBytes  *int
 	promptHash   *string
 	made         *chosen // What it was made from; nil when the model was not called.
 }
@@ -87,7 +86,7 @@ func (a *Attempt) generate(ctx context.Context) (out generated, err error) {
 		}
 	}
 	if err == nil {
-		a.counted(ctx, *out.made, out.Usage)
+		a.counted(ctx, out.made, out.Usage)
 	}
 	return out, err
 }
@@ -96,8 +95,7 @@ func (a *Attempt) generate(ctx context.Context) (out generated, err error) {
 func (a *Attempt) call(
 	ctx context.Context, c chosen, messages []prompt.Message, parameters Parameters,
 ) (out generated, err error) {
-	size := c.window.Bytes
-	out.made, out.promptBytes, out.promptTokens = &c, &size, prompt.Tokens(size)
+	out.made, out.promptTokens = &c, prompt.Tokens(c.window.Bytes)
 	if len(messages) > 0 && messages[0].Role == prompt.System {
 		sum := sha256.Sum256([]byte(messages[0].Text()))
 		hash := hex.EncodeToString(sum[:])
@@ -147,7 +145,7 @@ func (a *Attempt) outcome(ctx context.Context, out generated, err error) *ent.Me
 			out.promptTokens = 0
 		}
 	}
-	final.Salvage, final.PromptBytes = "", out.promptBytes
+	final.Salvage, final.PromptBytes = "", nil
 	final.Citations = EncodeCitations(out.Citations)
 	final.DroppedParameters, final.OmittedOutput = words(out.Dropped), words(out.Omitted)
 	a.measure(&final)

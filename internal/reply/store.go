@@ -77,7 +77,7 @@ type LineQuery struct {
 
 // How many rows of a line are read at a time. The first read has no more than LineBatch.
 const (
-	WholeLine = 0
+	WholeLine = prompt.All
 	LineBatch = prompt.Few
 	ManyRows  = prompt.Many
 )

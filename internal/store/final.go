@@ -24,12 +24,16 @@ var finalColumns = []string{"status", "finish_reason", "error_code", "prompt_tok
 	"context_summary_id", "cut_by_server", "dropped_parameters", "omitted_output", "citations", "cache_write_tokens",
 	"reasoning_ms", "first_token_ms"}
 
+// finalValues takes the pointers off itself: database/sql would box each value twice.
 func finalValues(m *ent.Message) []any {
-	return []any{string(m.Status), m.FinishReason, m.ErrorCode, m.PromptTokens, m.CompletionTokens,
-		m.CachedTokens, m.ReasoningTokens, m.UsageEstimated, m.SystemPromptHash, m.PromptBytes, m.Attempt,
-		m.ContextPolicy, m.ContextFromIndex, m.ContextCount, m.ContextDropped, m.ContextLimit,
-		m.ContextSummaryID, m.CutByServer, m.DroppedParameters, m.OmittedOutput, m.Citations, m.CacheWriteTokens,
-		m.ReasoningMs, m.FirstTokenMs}
+	return []any{string(m.Status), orNull(m.FinishReason), orNull(m.ErrorCode),
+		numberOrNull(m.PromptTokens), numberOrNull(m.CompletionTokens),
+		numberOrNull(m.CachedTokens), numberOrNull(m.ReasoningTokens), m.UsageEstimated, orNull(m.SystemPromptHash),
+		numberOrNull(m.PromptBytes), int64(m.Attempt),
+		orNull(m.ContextPolicy), numberOrNull(m.ContextFromIndex), numberOrNull(m.ContextCount),
+		numberOrNull(m.ContextDropped), numberOrNull(m.ContextLimit),
+		orNull(m.ContextSummaryID), m.CutByServer, m.DroppedParameters, m.OmittedOutput, m.Citations,
+		numberOrNull(m.CacheWriteTokens), numberOrNull(m.ReasoningMs), numberOrNull(m.FirstTokenMs)}
 }
 
 // finalUpdate makes a reply final. Its parameters from $1 on are the texts, what

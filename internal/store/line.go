@@ -63,7 +63,7 @@ func (s *Store) ReadLine(ctx context.Context, q reply.LineQuery, line *prompt.Li
 	if len(tail) > 0 {
 		before = tail[0].Index
 	}
-	r := lineReader{maxBytes: q.MaxBytes, whole: q.Newest == reply.WholeLine, last: line.Last}
+	r := lineReader{maxBytes: q.MaxBytes, whole: q.Newest == reply.WholeLine}
 	args := []any{string(q.ConversationID), string(q.UserID), before}
 	query := s.statements.lineEnds
 	switch {
@@ -106,7 +106,7 @@ type lineReader struct {
 	bytes    int
 	stopped  bool // Since the texts have more than maxBytes.
 	settings string
-	last     prompt.Last
+	last     prompt.Last // What these rows say: all are older than those that a line has.
 }
 
 // read reads the rows that a query gives.
@@ -178,8 +178,10 @@ func (r *lineReader) note(row *prompt.Row, facts string) (err error) {
 	}
 	from, dropped := numbers[0], numbers[1]
 	row.Alone = dropped > 0 && from == row.Index-1
-	last := prompt.Last{From: from, Bytes: numbers[2], Count: numbers[3], Tokens: numbers[4],
-		Cut: strings.Clone(facts)}
+	last := prompt.Last{Bytes: numbers[2], Count: numbers[3], Tokens: numbers[4]}
+	if !row.Refused || !row.Alone { // No later window begins at a question that is not sent again.
+		last.From, last.Cut = from, strings.Clone(facts)
+	}
 	if r.whole { // The newest comes last.
 		last.Join(r.last)
 		r.last = last
@@ -192,8 +194,9 @@ func (r *lineReader) note(row *prompt.Row, facts string) (err error) {
 // addTo puts the rows before those that a line has.
 func (r *lineReader) addTo(line *prompt.Line, newest int) {
 	head, tail := line.Split()
+	line.Last.Join(r.last)
 	if r.whole {
-		line.Last, line.Whole = r.last, true
+		line.Whole = true
 		if line.Rows == nil {
 			line.Rows = r.rows
 			return
@@ -210,5 +213,5 @@ func (r *lineReader) addTo(line *prompt.Line, newest int) {
 	}
 	line.Whole = line.Whole || !r.stopped && len(rows) < newest
 	slices.Reverse(rows)
-	line.Rows, line.Last = slices.Concat(head, rows, tail), r.last
+	line.Rows = slices.Concat(head, rows, tail)
 }

@@ -20,7 +20,10 @@ func TestReadLine(t *testing.T) {
 		l := makeLine(t, s, u)
 		settings := prompt.Settings{Policy: prompt.LastN, Turns: 5}.Encode()
 		s.Client().Conversation.UpdateOneID(l.id).SetContextSettings(settings).ExecX(u.ctx)
-		l.fill(299)
+		l.fill(297)
+		l.add(asked, completed, "of yore")
+		l.builder(answered, "x").SetContextFromIndex(101).SetContextCount(9).SetPromptBytes(3000).SetPromptTokens(800).
+			SaveX(u.ctx)
 		l.add(asked, completed, "a/question, with, commas/")
 		last := l.builder(answered, "x").SetModel("some/model").SetContextFromIndex(201).SetContextCount(7).
 			SetContextDropped(200).SetContextPolicy(message.ContextPolicyFULL).SetPromptBytes(4000).
@@ -65,18 +68,47 @@ func TestReadLine(t *testing.T) {
 			t.Errorf("in parts:\n%s\nat once:\n%s", got, want)
 		}
 		// It stops at a bound of bytes, and goes on to the whole from what it has.
-		q.MaxBytes = 100
+		q.MaxBytes = 30
 		var few prompt.Line
 		if err := s.ReadLine(u.ctx, q, &few); err != nil || len(few.Rows) > 20 || few.Whole {
-			t.Errorf("got %d rows, %v, want about 100 bytes", len(few.Rows), err)
+			t.Errorf("got %d rows, %v, want about 30 bytes", len(few.Rows), err)
 		}
 		if err := s.ReadLine(u.ctx, whole, &few); err != nil || fmt.Sprint(few.Rows) != fmt.Sprint(all.Rows) {
 			t.Errorf("got %d rows, %v, want all %d", len(few.Rows), err, len(all.Rows))
+		}
+		if few.Last != all.Last {
+			t.Errorf("in two parts the last reply says %+v, at once %+v", few.Last, all.Last)
 		}
 		var theirs prompt.Line
 		q.UserID = other.id
 		if err := s.ReadLine(other.ctx, q, &theirs); err != nil || len(theirs.Rows) != 0 {
 			t.Errorf("another user reads %d rows, %v", len(theirs.Rows), err)
+		}
+	})
+}
+
+// A question that was refused even without what is before it is sent no more, so no window
+// begins there: it is where it was before.
+func TestLineAfterARefusal(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		u := makeUser(t, s, "a@example.com")
+		l := makeLine(t, s, u)
+		l.fill(9)
+		l.builder(answered, "x").SetModel("m").SetContextFromIndex(5).SetContextDropped(4).
+			SetContextPolicy(message.ContextPolicyFULL).SaveX(u.ctx)
+		l.add(asked, completed, "refused")
+		at := l.next
+		last := l.builder(answered, "").SetStatus(message.StatusFAILED).SetErrorCode(string(reply.CodeContentFilter)).
+			SetModel("m").SetContextFromIndex(at - 1).SetContextDropped(at - 2).
+			SetContextPolicy(message.ContextPolicyFULL).SaveX(u.ctx)
+		for _, newest := range []int{reply.WholeLine, reply.LineBatch} {
+			var line prompt.Line
+			err := s.ReadLine(u.ctx, reply.LineQuery{UserID: u.id, ConversationID: l.id, Before: last.Index + 1,
+				Newest: newest, MaxBytes: 1 << 20}, &line)
+			if want := (prompt.Last{From: 5, Cut: "m"}); err != nil || line.Last != want {
+				t.Errorf("got %+v, %v, want %+v", line.Last, err, want)
+			}
 		}
 	})
 }
@@ -99,7 +131,7 @@ func TestWindowReadsLittle(t *testing.T) {
 				if err := s.ReadLine(u.ctx, q, &line); err != nil {
 					t.Fatal(err)
 				}
-				q.Newest, reads = line.Next(), reads+1
+				q.Newest, reads = plan.Next(line), reads+1
 			}
 			w := plan.Choose(line)
 			// Before the first cut a whole budget has to be looked at, of which 60 % are used.

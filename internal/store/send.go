@@ -328,6 +328,14 @@ func orNull[T ~string](v *T) any {
 	return string(*v)
 }
 
+// numberOrNull is a number for a column that may be null.
+func numberOrNull(n *int) any {
+	if n == nil {
+		return nil
+	}
+	return int64(*n)
+}
+
 func timeOrNull(t *time.Time) any {
 	if t == nil {
 		return nil
