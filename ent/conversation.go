@@ -35,6 +35,10 @@ type Conversation struct {
 	TitleTries int `json:"title_tries,omitempty"`
 	// Last message of the visible line. Never null: message 0 always exists. Not a foreign key, as the two tables would need each other.
 	HeadID pid.ID `json:"head_id,omitempty"`
+	// The message it was forked from. Not a foreign key: that one may be deleted.
+	ForkedFromID *pid.ID `json:"forked_from_id,omitempty"`
+	// How often what was said has changed otherwise than by growing. Feeds find by it what they were not told.
+	Revision int `json:"revision,omitempty"`
 	// Pinned holds the value of the "pinned" field.
 	Pinned bool `json:"pinned,omitempty"`
 	// ArchivedAt holds the value of the "archived_at" field.
@@ -102,11 +106,13 @@ func (*Conversation) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
+		case conversation.FieldForkedFromID:
+			values[i] = &sql.NullScanner{S: new(pid.ID)}
 		case conversation.FieldID, conversation.FieldUserID, conversation.FieldHeadID:
 			values[i] = new(pid.ID)
 		case conversation.FieldPinned, conversation.FieldTemporary:
 			values[i] = new(sql.NullBool)
-		case conversation.FieldTitleTries:
+		case conversation.FieldTitleTries, conversation.FieldRevision:
 			values[i] = new(sql.NullInt64)
 		case conversation.FieldName, conversation.FieldNameSource, conversation.FieldModel, conversation.FieldParameters, conversation.FieldContextSettings:
 			values[i] = new(sql.NullString)
@@ -181,6 +187,19 @@ func (_m *Conversation) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field head_id", values[i])
 			} else if value != nil {
 				_m.HeadID = *value
+			}
+		case conversation.FieldForkedFromID:
+			if value, ok := values[i].(*sql.NullScanner); !ok {
+				return fmt.Errorf("unexpected type %T for field forked_from_id", values[i])
+			} else if value.Valid {
+				_m.ForkedFromID = new(pid.ID)
+				*_m.ForkedFromID = *value.S.(*pid.ID)
+			}
+		case conversation.FieldRevision:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field revision", values[i])
+			} else if value.Valid {
+				_m.Revision = int(value.Int64)
 			}
 		case conversation.FieldPinned:
 			if value, ok := values[i].(*sql.NullBool); !ok {
@@ -302,6 +321,14 @@ func (_m *Conversation) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("head_id=")
 	builder.WriteString(fmt.Sprintf("%v", _m.HeadID))
+	builder.WriteString(", ")
+	if v := _m.ForkedFromID; v != nil {
+		builder.WriteString("forked_from_id=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	builder.WriteString("revision=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Revision))
 	builder.WriteString(", ")
 	builder.WriteString("pinned=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Pinned))

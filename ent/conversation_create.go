@@ -123,6 +123,34 @@ func (_c *ConversationCreate) SetHeadID(v pid.ID) *ConversationCreate {
 	return _c
 }
 
+// SetForkedFromID sets the "forked_from_id" field.
+func (_c *ConversationCreate) SetForkedFromID(v pid.ID) *ConversationCreate {
+	_c.mutation.SetForkedFromID(v)
+	return _c
+}
+
+// SetNillableForkedFromID sets the "forked_from_id" field if the given value is not nil.
+func (_c *ConversationCreate) SetNillableForkedFromID(v *pid.ID) *ConversationCreate {
+	if v != nil {
+		_c.SetForkedFromID(*v)
+	}
+	return _c
+}
+
+// SetRevision sets the "revision" field.
+func (_c *ConversationCreate) SetRevision(v int) *ConversationCreate {
+	_c.mutation.SetRevision(v)
+	return _c
+}
+
+// SetNillableRevision sets the "revision" field if the given value is not nil.
+func (_c *ConversationCreate) SetNillableRevision(v *int) *ConversationCreate {
+	if v != nil {
+		_c.SetRevision(*v)
+	}
+	return _c
+}
+
 // SetPinned sets the "pinned" field.
 func (_c *ConversationCreate) SetPinned(v bool) *ConversationCreate {
 	_c.mutation.SetPinned(v)
@@ -327,6 +355,10 @@ func (_c *ConversationCreate) defaults() error {
 		v := conversation.DefaultTitleTries
 		_c.mutation.SetTitleTries(v)
 	}
+	if _, ok := _c.mutation.Revision(); !ok {
+		v := conversation.DefaultRevision
+		_c.mutation.SetRevision(v)
+	}
 	if _, ok := _c.mutation.Pinned(); !ok {
 		v := conversation.DefaultPinned
 		_c.mutation.SetPinned(v)
@@ -393,6 +425,9 @@ func (_c *ConversationCreate) check() error {
 	}
 	if _, ok := _c.mutation.HeadID(); !ok {
 		return &ValidationError{Name: "head_id", err: errors.New(`ent: missing required field "Conversation.head_id"`)}
+	}
+	if _, ok := _c.mutation.Revision(); !ok {
+		return &ValidationError{Name: "revision", err: errors.New(`ent: missing required field "Conversation.revision"`)}
 	}
 	if _, ok := _c.mutation.Pinned(); !ok {
 		return &ValidationError{Name: "pinned", err: errors.New(`ent: missing required field "Conversation.pinned"`)}
@@ -475,6 +510,14 @@ func (_c *ConversationCreate) createSpec() (*Conversation, *sqlgraph.CreateSpec)
 	if value, ok := _c.mutation.HeadID(); ok {
 		_spec.SetField(conversation.FieldHeadID, field.TypeString, value)
 		_node.HeadID = value
+	}
+	if value, ok := _c.mutation.ForkedFromID(); ok {
+		_spec.SetField(conversation.FieldForkedFromID, field.TypeString, value)
+		_node.ForkedFromID = &value
+	}
+	if value, ok := _c.mutation.Revision(); ok {
+		_spec.SetField(conversation.FieldRevision, field.TypeInt, value)
+		_node.Revision = value
 	}
 	if value, ok := _c.mutation.Pinned(); ok {
 		_spec.SetField(conversation.FieldPinned, field.TypeBool, value)
@@ -701,6 +744,24 @@ func (u *ConversationUpsert) UpdateHeadID() *ConversationUpsert {
 	return u
 }
 
+// SetRevision sets the "revision" field.
+func (u *ConversationUpsert) SetRevision(v int) *ConversationUpsert {
+	u.Set(conversation.FieldRevision, v)
+	return u
+}
+
+// UpdateRevision sets the "revision" field to the value that was provided on create.
+func (u *ConversationUpsert) UpdateRevision() *ConversationUpsert {
+	u.SetExcluded(conversation.FieldRevision)
+	return u
+}
+
+// AddRevision adds v to the "revision" field.
+func (u *ConversationUpsert) AddRevision(v int) *ConversationUpsert {
+	u.Add(conversation.FieldRevision, v)
+	return u
+}
+
 // SetPinned sets the "pinned" field.
 func (u *ConversationUpsert) SetPinned(v bool) *ConversationUpsert {
 	u.Set(conversation.FieldPinned, v)
@@ -804,6 +865,9 @@ func (u *ConversationUpsertOne) UpdateNewValues() *ConversationUpsertOne {
 		}
 		if _, exists := u.create.mutation.UserID(); exists {
 			s.SetIgnore(conversation.FieldUserID)
+		}
+		if _, exists := u.create.mutation.ForkedFromID(); exists {
+			s.SetIgnore(conversation.FieldForkedFromID)
 		}
 		if _, exists := u.create.mutation.CreatedAt(); exists {
 			s.SetIgnore(conversation.FieldCreatedAt)
@@ -948,6 +1012,27 @@ func (u *ConversationUpsertOne) SetHeadID(v pid.ID) *ConversationUpsertOne {
 func (u *ConversationUpsertOne) UpdateHeadID() *ConversationUpsertOne {
 	return u.Update(func(s *ConversationUpsert) {
 		s.UpdateHeadID()
+	})
+}
+
+// SetRevision sets the "revision" field.
+func (u *ConversationUpsertOne) SetRevision(v int) *ConversationUpsertOne {
+	return u.Update(func(s *ConversationUpsert) {
+		s.SetRevision(v)
+	})
+}
+
+// AddRevision adds v to the "revision" field.
+func (u *ConversationUpsertOne) AddRevision(v int) *ConversationUpsertOne {
+	return u.Update(func(s *ConversationUpsert) {
+		s.AddRevision(v)
+	})
+}
+
+// UpdateRevision sets the "revision" field to the value that was provided on create.
+func (u *ConversationUpsertOne) UpdateRevision() *ConversationUpsertOne {
+	return u.Update(func(s *ConversationUpsert) {
+		s.UpdateRevision()
 	})
 }
 
@@ -1235,6 +1320,9 @@ func (u *ConversationUpsertBulk) UpdateNewValues() *ConversationUpsertBulk {
 			if _, exists := b.mutation.UserID(); exists {
 				s.SetIgnore(conversation.FieldUserID)
 			}
+			if _, exists := b.mutation.ForkedFromID(); exists {
+				s.SetIgnore(conversation.FieldForkedFromID)
+			}
 			if _, exists := b.mutation.CreatedAt(); exists {
 				s.SetIgnore(conversation.FieldCreatedAt)
 			}
@@ -1379,6 +1467,27 @@ func (u *ConversationUpsertBulk) SetHeadID(v pid.ID) *ConversationUpsertBulk {
 func (u *ConversationUpsertBulk) UpdateHeadID() *ConversationUpsertBulk {
 	return u.Update(func(s *ConversationUpsert) {
 		s.UpdateHeadID()
+	})
+}
+
+// SetRevision sets the "revision" field.
+func (u *ConversationUpsertBulk) SetRevision(v int) *ConversationUpsertBulk {
+	return u.Update(func(s *ConversationUpsert) {
+		s.SetRevision(v)
+	})
+}
+
+// AddRevision adds v to the "revision" field.
+func (u *ConversationUpsertBulk) AddRevision(v int) *ConversationUpsertBulk {
+	return u.Update(func(s *ConversationUpsert) {
+		s.AddRevision(v)
+	})
+}
+
+// UpdateRevision sets the "revision" field to the value that was provided on create.
+func (u *ConversationUpsertBulk) UpdateRevision() *ConversationUpsertBulk {
+	return u.Update(func(s *ConversationUpsert) {
+		s.UpdateRevision()
 	})
 }
 

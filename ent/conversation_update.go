@@ -143,6 +143,27 @@ func (_u *ConversationUpdate) SetNillableHeadID(v *pid.ID) *ConversationUpdate {
 	return _u
 }
 
+// SetRevision sets the "revision" field.
+func (_u *ConversationUpdate) SetRevision(v int) *ConversationUpdate {
+	_u.mutation.ResetRevision()
+	_u.mutation.SetRevision(v)
+	return _u
+}
+
+// SetNillableRevision sets the "revision" field if the given value is not nil.
+func (_u *ConversationUpdate) SetNillableRevision(v *int) *ConversationUpdate {
+	if v != nil {
+		_u.SetRevision(*v)
+	}
+	return _u
+}
+
+// AddRevision adds value to the "revision" field.
+func (_u *ConversationUpdate) AddRevision(v int) *ConversationUpdate {
+	_u.mutation.AddRevision(v)
+	return _u
+}
+
 // SetPinned sets the "pinned" field.
 func (_u *ConversationUpdate) SetPinned(v bool) *ConversationUpdate {
 	_u.mutation.SetPinned(v)
@@ -408,6 +429,15 @@ func (_u *ConversationUpdate) sqlSave(ctx context.Context) (_node int, err error
 	if value, ok := _u.mutation.HeadID(); ok {
 		_spec.SetField(conversation.FieldHeadID, field.TypeString, value)
 	}
+	if _u.mutation.ForkedFromIDCleared() {
+		_spec.ClearField(conversation.FieldForkedFromID, field.TypeString)
+	}
+	if value, ok := _u.mutation.Revision(); ok {
+		_spec.SetField(conversation.FieldRevision, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedRevision(); ok {
+		_spec.AddField(conversation.FieldRevision, field.TypeInt, value)
+	}
 	if value, ok := _u.mutation.Pinned(); ok {
 		_spec.SetField(conversation.FieldPinned, field.TypeBool, value)
 	}
@@ -652,6 +682,27 @@ func (_u *ConversationUpdateOne) SetNillableHeadID(v *pid.ID) *ConversationUpdat
 	if v != nil {
 		_u.SetHeadID(*v)
 	}
+	return _u
+}
+
+// SetRevision sets the "revision" field.
+func (_u *ConversationUpdateOne) SetRevision(v int) *ConversationUpdateOne {
+	_u.mutation.ResetRevision()
+	_u.mutation.SetRevision(v)
+	return _u
+}
+
+// SetNillableRevision sets the "revision" field if the given value is not nil.
+func (_u *ConversationUpdateOne) SetNillableRevision(v *int) *ConversationUpdateOne {
+	if v != nil {
+		_u.SetRevision(*v)
+	}
+	return _u
+}
+
+// AddRevision adds value to the "revision" field.
+func (_u *ConversationUpdateOne) AddRevision(v int) *ConversationUpdateOne {
+	_u.mutation.AddRevision(v)
 	return _u
 }
 
@@ -949,6 +1000,15 @@ func (_u *ConversationUpdateOne) sqlSave(ctx context.Context) (_node *Conversati
 	}
 	if value, ok := _u.mutation.HeadID(); ok {
 		_spec.SetField(conversation.FieldHeadID, field.TypeString, value)
+	}
+	if _u.mutation.ForkedFromIDCleared() {
+		_spec.ClearField(conversation.FieldForkedFromID, field.TypeString)
+	}
+	if value, ok := _u.mutation.Revision(); ok {
+		_spec.SetField(conversation.FieldRevision, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedRevision(); ok {
+		_spec.AddField(conversation.FieldRevision, field.TypeInt, value)
 	}
 	if value, ok := _u.mutation.Pinned(); ok {
 		_spec.SetField(conversation.FieldPinned, field.TypeBool, value)

@@ -31,6 +31,8 @@ type Message struct {
 	Index int `json:"index,omitempty"`
 	// On the visible line.
 	Active bool `json:"active,omitempty"`
+	// When it came onto the visible line last; null: when it was made. A branch is opened again as it was left by this.
+	ActivatedAt *time.Time `json:"activated_at,omitempty"`
 	// Role holds the value of the "role" field.
 	Role message.Role `json:"role,omitempty"`
 	// Content holds the value of the "content" field.
@@ -105,6 +107,12 @@ type Message struct {
 	StartedAt *time.Time `json:"started_at,omitempty"`
 	// FinishedAt holds the value of the "finished_at" field.
 	FinishedAt *time.Time `json:"finished_at,omitempty"`
+	// When its text was last corrected in place.
+	EditedAt *time.Time `json:"edited_at,omitempty"`
+	// The reply whose text this one begins with. Not a foreign key: that one may be deleted.
+	ContinuesID *pid.ID `json:"continues_id,omitempty"`
+	// How much of content was there before the first attempt: what it continues. Each attempt begins behind it.
+	ContinuedBytes int `json:"continued_bytes,omitempty"`
 	// CreatedAt holds the value of the "created_at" field.
 	CreatedAt time.Time `json:"created_at,omitempty"`
 	// Edges holds the relations/edges for other nodes in the graph.
@@ -188,17 +196,17 @@ func (*Message) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
-		case message.FieldParentID, message.FieldContextSummaryID, message.FieldOwner:
+		case message.FieldParentID, message.FieldContextSummaryID, message.FieldOwner, message.FieldContinuesID:
 			values[i] = &sql.NullScanner{S: new(pid.ID)}
 		case message.FieldID, message.FieldConversationID, message.FieldUserID:
 			values[i] = new(pid.ID)
 		case message.FieldActive, message.FieldUsageEstimated, message.FieldCutByServer:
 			values[i] = new(sql.NullBool)
-		case message.FieldIndex, message.FieldPromptTokens, message.FieldCompletionTokens, message.FieldPromptBytes, message.FieldCachedTokens, message.FieldReasoningTokens, message.FieldReservedTokens, message.FieldContextFromIndex, message.FieldContextCount, message.FieldContextDropped, message.FieldContextLimit, message.FieldCacheWriteTokens, message.FieldReasoningMs, message.FieldFirstTokenMs, message.FieldAttempt, message.FieldCrashes:
+		case message.FieldIndex, message.FieldPromptTokens, message.FieldCompletionTokens, message.FieldPromptBytes, message.FieldCachedTokens, message.FieldReasoningTokens, message.FieldReservedTokens, message.FieldContextFromIndex, message.FieldContextCount, message.FieldContextDropped, message.FieldContextLimit, message.FieldCacheWriteTokens, message.FieldReasoningMs, message.FieldFirstTokenMs, message.FieldAttempt, message.FieldCrashes, message.FieldContinuedBytes:
 			values[i] = new(sql.NullInt64)
 		case message.FieldRole, message.FieldContent, message.FieldReasoning, message.FieldStatus, message.FieldFinishReason, message.FieldErrorCode, message.FieldModel, message.FieldClientKey, message.FieldParameters, message.FieldSystemPromptHash, message.FieldContextPolicy, message.FieldDroppedParameters, message.FieldOmittedOutput, message.FieldCitations, message.FieldSalvage:
 			values[i] = new(sql.NullString)
-		case message.FieldStopRequestedAt, message.FieldStartedAt, message.FieldFinishedAt, message.FieldCreatedAt:
+		case message.FieldActivatedAt, message.FieldStopRequestedAt, message.FieldStartedAt, message.FieldFinishedAt, message.FieldEditedAt, message.FieldCreatedAt:
 			values[i] = new(sql.NullTime)
 		default:
 			values[i] = new(sql.UnknownType)
@@ -251,6 +259,13 @@ func (_m *Message) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field active", values[i])
 			} else if value.Valid {
 				_m.Active = value.Bool
+			}
+		case message.FieldActivatedAt:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field activated_at", values[i])
+			} else if value.Valid {
+				_m.ActivatedAt = new(time.Time)
+				*_m.ActivatedAt = value.Time
 			}
 		case message.FieldRole:
 			if value, ok := values[i].(*sql.NullString); !ok {
@@ -498,6 +513,26 @@ func (_m *Message) assignValues(columns []string, values []any) error {
 				_m.FinishedAt = new(time.Time)
 				*_m.FinishedAt = value.Time
 			}
+		case message.FieldEditedAt:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field edited_at", values[i])
+			} else if value.Valid {
+				_m.EditedAt = new(time.Time)
+				*_m.EditedAt = value.Time
+			}
+		case message.FieldContinuesID:
+			if value, ok := values[i].(*sql.NullScanner); !ok {
+				return fmt.Errorf("unexpected type %T for field continues_id", values[i])
+			} else if value.Valid {
+				_m.ContinuesID = new(pid.ID)
+				*_m.ContinuesID = *value.S.(*pid.ID)
+			}
+		case message.FieldContinuedBytes:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field continued_bytes", values[i])
+			} else if value.Valid {
+				_m.ContinuedBytes = int(value.Int64)
+			}
 		case message.FieldCreatedAt:
 			if value, ok := values[i].(*sql.NullTime); !ok {
 				return fmt.Errorf("unexpected type %T for field created_at", values[i])
@@ -581,6 +616,11 @@ func (_m *Message) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("active=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Active))
+	builder.WriteString(", ")
+	if v := _m.ActivatedAt; v != nil {
+		builder.WriteString("activated_at=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
 	builder.WriteString(", ")
 	builder.WriteString("role=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Role))
@@ -740,6 +780,19 @@ func (_m *Message) String() string {
 		builder.WriteString("finished_at=")
 		builder.WriteString(v.Format(time.ANSIC))
 	}
+	builder.WriteString(", ")
+	if v := _m.EditedAt; v != nil {
+		builder.WriteString("edited_at=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	if v := _m.ContinuesID; v != nil {
+		builder.WriteString("continues_id=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	builder.WriteString("continued_bytes=")
+	builder.WriteString(fmt.Sprintf("%v", _m.ContinuedBytes))
 	builder.WriteString(", ")
 	builder.WriteString("created_at=")
 	builder.WriteString(_m.CreatedAt.Format(time.ANSIC))

@@ -73,6 +73,20 @@ func (_c *MessageCreate) SetNillableActive(v *bool) *MessageCreate {
 	return _c
 }
 
+// SetActivatedAt sets the "activated_at" field.
+func (_c *MessageCreate) SetActivatedAt(v time.Time) *MessageCreate {
+	_c.mutation.SetActivatedAt(v)
+	return _c
+}
+
+// SetNillableActivatedAt sets the "activated_at" field if the given value is not nil.
+func (_c *MessageCreate) SetNillableActivatedAt(v *time.Time) *MessageCreate {
+	if v != nil {
+		_c.SetActivatedAt(*v)
+	}
+	return _c
+}
+
 // SetRole sets the "role" field.
 func (_c *MessageCreate) SetRole(v message.Role) *MessageCreate {
 	_c.mutation.SetRole(v)
@@ -583,6 +597,48 @@ func (_c *MessageCreate) SetNillableFinishedAt(v *time.Time) *MessageCreate {
 	return _c
 }
 
+// SetEditedAt sets the "edited_at" field.
+func (_c *MessageCreate) SetEditedAt(v time.Time) *MessageCreate {
+	_c.mutation.SetEditedAt(v)
+	return _c
+}
+
+// SetNillableEditedAt sets the "edited_at" field if the given value is not nil.
+func (_c *MessageCreate) SetNillableEditedAt(v *time.Time) *MessageCreate {
+	if v != nil {
+		_c.SetEditedAt(*v)
+	}
+	return _c
+}
+
+// SetContinuesID sets the "continues_id" field.
+func (_c *MessageCreate) SetContinuesID(v pid.ID) *MessageCreate {
+	_c.mutation.SetContinuesID(v)
+	return _c
+}
+
+// SetNillableContinuesID sets the "continues_id" field if the given value is not nil.
+func (_c *MessageCreate) SetNillableContinuesID(v *pid.ID) *MessageCreate {
+	if v != nil {
+		_c.SetContinuesID(*v)
+	}
+	return _c
+}
+
+// SetContinuedBytes sets the "continued_bytes" field.
+func (_c *MessageCreate) SetContinuedBytes(v int) *MessageCreate {
+	_c.mutation.SetContinuedBytes(v)
+	return _c
+}
+
+// SetNillableContinuedBytes sets the "continued_bytes" field if the given value is not nil.
+func (_c *MessageCreate) SetNillableContinuedBytes(v *int) *MessageCreate {
+	if v != nil {
+		_c.SetContinuedBytes(*v)
+	}
+	return _c
+}
+
 // SetCreatedAt sets the "created_at" field.
 func (_c *MessageCreate) SetCreatedAt(v time.Time) *MessageCreate {
 	_c.mutation.SetCreatedAt(v)
@@ -749,6 +805,10 @@ func (_c *MessageCreate) defaults() error {
 		v := message.DefaultSalvage
 		_c.mutation.SetSalvage(v)
 	}
+	if _, ok := _c.mutation.ContinuedBytes(); !ok {
+		v := message.DefaultContinuedBytes
+		_c.mutation.SetContinuedBytes(v)
+	}
 	if _, ok := _c.mutation.CreatedAt(); !ok {
 		if message.DefaultCreatedAt == nil {
 			return fmt.Errorf("ent: uninitialized message.DefaultCreatedAt (forgotten import ent/runtime?)")
@@ -844,6 +904,9 @@ func (_c *MessageCreate) check() error {
 	if _, ok := _c.mutation.Salvage(); !ok {
 		return &ValidationError{Name: "salvage", err: errors.New(`ent: missing required field "Message.salvage"`)}
 	}
+	if _, ok := _c.mutation.ContinuedBytes(); !ok {
+		return &ValidationError{Name: "continued_bytes", err: errors.New(`ent: missing required field "Message.continued_bytes"`)}
+	}
 	if _, ok := _c.mutation.CreatedAt(); !ok {
 		return &ValidationError{Name: "created_at", err: errors.New(`ent: missing required field "Message.created_at"`)}
 	}
@@ -896,6 +959,10 @@ func (_c *MessageCreate) createSpec() (*Message, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Active(); ok {
 		_spec.SetField(message.FieldActive, field.TypeBool, value)
 		_node.Active = value
+	}
+	if value, ok := _c.mutation.ActivatedAt(); ok {
+		_spec.SetField(message.FieldActivatedAt, field.TypeTime, value)
+		_node.ActivatedAt = &value
 	}
 	if value, ok := _c.mutation.Role(); ok {
 		_spec.SetField(message.FieldRole, field.TypeEnum, value)
@@ -1045,6 +1112,18 @@ func (_c *MessageCreate) createSpec() (*Message, *sqlgraph.CreateSpec) {
 		_spec.SetField(message.FieldFinishedAt, field.TypeTime, value)
 		_node.FinishedAt = &value
 	}
+	if value, ok := _c.mutation.EditedAt(); ok {
+		_spec.SetField(message.FieldEditedAt, field.TypeTime, value)
+		_node.EditedAt = &value
+	}
+	if value, ok := _c.mutation.ContinuesID(); ok {
+		_spec.SetField(message.FieldContinuesID, field.TypeString, value)
+		_node.ContinuesID = &value
+	}
+	if value, ok := _c.mutation.ContinuedBytes(); ok {
+		_spec.SetField(message.FieldContinuedBytes, field.TypeInt, value)
+		_node.ContinuedBytes = value
+	}
 	if value, ok := _c.mutation.CreatedAt(); ok {
 		_spec.SetField(message.FieldCreatedAt, field.TypeTime, value)
 		_node.CreatedAt = value
@@ -1193,6 +1272,24 @@ func (u *MessageUpsert) SetActive(v bool) *MessageUpsert {
 // UpdateActive sets the "active" field to the value that was provided on create.
 func (u *MessageUpsert) UpdateActive() *MessageUpsert {
 	u.SetExcluded(message.FieldActive)
+	return u
+}
+
+// SetActivatedAt sets the "activated_at" field.
+func (u *MessageUpsert) SetActivatedAt(v time.Time) *MessageUpsert {
+	u.Set(message.FieldActivatedAt, v)
+	return u
+}
+
+// UpdateActivatedAt sets the "activated_at" field to the value that was provided on create.
+func (u *MessageUpsert) UpdateActivatedAt() *MessageUpsert {
+	u.SetExcluded(message.FieldActivatedAt)
+	return u
+}
+
+// ClearActivatedAt clears the value of the "activated_at" field.
+func (u *MessageUpsert) ClearActivatedAt() *MessageUpsert {
+	u.SetNull(message.FieldActivatedAt)
 	return u
 }
 
@@ -1820,6 +1917,24 @@ func (u *MessageUpsert) ClearFinishedAt() *MessageUpsert {
 	return u
 }
 
+// SetEditedAt sets the "edited_at" field.
+func (u *MessageUpsert) SetEditedAt(v time.Time) *MessageUpsert {
+	u.Set(message.FieldEditedAt, v)
+	return u
+}
+
+// UpdateEditedAt sets the "edited_at" field to the value that was provided on create.
+func (u *MessageUpsert) UpdateEditedAt() *MessageUpsert {
+	u.SetExcluded(message.FieldEditedAt)
+	return u
+}
+
+// ClearEditedAt clears the value of the "edited_at" field.
+func (u *MessageUpsert) ClearEditedAt() *MessageUpsert {
+	u.SetNull(message.FieldEditedAt)
+	return u
+}
+
 // UpdateNewValues updates the mutable fields using the new values that were set on create except the ID field.
 // Using this option is equivalent to using:
 //
@@ -1857,6 +1972,12 @@ func (u *MessageUpsertOne) UpdateNewValues() *MessageUpsertOne {
 		}
 		if _, exists := u.create.mutation.ReservedTokens(); exists {
 			s.SetIgnore(message.FieldReservedTokens)
+		}
+		if _, exists := u.create.mutation.ContinuesID(); exists {
+			s.SetIgnore(message.FieldContinuesID)
+		}
+		if _, exists := u.create.mutation.ContinuedBytes(); exists {
+			s.SetIgnore(message.FieldContinuedBytes)
 		}
 		if _, exists := u.create.mutation.CreatedAt(); exists {
 			s.SetIgnore(message.FieldCreatedAt)
@@ -1903,6 +2024,27 @@ func (u *MessageUpsertOne) SetActive(v bool) *MessageUpsertOne {
 func (u *MessageUpsertOne) UpdateActive() *MessageUpsertOne {
 	return u.Update(func(s *MessageUpsert) {
 		s.UpdateActive()
+	})
+}
+
+// SetActivatedAt sets the "activated_at" field.
+func (u *MessageUpsertOne) SetActivatedAt(v time.Time) *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.SetActivatedAt(v)
+	})
+}
+
+// UpdateActivatedAt sets the "activated_at" field to the value that was provided on create.
+func (u *MessageUpsertOne) UpdateActivatedAt() *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.UpdateActivatedAt()
+	})
+}
+
+// ClearActivatedAt clears the value of the "activated_at" field.
+func (u *MessageUpsertOne) ClearActivatedAt() *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.ClearActivatedAt()
 	})
 }
 
@@ -2634,6 +2776,27 @@ func (u *MessageUpsertOne) ClearFinishedAt() *MessageUpsertOne {
 	})
 }
 
+// SetEditedAt sets the "edited_at" field.
+func (u *MessageUpsertOne) SetEditedAt(v time.Time) *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.SetEditedAt(v)
+	})
+}
+
+// UpdateEditedAt sets the "edited_at" field to the value that was provided on create.
+func (u *MessageUpsertOne) UpdateEditedAt() *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.UpdateEditedAt()
+	})
+}
+
+// ClearEditedAt clears the value of the "edited_at" field.
+func (u *MessageUpsertOne) ClearEditedAt() *MessageUpsertOne {
+	return u.Update(func(s *MessageUpsert) {
+		s.ClearEditedAt()
+	})
+}
+
 // Exec executes the query.
 func (u *MessageUpsertOne) Exec(ctx context.Context) error {
 	if len(u.create.conflict) == 0 {
@@ -2838,6 +3001,12 @@ func (u *MessageUpsertBulk) UpdateNewValues() *MessageUpsertBulk {
 			if _, exists := b.mutation.ReservedTokens(); exists {
 				s.SetIgnore(message.FieldReservedTokens)
 			}
+			if _, exists := b.mutation.ContinuesID(); exists {
+				s.SetIgnore(message.FieldContinuesID)
+			}
+			if _, exists := b.mutation.ContinuedBytes(); exists {
+				s.SetIgnore(message.FieldContinuedBytes)
+			}
 			if _, exists := b.mutation.CreatedAt(); exists {
 				s.SetIgnore(message.FieldCreatedAt)
 			}
@@ -2884,6 +3053,27 @@ func (u *MessageUpsertBulk) SetActive(v bool) *MessageUpsertBulk {
 func (u *MessageUpsertBulk) UpdateActive() *MessageUpsertBulk {
 	return u.Update(func(s *MessageUpsert) {
 		s.UpdateActive()
+	})
+}
+
+// SetActivatedAt sets the "activated_at" field.
+func (u *MessageUpsertBulk) SetActivatedAt(v time.Time) *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.SetActivatedAt(v)
+	})
+}
+
+// UpdateActivatedAt sets the "activated_at" field to the value that was provided on create.
+func (u *MessageUpsertBulk) UpdateActivatedAt() *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.UpdateActivatedAt()
+	})
+}
+
+// ClearActivatedAt clears the value of the "activated_at" field.
+func (u *MessageUpsertBulk) ClearActivatedAt() *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.ClearActivatedAt()
 	})
 }
 
@@ -3612,6 +3802,27 @@ func (u *MessageUpsertBulk) UpdateFinishedAt() *MessageUpsertBulk {
 func (u *MessageUpsertBulk) ClearFinishedAt() *MessageUpsertBulk {
 	return u.Update(func(s *MessageUpsert) {
 		s.ClearFinishedAt()
+	})
+}
+
+// SetEditedAt sets the "edited_at" field.
+func (u *MessageUpsertBulk) SetEditedAt(v time.Time) *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.SetEditedAt(v)
+	})
+}
+
+// UpdateEditedAt sets the "edited_at" field to the value that was provided on create.
+func (u *MessageUpsertBulk) UpdateEditedAt() *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.UpdateEditedAt()
+	})
+}
+
+// ClearEditedAt clears the value of the "edited_at" field.
+func (u *MessageUpsertBulk) ClearEditedAt() *MessageUpsertBulk {
+	return u.Update(func(s *MessageUpsert) {
+		s.ClearEditedAt()
 	})
 }
 

@@ -45,6 +45,26 @@ func (_u *MessageUpdate) SetNillableActive(v *bool) *MessageUpdate {
 	return _u
 }
 
+// SetActivatedAt sets the "activated_at" field.
+func (_u *MessageUpdate) SetActivatedAt(v time.Time) *MessageUpdate {
+	_u.mutation.SetActivatedAt(v)
+	return _u
+}
+
+// SetNillableActivatedAt sets the "activated_at" field if the given value is not nil.
+func (_u *MessageUpdate) SetNillableActivatedAt(v *time.Time) *MessageUpdate {
+	if v != nil {
+		_u.SetActivatedAt(*v)
+	}
+	return _u
+}
+
+// ClearActivatedAt clears the value of the "activated_at" field.
+func (_u *MessageUpdate) ClearActivatedAt() *MessageUpdate {
+	_u.mutation.ClearActivatedAt()
+	return _u
+}
+
 // SetContent sets the "content" field.
 func (_u *MessageUpdate) SetContent(v string) *MessageUpdate {
 	_u.mutation.SetContent(v)
@@ -751,6 +771,26 @@ func (_u *MessageUpdate) ClearFinishedAt() *MessageUpdate {
 	return _u
 }
 
+// SetEditedAt sets the "edited_at" field.
+func (_u *MessageUpdate) SetEditedAt(v time.Time) *MessageUpdate {
+	_u.mutation.SetEditedAt(v)
+	return _u
+}
+
+// SetNillableEditedAt sets the "edited_at" field if the given value is not nil.
+func (_u *MessageUpdate) SetNillableEditedAt(v *time.Time) *MessageUpdate {
+	if v != nil {
+		_u.SetEditedAt(*v)
+	}
+	return _u
+}
+
+// ClearEditedAt clears the value of the "edited_at" field.
+func (_u *MessageUpdate) ClearEditedAt() *MessageUpdate {
+	_u.mutation.ClearEditedAt()
+	return _u
+}
+
 // AddChildIDs adds the "children" edge to the Message entity by IDs.
 func (_u *MessageUpdate) AddChildIDs(ids ...pid.ID) *MessageUpdate {
 	_u.mutation.AddChildIDs(ids...)
@@ -890,6 +930,12 @@ func (_u *MessageUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if value, ok := _u.mutation.Active(); ok {
 		_spec.SetField(message.FieldActive, field.TypeBool, value)
+	}
+	if value, ok := _u.mutation.ActivatedAt(); ok {
+		_spec.SetField(message.FieldActivatedAt, field.TypeTime, value)
+	}
+	if _u.mutation.ActivatedAtCleared() {
+		_spec.ClearField(message.FieldActivatedAt, field.TypeTime)
 	}
 	if value, ok := _u.mutation.Content(); ok {
 		_spec.SetField(message.FieldContent, field.TypeString, value)
@@ -1107,6 +1153,15 @@ func (_u *MessageUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if _u.mutation.FinishedAtCleared() {
 		_spec.ClearField(message.FieldFinishedAt, field.TypeTime)
 	}
+	if value, ok := _u.mutation.EditedAt(); ok {
+		_spec.SetField(message.FieldEditedAt, field.TypeTime, value)
+	}
+	if _u.mutation.EditedAtCleared() {
+		_spec.ClearField(message.FieldEditedAt, field.TypeTime)
+	}
+	if _u.mutation.ContinuesIDCleared() {
+		_spec.ClearField(message.FieldContinuesID, field.TypeString)
+	}
 	if _u.mutation.ChildrenCleared() {
 		edge := &sqlgraph.EdgeSpec{
 			Rel:     sqlgraph.O2M,
@@ -1214,6 +1269,26 @@ func (_u *MessageUpdateOne) SetNillableActive(v *bool) *MessageUpdateOne {
 	if v != nil {
 		_u.SetActive(*v)
 	}
+	return _u
+}
+
+// SetActivatedAt sets the "activated_at" field.
+func (_u *MessageUpdateOne) SetActivatedAt(v time.Time) *MessageUpdateOne {
+	_u.mutation.SetActivatedAt(v)
+	return _u
+}
+
+// SetNillableActivatedAt sets the "activated_at" field if the given value is not nil.
+func (_u *MessageUpdateOne) SetNillableActivatedAt(v *time.Time) *MessageUpdateOne {
+	if v != nil {
+		_u.SetActivatedAt(*v)
+	}
+	return _u
+}
+
+// ClearActivatedAt clears the value of the "activated_at" field.
+func (_u *MessageUpdateOne) ClearActivatedAt() *MessageUpdateOne {
+	_u.mutation.ClearActivatedAt()
 	return _u
 }
 
@@ -1923,6 +1998,26 @@ func (_u *MessageUpdateOne) ClearFinishedAt() *MessageUpdateOne {
 	return _u
 }
 
+// SetEditedAt sets the "edited_at" field.
+func (_u *MessageUpdateOne) SetEditedAt(v time.Time) *MessageUpdateOne {
+	_u.mutation.SetEditedAt(v)
+	return _u
+}
+
+// SetNillableEditedAt sets the "edited_at" field if the given value is not nil.
+func (_u *MessageUpdateOne) SetNillableEditedAt(v *time.Time) *MessageUpdateOne {
+	if v != nil {
+		_u.SetEditedAt(*v)
+	}
+	return _u
+}
+
+// ClearEditedAt clears the value of the "edited_at" field.
+func (_u *MessageUpdateOne) ClearEditedAt() *MessageUpdateOne {
+	_u.mutation.ClearEditedAt()
+	return _u
+}
+
 // AddChildIDs adds the "children" edge to the Message entity by IDs.
 func (_u *MessageUpdateOne) AddChildIDs(ids ...pid.ID) *MessageUpdateOne {
 	_u.mutation.AddChildIDs(ids...)
@@ -2092,6 +2187,12 @@ func (_u *MessageUpdateOne) sqlSave(ctx context.Context) (_node *Message, err er
 	}
 	if value, ok := _u.mutation.Active(); ok {
 		_spec.SetField(message.FieldActive, field.TypeBool, value)
+	}
+	if value, ok := _u.mutation.ActivatedAt(); ok {
+		_spec.SetField(message.FieldActivatedAt, field.TypeTime, value)
+	}
+	if _u.mutation.ActivatedAtCleared() {
+		_spec.ClearField(message.FieldActivatedAt, field.TypeTime)
 	}
 	if value, ok := _u.mutation.Content(); ok {
 		_spec.SetField(message.FieldContent, field.TypeString, value)
@@ -2308,6 +2409,15 @@ func (_u *MessageUpdateOne) sqlSave(ctx context.Context) (_node *Message, err er
 	}
 	if _u.mutation.FinishedAtCleared() {
 		_spec.ClearField(message.FieldFinishedAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.EditedAt(); ok {
+		_spec.SetField(message.FieldEditedAt, field.TypeTime, value)
+	}
+	if _u.mutation.EditedAtCleared() {
+		_spec.ClearField(message.FieldEditedAt, field.TypeTime)
+	}
+	if _u.mutation.ContinuesIDCleared() {
+		_spec.ClearField(message.FieldContinuesID, field.TypeString)
 	}
 	if _u.mutation.ChildrenCleared() {
 		edge := &sqlgraph.EdgeSpec{

@@ -1580,6 +1580,9 @@ type ConversationMutation struct {
 	title_tries      *int
 	addtitle_tries   *int
 	head_id          *pid.ID
+	forked_from_id   *pid.ID
+	revision         *int
+	addrevision      *int
 	pinned           *bool
 	archived_at      *time.Time
 	temporary        *bool
@@ -2024,6 +2027,111 @@ func (m *ConversationMutation) OldHeadID(ctx context.Context) (v pid.ID, err err
 // ResetHeadID resets all changes to the "head_id" field.
 func (m *ConversationMutation) ResetHeadID() {
 	m.head_id = nil
+}
+
+// SetForkedFromID sets the "forked_from_id" field.
+func (m *ConversationMutation) SetForkedFromID(pi pid.ID) {
+	m.forked_from_id = &pi
+}
+
+// ForkedFromID returns the value of the "forked_from_id" field in the mutation.
+func (m *ConversationMutation) ForkedFromID() (r pid.ID, exists bool) {
+	v := m.forked_from_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldForkedFromID returns the old "forked_from_id" field's value of the Conversation entity.
+// If the Conversation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ConversationMutation) OldForkedFromID(ctx context.Context) (v *pid.ID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldForkedFromID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldForkedFromID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldForkedFromID: %w", err)
+	}
+	return oldValue.ForkedFromID, nil
+}
+
+// ClearForkedFromID clears the value of the "forked_from_id" field.
+func (m *ConversationMutation) ClearForkedFromID() {
+	m.forked_from_id = nil
+	m.clearedFields[conversation.FieldForkedFromID] = struct{}{}
+}
+
+// ForkedFromIDCleared returns if the "forked_from_id" field was cleared in this mutation.
+func (m *ConversationMutation) ForkedFromIDCleared() bool {
+	_, ok := m.clearedFields[conversation.FieldForkedFromID]
+	return ok
+}
+
+// ResetForkedFromID resets all changes to the "forked_from_id" field.
+func (m *ConversationMutation) ResetForkedFromID() {
+	m.forked_from_id = nil
+	delete(m.clearedFields, conversation.FieldForkedFromID)
+}
+
+// SetRevision sets the "revision" field.
+func (m *ConversationMutation) SetRevision(i int) {
+	m.revision = &i
+	m.addrevision = nil
+}
+
+// Revision returns the value of the "revision" field in the mutation.
+func (m *ConversationMutation) Revision() (r int, exists bool) {
+	v := m.revision
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRevision returns the old "revision" field's value of the Conversation entity.
+// If the Conversation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ConversationMutation) OldRevision(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRevision is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRevision requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRevision: %w", err)
+	}
+	return oldValue.Revision, nil
+}
+
+// AddRevision adds i to the "revision" field.
+func (m *ConversationMutation) AddRevision(i int) {
+	if m.addrevision != nil {
+		*m.addrevision += i
+	} else {
+		m.addrevision = &i
+	}
+}
+
+// AddedRevision returns the value that was added to the "revision" field in this mutation.
+func (m *ConversationMutation) AddedRevision() (r int, exists bool) {
+	v := m.addrevision
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetRevision resets all changes to the "revision" field.
+func (m *ConversationMutation) ResetRevision() {
+	m.revision = nil
+	m.addrevision = nil
 }
 
 // SetPinned sets the "pinned" field.
@@ -2473,7 +2581,7 @@ func (m *ConversationMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *ConversationMutation) Fields() []string {
-	fields := make([]string, 0, 15)
+	fields := make([]string, 0, 17)
 	if m.user != nil {
 		fields = append(fields, conversation.FieldUserID)
 	}
@@ -2497,6 +2605,12 @@ func (m *ConversationMutation) Fields() []string {
 	}
 	if m.head_id != nil {
 		fields = append(fields, conversation.FieldHeadID)
+	}
+	if m.forked_from_id != nil {
+		fields = append(fields, conversation.FieldForkedFromID)
+	}
+	if m.revision != nil {
+		fields = append(fields, conversation.FieldRevision)
 	}
 	if m.pinned != nil {
 		fields = append(fields, conversation.FieldPinned)
@@ -2543,6 +2657,10 @@ func (m *ConversationMutation) Field(name string) (ent.Value, bool) {
 		return m.TitleTries()
 	case conversation.FieldHeadID:
 		return m.HeadID()
+	case conversation.FieldForkedFromID:
+		return m.ForkedFromID()
+	case conversation.FieldRevision:
+		return m.Revision()
 	case conversation.FieldPinned:
 		return m.Pinned()
 	case conversation.FieldArchivedAt:
@@ -2582,6 +2700,10 @@ func (m *ConversationMutation) OldField(ctx context.Context, name string) (ent.V
 		return m.OldTitleTries(ctx)
 	case conversation.FieldHeadID:
 		return m.OldHeadID(ctx)
+	case conversation.FieldForkedFromID:
+		return m.OldForkedFromID(ctx)
+	case conversation.FieldRevision:
+		return m.OldRevision(ctx)
 	case conversation.FieldPinned:
 		return m.OldPinned(ctx)
 	case conversation.FieldArchivedAt:
@@ -2661,6 +2783,20 @@ func (m *ConversationMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetHeadID(v)
 		return nil
+	case conversation.FieldForkedFromID:
+		v, ok := value.(pid.ID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetForkedFromID(v)
+		return nil
+	case conversation.FieldRevision:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRevision(v)
+		return nil
 	case conversation.FieldPinned:
 		v, ok := value.(bool)
 		if !ok {
@@ -2721,6 +2857,9 @@ func (m *ConversationMutation) AddedFields() []string {
 	if m.addtitle_tries != nil {
 		fields = append(fields, conversation.FieldTitleTries)
 	}
+	if m.addrevision != nil {
+		fields = append(fields, conversation.FieldRevision)
+	}
 	return fields
 }
 
@@ -2731,6 +2870,8 @@ func (m *ConversationMutation) AddedField(name string) (ent.Value, bool) {
 	switch name {
 	case conversation.FieldTitleTries:
 		return m.AddedTitleTries()
+	case conversation.FieldRevision:
+		return m.AddedRevision()
 	}
 	return nil, false
 }
@@ -2747,6 +2888,13 @@ func (m *ConversationMutation) AddField(name string, value ent.Value) error {
 		}
 		m.AddTitleTries(v)
 		return nil
+	case conversation.FieldRevision:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddRevision(v)
+		return nil
 	}
 	return fmt.Errorf("unknown Conversation numeric field %s", name)
 }
@@ -2757,6 +2905,9 @@ func (m *ConversationMutation) ClearedFields() []string {
 	var fields []string
 	if m.FieldCleared(conversation.FieldModel) {
 		fields = append(fields, conversation.FieldModel)
+	}
+	if m.FieldCleared(conversation.FieldForkedFromID) {
+		fields = append(fields, conversation.FieldForkedFromID)
 	}
 	if m.FieldCleared(conversation.FieldArchivedAt) {
 		fields = append(fields, conversation.FieldArchivedAt)
@@ -2780,6 +2931,9 @@ func (m *ConversationMutation) ClearField(name string) error {
 	switch name {
 	case conversation.FieldModel:
 		m.ClearModel()
+		return nil
+	case conversation.FieldForkedFromID:
+		m.ClearForkedFromID()
 		return nil
 	case conversation.FieldArchivedAt:
 		m.ClearArchivedAt()
@@ -2818,6 +2972,12 @@ func (m *ConversationMutation) ResetField(name string) error {
 		return nil
 	case conversation.FieldHeadID:
 		m.ResetHeadID()
+		return nil
+	case conversation.FieldForkedFromID:
+		m.ResetForkedFromID()
+		return nil
+	case conversation.FieldRevision:
+		m.ResetRevision()
 		return nil
 	case conversation.FieldPinned:
 		m.ResetPinned()
@@ -3475,6 +3635,7 @@ type MessageMutation struct {
 	index                 *int
 	addindex              *int
 	active                *bool
+	activated_at          *time.Time
 	role                  *message.Role
 	content               *string
 	reasoning             *string
@@ -3527,6 +3688,10 @@ type MessageMutation struct {
 	stop_requested_at     *time.Time
 	started_at            *time.Time
 	finished_at           *time.Time
+	edited_at             *time.Time
+	continues_id          *pid.ID
+	continued_bytes       *int
+	addcontinued_bytes    *int
 	created_at            *time.Time
 	clearedFields         map[string]struct{}
 	conversation          *pid.ID
@@ -3860,6 +4025,55 @@ func (m *MessageMutation) OldActive(ctx context.Context) (v bool, err error) {
 // ResetActive resets all changes to the "active" field.
 func (m *MessageMutation) ResetActive() {
 	m.active = nil
+}
+
+// SetActivatedAt sets the "activated_at" field.
+func (m *MessageMutation) SetActivatedAt(t time.Time) {
+	m.activated_at = &t
+}
+
+// ActivatedAt returns the value of the "activated_at" field in the mutation.
+func (m *MessageMutation) ActivatedAt() (r time.Time, exists bool) {
+	v := m.activated_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldActivatedAt returns the old "activated_at" field's value of the Message entity.
+// If the Message object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *MessageMutation) OldActivatedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldActivatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldActivatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldActivatedAt: %w", err)
+	}
+	return oldValue.ActivatedAt, nil
+}
+
+// ClearActivatedAt clears the value of the "activated_at" field.
+func (m *MessageMutation) ClearActivatedAt() {
+	m.activated_at = nil
+	m.clearedFields[message.FieldActivatedAt] = struct{}{}
+}
+
+// ActivatedAtCleared returns if the "activated_at" field was cleared in this mutation.
+func (m *MessageMutation) ActivatedAtCleared() bool {
+	_, ok := m.clearedFields[message.FieldActivatedAt]
+	return ok
+}
+
+// ResetActivatedAt resets all changes to the "activated_at" field.
+func (m *MessageMutation) ResetActivatedAt() {
+	m.activated_at = nil
+	delete(m.clearedFields, message.FieldActivatedAt)
 }
 
 // SetRole sets the "role" field.
@@ -5819,6 +6033,160 @@ func (m *MessageMutation) ResetFinishedAt() {
 	delete(m.clearedFields, message.FieldFinishedAt)
 }
 
+// SetEditedAt sets the "edited_at" field.
+func (m *MessageMutation) SetEditedAt(t time.Time) {
+	m.edited_at = &t
+}
+
+// EditedAt returns the value of the "edited_at" field in the mutation.
+func (m *MessageMutation) EditedAt() (r time.Time, exists bool) {
+	v := m.edited_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldEditedAt returns the old "edited_at" field's value of the Message entity.
+// If the Message object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *MessageMutation) OldEditedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldEditedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldEditedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldEditedAt: %w", err)
+	}
+	return oldValue.EditedAt, nil
+}
+
+// ClearEditedAt clears the value of the "edited_at" field.
+func (m *MessageMutation) ClearEditedAt() {
+	m.edited_at = nil
+	m.clearedFields[message.FieldEditedAt] = struct{}{}
+}
+
+// EditedAtCleared returns if the "edited_at" field was cleared in this mutation.
+func (m *MessageMutation) EditedAtCleared() bool {
+	_, ok := m.clearedFields[message.FieldEditedAt]
+	return ok
+}
+
+// ResetEditedAt resets all changes to the "edited_at" field.
+func (m *MessageMutation) ResetEditedAt() {
+	m.edited_at = nil
+	delete(m.clearedFields, message.FieldEditedAt)
+}
+
+// SetContinuesID sets the "continues_id" field.
+func (m *MessageMutation) SetContinuesID(pi pid.ID) {
+	m.continues_id = &pi
+}
+
+// ContinuesID returns the value of the "continues_id" field in the mutation.
+func (m *MessageMutation) ContinuesID() (r pid.ID, exists bool) {
+	v := m.continues_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldContinuesID returns the old "continues_id" field's value of the Message entity.
+// If the Message object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *MessageMutation) OldContinuesID(ctx context.Context) (v *pid.ID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldContinuesID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldContinuesID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldContinuesID: %w", err)
+	}
+	return oldValue.ContinuesID, nil
+}
+
+// ClearContinuesID clears the value of the "continues_id" field.
+func (m *MessageMutation) ClearContinuesID() {
+	m.continues_id = nil
+	m.clearedFields[message.FieldContinuesID] = struct{}{}
+}
+
+// ContinuesIDCleared returns if the "continues_id" field was cleared in this mutation.
+func (m *MessageMutation) ContinuesIDCleared() bool {
+	_, ok := m.clearedFields[message.FieldContinuesID]
+	return ok
+}
+
+// ResetContinuesID resets all changes to the "continues_id" field.
+func (m *MessageMutation) ResetContinuesID() {
+	m.continues_id = nil
+	delete(m.clearedFields, message.FieldContinuesID)
+}
+
+// SetContinuedBytes sets the "continued_bytes" field.
+func (m *MessageMutation) SetContinuedBytes(i int) {
+	m.continued_bytes = &i
+	m.addcontinued_bytes = nil
+}
+
+// ContinuedBytes returns the value of the "continued_bytes" field in the mutation.
+func (m *MessageMutation) ContinuedBytes() (r int, exists bool) {
+	v := m.continued_bytes
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldContinuedBytes returns the old "continued_bytes" field's value of the Message entity.
+// If the Message object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *MessageMutation) OldContinuedBytes(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldContinuedBytes is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldContinuedBytes requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldContinuedBytes: %w", err)
+	}
+	return oldValue.ContinuedBytes, nil
+}
+
+// AddContinuedBytes adds i to the "continued_bytes" field.
+func (m *MessageMutation) AddContinuedBytes(i int) {
+	if m.addcontinued_bytes != nil {
+		*m.addcontinued_bytes += i
+	} else {
+		m.addcontinued_bytes = &i
+	}
+}
+
+// AddedContinuedBytes returns the value that was added to the "continued_bytes" field in this mutation.
+func (m *MessageMutation) AddedContinuedBytes() (r int, exists bool) {
+	v := m.addcontinued_bytes
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetContinuedBytes resets all changes to the "continued_bytes" field.
+func (m *MessageMutation) ResetContinuedBytes() {
+	m.continued_bytes = nil
+	m.addcontinued_bytes = nil
+}
+
 // SetCreatedAt sets the "created_at" field.
 func (m *MessageMutation) SetCreatedAt(t time.Time) {
 	m.created_at = &t
@@ -6063,7 +6431,7 @@ func (m *MessageMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *MessageMutation) Fields() []string {
-	fields := make([]string, 0, 43)
+	fields := make([]string, 0, 47)
 	if m.conversation != nil {
 		fields = append(fields, message.FieldConversationID)
 	}
@@ -6078,6 +6446,9 @@ func (m *MessageMutation) Fields() []string {
 	}
 	if m.active != nil {
 		fields = append(fields, message.FieldActive)
+	}
+	if m.activated_at != nil {
+		fields = append(fields, message.FieldActivatedAt)
 	}
 	if m.role != nil {
 		fields = append(fields, message.FieldRole)
@@ -6190,6 +6561,15 @@ func (m *MessageMutation) Fields() []string {
 	if m.finished_at != nil {
 		fields = append(fields, message.FieldFinishedAt)
 	}
+	if m.edited_at != nil {
+		fields = append(fields, message.FieldEditedAt)
+	}
+	if m.continues_id != nil {
+		fields = append(fields, message.FieldContinuesID)
+	}
+	if m.continued_bytes != nil {
+		fields = append(fields, message.FieldContinuedBytes)
+	}
 	if m.created_at != nil {
 		fields = append(fields, message.FieldCreatedAt)
 	}
@@ -6211,6 +6591,8 @@ func (m *MessageMutation) Field(name string) (ent.Value, bool) {
 		return m.Index()
 	case message.FieldActive:
 		return m.Active()
+	case message.FieldActivatedAt:
+		return m.ActivatedAt()
 	case message.FieldRole:
 		return m.Role()
 	case message.FieldContent:
@@ -6285,6 +6667,12 @@ func (m *MessageMutation) Field(name string) (ent.Value, bool) {
 		return m.StartedAt()
 	case message.FieldFinishedAt:
 		return m.FinishedAt()
+	case message.FieldEditedAt:
+		return m.EditedAt()
+	case message.FieldContinuesID:
+		return m.ContinuesID()
+	case message.FieldContinuedBytes:
+		return m.ContinuedBytes()
 	case message.FieldCreatedAt:
 		return m.CreatedAt()
 	}
@@ -6306,6 +6694,8 @@ func (m *MessageMutation) OldField(ctx context.Context, name string) (ent.Value,
 		return m.OldIndex(ctx)
 	case message.FieldActive:
 		return m.OldActive(ctx)
+	case message.FieldActivatedAt:
+		return m.OldActivatedAt(ctx)
 	case message.FieldRole:
 		return m.OldRole(ctx)
 	case message.FieldContent:
@@ -6380,6 +6770,12 @@ func (m *MessageMutation) OldField(ctx context.Context, name string) (ent.Value,
 		return m.OldStartedAt(ctx)
 	case message.FieldFinishedAt:
 		return m.OldFinishedAt(ctx)
+	case message.FieldEditedAt:
+		return m.OldEditedAt(ctx)
+	case message.FieldContinuesID:
+		return m.OldContinuesID(ctx)
+	case message.FieldContinuedBytes:
+		return m.OldContinuedBytes(ctx)
 	case message.FieldCreatedAt:
 		return m.OldCreatedAt(ctx)
 	}
@@ -6425,6 +6821,13 @@ func (m *MessageMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetActive(v)
+		return nil
+	case message.FieldActivatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetActivatedAt(v)
 		return nil
 	case message.FieldRole:
 		v, ok := value.(message.Role)
@@ -6685,6 +7088,27 @@ func (m *MessageMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetFinishedAt(v)
 		return nil
+	case message.FieldEditedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetEditedAt(v)
+		return nil
+	case message.FieldContinuesID:
+		v, ok := value.(pid.ID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetContinuesID(v)
+		return nil
+	case message.FieldContinuedBytes:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetContinuedBytes(v)
+		return nil
 	case message.FieldCreatedAt:
 		v, ok := value.(time.Time)
 		if !ok {
@@ -6748,6 +7172,9 @@ func (m *MessageMutation) AddedFields() []string {
 	if m.addcrashes != nil {
 		fields = append(fields, message.FieldCrashes)
 	}
+	if m.addcontinued_bytes != nil {
+		fields = append(fields, message.FieldContinuedBytes)
+	}
 	return fields
 }
 
@@ -6788,6 +7215,8 @@ func (m *MessageMutation) AddedField(name string) (ent.Value, bool) {
 		return m.AddedAttempt()
 	case message.FieldCrashes:
 		return m.AddedCrashes()
+	case message.FieldContinuedBytes:
+		return m.AddedContinuedBytes()
 	}
 	return nil, false
 }
@@ -6909,6 +7338,13 @@ func (m *MessageMutation) AddField(name string, value ent.Value) error {
 		}
 		m.AddCrashes(v)
 		return nil
+	case message.FieldContinuedBytes:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddContinuedBytes(v)
+		return nil
 	}
 	return fmt.Errorf("unknown Message numeric field %s", name)
 }
@@ -6919,6 +7355,9 @@ func (m *MessageMutation) ClearedFields() []string {
 	var fields []string
 	if m.FieldCleared(message.FieldParentID) {
 		fields = append(fields, message.FieldParentID)
+	}
+	if m.FieldCleared(message.FieldActivatedAt) {
+		fields = append(fields, message.FieldActivatedAt)
 	}
 	if m.FieldCleared(message.FieldFinishReason) {
 		fields = append(fields, message.FieldFinishReason)
@@ -6992,6 +7431,12 @@ func (m *MessageMutation) ClearedFields() []string {
 	if m.FieldCleared(message.FieldFinishedAt) {
 		fields = append(fields, message.FieldFinishedAt)
 	}
+	if m.FieldCleared(message.FieldEditedAt) {
+		fields = append(fields, message.FieldEditedAt)
+	}
+	if m.FieldCleared(message.FieldContinuesID) {
+		fields = append(fields, message.FieldContinuesID)
+	}
 	return fields
 }
 
@@ -7008,6 +7453,9 @@ func (m *MessageMutation) ClearField(name string) error {
 	switch name {
 	case message.FieldParentID:
 		m.ClearParentID()
+		return nil
+	case message.FieldActivatedAt:
+		m.ClearActivatedAt()
 		return nil
 	case message.FieldFinishReason:
 		m.ClearFinishReason()
@@ -7081,6 +7529,12 @@ func (m *MessageMutation) ClearField(name string) error {
 	case message.FieldFinishedAt:
 		m.ClearFinishedAt()
 		return nil
+	case message.FieldEditedAt:
+		m.ClearEditedAt()
+		return nil
+	case message.FieldContinuesID:
+		m.ClearContinuesID()
+		return nil
 	}
 	return fmt.Errorf("unknown Message nullable field %s", name)
 }
@@ -7103,6 +7557,9 @@ func (m *MessageMutation) ResetField(name string) error {
 		return nil
 	case message.FieldActive:
 		m.ResetActive()
+		return nil
+	case message.FieldActivatedAt:
+		m.ResetActivatedAt()
 		return nil
 	case message.FieldRole:
 		m.ResetRole()
@@ -7214,6 +7671,15 @@ func (m *MessageMutation) ResetField(name string) error {
 		return nil
 	case message.FieldFinishedAt:
 		m.ResetFinishedAt()
+		return nil
+	case message.FieldEditedAt:
+		m.ResetEditedAt()
+		return nil
+	case message.FieldContinuesID:
+		m.ResetContinuesID()
+		return nil
+	case message.FieldContinuedBytes:
+		m.ResetContinuedBytes()
 		return nil
 	case message.FieldCreatedAt:
 		m.ResetCreatedAt()

@@ -36,6 +36,8 @@ type level struct {
 	summaries     batch[pid.ID, *ent.Summary]
 	withheld      batch[pid.ID, bool]
 	uses          batch[useKey, useResult]
+	versions      batch[pid.ID, []pid.ID]
+	versionPages  batch[pageKey, pageResult]
 
 	begun  atomic.Bool
 	loaded chan struct{} // Closed when the fields below and the values have been set.
@@ -127,6 +129,8 @@ func (l *level) run(ctx context.Context) {
 	fill(ctx, &all, &l.summaries, r.loadSummaries)
 	fill(ctx, &all, &l.withheld, r.loadWithheld)
 	fill(ctx, &all, &l.uses, r.loadUses)
+	fill(ctx, &all, &l.versions, r.loadVersions)
+	fill(ctx, &all, &l.versionPages, r.loadVersionPages)
 	all.Wait()
 
 	below := newAsker(ctx, r)
@@ -139,6 +143,7 @@ func (l *level) run(ctx context.Context) {
 			below.askOf(m, s)
 		}
 	})
+	descend(&l.versionPages, func(_ pageKey, p pageResult, s ast.SelectionSet) { below.askOfVersions(p.page, s) })
 	descend(&l.pages, func(k pageKey, p pageResult, s ast.SelectionSet) { below.askOfPage(k.id, p.page, s) })
 	l.below = below.asked()
 }

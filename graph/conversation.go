@@ -109,6 +109,10 @@ func (a *asker) askOfConversation(c *ent.Conversation, selected ast.SelectionSet
 			a.on().queued.ask(c.ID, f.Selections)
 		case "user":
 			a.on().users.ask(c.UserID, f.Selections)
+		case "forkedFrom":
+			if c.ForkedFromID != nil {
+				a.askMessage(*c.ForkedFromID, f.Selections)
+			}
 		case "contextUse":
 			model, err := argument(f.ArgumentMap(a.op.Variables)["model"], graphql.UnmarshalString)
 			if err == nil {

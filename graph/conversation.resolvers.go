@@ -57,6 +57,15 @@ func (r *conversationResolver) User(ctx context.Context, obj *ent.Conversation) 
 	return u, err
 }
 
+// ForkedFrom is the resolver for the forkedFrom field.
+func (r *conversationResolver) ForkedFrom(ctx context.Context, obj *ent.Conversation) (*ent.Message, error) {
+	if obj.ForkedFromID == nil {
+		return nil, nil
+	}
+	m, _, err := get(ctx, r.Resolver, messagesOf, messageKey{*obj.ForkedFromID, selects(ctx, (*asker).texts)})
+	return m, err
+}
+
 // Messages is the resolver for the messages field.
 func (r *conversationResolver) Messages(ctx context.Context, obj *ent.Conversation, first *int, after *string, last *int, before *string) (*model.MessageConnection, error) {
 	result, _, err := get(ctx, r.Resolver, pagesOf, newPageKey(obj.ID,
@@ -88,7 +97,7 @@ func (r *mutationResolver) CreateConversation(ctx context.Context, input model.C
 		Parameters:   fromInput(input.Parameters.Value()),
 		Context:      contextFromInput(input.Context.Value()),
 	})
-	return &model.CreateConversationPayload{Conversation: c}, err
+	return &model.CreateConversationPayload{Conversation: c, ConversationEdge: conversationEdgeOrNil(c)}, err
 }
 
 // UpdateConversation is the resolver for the updateConversation field.

@@ -84,7 +84,8 @@ func messageEvent(u reply.Update) model.MessageEvent {
 func conversationEvent(e feed.Event) model.ConversationEvent {
 	switch e.Kind {
 	case feed.Opened:
-		return &model.ConversationSnapshot{Conversation: e.Conversation, RunningReply: e.Message}
+		return &model.ConversationSnapshot{Conversation: e.Conversation, RunningReply: e.Message,
+			FromIndex: e.From}
 	case feed.ConversationDeleted:
 		return &model.ConversationDeleted{ConversationID: e.ConversationID}
 	case feed.MessageAdded:

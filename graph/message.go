@@ -146,6 +146,20 @@ func (a *asker) askOfMessage(m *ent.Message, selected ast.SelectionSet) {
 			if _, open := chat.SentToModel(m); open {
 				a.on().withheld.ask(m.ID, f.Selections)
 			}
+		case "siblingCount", "siblingPosition":
+			if m.ParentID != nil {
+				a.on().versions.ask(*m.ParentID, f.Selections)
+			}
+		case "siblings":
+			if m.ParentID != nil {
+				a.askVersions(*m.ParentID, f)
+			}
+		case "children":
+			a.askVersions(m.ID, f)
+		case "continues":
+			if m.ContinuesID != nil {
+				a.askMessage(*m.ContinuesID, f.Selections)
+			}
 		}
 	}
 }

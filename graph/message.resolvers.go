@@ -67,6 +67,39 @@ func (r *messageResolver) Parent(ctx context.Context, obj *ent.Message) (*ent.Me
 	return m, err
 }
 
+// Siblings is the resolver for the siblings field.
+func (r *messageResolver) Siblings(ctx context.Context, obj *ent.Message, first *int, after *string, last *int, before *string) (*model.MessageConnection, error) {
+	args := chat.PageArgs{First: first, Last: last, After: after, Before: before}
+	if obj.ParentID == nil {
+		return itself(obj, args)
+	}
+	return r.versions(ctx, *obj.ParentID, args)
+}
+
+// SiblingCount is the resolver for the siblingCount field.
+func (r *messageResolver) SiblingCount(ctx context.Context, obj *ent.Message) (int, error) {
+	return r.siblingCount(ctx, obj)
+}
+
+// SiblingPosition is the resolver for the siblingPosition field.
+func (r *messageResolver) SiblingPosition(ctx context.Context, obj *ent.Message) (int, error) {
+	return r.siblingPosition(ctx, obj)
+}
+
+// Children is the resolver for the children field.
+func (r *messageResolver) Children(ctx context.Context, obj *ent.Message, first *int, after *string, last *int, before *string) (*model.MessageConnection, error) {
+	return r.versions(ctx, obj.ID, chat.PageArgs{First: first, Last: last, After: after, Before: before})
+}
+
+// Continues is the resolver for the continues field.
+func (r *messageResolver) Continues(ctx context.Context, obj *ent.Message) (*ent.Message, error) {
+	if obj.ContinuesID == nil {
+		return nil, nil
+	}
+	m, _, err := get(ctx, r.Resolver, messagesOf, messageKey{*obj.ContinuesID, selects(ctx, (*asker).texts)})
+	return m, err
+}
+
 // Conversation is the resolver for the conversation field.
 func (r *messageResolver) Conversation(ctx context.Context, obj *ent.Message) (*ent.Conversation, error) {
 	c, _, err := get(ctx, r.Resolver, conversationsOf, obj.ConversationID)
@@ -99,6 +132,9 @@ func (r *mutationResolver) SendMessage(ctx context.Context, input model.SendMess
 		UserMessage:  sent.UserMessage,
 		Reply:        sent.Reply,
 		Deduplicated: sent.Deduplicated,
+
+		UserMessageEdge: edgeOrNil(sent.UserMessage),
+		ReplyEdge:       edgeOrNil(sent.Reply),
 	}, err
 }
 

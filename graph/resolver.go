@@ -8,7 +8,8 @@
 // What is where, beside schema/*.graphql and the resolvers of each file there:
 //
 //	resolver.go       what resolvers call, and who is asking
-//	account.go, conversation.go, message.go, context.go, event.go, schema.go   what resolvers of each domain share
+//	account.go, conversation.go, message.go, branch.go, context.go, event.go, schema.go   what resolvers of
+//	each domain share
 //	input.go, parameters.go   inputs in the words of chat
 //	page.go           connections
 //	ask.go, batch.go  how lists load their children by what is selected

@@ -58,6 +58,19 @@ func TestEverythingIsDescribed(t *testing.T) {
 func TestInputFields(t *testing.T) {
 	t.Parallel()
 	want := map[string]string{
+		"AddMessagesInput": "conversationId: ID afterMessageId: ID messages: [NewMessageInput!]! clientKey: String " +
+			"expectedHeadId: ID",
+		"ContinueReplyInput": "messageId: ID! clientKey: String expectedHeadId: ID wait: Boolean model: String " +
+			"parameters: ParametersInput",
+		"DeleteMessageInput": "messageId: ID!",
+		"EditMessageInput": "messageId: ID! content: String! clientKey: String expectedHeadId: ID onBusy: OnBusy " +
+			"wait: Boolean model: String parameters: ParametersInput",
+		"ForkConversationInput": "messageId: ID! scope: ForkScope name: String clientKey: String",
+		"NewMessageInput":       "role: MessageRole! content: String! reasoning: String model: String",
+		"RegenerateReplyInput": "messageId: ID! clientKey: String expectedHeadId: ID onBusy: OnBusy wait: Boolean " +
+			"model: String parameters: ParametersInput",
+		"SelectBranchInput":    "messageId: ID! expectedHeadId: ID",
+		"UpdateMessageInput":   "messageId: ID! content: String!",
 		"ChangePasswordInput":  "currentPassword: String! newPassword: String!",
 		"ContextSettingsInput": "policy: ContextPolicy! turns: Int limitTokens: Int",
 		"CreateConversationInput": "name: String model: String systemPrompt: String parameters: ParametersInput " +
@@ -89,7 +102,8 @@ func TestInputFields(t *testing.T) {
 			fields = append(fields, f.Name+": "+f.Type.String())
 			for _, word := range []string{"role", "owner", "user", "status", "index", "At", "attempt", "usage",
 				"active", "lease"} {
-				if strings.Contains(f.Name, word) {
+				// What is put in by hand says who speaks.
+				if strings.Contains(f.Name, word) && def.Name+"."+f.Name != "NewMessageInput.role" {
 					t.Errorf("%s.%s looks like something only the server may set", def.Name, f.Name)
 				}
 			}

@@ -28,6 +28,7 @@ func (s *server) newGraphQL(documents *transport.Documents) *transport.Server {
 		Development:    s.cfg.Mode == development,
 		Limits: transport.Limits{
 			Once: []string{"signUp", "signIn", "refreshSession", "changePassword", "sendMessage",
+				"regenerateReply", "editMessage", "continueReply", "forkConversation", "addMessages",
 				"regenerateName", "summarizeConversation"},
 			// The one reads its conversation's newest reply, the other takes a text apart.
 			Dear: map[string]int{"contextUse": 20, "citations": 10},

@@ -33,6 +33,10 @@ const (
 	FieldTitleTries = "title_tries"
 	// FieldHeadID holds the string denoting the head_id field in the database.
 	FieldHeadID = "head_id"
+	// FieldForkedFromID holds the string denoting the forked_from_id field in the database.
+	FieldForkedFromID = "forked_from_id"
+	// FieldRevision holds the string denoting the revision field in the database.
+	FieldRevision = "revision"
 	// FieldPinned holds the string denoting the pinned field in the database.
 	FieldPinned = "pinned"
 	// FieldArchivedAt holds the string denoting the archived_at field in the database.
@@ -89,6 +93,8 @@ var Columns = []string{
 	FieldContextSettings,
 	FieldTitleTries,
 	FieldHeadID,
+	FieldForkedFromID,
+	FieldRevision,
 	FieldPinned,
 	FieldArchivedAt,
 	FieldTemporary,
@@ -124,6 +130,8 @@ var (
 	DefaultContextSettings string
 	// DefaultTitleTries holds the default value on creation for the "title_tries" field.
 	DefaultTitleTries int
+	// DefaultRevision holds the default value on creation for the "revision" field.
+	DefaultRevision int
 	// DefaultPinned holds the default value on creation for the "pinned" field.
 	DefaultPinned bool
 	// DefaultTemporary holds the default value on creation for the "temporary" field.
@@ -213,6 +221,16 @@ func ByTitleTries(opts ...sql.OrderTermOption) OrderOption {
 // ByHeadID orders the results by the head_id field.
 func ByHeadID(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldHeadID, opts...).ToFunc()
+}
+
+// ByForkedFromID orders the results by the forked_from_id field.
+func ByForkedFromID(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldForkedFromID, opts...).ToFunc()
+}
+
+// ByRevision orders the results by the revision field.
+func ByRevision(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldRevision, opts...).ToFunc()
 }
 
 // ByPinned orders the results by the pinned field.

@@ -91,6 +91,16 @@ func HeadID(v pid.ID) predicate.Conversation {
 	return predicate.Conversation(sql.FieldEQ(FieldHeadID, v))
 }
 
+// ForkedFromID applies equality check predicate on the "forked_from_id" field. It's identical to ForkedFromIDEQ.
+func ForkedFromID(v pid.ID) predicate.Conversation {
+	return predicate.Conversation(sql.FieldEQ(FieldForkedFromID, v))
+}
+
+// Revision applies equality check predicate on the "revision" field. It's identical to RevisionEQ.
+func Revision(v int) predicate.Conversation {
+	return predicate.Conversation(sql.FieldEQ(FieldRevision, v))
+}
+
 // Pinned applies equality check predicate on the "pinned" field. It's identical to PinnedEQ.
 func Pinned(v bool) predicate.Conversation {
 	return predicate.Conversation(sql.FieldEQ(FieldPinned, v))
@@ -594,6 +604,126 @@ func HeadIDEqualFold(v pid.ID) predicate.Conversation {
 func HeadIDContainsFold(v pid.ID) predicate.Conversation {
 	vc := string(v)
 	return predicate.Conversation(sql.FieldContainsFold(FieldHeadID, vc))
+}
+
+// ForkedFromIDEQ applies the EQ predicate on the "forked_from_id" field.
+func ForkedFromIDEQ(v pid.ID) predicate.Conversation {
+	return predicate.Conversation(sql.FieldEQ(FieldForkedFromID, v))
+}
+
+// ForkedFromIDNEQ applies the NEQ predicate on the "forked_from_id" field.
+func ForkedFromIDNEQ(v pid.ID) predicate.Conversation {
+	return predicate.Conversation(sql.FieldNEQ(FieldForkedFromID, v))
+}
+
+// ForkedFromIDIn applies the In predicate on the "forked_from_id" field.
+func ForkedFromIDIn(vs ...pid.ID) predicate.Conversation {
+	return predicate.Conversation(sql.FieldIn(FieldForkedFromID, vs...))
+}
+
+// ForkedFromIDNotIn applies the NotIn predicate on the "forked_from_id" field.
+func ForkedFromIDNotIn(vs ...pid.ID) predicate.Conversation {
+	return predicate.Conversation(sql.FieldNotIn(FieldForkedFromID, vs...))
+}
+
+// ForkedFromIDGT applies the GT predicate on the "forked_from_id" field.
+func ForkedFromIDGT(v pid.ID) predicate.Conversation {
+	return predicate.Conversation(sql.FieldGT(FieldForkedFromID, v))
+}
+
+// ForkedFromIDGTE applies the GTE predicate on the "forked_from_id" field.
+func ForkedFromIDGTE(v pid.ID) predicate.Conversation {
+	return predicate.Conversation(sql.FieldGTE(FieldForkedFromID, v))
+}
+
+// ForkedFromIDLT applies the LT predicate on the "forked_from_id" field.
+func ForkedFromIDLT(v pid.ID) predicate.Conversation {
+	return predicate.Conversation(sql.FieldLT(FieldForkedFromID, v))
+}
+
+// ForkedFromIDLTE applies the LTE predicate on the "forked_from_id" field.
+func ForkedFromIDLTE(v pid.ID) predicate.Conversation {
+	return predicate.Conversation(sql.FieldLTE(FieldForkedFromID, v))
+}
+
+// ForkedFromIDContains applies the Contains predicate on the "forked_from_id" field.
+func ForkedFromIDContains(v pid.ID) predicate.Conversation {
+	vc := string(v)
+	return predicate.Conversation(sql.FieldContains(FieldForkedFromID, vc))
+}
+
+// ForkedFromIDHasPrefix applies the HasPrefix predicate on the "forked_from_id" field.
+func ForkedFromIDHasPrefix(v pid.ID) predicate.Conversation {
+	vc := string(v)
+	return predicate.Conversation(sql.FieldHasPrefix(FieldForkedFromID, vc))
+}
+
+// ForkedFromIDHasSuffix applies the HasSuffix predicate on the "forked_from_id" field.
+func ForkedFromIDHasSuffix(v pid.ID) predicate.Conversation {
+	vc := string(v)
+	return predicate.Conversation(sql.FieldHasSuffix(FieldForkedFromID, vc))
+}
+
+// ForkedFromIDIsNil applies the IsNil predicate on the "forked_from_id" field.
+func ForkedFromIDIsNil() predicate.Conversation {
+	return predicate.Conversation(sql.FieldIsNull(FieldForkedFromID))
+}
+
+// ForkedFromIDNotNil applies the NotNil predicate on the "forked_from_id" field.
+func ForkedFromIDNotNil() predicate.Conversation {
+	return predicate.Conversation(sql.FieldNotNull(FieldForkedFromID))
+}
+
+// ForkedFromIDEqualFold applies the EqualFold predicate on the "forked_from_id" field.
+func ForkedFromIDEqualFold(v pid.ID) predicate.Conversation {
+	vc := string(v)
+	return predicate.Conversation(sql.FieldEqualFold(FieldForkedFromID, vc))
+}
+
+// ForkedFromIDContainsFold applies the ContainsFold predicate on the "forked_from_id" field.
+func ForkedFromIDContainsFold(v pid.ID) predicate.Conversation {
+	vc := string(v)
+	return predicate.Conversation(sql.FieldContainsFold(FieldForkedFromID, vc))
+}
+
+// RevisionEQ applies the EQ predicate on the "revision" field.
+func RevisionEQ(v int) predicate.Conversation {
+	return predicate.Conversation(sql.FieldEQ(FieldRevision, v))
+}
+
+// RevisionNEQ applies the NEQ predicate on the "revision" field.
+func RevisionNEQ(v int) predicate.Conversation {
+	return predicate.Conversation(sql.FieldNEQ(FieldRevision, v))
+}
+
+// RevisionIn applies the In predicate on the "revision" field.
+func RevisionIn(vs ...int) predicate.Conversation {
+	return predicate.Conversation(sql.FieldIn(FieldRevision, vs...))
+}
+
+// RevisionNotIn applies the NotIn predicate on the "revision" field.
+func RevisionNotIn(vs ...int) predicate.Conversation {
+	return predicate.Conversation(sql.FieldNotIn(FieldRevision, vs...))
+}
+
+// RevisionGT applies the GT predicate on the "revision" field.
+func RevisionGT(v int) predicate.Conversation {
+	return predicate.Conversation(sql.FieldGT(FieldRevision, v))
+}
+
+// RevisionGTE applies the GTE predicate on the "revision" field.
+func RevisionGTE(v int) predicate.Conversation {
+	return predicate.Conversation(sql.FieldGTE(FieldRevision, v))
+}
+
+// RevisionLT applies the LT predicate on the "revision" field.
+func RevisionLT(v int) predicate.Conversation {
+	return predicate.Conversation(sql.FieldLT(FieldRevision, v))
+}
+
+// RevisionLTE applies the LTE predicate on the "revision" field.
+func RevisionLTE(v int) predicate.Conversation {
+	return predicate.Conversation(sql.FieldLTE(FieldRevision, v))
 }
 
 // PinnedEQ applies the EQ predicate on the "pinned" field.

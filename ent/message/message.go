@@ -27,6 +27,8 @@ const (
 	FieldIndex = "index"
 	// FieldActive holds the string denoting the active field in the database.
 	FieldActive = "active"
+	// FieldActivatedAt holds the string denoting the activated_at field in the database.
+	FieldActivatedAt = "activated_at"
 	// FieldRole holds the string denoting the role field in the database.
 	FieldRole = "role"
 	// FieldContent holds the string denoting the content field in the database.
@@ -101,6 +103,12 @@ const (
 	FieldStartedAt = "started_at"
 	// FieldFinishedAt holds the string denoting the finished_at field in the database.
 	FieldFinishedAt = "finished_at"
+	// FieldEditedAt holds the string denoting the edited_at field in the database.
+	FieldEditedAt = "edited_at"
+	// FieldContinuesID holds the string denoting the continues_id field in the database.
+	FieldContinuesID = "continues_id"
+	// FieldContinuedBytes holds the string denoting the continued_bytes field in the database.
+	FieldContinuedBytes = "continued_bytes"
 	// FieldCreatedAt holds the string denoting the created_at field in the database.
 	FieldCreatedAt = "created_at"
 	// EdgeConversation holds the string denoting the conversation edge name in mutations.
@@ -154,6 +162,7 @@ var Columns = []string{
 	FieldParentID,
 	FieldIndex,
 	FieldActive,
+	FieldActivatedAt,
 	FieldRole,
 	FieldContent,
 	FieldReasoning,
@@ -191,6 +200,9 @@ var Columns = []string{
 	FieldStopRequestedAt,
 	FieldStartedAt,
 	FieldFinishedAt,
+	FieldEditedAt,
+	FieldContinuesID,
+	FieldContinuedBytes,
 	FieldCreatedAt,
 }
 
@@ -238,6 +250,8 @@ var (
 	DefaultCrashes int
 	// DefaultSalvage holds the default value on creation for the "salvage" field.
 	DefaultSalvage string
+	// DefaultContinuedBytes holds the default value on creation for the "continued_bytes" field.
+	DefaultContinuedBytes int
 	// DefaultCreatedAt holds the default value on creation for the "created_at" field.
 	DefaultCreatedAt func() time.Time
 	// DefaultID holds the default value on creation for the "id" field.
@@ -379,6 +393,11 @@ func ByIndex(opts ...sql.OrderTermOption) OrderOption {
 // ByActive orders the results by the active field.
 func ByActive(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldActive, opts...).ToFunc()
+}
+
+// ByActivatedAt orders the results by the activated_at field.
+func ByActivatedAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldActivatedAt, opts...).ToFunc()
 }
 
 // ByRole orders the results by the role field.
@@ -564,6 +583,21 @@ func ByStartedAt(opts ...sql.OrderTermOption) OrderOption {
 // ByFinishedAt orders the results by the finished_at field.
 func ByFinishedAt(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldFinishedAt, opts...).ToFunc()
+}
+
+// ByEditedAt orders the results by the edited_at field.
+func ByEditedAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldEditedAt, opts...).ToFunc()
+}
+
+// ByContinuesID orders the results by the continues_id field.
+func ByContinuesID(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldContinuesID, opts...).ToFunc()
+}
+
+// ByContinuedBytes orders the results by the continued_bytes field.
+func ByContinuedBytes(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldContinuedBytes, opts...).ToFunc()
 }
 
 // ByCreatedAt orders the results by the created_at field.

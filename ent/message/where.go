@@ -81,6 +81,11 @@ func Active(v bool) predicate.Message {
 	return predicate.Message(sql.FieldEQ(FieldActive, v))
 }
 
+// ActivatedAt applies equality check predicate on the "activated_at" field. It's identical to ActivatedAtEQ.
+func ActivatedAt(v time.Time) predicate.Message {
+	return predicate.Message(sql.FieldEQ(FieldActivatedAt, v))
+}
+
 // Content applies equality check predicate on the "content" field. It's identical to ContentEQ.
 func Content(v string) predicate.Message {
 	return predicate.Message(sql.FieldEQ(FieldContent, v))
@@ -244,6 +249,21 @@ func StartedAt(v time.Time) predicate.Message {
 // FinishedAt applies equality check predicate on the "finished_at" field. It's identical to FinishedAtEQ.
 func FinishedAt(v time.Time) predicate.Message {
 	return predicate.Message(sql.FieldEQ(FieldFinishedAt, v))
+}
+
+// EditedAt applies equality check predicate on the "edited_at" field. It's identical to EditedAtEQ.
+func EditedAt(v time.Time) predicate.Message {
+	return predicate.Message(sql.FieldEQ(FieldEditedAt, v))
+}
+
+// ContinuesID applies equality check predicate on the "continues_id" field. It's identical to ContinuesIDEQ.
+func ContinuesID(v pid.ID) predicate.Message {
+	return predicate.Message(sql.FieldEQ(FieldContinuesID, v))
+}
+
+// ContinuedBytes applies equality check predicate on the "continued_bytes" field. It's identical to ContinuedBytesEQ.
+func ContinuedBytes(v int) predicate.Message {
+	return predicate.Message(sql.FieldEQ(FieldContinuedBytes, v))
 }
 
 // CreatedAt applies equality check predicate on the "created_at" field. It's identical to CreatedAtEQ.
@@ -519,6 +539,56 @@ func ActiveEQ(v bool) predicate.Message {
 // ActiveNEQ applies the NEQ predicate on the "active" field.
 func ActiveNEQ(v bool) predicate.Message {
 	return predicate.Message(sql.FieldNEQ(FieldActive, v))
+}
+
+// ActivatedAtEQ applies the EQ predicate on the "activated_at" field.
+func ActivatedAtEQ(v time.Time) predicate.Message {
+	return predicate.Message(sql.FieldEQ(FieldActivatedAt, v))
+}
+
+// ActivatedAtNEQ applies the NEQ predicate on the "activated_at" field.
+func ActivatedAtNEQ(v time.Time) predicate.Message {
+	return predicate.Message(sql.FieldNEQ(FieldActivatedAt, v))
+}
+
+// ActivatedAtIn applies the In predicate on the "activated_at" field.
+func ActivatedAtIn(vs ...time.Time) predicate.Message {
+	return predicate.Message(sql.FieldIn(FieldActivatedAt, vs...))
+}
+
+// ActivatedAtNotIn applies the NotIn predicate on the "activated_at" field.
+func ActivatedAtNotIn(vs ...time.Time) predicate.Message {
+	return predicate.Message(sql.FieldNotIn(FieldActivatedAt, vs...))
+}
+
+// ActivatedAtGT applies the GT predicate on the "activated_at" field.
+func ActivatedAtGT(v time.Time) predicate.Message {
+	return predicate.Message(sql.FieldGT(FieldActivatedAt, v))
+}
+
+// ActivatedAtGTE applies the GTE predicate on the "activated_at" field.
+func ActivatedAtGTE(v time.Time) predicate.Message {
+	return predicate.Message(sql.FieldGTE(FieldActivatedAt, v))
+}
+
+// ActivatedAtLT applies the LT predicate on the "activated_at" field.
+func ActivatedAtLT(v time.Time) predicate.Message {
+	return predicate.Message(sql.FieldLT(FieldActivatedAt, v))
+}
+
+// ActivatedAtLTE applies the LTE predicate on the "activated_at" field.
+func ActivatedAtLTE(v time.Time) predicate.Message {
+	return predicate.Message(sql.FieldLTE(FieldActivatedAt, v))
+}
+
+// ActivatedAtIsNil applies the IsNil predicate on the "activated_at" field.
+func ActivatedAtIsNil() predicate.Message {
+	return predicate.Message(sql.FieldIsNull(FieldActivatedAt))
+}
+
+// ActivatedAtNotNil applies the NotNil predicate on the "activated_at" field.
+func ActivatedAtNotNil() predicate.Message {
+	return predicate.Message(sql.FieldNotNull(FieldActivatedAt))
 }
 
 // RoleEQ applies the EQ predicate on the "role" field.
@@ -2434,6 +2504,176 @@ func FinishedAtIsNil() predicate.Message {
 // FinishedAtNotNil applies the NotNil predicate on the "finished_at" field.
 func FinishedAtNotNil() predicate.Message {
 	return predicate.Message(sql.FieldNotNull(FieldFinishedAt))
+}
+
+// EditedAtEQ applies the EQ predicate on the "edited_at" field.
+func EditedAtEQ(v time.Time) predicate.Message {
+	return predicate.Message(sql.FieldEQ(FieldEditedAt, v))
+}
+
+// EditedAtNEQ applies the NEQ predicate on the "edited_at" field.
+func EditedAtNEQ(v time.Time) predicate.Message {
+	return predicate.Message(sql.FieldNEQ(FieldEditedAt, v))
+}
+
+// EditedAtIn applies the In predicate on the "edited_at" field.
+func EditedAtIn(vs ...time.Time) predicate.Message {
+	return predicate.Message(sql.FieldIn(FieldEditedAt, vs...))
+}
+
+// EditedAtNotIn applies the NotIn predicate on the "edited_at" field.
+func EditedAtNotIn(vs ...time.Time) predicate.Message {
+	return predicate.Message(sql.FieldNotIn(FieldEditedAt, vs...))
+}
+
+// EditedAtGT applies the GT predicate on the "edited_at" field.
+func EditedAtGT(v time.Time) predicate.Message {
+	return predicate.Message(sql.FieldGT(FieldEditedAt, v))
+}
+
+// EditedAtGTE applies the GTE predicate on the "edited_at" field.
+func EditedAtGTE(v time.Time) predicate.Message {
+	return predicate.Message(sql.FieldGTE(FieldEditedAt, v))
+}
+
+// EditedAtLT applies the LT predicate on the "edited_at" field.
+func EditedAtLT(v time.Time) predicate.Message {
+	return predicate.Message(sql.FieldLT(FieldEditedAt, v))
+}
+
+// EditedAtLTE applies the LTE predicate on the "edited_at" field.
+func EditedAtLTE(v time.Time) predicate.Message {
+	return predicate.Message(sql.FieldLTE(FieldEditedAt, v))
+}
+
+// EditedAtIsNil applies the IsNil predicate on the "edited_at" field.
+func EditedAtIsNil() predicate.Message {
+	return predicate.Message(sql.FieldIsNull(FieldEditedAt))
+}
+
+// EditedAtNotNil applies the NotNil predicate on the "edited_at" field.
+func EditedAtNotNil() predicate.Message {
+	return predicate.Message(sql.FieldNotNull(FieldEditedAt))
+}
+
+// ContinuesIDEQ applies the EQ predicate on the "continues_id" field.
+func ContinuesIDEQ(v pid.ID) predicate.Message {
+	return predicate.Message(sql.FieldEQ(FieldContinuesID, v))
+}
+
+// ContinuesIDNEQ applies the NEQ predicate on the "continues_id" field.
+func ContinuesIDNEQ(v pid.ID) predicate.Message {
+	return predicate.Message(sql.FieldNEQ(FieldContinuesID, v))
+}
+
+// ContinuesIDIn applies the In predicate on the "continues_id" field.
+func ContinuesIDIn(vs ...pid.ID) predicate.Message {
+	return predicate.Message(sql.FieldIn(FieldContinuesID, vs...))
+}
+
+// ContinuesIDNotIn applies the NotIn predicate on the "continues_id" field.
+func ContinuesIDNotIn(vs ...pid.ID) predicate.Message {
+	return predicate.Message(sql.FieldNotIn(FieldContinuesID, vs...))
+}
+
+// ContinuesIDGT applies the GT predicate on the "continues_id" field.
+func ContinuesIDGT(v pid.ID) predicate.Message {
+	return predicate.Message(sql.FieldGT(FieldContinuesID, v))
+}
+
+// ContinuesIDGTE applies the GTE predicate on the "continues_id" field.
+func ContinuesIDGTE(v pid.ID) predicate.Message {
+	return predicate.Message(sql.FieldGTE(FieldContinuesID, v))
+}
+
+// ContinuesIDLT applies the LT predicate on the "continues_id" field.
+func ContinuesIDLT(v pid.ID) predicate.Message {
+	return predicate.Message(sql.FieldLT(FieldContinuesID, v))
+}
+
+// ContinuesIDLTE applies the LTE predicate on the "continues_id" field.
+func ContinuesIDLTE(v pid.ID) predicate.Message {
+	return predicate.Message(sql.FieldLTE(FieldContinuesID, v))
+}
+
+// ContinuesIDContains applies the Contains predicate on the "continues_id" field.
+func ContinuesIDContains(v pid.ID) predicate.Message {
+	vc := string(v)
+	return predicate.Message(sql.FieldContains(FieldContinuesID, vc))
+}
+
+// ContinuesIDHasPrefix applies the HasPrefix predicate on the "continues_id" field.
+func ContinuesIDHasPrefix(v pid.ID) predicate.Message {
+	vc := string(v)
+	return predicate.Message(sql.FieldHasPrefix(FieldContinuesID, vc))
+}
+
+// ContinuesIDHasSuffix applies the HasSuffix predicate on the "continues_id" field.
+func ContinuesIDHasSuffix(v pid.ID) predicate.Message {
+	vc := string(v)
+	return predicate.Message(sql.FieldHasSuffix(FieldContinuesID, vc))
+}
+
+// ContinuesIDIsNil applies the IsNil predicate on the "continues_id" field.
+func ContinuesIDIsNil() predicate.Message {
+	return predicate.Message(sql.FieldIsNull(FieldContinuesID))
+}
+
+// ContinuesIDNotNil applies the NotNil predicate on the "continues_id" field.
+func ContinuesIDNotNil() predicate.Message {
+	return predicate.Message(sql.FieldNotNull(FieldContinuesID))
+}
+
+// ContinuesIDEqualFold applies the EqualFold predicate on the "continues_id" field.
+func ContinuesIDEqualFold(v pid.ID) predicate.Message {
+	vc := string(v)
+	return predicate.Message(sql.FieldEqualFold(FieldContinuesID, vc))
+}
+
+// ContinuesIDContainsFold applies the ContainsFold predicate on the "continues_id" field.
+func ContinuesIDContainsFold(v pid.ID) predicate.Message {
+	vc := string(v)
+	return predicate.Message(sql.FieldContainsFold(FieldContinuesID, vc))
+}
+
+// ContinuedBytesEQ applies the EQ predicate on the "continued_bytes" field.
+func ContinuedBytesEQ(v int) predicate.Message {
+	return predicate.Message(sql.FieldEQ(FieldContinuedBytes, v))
+}
+
+// ContinuedBytesNEQ applies the NEQ predicate on the "continued_bytes" field.
+func ContinuedBytesNEQ(v int) predicate.Message {
+	return predicate.Message(sql.FieldNEQ(FieldContinuedBytes, v))
+}
+
+// ContinuedBytesIn applies the In predicate on the "continued_bytes" field.
+func ContinuedBytesIn(vs ...int) predicate.Message {
+	return predicate.Message(sql.FieldIn(FieldContinuedBytes, vs...))
+}
+
+// ContinuedBytesNotIn applies the NotIn predicate on the "continued_bytes" field.
+func ContinuedBytesNotIn(vs ...int) predicate.Message {
+	return predicate.Message(sql.FieldNotIn(FieldContinuedBytes, vs...))
+}
+
+// ContinuedBytesGT applies the GT predicate on the "continued_bytes" field.
+func ContinuedBytesGT(v int) predicate.Message {
+	return predicate.Message(sql.FieldGT(FieldContinuedBytes, v))
+}
+
+// ContinuedBytesGTE applies the GTE predicate on the "continued_bytes" field.
+func ContinuedBytesGTE(v int) predicate.Message {
+	return predicate.Message(sql.FieldGTE(FieldContinuedBytes, v))
+}
+
+// ContinuedBytesLT applies the LT predicate on the "continued_bytes" field.
+func ContinuedBytesLT(v int) predicate.Message {
+	return predicate.Message(sql.FieldLT(FieldContinuedBytes, v))
+}
+
+// ContinuedBytesLTE applies the LTE predicate on the "continued_bytes" field.
+func ContinuedBytesLTE(v int) predicate.Message {
+	return predicate.Message(sql.FieldLTE(FieldContinuedBytes, v))
 }
 
 // CreatedAtEQ applies the EQ predicate on the "created_at" field.

@@ -80,6 +80,8 @@ var (
 		{Name: "context_settings", Type: field.TypeString, Size: 2147483647, Default: ""},
 		{Name: "title_tries", Type: field.TypeInt, Default: 0},
 		{Name: "head_id", Type: field.TypeString},
+		{Name: "forked_from_id", Type: field.TypeString, Nullable: true},
+		{Name: "revision", Type: field.TypeInt, Default: 0},
 		{Name: "pinned", Type: field.TypeBool, Default: false},
 		{Name: "archived_at", Type: field.TypeTime, Nullable: true},
 		{Name: "temporary", Type: field.TypeBool, Default: false},
@@ -97,7 +99,7 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "conversations_users_conversations",
-				Columns:    []*schema.Column{ConversationsColumns[15]},
+				Columns:    []*schema.Column{ConversationsColumns[17]},
 				RefColumns: []*schema.Column{UsersColumns[0]},
 				OnDelete:   schema.Cascade,
 			},
@@ -106,17 +108,17 @@ var (
 			{
 				Name:    "conversation_user_id_last_message_at_id",
 				Unique:  false,
-				Columns: []*schema.Column{ConversationsColumns[15], ConversationsColumns[12], ConversationsColumns[0]},
+				Columns: []*schema.Column{ConversationsColumns[17], ConversationsColumns[14], ConversationsColumns[0]},
 			},
 			{
 				Name:    "conversation_user_id_updated_at_id",
 				Unique:  false,
-				Columns: []*schema.Column{ConversationsColumns[15], ConversationsColumns[14], ConversationsColumns[0]},
+				Columns: []*schema.Column{ConversationsColumns[17], ConversationsColumns[16], ConversationsColumns[0]},
 			},
 			{
 				Name:    "conversation_expires_at",
 				Unique:  false,
-				Columns: []*schema.Column{ConversationsColumns[11]},
+				Columns: []*schema.Column{ConversationsColumns[13]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "expires_at IS NOT NULL",
 				},
@@ -161,6 +163,7 @@ var (
 		{Name: "id", Type: field.TypeString},
 		{Name: "index", Type: field.TypeInt},
 		{Name: "active", Type: field.TypeBool, Default: true},
+		{Name: "activated_at", Type: field.TypeTime, Nullable: true},
 		{Name: "role", Type: field.TypeEnum, Enums: []string{"SYSTEM", "USER", "ASSISTANT"}},
 		{Name: "content", Type: field.TypeString, Size: 2147483647, Default: ""},
 		{Name: "reasoning", Type: field.TypeString, Size: 2147483647, Default: ""},
@@ -198,6 +201,9 @@ var (
 		{Name: "stop_requested_at", Type: field.TypeTime, Nullable: true},
 		{Name: "started_at", Type: field.TypeTime, Nullable: true},
 		{Name: "finished_at", Type: field.TypeTime, Nullable: true},
+		{Name: "edited_at", Type: field.TypeTime, Nullable: true},
+		{Name: "continues_id", Type: field.TypeString, Nullable: true},
+		{Name: "continued_bytes", Type: field.TypeInt, Default: 0},
 		{Name: "created_at", Type: field.TypeTime},
 		{Name: "conversation_id", Type: field.TypeString},
 		{Name: "parent_id", Type: field.TypeString, Nullable: true},
@@ -211,19 +217,19 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "messages_conversations_messages",
-				Columns:    []*schema.Column{MessagesColumns[41]},
+				Columns:    []*schema.Column{MessagesColumns[45]},
 				RefColumns: []*schema.Column{ConversationsColumns[0]},
 				OnDelete:   schema.Cascade,
 			},
 			{
 				Symbol:     "messages_messages_children",
-				Columns:    []*schema.Column{MessagesColumns[42]},
+				Columns:    []*schema.Column{MessagesColumns[46]},
 				RefColumns: []*schema.Column{MessagesColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "messages_users_messages",
-				Columns:    []*schema.Column{MessagesColumns[43]},
+				Columns:    []*schema.Column{MessagesColumns[47]},
 				RefColumns: []*schema.Column{UsersColumns[0]},
 				OnDelete:   schema.Cascade,
 			},
@@ -232,7 +238,7 @@ var (
 			{
 				Name:    "message_visible_line",
 				Unique:  true,
-				Columns: []*schema.Column{MessagesColumns[41], MessagesColumns[1]},
+				Columns: []*schema.Column{MessagesColumns[45], MessagesColumns[1]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "active",
 				},
@@ -240,7 +246,7 @@ var (
 			{
 				Name:    "message_one_streaming",
 				Unique:  true,
-				Columns: []*schema.Column{MessagesColumns[41]},
+				Columns: []*schema.Column{MessagesColumns[45]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "status = 'STREAMING'",
 				},
@@ -248,7 +254,7 @@ var (
 			{
 				Name:    "message_unfinished",
 				Unique:  false,
-				Columns: []*schema.Column{MessagesColumns[41], MessagesColumns[1], MessagesColumns[0]},
+				Columns: []*schema.Column{MessagesColumns[45], MessagesColumns[1], MessagesColumns[0]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "status = 'QUEUED' OR status = 'STREAMING'",
 				},
@@ -256,7 +262,7 @@ var (
 			{
 				Name:    "message_running_by_owner",
 				Unique:  false,
-				Columns: []*schema.Column{MessagesColumns[33], MessagesColumns[37]},
+				Columns: []*schema.Column{MessagesColumns[34], MessagesColumns[38]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "status = 'STREAMING'",
 				},
@@ -264,7 +270,7 @@ var (
 			{
 				Name:    "message_unfinished_by_user",
 				Unique:  false,
-				Columns: []*schema.Column{MessagesColumns[43]},
+				Columns: []*schema.Column{MessagesColumns[47]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "status = 'QUEUED' OR status = 'STREAMING'",
 				},
@@ -272,7 +278,7 @@ var (
 			{
 				Name:    "message_usage_by_user",
 				Unique:  false,
-				Columns: []*schema.Column{MessagesColumns[43], MessagesColumns[40]},
+				Columns: []*schema.Column{MessagesColumns[47], MessagesColumns[44]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "role = 'ASSISTANT'",
 				},
@@ -280,12 +286,12 @@ var (
 			{
 				Name:    "message_parent_id",
 				Unique:  false,
-				Columns: []*schema.Column{MessagesColumns[42]},
+				Columns: []*schema.Column{MessagesColumns[46]},
 			},
 			{
 				Name:    "message_conversation_id",
 				Unique:  false,
-				Columns: []*schema.Column{MessagesColumns[41]},
+				Columns: []*schema.Column{MessagesColumns[45]},
 			},
 		},
 	}

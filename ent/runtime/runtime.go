@@ -95,24 +95,28 @@ func init() {
 	conversationDescTitleTries := conversationFields[7].Descriptor()
 	// conversation.DefaultTitleTries holds the default value on creation for the title_tries field.
 	conversation.DefaultTitleTries = conversationDescTitleTries.Default.(int)
+	// conversationDescRevision is the schema descriptor for revision field.
+	conversationDescRevision := conversationFields[10].Descriptor()
+	// conversation.DefaultRevision holds the default value on creation for the revision field.
+	conversation.DefaultRevision = conversationDescRevision.Default.(int)
 	// conversationDescPinned is the schema descriptor for pinned field.
-	conversationDescPinned := conversationFields[9].Descriptor()
+	conversationDescPinned := conversationFields[11].Descriptor()
 	// conversation.DefaultPinned holds the default value on creation for the pinned field.
 	conversation.DefaultPinned = conversationDescPinned.Default.(bool)
 	// conversationDescTemporary is the schema descriptor for temporary field.
-	conversationDescTemporary := conversationFields[11].Descriptor()
+	conversationDescTemporary := conversationFields[13].Descriptor()
 	// conversation.DefaultTemporary holds the default value on creation for the temporary field.
 	conversation.DefaultTemporary = conversationDescTemporary.Default.(bool)
 	// conversationDescLastMessageAt is the schema descriptor for last_message_at field.
-	conversationDescLastMessageAt := conversationFields[13].Descriptor()
+	conversationDescLastMessageAt := conversationFields[15].Descriptor()
 	// conversation.DefaultLastMessageAt holds the default value on creation for the last_message_at field.
 	conversation.DefaultLastMessageAt = conversationDescLastMessageAt.Default.(func() time.Time)
 	// conversationDescCreatedAt is the schema descriptor for created_at field.
-	conversationDescCreatedAt := conversationFields[14].Descriptor()
+	conversationDescCreatedAt := conversationFields[16].Descriptor()
 	// conversation.DefaultCreatedAt holds the default value on creation for the created_at field.
 	conversation.DefaultCreatedAt = conversationDescCreatedAt.Default.(func() time.Time)
 	// conversationDescUpdatedAt is the schema descriptor for updated_at field.
-	conversationDescUpdatedAt := conversationFields[15].Descriptor()
+	conversationDescUpdatedAt := conversationFields[17].Descriptor()
 	// conversation.DefaultUpdatedAt holds the default value on creation for the updated_at field.
 	conversation.DefaultUpdatedAt = conversationDescUpdatedAt.Default.(func() time.Time)
 	// conversation.UpdateDefaultUpdatedAt holds the default value on update for the updated_at field.
@@ -150,51 +154,55 @@ func init() {
 	// message.DefaultActive holds the default value on creation for the active field.
 	message.DefaultActive = messageDescActive.Default.(bool)
 	// messageDescContent is the schema descriptor for content field.
-	messageDescContent := messageFields[7].Descriptor()
+	messageDescContent := messageFields[8].Descriptor()
 	// message.DefaultContent holds the default value on creation for the content field.
 	message.DefaultContent = messageDescContent.Default.(string)
 	// messageDescReasoning is the schema descriptor for reasoning field.
-	messageDescReasoning := messageFields[8].Descriptor()
+	messageDescReasoning := messageFields[9].Descriptor()
 	// message.DefaultReasoning holds the default value on creation for the reasoning field.
 	message.DefaultReasoning = messageDescReasoning.Default.(string)
 	// messageDescParameters is the schema descriptor for parameters field.
-	messageDescParameters := messageFields[14].Descriptor()
+	messageDescParameters := messageFields[15].Descriptor()
 	// message.DefaultParameters holds the default value on creation for the parameters field.
 	message.DefaultParameters = messageDescParameters.Default.(string)
 	// messageDescUsageEstimated is the schema descriptor for usage_estimated field.
-	messageDescUsageEstimated := messageFields[20].Descriptor()
+	messageDescUsageEstimated := messageFields[21].Descriptor()
 	// message.DefaultUsageEstimated holds the default value on creation for the usage_estimated field.
 	message.DefaultUsageEstimated = messageDescUsageEstimated.Default.(bool)
 	// messageDescCutByServer is the schema descriptor for cut_by_server field.
-	messageDescCutByServer := messageFields[29].Descriptor()
+	messageDescCutByServer := messageFields[30].Descriptor()
 	// message.DefaultCutByServer holds the default value on creation for the cut_by_server field.
 	message.DefaultCutByServer = messageDescCutByServer.Default.(bool)
 	// messageDescDroppedParameters is the schema descriptor for dropped_parameters field.
-	messageDescDroppedParameters := messageFields[30].Descriptor()
+	messageDescDroppedParameters := messageFields[31].Descriptor()
 	// message.DefaultDroppedParameters holds the default value on creation for the dropped_parameters field.
 	message.DefaultDroppedParameters = messageDescDroppedParameters.Default.(string)
 	// messageDescOmittedOutput is the schema descriptor for omitted_output field.
-	messageDescOmittedOutput := messageFields[31].Descriptor()
+	messageDescOmittedOutput := messageFields[32].Descriptor()
 	// message.DefaultOmittedOutput holds the default value on creation for the omitted_output field.
 	message.DefaultOmittedOutput = messageDescOmittedOutput.Default.(string)
 	// messageDescCitations is the schema descriptor for citations field.
-	messageDescCitations := messageFields[32].Descriptor()
+	messageDescCitations := messageFields[33].Descriptor()
 	// message.DefaultCitations holds the default value on creation for the citations field.
 	message.DefaultCitations = messageDescCitations.Default.(string)
 	// messageDescAttempt is the schema descriptor for attempt field.
-	messageDescAttempt := messageFields[37].Descriptor()
+	messageDescAttempt := messageFields[38].Descriptor()
 	// message.DefaultAttempt holds the default value on creation for the attempt field.
 	message.DefaultAttempt = messageDescAttempt.Default.(int)
 	// messageDescCrashes is the schema descriptor for crashes field.
-	messageDescCrashes := messageFields[38].Descriptor()
+	messageDescCrashes := messageFields[39].Descriptor()
 	// message.DefaultCrashes holds the default value on creation for the crashes field.
 	message.DefaultCrashes = messageDescCrashes.Default.(int)
 	// messageDescSalvage is the schema descriptor for salvage field.
-	messageDescSalvage := messageFields[39].Descriptor()
+	messageDescSalvage := messageFields[40].Descriptor()
 	// message.DefaultSalvage holds the default value on creation for the salvage field.
 	message.DefaultSalvage = messageDescSalvage.Default.(string)
+	// messageDescContinuedBytes is the schema descriptor for continued_bytes field.
+	messageDescContinuedBytes := messageFields[46].Descriptor()
+	// message.DefaultContinuedBytes holds the default value on creation for the continued_bytes field.
+	message.DefaultContinuedBytes = messageDescContinuedBytes.Default.(int)
 	// messageDescCreatedAt is the schema descriptor for created_at field.
-	messageDescCreatedAt := messageFields[43].Descriptor()
+	messageDescCreatedAt := messageFields[47].Descriptor()
 	// message.DefaultCreatedAt holds the default value on creation for the created_at field.
 	message.DefaultCreatedAt = messageDescCreatedAt.Default.(func() time.Time)
 	// messageDescID is the schema descriptor for id field.

@@ -33,6 +33,10 @@ func (Conversation) Fields() []ent.Field {
 			Comment("How often a model was asked for a name."),
 		field.String("head_id").GoType(pid.ID("")).
 			Comment("Last message of the visible line. Never null: message 0 always exists. Not a foreign key, as the two tables would need each other."),
+		field.String("forked_from_id").GoType(pid.ID("")).Optional().Nillable().Immutable().
+			Comment("The message it was forked from. Not a foreign key: that one may be deleted."),
+		field.Int("revision").Default(0).
+			Comment("How often what was said has changed otherwise than by growing. Feeds find by it what they were not told."),
 		field.Bool("pinned").Default(false),
 		field.Time("archived_at").Optional().Nillable(),
 		field.Bool("temporary").Default(false).

@@ -29,6 +29,8 @@ func (Message) Fields() []ent.Field {
 			Comment("Depth from the root: 0,1,2,… along every line."),
 		field.Bool("active").Default(true).
 			Comment("On the visible line."),
+		field.Time("activated_at").Optional().Nillable().
+			Comment("When it came onto the visible line last; null: when it was made. A branch is opened again as it was left by this."),
 		field.Enum("role").Values("SYSTEM", "USER", "ASSISTANT").Immutable(),
 		field.Text("content").Default(""),
 		field.Text("reasoning").Default(""),
@@ -91,6 +93,12 @@ func (Message) Fields() []ent.Field {
 		field.Time("started_at").Optional().Nillable().
 			Comment("When the first attempt started; the reply's deadline counts from here."),
 		field.Time("finished_at").Optional().Nillable(),
+		field.Time("edited_at").Optional().Nillable().
+			Comment("When its text was last corrected in place."),
+		field.String("continues_id").GoType(pid.ID("")).Optional().Nillable().Immutable().
+			Comment("The reply whose text this one begins with. Not a foreign key: that one may be deleted."),
+		field.Int("continued_bytes").Default(0).Immutable().
+			Comment("How much of content was there before the first attempt: what it continues. Each attempt begins behind it."),
 		createdAt(),
 	}
 }

@@ -177,6 +177,29 @@ func (ec *executionContext) fieldContext_ConversationSnapshot_runningReply(_ con
 	return fc, nil
 }
 
+func (ec *executionContext) _ConversationSnapshot_fromIndex(ctx context.Context, field graphql.CollectedField, obj *model.ConversationSnapshot) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ConversationSnapshot_fromIndex(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FromIndex, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ConversationSnapshot_fromIndex(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ConversationSnapshot", field, false, false, "Int")
+}
+
 func (ec *executionContext) _ConversationUpdated_conversation(ctx context.Context, field graphql.CollectedField, obj *model.ConversationUpdated) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -878,6 +901,11 @@ func (ec *executionContext) _ConversationSnapshot(ctx context.Context, sel ast.S
 			}
 		case "runningReply":
 			out.Values[i] = ec._ConversationSnapshot_runningReply(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "fromIndex":
+			out.Values[i] = ec._ConversationSnapshot_fromIndex(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}

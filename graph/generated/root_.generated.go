@@ -59,21 +59,30 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	ec := newExecutionContext(opCtx, e, make(chan graphql.DeferredResult))
 	inputUnmarshalers := func() *graphql.InputUnmarshalerIndex {
 		return graphql.NewInputUnmarshalerIndex(
+			graphql.NewInputUnmarshaler("AddMessagesInput", ec.unmarshalInputAddMessagesInput),
 			graphql.NewInputUnmarshaler("ChangePasswordInput", ec.unmarshalInputChangePasswordInput),
 			graphql.NewInputUnmarshaler("ContextSettingsInput", ec.unmarshalInputContextSettingsInput),
+			graphql.NewInputUnmarshaler("ContinueReplyInput", ec.unmarshalInputContinueReplyInput),
 			graphql.NewInputUnmarshaler("CreateConversationInput", ec.unmarshalInputCreateConversationInput),
 			graphql.NewInputUnmarshaler("DeleteConversationInput", ec.unmarshalInputDeleteConversationInput),
+			graphql.NewInputUnmarshaler("DeleteMessageInput", ec.unmarshalInputDeleteMessageInput),
 			graphql.NewInputUnmarshaler("DeleteSummaryInput", ec.unmarshalInputDeleteSummaryInput),
+			graphql.NewInputUnmarshaler("EditMessageInput", ec.unmarshalInputEditMessageInput),
+			graphql.NewInputUnmarshaler("ForkConversationInput", ec.unmarshalInputForkConversationInput),
+			graphql.NewInputUnmarshaler("NewMessageInput", ec.unmarshalInputNewMessageInput),
 			graphql.NewInputUnmarshaler("ParametersInput", ec.unmarshalInputParametersInput),
 			graphql.NewInputUnmarshaler("RefreshSessionInput", ec.unmarshalInputRefreshSessionInput),
 			graphql.NewInputUnmarshaler("RegenerateNameInput", ec.unmarshalInputRegenerateNameInput),
+			graphql.NewInputUnmarshaler("RegenerateReplyInput", ec.unmarshalInputRegenerateReplyInput),
 			graphql.NewInputUnmarshaler("ResponseFormatInput", ec.unmarshalInputResponseFormatInput),
+			graphql.NewInputUnmarshaler("SelectBranchInput", ec.unmarshalInputSelectBranchInput),
 			graphql.NewInputUnmarshaler("SendMessageInput", ec.unmarshalInputSendMessageInput),
 			graphql.NewInputUnmarshaler("SignInInput", ec.unmarshalInputSignInInput),
 			graphql.NewInputUnmarshaler("SignUpInput", ec.unmarshalInputSignUpInput),
 			graphql.NewInputUnmarshaler("StopReplyInput", ec.unmarshalInputStopReplyInput),
 			graphql.NewInputUnmarshaler("SummarizeConversationInput", ec.unmarshalInputSummarizeConversationInput),
 			graphql.NewInputUnmarshaler("UpdateConversationInput", ec.unmarshalInputUpdateConversationInput),
+			graphql.NewInputUnmarshaler("UpdateMessageInput", ec.unmarshalInputUpdateMessageInput),
 		)
 	}
 	first := true
@@ -395,6 +404,560 @@ extend type Mutation {
     """
     input: ChangePasswordInput!
   ): ChangePasswordPayload!
+}
+`, BuiltIn: false},
+	{Name: "../schema/branch.graphql", Input: `"""
+How much a fork copies.
+"""
+enum ForkScope {
+  """
+  The line from the beginning to the message.
+  """
+  LINE
+
+  """
+  All branches of the conversation.
+  """
+  TREE
+}
+
+"""
+Input of regenerateReply.
+"""
+input RegenerateReplyInput {
+  """
+  A reply, or a question to be answered, again or at all.
+  """
+  messageId: ID!
+
+  """
+  Makes repeats harmless, as in SendMessageInput. A key serves one operation.
+  """
+  clientKey: String
+
+  """
+  The last message that you have shown. Refuse with STALE_HEAD when the conversation has
+  moved on since.
+  """
+  expectedHeadId: ID
+
+  """
+  REJECT or INTERRUPT: what to do when a reply is still being written. Null means the
+  default.
+  """
+  onBusy: OnBusy = REJECT
+
+  """
+  Answer when the reply is final, not at once, as in SendMessageInput.
+  """
+  wait: Boolean = false
+
+  """
+  The model for this reply. Without one, the conversation's model answers.
+  """
+  model: String
+
+  """
+  Parameters for this reply. They override those of the conversation.
+  """
+  parameters: ParametersInput
+}
+
+"""
+Input of editMessage.
+"""
+input EditMessageInput {
+  """
+  A question.
+  """
+  messageId: ID!
+
+  """
+  The new text, 1 byte to 32 KiB unless the server is configured otherwise.
+  """
+  content: String!
+
+  """
+  Makes repeats harmless, as in SendMessageInput. A key serves one operation.
+  """
+  clientKey: String
+
+  """
+  The last message that you have shown. Refuse with STALE_HEAD when the conversation has
+  moved on since.
+  """
+  expectedHeadId: ID
+
+  """
+  REJECT or INTERRUPT: what to do when a reply is still being written. Null means the
+  default.
+  """
+  onBusy: OnBusy = REJECT
+
+  """
+  Answer when the reply is final, not at once, as in SendMessageInput.
+  """
+  wait: Boolean = false
+
+  """
+  The model for the reply. Without one, the conversation's model answers.
+  """
+  model: String
+
+  """
+  Parameters for this reply. They override those of the conversation.
+  """
+  parameters: ParametersInput
+}
+
+"""
+Input of continueReply.
+"""
+input ContinueReplyInput {
+  """
+  A reply that was cut off: STOPPED, INTERRUPTED or FAILED with some text, or COMPLETED with
+  the finish reason LENGTH. It must be the last message that is shown.
+  """
+  messageId: ID!
+
+  """
+  Makes repeats harmless, as in SendMessageInput. A key serves one operation.
+  """
+  clientKey: String
+
+  """
+  The last message that you have shown. Refuse with STALE_HEAD when the conversation has
+  moved on since.
+  """
+  expectedHeadId: ID
+
+  """
+  Answer when the reply is final, not at once, as in SendMessageInput.
+  """
+  wait: Boolean = false
+
+  """
+  The model that goes on. Without one, the one that had begun.
+  """
+  model: String
+
+  """
+  Parameters for this reply. They override those of the conversation.
+  """
+  parameters: ParametersInput
+}
+
+"""
+Input of selectBranch.
+"""
+input SelectBranchInput {
+  """
+  A message that the line is to go through.
+  """
+  messageId: ID!
+
+  """
+  The last message that you have shown. Refuse with STALE_HEAD when the conversation has
+  moved on since.
+  """
+  expectedHeadId: ID
+}
+
+"""
+Input of forkConversation.
+"""
+input ForkConversationInput {
+  """
+  The last message to copy.
+  """
+  messageId: ID!
+
+  """
+  How much to copy. Null means the default.
+  """
+  scope: ForkScope = LINE
+
+  """
+  The name, at most 200 characters. Without one, the old name.
+  """
+  name: String
+
+  """
+  Makes repeats harmless, as in SendMessageInput. A key serves one operation.
+  """
+  clientKey: String
+}
+
+"""
+A message that is put in by hand.
+"""
+input NewMessageInput {
+  """
+  Who speaks.
+  """
+  role: MessageRole!
+
+  """
+  The text, 1 byte to 256 KiB.
+  """
+  content: String!
+
+  """
+  What the model thought, for replies only; at most 256 KiB.
+  """
+  reasoning: String
+
+  """
+  The model that wrote it, for replies only.
+  """
+  model: String
+}
+
+"""
+Input of addMessages.
+"""
+input AddMessagesInput {
+  """
+  The conversation. Without one, a new conversation is created.
+  """
+  conversationId: ID
+
+  """
+  The message that they follow. Without one, the last that is shown. Another one begins a
+  new branch.
+  """
+  afterMessageId: ID
+
+  """
+  1 to 100 messages of at most 512 KiB together, in their order.
+  """
+  messages: [NewMessageInput!]!
+
+  """
+  Makes repeats harmless, as in SendMessageInput. A key serves one operation.
+  """
+  clientKey: String
+
+  """
+  The last message that you have shown. Refuse with STALE_HEAD when the conversation has
+  moved on since.
+  """
+  expectedHeadId: ID
+}
+
+"""
+Input of updateMessage.
+"""
+input UpdateMessageInput {
+  """
+  A message that is final, and not the system prompt.
+  """
+  messageId: ID!
+
+  """
+  The corrected text, 1 byte to 256 KiB.
+  """
+  content: String!
+}
+
+"""
+Input of deleteMessage.
+"""
+input DeleteMessageInput {
+  """
+  The message. It goes with all that follows it on any branch.
+  """
+  messageId: ID!
+}
+
+"""
+Result of regenerateReply.
+"""
+type RegenerateReplyPayload {
+  """
+  The conversation, with its new head.
+  """
+  conversation: Conversation!
+
+  """
+  The question that is answered. It is a new one where the old one had been cancelled.
+  """
+  userMessage: Message!
+
+  """
+  The new reply. It goes on by itself; follow it with messageEvents.
+  """
+  reply: Message!
+
+  """
+  The reply as an edge of messages, for lists.
+  """
+  replyEdge: MessageEdge!
+
+  """
+  Whether an earlier call with the same clientKey had stored it.
+  """
+  deduplicated: Boolean!
+}
+
+"""
+Result of editMessage.
+"""
+type EditMessagePayload {
+  """
+  The conversation, with its new head.
+  """
+  conversation: Conversation!
+
+  """
+  The new version of the question.
+  """
+  userMessage: Message!
+
+  """
+  The question as an edge of messages, for lists.
+  """
+  userMessageEdge: MessageEdge!
+
+  """
+  The new reply. It goes on by itself; follow it with messageEvents.
+  """
+  reply: Message!
+
+  """
+  The reply as an edge of messages, for lists.
+  """
+  replyEdge: MessageEdge!
+
+  """
+  Whether an earlier call with the same clientKey had stored it.
+  """
+  deduplicated: Boolean!
+}
+
+"""
+Result of continueReply.
+"""
+type ContinueReplyPayload {
+  """
+  The conversation, with its new head.
+  """
+  conversation: Conversation!
+
+  """
+  The new reply. It goes on by itself; follow it with messageEvents.
+  """
+  reply: Message!
+
+  """
+  The reply as an edge of messages, for lists.
+  """
+  replyEdge: MessageEdge!
+
+  """
+  Whether an earlier call with the same clientKey had stored it.
+  """
+  deduplicated: Boolean!
+}
+
+"""
+Result of selectBranch.
+"""
+type SelectBranchPayload {
+  """
+  The conversation, with its new head.
+  """
+  conversation: Conversation!
+
+  """
+  The index from which on another line is shown: fetch the messages from there. Null: the
+  line was this one already.
+  """
+  fromIndex: Int
+}
+
+"""
+Result of forkConversation.
+"""
+type ForkConversationPayload {
+  """
+  The copy.
+  """
+  conversation: Conversation!
+
+  """
+  The copy as an edge of conversations, for lists.
+  """
+  conversationEdge: ConversationEdge!
+
+  """
+  Whether an earlier call with the same clientKey had stored it.
+  """
+  deduplicated: Boolean!
+}
+
+"""
+Result of addMessages.
+"""
+type AddMessagesPayload {
+  """
+  The conversation, with its new head.
+  """
+  conversation: Conversation!
+
+  """
+  The messages, in their order.
+  """
+  messages: [Message!]!
+
+  """
+  The messages as edges of messages, for lists.
+  """
+  messageEdges: [MessageEdge!]!
+
+  """
+  Whether an earlier call with the same clientKey had stored it.
+  """
+  deduplicated: Boolean!
+}
+
+"""
+Result of updateMessage.
+"""
+type UpdateMessagePayload {
+  """
+  The message as it is now.
+  """
+  message: Message!
+}
+
+"""
+Result of deleteMessage.
+"""
+type DeleteMessagePayload {
+  """
+  The conversation, with its new head.
+  """
+  conversation: Conversation!
+
+  """
+  The id that it had.
+  """
+  messageId: ID!
+
+  """
+  How many messages are gone, this one included.
+  """
+  deletedCount: Int!
+
+  """
+  The index from which on another line is shown: fetch the messages from there.
+  """
+  fromIndex: Int!
+}
+
+extend type Mutation {
+  """
+  Answer a question again: another version of its reply is written and shown. The old one
+  stays, as a sibling. Errors: BAD_USER_INPUT, NOT_FOUND, IDEMPOTENCY_CONFLICT, STALE_HEAD
+  {headId}, CONVERSATION_BUSY {messageId, startedAt}, CONTEXT_TOO_LONG, RATE_LIMITED
+  {retryAfter}, QUOTA_EXCEEDED {quota, resetsOn, retryAfter}, OVERLOADED {retryAfter},
+  MODEL_REQUIRED {models}, MODEL_UNAVAILABLE, UNAVAILABLE.
+  """
+  regenerateReply(
+    """
+    What, and how.
+    """
+    input: RegenerateReplyInput!
+  ): RegenerateReplyPayload!
+
+  """
+  Ask differently: another version of a question is stored and shown, and its reply is
+  written. The old ones stay. Errors: BAD_USER_INPUT, NOT_FOUND, IDEMPOTENCY_CONFLICT,
+  STALE_HEAD {headId}, CONVERSATION_BUSY {messageId, startedAt}, CONTEXT_TOO_LONG,
+  RATE_LIMITED {retryAfter}, QUOTA_EXCEEDED {quota, resetsOn, retryAfter}, OVERLOADED
+  {retryAfter}, MODEL_REQUIRED {models}, MODEL_UNAVAILABLE, UNAVAILABLE.
+  """
+  editMessage(
+    """
+    What, and how.
+    """
+    input: EditMessageInput!
+  ): EditMessagePayload!
+
+  """
+  Go on with a reply that was cut off: a new version that begins with its text is written
+  and shown. Errors: BAD_USER_INPUT, NOT_FOUND, IDEMPOTENCY_CONFLICT, STALE_HEAD {headId},
+  CONVERSATION_BUSY {messageId, startedAt}, CONTEXT_TOO_LONG, RATE_LIMITED {retryAfter},
+  QUOTA_EXCEEDED {quota, resetsOn, retryAfter}, OVERLOADED {retryAfter}, MODEL_REQUIRED
+  {models}, MODEL_UNAVAILABLE, UNAVAILABLE.
+  """
+  continueReply(
+    """
+    What, and how.
+    """
+    input: ContinueReplyInput!
+  ): ContinueReplyPayload!
+
+  """
+  Show another branch: the line goes through a message, and on as it was left. The choice is
+  kept, and is the same on all devices. Errors: NOT_FOUND, STALE_HEAD {headId},
+  CONVERSATION_BUSY {messageId, startedAt}, UNAVAILABLE.
+  """
+  selectBranch(
+    """
+    What, and how.
+    """
+    input: SelectBranchInput!
+  ): SelectBranchPayload!
+
+  """
+  Copy a line, or all branches, into a new conversation, which is independent of the old
+  one. At most 5000 messages with 16 MiB of text are copied. Errors: BAD_USER_INPUT,
+  NOT_FOUND, IDEMPOTENCY_CONFLICT, CONVERSATION_BUSY {messageId, startedAt}, RATE_LIMITED
+  {retryAfter}, QUOTA_EXCEEDED {quota, resetsOn, retryAfter}, UNAVAILABLE.
+  """
+  forkConversation(
+    """
+    What, and how.
+    """
+    input: ForkConversationInput!
+  ): ForkConversationPayload!
+
+  """
+  Put messages in by hand. No model is asked. Errors: BAD_USER_INPUT, NOT_FOUND,
+  IDEMPOTENCY_CONFLICT, STALE_HEAD {headId}, CONVERSATION_BUSY {messageId, startedAt},
+  RATE_LIMITED {retryAfter}, QUOTA_EXCEEDED {quota, resetsOn, retryAfter}, UNAVAILABLE.
+  """
+  addMessages(
+    """
+    What, and how.
+    """
+    input: AddMessagesInput!
+  ): AddMessagesPayload!
+
+  """
+  Correct the text of a message in place. The next prompt holds what it says then. Errors:
+  BAD_USER_INPUT, NOT_FOUND, UNAVAILABLE.
+  """
+  updateMessage(
+    """
+    What, and how.
+    """
+    input: UpdateMessageInput!
+  ): UpdateMessagePayload!
+
+  """
+  Delete a message for good, with all that follows it on any branch. The line goes on with
+  the version beside it that was shown last, else it ends before it. Repeated, it is
+  NOT_FOUND. Errors: BAD_USER_INPUT for the system prompt, NOT_FOUND, UNAVAILABLE.
+  """
+  deleteMessage(
+    """
+    What, and how.
+    """
+    input: DeleteMessageInput!
+  ): DeleteMessagePayload!
 }
 `, BuiltIn: false},
 	{Name: "../schema/context.graphql", Input: `"""
@@ -861,6 +1424,11 @@ type Conversation implements Node {
   user: User!
 
   """
+  The message that it was forked from; null when it was not, or that one has been deleted.
+  """
+  forkedFrom: Message
+
+  """
   The messages of the visible line, sorted by index. The first 20 unless first or last
   says otherwise, at most 100. Use last to open a chat at its end.
   """
@@ -1226,6 +1794,11 @@ type CreateConversationPayload {
   The new conversation.
   """
   conversation: Conversation!
+
+  """
+  The conversation as an edge of conversations, for lists.
+  """
+  conversationEdge: ConversationEdge!
 }
 
 """
@@ -1431,6 +2004,12 @@ type ConversationSnapshot {
   The reply that is being written, whose events follow; null when there is none.
   """
   runningReply: Message
+
+  """
+  What is shown from this index on may be out of date, since another line is shown or a
+  message was deleted. Null: all of it may be.
+  """
+  fromIndex: Int
 }
 
 """
@@ -1679,6 +2258,83 @@ type Message implements Node {
   The message before this one; null for the first.
   """
   parent: Message
+
+  """
+  Whether it is on the visible line.
+  """
+  active: Boolean!
+
+  """
+  When its text was last corrected in place; null when it never was.
+  """
+  editedAt: DateTime
+
+  """
+  All versions at this place, this one included, the oldest first. They follow the same
+  message.
+  """
+  siblings(
+    """
+    How many from the beginning, 0 to 100. Neither first nor last means the first 20.
+    """
+    first: Int
+
+    """
+    Those behind this cursor.
+    """
+    after: String
+
+    """
+    How many from the end, 0 to 100.
+    """
+    last: Int
+
+    """
+    Those before this cursor.
+    """
+    before: String
+  ): MessageConnection!
+
+  """
+  How many versions there are; 1 when it is the only one.
+  """
+  siblingCount: Int!
+
+  """
+  Which of the versions this one is, from 1.
+  """
+  siblingPosition: Int!
+
+  """
+  All versions of what follows it, the oldest first.
+  """
+  children(
+    """
+    How many from the beginning, 0 to 100. Neither first nor last means the first 20.
+    """
+    first: Int
+
+    """
+    Those behind this cursor.
+    """
+    after: String
+
+    """
+    How many from the end, 0 to 100.
+    """
+    last: Int
+
+    """
+    Those before this cursor.
+    """
+    before: String
+  ): MessageConnection!
+
+  """
+  The reply whose text this one begins with; null when it begins with nothing, or that one
+  has been deleted.
+  """
+  continues: Message
 
   """
   The conversation that the message belongs to.
@@ -1994,9 +2650,19 @@ type SendMessagePayload {
   userMessage: Message!
 
   """
+  The message as an edge of messages, for lists.
+  """
+  userMessageEdge: MessageEdge!
+
+  """
   The reply. It goes on by itself; follow it with messageEvents.
   """
   reply: Message!
+
+  """
+  The reply as an edge of messages, for lists.
+  """
+  replyEdge: MessageEdge!
 
   """
   Whether an earlier send with the same clientKey had already stored the message.
@@ -2153,6 +2819,20 @@ var parsedSchema = gqlparser.MustLoadSchema(sources...)
 // Each function is generated once per unique object type, deduplicating the
 // switch statements that were previously inlined in every fieldContext_* function.
 
+func (ec *executionContext) childFields_AddMessagesPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "conversation":
+		return ec.fieldContext_AddMessagesPayload_conversation(ctx, field)
+	case "messages":
+		return ec.fieldContext_AddMessagesPayload_messages(ctx, field)
+	case "messageEdges":
+		return ec.fieldContext_AddMessagesPayload_messageEdges(ctx, field)
+	case "deduplicated":
+		return ec.fieldContext_AddMessagesPayload_deduplicated(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AddMessagesPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_AuthPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "accessToken":
@@ -2217,6 +2897,20 @@ func (ec *executionContext) childFields_ContextUse(ctx context.Context, field gr
 	return nil, fmt.Errorf("no field named %q was found under type ContextUse", field.Name)
 }
 
+func (ec *executionContext) childFields_ContinueReplyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "conversation":
+		return ec.fieldContext_ContinueReplyPayload_conversation(ctx, field)
+	case "reply":
+		return ec.fieldContext_ContinueReplyPayload_reply(ctx, field)
+	case "replyEdge":
+		return ec.fieldContext_ContinueReplyPayload_replyEdge(ctx, field)
+	case "deduplicated":
+		return ec.fieldContext_ContinueReplyPayload_deduplicated(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ContinueReplyPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Conversation(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -2253,6 +2947,8 @@ func (ec *executionContext) childFields_Conversation(ctx context.Context, field 
 		return ec.fieldContext_Conversation_lastMessageAt(ctx, field)
 	case "user":
 		return ec.fieldContext_Conversation_user(ctx, field)
+	case "forkedFrom":
+		return ec.fieldContext_Conversation_forkedFrom(ctx, field)
 	case "messages":
 		return ec.fieldContext_Conversation_messages(ctx, field)
 	}
@@ -2287,6 +2983,8 @@ func (ec *executionContext) childFields_CreateConversationPayload(ctx context.Co
 	switch field.Name {
 	case "conversation":
 		return ec.fieldContext_CreateConversationPayload_conversation(ctx, field)
+	case "conversationEdge":
+		return ec.fieldContext_CreateConversationPayload_conversationEdge(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CreateConversationPayload", field.Name)
 }
@@ -2299,12 +2997,56 @@ func (ec *executionContext) childFields_DeleteConversationPayload(ctx context.Co
 	return nil, fmt.Errorf("no field named %q was found under type DeleteConversationPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_DeleteMessagePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "conversation":
+		return ec.fieldContext_DeleteMessagePayload_conversation(ctx, field)
+	case "messageId":
+		return ec.fieldContext_DeleteMessagePayload_messageId(ctx, field)
+	case "deletedCount":
+		return ec.fieldContext_DeleteMessagePayload_deletedCount(ctx, field)
+	case "fromIndex":
+		return ec.fieldContext_DeleteMessagePayload_fromIndex(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteMessagePayload", field.Name)
+}
+
 func (ec *executionContext) childFields_DeleteSummaryPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "summaryId":
 		return ec.fieldContext_DeleteSummaryPayload_summaryId(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeleteSummaryPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_EditMessagePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "conversation":
+		return ec.fieldContext_EditMessagePayload_conversation(ctx, field)
+	case "userMessage":
+		return ec.fieldContext_EditMessagePayload_userMessage(ctx, field)
+	case "userMessageEdge":
+		return ec.fieldContext_EditMessagePayload_userMessageEdge(ctx, field)
+	case "reply":
+		return ec.fieldContext_EditMessagePayload_reply(ctx, field)
+	case "replyEdge":
+		return ec.fieldContext_EditMessagePayload_replyEdge(ctx, field)
+	case "deduplicated":
+		return ec.fieldContext_EditMessagePayload_deduplicated(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EditMessagePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ForkConversationPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "conversation":
+		return ec.fieldContext_ForkConversationPayload_conversation(ctx, field)
+	case "conversationEdge":
+		return ec.fieldContext_ForkConversationPayload_conversationEdge(ctx, field)
+	case "deduplicated":
+		return ec.fieldContext_ForkConversationPayload_deduplicated(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ForkConversationPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Message(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2351,6 +3093,20 @@ func (ec *executionContext) childFields_Message(ctx context.Context, field graph
 		return ec.fieldContext_Message_attempt(ctx, field)
 	case "parent":
 		return ec.fieldContext_Message_parent(ctx, field)
+	case "active":
+		return ec.fieldContext_Message_active(ctx, field)
+	case "editedAt":
+		return ec.fieldContext_Message_editedAt(ctx, field)
+	case "siblings":
+		return ec.fieldContext_Message_siblings(ctx, field)
+	case "siblingCount":
+		return ec.fieldContext_Message_siblingCount(ctx, field)
+	case "siblingPosition":
+		return ec.fieldContext_Message_siblingPosition(ctx, field)
+	case "children":
+		return ec.fieldContext_Message_children(ctx, field)
+	case "continues":
+		return ec.fieldContext_Message_continues(ctx, field)
 	case "conversation":
 		return ec.fieldContext_Message_conversation(ctx, field)
 	case "createdAt":
@@ -2479,6 +3235,22 @@ func (ec *executionContext) childFields_RegenerateNamePayload(ctx context.Contex
 	return nil, fmt.Errorf("no field named %q was found under type RegenerateNamePayload", field.Name)
 }
 
+func (ec *executionContext) childFields_RegenerateReplyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "conversation":
+		return ec.fieldContext_RegenerateReplyPayload_conversation(ctx, field)
+	case "userMessage":
+		return ec.fieldContext_RegenerateReplyPayload_userMessage(ctx, field)
+	case "reply":
+		return ec.fieldContext_RegenerateReplyPayload_reply(ctx, field)
+	case "replyEdge":
+		return ec.fieldContext_RegenerateReplyPayload_replyEdge(ctx, field)
+	case "deduplicated":
+		return ec.fieldContext_RegenerateReplyPayload_deduplicated(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RegenerateReplyPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_ResponseFormat(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "type":
@@ -2493,14 +3265,28 @@ func (ec *executionContext) childFields_ResponseFormat(ctx context.Context, fiel
 	return nil, fmt.Errorf("no field named %q was found under type ResponseFormat", field.Name)
 }
 
+func (ec *executionContext) childFields_SelectBranchPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "conversation":
+		return ec.fieldContext_SelectBranchPayload_conversation(ctx, field)
+	case "fromIndex":
+		return ec.fieldContext_SelectBranchPayload_fromIndex(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SelectBranchPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_SendMessagePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "conversation":
 		return ec.fieldContext_SendMessagePayload_conversation(ctx, field)
 	case "userMessage":
 		return ec.fieldContext_SendMessagePayload_userMessage(ctx, field)
+	case "userMessageEdge":
+		return ec.fieldContext_SendMessagePayload_userMessageEdge(ctx, field)
 	case "reply":
 		return ec.fieldContext_SendMessagePayload_reply(ctx, field)
+	case "replyEdge":
+		return ec.fieldContext_SendMessagePayload_replyEdge(ctx, field)
 	case "deduplicated":
 		return ec.fieldContext_SendMessagePayload_deduplicated(ctx, field)
 	}
@@ -2553,6 +3339,14 @@ func (ec *executionContext) childFields_UpdateConversationPayload(ctx context.Co
 		return ec.fieldContext_UpdateConversationPayload_conversation(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UpdateConversationPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UpdateMessagePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "message":
+		return ec.fieldContext_UpdateMessagePayload_message(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateMessagePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Usage(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"parley/ent"
+	"parley/ent/message"
 	"parley/internal/pid"
 	"strconv"
 	"time"
@@ -29,6 +30,34 @@ type MessageEvent interface {
 // What happens to the list of conversations. Clients must ignore types they do not know.
 type ViewerEvent interface {
 	IsViewerEvent()
+}
+
+// Input of addMessages.
+type AddMessagesInput struct {
+	// The conversation. Without one, a new conversation is created.
+	ConversationID graphql.Omittable[*pid.ID] `json:"conversationId,omitempty"`
+	// The message that they follow. Without one, the last that is shown. Another one begins a
+	// new branch.
+	AfterMessageID graphql.Omittable[*pid.ID] `json:"afterMessageId,omitempty"`
+	// 1 to 100 messages of at most 512 KiB together, in their order.
+	Messages []*NewMessageInput `json:"messages"`
+	// Makes repeats harmless, as in SendMessageInput. A key serves one operation.
+	ClientKey graphql.Omittable[*string] `json:"clientKey,omitempty"`
+	// The last message that you have shown. Refuse with STALE_HEAD when the conversation has
+	// moved on since.
+	ExpectedHeadID graphql.Omittable[*pid.ID] `json:"expectedHeadId,omitempty"`
+}
+
+// Result of addMessages.
+type AddMessagesPayload struct {
+	// The conversation, with its new head.
+	Conversation *ent.Conversation `json:"conversation"`
+	// The messages, in their order.
+	Messages []*ent.Message `json:"messages"`
+	// The messages as edges of messages, for lists.
+	MessageEdges []*MessageEdge `json:"messageEdges"`
+	// Whether an earlier call with the same clientKey had stored it.
+	Deduplicated bool `json:"deduplicated"`
 }
 
 // What a client needs to act as a user.
@@ -110,6 +139,36 @@ type ContextUse struct {
 	DroppedCount int `json:"droppedCount"`
 }
 
+// Input of continueReply.
+type ContinueReplyInput struct {
+	// A reply that was cut off: STOPPED, INTERRUPTED or FAILED with some text, or COMPLETED with
+	// the finish reason LENGTH. It must be the last message that is shown.
+	MessageID pid.ID `json:"messageId"`
+	// Makes repeats harmless, as in SendMessageInput. A key serves one operation.
+	ClientKey graphql.Omittable[*string] `json:"clientKey,omitempty"`
+	// The last message that you have shown. Refuse with STALE_HEAD when the conversation has
+	// moved on since.
+	ExpectedHeadID graphql.Omittable[*pid.ID] `json:"expectedHeadId,omitempty"`
+	// Answer when the reply is final, not at once, as in SendMessageInput.
+	Wait graphql.Omittable[*bool] `json:"wait,omitempty"`
+	// The model that goes on. Without one, the one that had begun.
+	Model graphql.Omittable[*string] `json:"model,omitempty"`
+	// Parameters for this reply. They override those of the conversation.
+	Parameters graphql.Omittable[*ParametersInput] `json:"parameters,omitempty"`
+}
+
+// Result of continueReply.
+type ContinueReplyPayload struct {
+	// The conversation, with its new head.
+	Conversation *ent.Conversation `json:"conversation"`
+	// The new reply. It goes on by itself; follow it with messageEvents.
+	Reply *ent.Message `json:"reply"`
+	// The reply as an edge of messages, for lists.
+	ReplyEdge *MessageEdge `json:"replyEdge"`
+	// Whether an earlier call with the same clientKey had stored it.
+	Deduplicated bool `json:"deduplicated"`
+}
+
 // A page of conversations.
 type ConversationConnection struct {
 	// The entries with their cursors.
@@ -160,6 +219,9 @@ type ConversationSnapshot struct {
 	Conversation *ent.Conversation `json:"conversation"`
 	// The reply that is being written, whose events follow; null when there is none.
 	RunningReply *ent.Message `json:"runningReply,omitempty"`
+	// What is shown from this index on may be out of date, since another line is shown or a
+	// message was deleted. Null: all of it may be.
+	FromIndex *int `json:"fromIndex,omitempty"`
 }
 
 func (ConversationSnapshot) IsConversationEvent() {}
@@ -199,6 +261,8 @@ type CreateConversationInput struct {
 type CreateConversationPayload struct {
 	// The new conversation.
 	Conversation *ent.Conversation `json:"conversation"`
+	// The conversation as an edge of conversations, for lists.
+	ConversationEdge *ConversationEdge `json:"conversationEdge"`
 }
 
 // Input of deleteConversation.
@@ -213,6 +277,24 @@ type DeleteConversationPayload struct {
 	ConversationID pid.ID `json:"conversationId"`
 }
 
+// Input of deleteMessage.
+type DeleteMessageInput struct {
+	// The message. It goes with all that follows it on any branch.
+	MessageID pid.ID `json:"messageId"`
+}
+
+// Result of deleteMessage.
+type DeleteMessagePayload struct {
+	// The conversation, with its new head.
+	Conversation *ent.Conversation `json:"conversation"`
+	// The id that it had.
+	MessageID pid.ID `json:"messageId"`
+	// How many messages are gone, this one included.
+	DeletedCount int `json:"deletedCount"`
+	// The index from which on another line is shown: fetch the messages from there.
+	FromIndex int `json:"fromIndex"`
+}
+
 // Input of deleteSummary.
 type DeleteSummaryInput struct {
 	// The summary.
@@ -223,6 +305,66 @@ type DeleteSummaryInput struct {
 type DeleteSummaryPayload struct {
 	// The id of the deleted summary, for the client's cache.
 	SummaryID pid.ID `json:"summaryId"`
+}
+
+// Input of editMessage.
+type EditMessageInput struct {
+	// A question.
+	MessageID pid.ID `json:"messageId"`
+	// The new text, 1 byte to 32 KiB unless the server is configured otherwise.
+	Content string `json:"content"`
+	// Makes repeats harmless, as in SendMessageInput. A key serves one operation.
+	ClientKey graphql.Omittable[*string] `json:"clientKey,omitempty"`
+	// The last message that you have shown. Refuse with STALE_HEAD when the conversation has
+	// moved on since.
+	ExpectedHeadID graphql.Omittable[*pid.ID] `json:"expectedHeadId,omitempty"`
+	// REJECT or INTERRUPT: what to do when a reply is still being written. Null means the
+	// default.
+	OnBusy graphql.Omittable[*OnBusy] `json:"onBusy,omitempty"`
+	// Answer when the reply is final, not at once, as in SendMessageInput.
+	Wait graphql.Omittable[*bool] `json:"wait,omitempty"`
+	// The model for the reply. Without one, the conversation's model answers.
+	Model graphql.Omittable[*string] `json:"model,omitempty"`
+	// Parameters for this reply. They override those of the conversation.
+	Parameters graphql.Omittable[*ParametersInput] `json:"parameters,omitempty"`
+}
+
+// Result of editMessage.
+type EditMessagePayload struct {
+	// The conversation, with its new head.
+	Conversation *ent.Conversation `json:"conversation"`
+	// The new version of the question.
+	UserMessage *ent.Message `json:"userMessage"`
+	// The question as an edge of messages, for lists.
+	UserMessageEdge *MessageEdge `json:"userMessageEdge"`
+	// The new reply. It goes on by itself; follow it with messageEvents.
+	Reply *ent.Message `json:"reply"`
+	// The reply as an edge of messages, for lists.
+	ReplyEdge *MessageEdge `json:"replyEdge"`
+	// Whether an earlier call with the same clientKey had stored it.
+	Deduplicated bool `json:"deduplicated"`
+}
+
+// Input of forkConversation.
+type ForkConversationInput struct {
+	// The last message to copy.
+	MessageID pid.ID `json:"messageId"`
+	// How much to copy. Null means the default.
+	Scope graphql.Omittable[*ForkScope] `json:"scope,omitempty"`
+	// The name, at most 200 characters. Without one, the old name.
+	Name graphql.Omittable[*string] `json:"name,omitempty"`
+	// Makes repeats harmless, as in SendMessageInput. A key serves one operation.
+	ClientKey graphql.Omittable[*string] `json:"clientKey,omitempty"`
+}
+
+// Result of forkConversation.
+type ForkConversationPayload struct {
+	// The copy.
+	Conversation *ent.Conversation `json:"conversation"`
+	// The copy as an edge of conversations, for lists.
+	ConversationEdge *ConversationEdge `json:"conversationEdge"`
+	// Whether an earlier call with the same clientKey had stored it.
+	Deduplicated bool `json:"deduplicated"`
 }
 
 // There is a new message in the conversation.
@@ -362,6 +504,18 @@ type Model struct {
 type Mutation struct {
 }
 
+// A message that is put in by hand.
+type NewMessageInput struct {
+	// Who speaks.
+	Role message.Role `json:"role"`
+	// The text, 1 byte to 256 KiB.
+	Content string `json:"content"`
+	// What the model thought, for replies only; at most 256 KiB.
+	Reasoning graphql.Omittable[*string] `json:"reasoning,omitempty"`
+	// The model that wrote it, for replies only.
+	Model graphql.Omittable[*string] `json:"model,omitempty"`
+}
+
 // Where a page of a connection lies in the whole list.
 type PageInfo struct {
 	// Whether there are entries after this page. When paging backwards: whether a before
@@ -448,6 +602,40 @@ type RegenerateNamePayload struct {
 	Conversation *ent.Conversation `json:"conversation"`
 }
 
+// Input of regenerateReply.
+type RegenerateReplyInput struct {
+	// A reply, or a question to be answered, again or at all.
+	MessageID pid.ID `json:"messageId"`
+	// Makes repeats harmless, as in SendMessageInput. A key serves one operation.
+	ClientKey graphql.Omittable[*string] `json:"clientKey,omitempty"`
+	// The last message that you have shown. Refuse with STALE_HEAD when the conversation has
+	// moved on since.
+	ExpectedHeadID graphql.Omittable[*pid.ID] `json:"expectedHeadId,omitempty"`
+	// REJECT or INTERRUPT: what to do when a reply is still being written. Null means the
+	// default.
+	OnBusy graphql.Omittable[*OnBusy] `json:"onBusy,omitempty"`
+	// Answer when the reply is final, not at once, as in SendMessageInput.
+	Wait graphql.Omittable[*bool] `json:"wait,omitempty"`
+	// The model for this reply. Without one, the conversation's model answers.
+	Model graphql.Omittable[*string] `json:"model,omitempty"`
+	// Parameters for this reply. They override those of the conversation.
+	Parameters graphql.Omittable[*ParametersInput] `json:"parameters,omitempty"`
+}
+
+// Result of regenerateReply.
+type RegenerateReplyPayload struct {
+	// The conversation, with its new head.
+	Conversation *ent.Conversation `json:"conversation"`
+	// The question that is answered. It is a new one where the old one had been cancelled.
+	UserMessage *ent.Message `json:"userMessage"`
+	// The new reply. It goes on by itself; follow it with messageEvents.
+	Reply *ent.Message `json:"reply"`
+	// The reply as an edge of messages, for lists.
+	ReplyEdge *MessageEdge `json:"replyEdge"`
+	// Whether an earlier call with the same clientKey had stored it.
+	Deduplicated bool `json:"deduplicated"`
+}
+
 // The format that a reply must have.
 type ResponseFormat struct {
 	// The kind of format.
@@ -470,6 +658,24 @@ type ResponseFormatInput struct {
 	Schema graphql.Omittable[*string] `json:"schema,omitempty"`
 	// Whether the model must follow the schema exactly.
 	Strict graphql.Omittable[*bool] `json:"strict,omitempty"`
+}
+
+// Input of selectBranch.
+type SelectBranchInput struct {
+	// A message that the line is to go through.
+	MessageID pid.ID `json:"messageId"`
+	// The last message that you have shown. Refuse with STALE_HEAD when the conversation has
+	// moved on since.
+	ExpectedHeadID graphql.Omittable[*pid.ID] `json:"expectedHeadId,omitempty"`
+}
+
+// Result of selectBranch.
+type SelectBranchPayload struct {
+	// The conversation, with its new head.
+	Conversation *ent.Conversation `json:"conversation"`
+	// The index from which on another line is shown: fetch the messages from there. Null: the
+	// line was this one already.
+	FromIndex *int `json:"fromIndex,omitempty"`
 }
 
 // Input of sendMessage.
@@ -503,8 +709,12 @@ type SendMessagePayload struct {
 	Conversation *ent.Conversation `json:"conversation"`
 	// The message of the user, as it is stored.
 	UserMessage *ent.Message `json:"userMessage"`
+	// The message as an edge of messages, for lists.
+	UserMessageEdge *MessageEdge `json:"userMessageEdge"`
 	// The reply. It goes on by itself; follow it with messageEvents.
 	Reply *ent.Message `json:"reply"`
+	// The reply as an edge of messages, for lists.
+	ReplyEdge *MessageEdge `json:"replyEdge"`
 	// Whether an earlier send with the same clientKey had already stored the message.
 	Deduplicated bool `json:"deduplicated"`
 }
@@ -589,6 +799,20 @@ type UpdateConversationInput struct {
 type UpdateConversationPayload struct {
 	// The conversation as it is now.
 	Conversation *ent.Conversation `json:"conversation"`
+}
+
+// Input of updateMessage.
+type UpdateMessageInput struct {
+	// A message that is final, and not the system prompt.
+	MessageID pid.ID `json:"messageId"`
+	// The corrected text, 1 byte to 256 KiB.
+	Content string `json:"content"`
+}
+
+// Result of updateMessage.
+type UpdateMessagePayload struct {
+	// The message as it is now.
+	Message *ent.Message `json:"message"`
 }
 
 // The tokens that a reply used.
@@ -681,6 +905,64 @@ func (e *ContextPolicy) UnmarshalJSON(b []byte) error {
 }
 
 func (e ContextPolicy) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// How much a fork copies.
+type ForkScope string
+
+const (
+	// The line from the beginning to the message.
+	ForkScopeLine ForkScope = "LINE"
+	// All branches of the conversation.
+	ForkScopeTree ForkScope = "TREE"
+)
+
+var AllForkScope = []ForkScope{
+	ForkScopeLine,
+	ForkScopeTree,
+}
+
+func (e ForkScope) IsValid() bool {
+	switch e {
+	case ForkScopeLine, ForkScopeTree:
+		return true
+	}
+	return false
+}
+
+func (e ForkScope) String() string {
+	return string(e)
+}
+
+func (e *ForkScope) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = ForkScope(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid ForkScope", str)
+	}
+	return nil
+}
+
+func (e ForkScope) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *ForkScope) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e ForkScope) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

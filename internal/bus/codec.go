@@ -48,6 +48,8 @@ var kindNames = map[fact.Kind]string{
 	fact.StopRequested:       "stop_requested",
 	fact.AccessRevoked:       "access_revoked",
 	fact.ReplyReleased:       "reply_released",
+	fact.LineChanged:         "line_changed",
+	fact.MessageEdited:       "message_edited",
 }
 
 var kindsByName = func() map[string]fact.Kind {
@@ -64,6 +66,8 @@ type factFrame struct {
 	Conversation pid.ID `json:"conversation,omitempty"`
 	Message      pid.ID `json:"message,omitempty"`
 	Session      pid.ID `json:"session,omitempty"`
+	Index        int    `json:"index,omitempty"`
+	Revision     int    `json:"revision,omitempty"`
 }
 
 // encodeFact returns false for a kind that has no name on the wire.
@@ -72,7 +76,8 @@ func encodeFact(f fact.Fact) ([]byte, bool) {
 	if !ok {
 		return nil, false
 	}
-	data, err := json.Marshal(factFrame{name, f.UserID, f.ConversationID, f.MessageID, f.SessionID})
+	data, err := json.Marshal(factFrame{name, f.UserID, f.ConversationID, f.MessageID, f.SessionID, f.Index,
+		f.Revision})
 	return data, err == nil
 }
 
@@ -90,7 +95,8 @@ func decodeFact(data []byte) (fact.Fact, bool) {
 		return fact.Fact{}, false
 	}
 	return fact.Fact{Kind: kind, UserID: w.User, ConversationID: w.Conversation, MessageID: w.Message,
-		SessionID: w.Session}, true
+		SessionID: w.Session, Index: min(max(w.Index, 0), maxPosition),
+		Revision: min(max(w.Revision, 0), maxPosition)}, true
 }
 
 func isOrEmpty(id pid.ID, kind pid.Kind) bool { return id == "" || id.Is(kind) }

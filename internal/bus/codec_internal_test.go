@@ -53,7 +53,7 @@ func TestFactFrames(t *testing.T) {
 	if data, _ := encodeFact(fact.Fact{Kind: fact.StopRequested}); string(data) != `{"kind":"stop_requested"}` {
 		t.Errorf("a stop is written as %s", data)
 	}
-	if _, ok := encodeFact(fact.Fact{Kind: fact.ReplyReleased + 1}); ok {
+	if _, ok := encodeFact(fact.Fact{Kind: fact.MessageEdited + 1}); ok {
 		t.Error("an unknown kind is written")
 	}
 }

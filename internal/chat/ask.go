@@ -82,6 +82,8 @@ type SendRows struct {
 	// Root is message 0 of a conversation that is new, nil for one that exists.
 	Root            *ent.Message
 	Question, Reply *ent.Message
+	// Again says that the question is there already.
+	Again bool
 	// ClientKey and PayloadHash go to the record of the send.
 	ClientKey   *string
 	PayloadHash string
@@ -120,6 +122,13 @@ type spot struct {
 	promptBytes int
 	// becomes is what the conversation is by it: created, or updated.
 	becomes fact.Kind
+	// turned says that another line is shown, from this index on.
+	turned bool
+	from   int
+	// again says that the question is there already.
+	again bool
+	// continues is the reply that the new one begins with; nil: it begins with nothing.
+	continues *ent.Message
 }
 
 // placing finds the spot, or makes it, after making way for the reply.
@@ -293,18 +302,29 @@ func (a *asking) insert(ctx context.Context, tx *ent.Tx, at spot) error {
 		owner = &id
 	}
 	answer := l.answer(question, a.model, a.inForce, owner)
+	if old := at.continues; old != nil {
+		answer.Content, answer.ContinuedBytes, answer.ContinuesID = old.Content, len(old.Content), &old.ID
+	}
 	answer.PromptBytes = &at.promptBytes
 	reserved := a.prompt + reply.AnswerTokens(a.inForce)
 	answer.ReservedTokens = &reserved
 	l.moveHead(answer.ID, question.Content)
-	question.ClientKey = a.once.key
-	rows := SendRows{Conversation: l.conversation, Root: at.root, Question: question, Reply: answer,
+	if !at.again {
+		question.ClientKey = a.once.key
+	}
+	rows := SendRows{Conversation: l.conversation, Root: at.root, Question: question, Again: at.again, Reply: answer,
 		ClientKey: a.once.key, PayloadHash: a.once.hash}
 	if err := a.store.StoreSend(ctx, tx, rows); err != nil {
 		return err
 	}
 	a.stored = SendResult{Conversation: l.conversation, UserMessage: question, Reply: answer}
-	a.facts = append(a.facts, conversationFact(at.becomes, l.userID, l.conversation.ID, l.conversation),
-		messageFact(fact.MessageAdded, question), messageFact(fact.MessageAdded, answer))
+	if at.turned {
+		a.facts = append(a.facts, lineChanged(l, at.from))
+	}
+	a.facts = append(a.facts, conversationFact(at.becomes, l.userID, l.conversation.ID, l.conversation))
+	if !at.again {
+		a.facts = append(a.facts, messageFact(fact.MessageAdded, question))
+	}
+	a.facts = append(a.facts, messageFact(fact.MessageAdded, answer))
 	return nil
 }

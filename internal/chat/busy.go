@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"time"
 
+	"entgo.io/ent/dialect/sql"
+
 	"parley/ent"
 	"parley/ent/message"
+	"parley/ent/predicate"
 	"parley/internal/fact"
 	"parley/internal/failpoint"
 	"parley/internal/pid"
@@ -88,7 +91,7 @@ func (a *asking) interrupt(ctx context.Context, l *line, unfinished, queued []*e
 	return nil
 }
 
-// cancelQueued ends replies that wait, and the questions they would have answered:
+// cancelQueued ends replies that wait, and the questions that only they would have answered:
 // neither is ever sent to a model. The caller holds the conversation's lock.
 func cancelQueued(ctx context.Context, tx *ent.Tx, queued []*ent.Message, now time.Time) error {
 	for _, m := range queued {
@@ -101,15 +104,33 @@ func cancelQueued(ctx context.Context, tx *ent.Tx, queued []*ent.Message, now ti
 		if err != nil {
 			return fmt.Errorf("cancel queued reply: %w", err)
 		}
-		err = tx.Message.Update().
-			Where(message.ID(*m.ParentID), message.UserID(m.UserID)).
-			SetStatus(message.StatusSTOPPED).
-			Exec(ctx)
-		if err != nil {
+		if err := cancelQuestion(ctx, tx, m); err != nil {
 			return fmt.Errorf("cancel queued question: %w", err)
 		}
 	}
 	return nil
+}
+
+// cancelQuestion ends the question of a cancelled reply, unless it has another version, with
+// which it goes on.
+func cancelQuestion(ctx context.Context, tx *ent.Tx, m *ent.Message) error {
+	return tx.Message.Update().
+		Where(message.ID(*m.ParentID), message.UserID(m.UserID), hasNoOther(m)).
+		SetStatus(message.StatusSTOPPED).
+		Exec(ctx)
+}
+
+// hasNoOther matches while nothing but m follows what it follows.
+func hasNoOther(m *ent.Message) predicate.Message {
+	return func(rows *sql.Selector) {
+		t := sql.Table(message.Table)
+		t.SetDialect(rows.Dialect())
+		rows.Where(sql.NotExists(sql.Dialect(rows.Dialect()).
+			Select(t.C(message.FieldID)).
+			From(t).
+			Where(sql.And(sql.EQ(t.C(message.FieldParentID), *m.ParentID), sql.EQ(t.C(message.FieldUserID), m.UserID),
+				sql.NEQ(t.C(message.FieldID), m.ID)))))
+	}
 }
 
 // stopPatience is how long StopReply waits for the reply to end, so that its

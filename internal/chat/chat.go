@@ -43,6 +43,7 @@ type Store interface {
 	// AddUsage adds a call of a model to the usage of its day.
 	AddUsage(ctx context.Context, tx *ent.Tx, call usage.Call) error
 	Sends
+	Branches
 }
 
 // Config holds the limits of one user, and those of this process.

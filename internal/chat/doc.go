@@ -19,6 +19,13 @@
 //	ask.go            the transaction of every mutation that asks for a reply, and what it
 //	                  needs of the database
 //	line.go           a conversation's visible line under its lock
+//	tree.go           branches, as far as they are arithmetic
+//	branch.go         other versions of questions and replies, and the choice of a branch
+//	versions.go       reading the versions of a place
+//	continue.go       going on with a reply that was cut off
+//	history.go        messages put in, corrected and deleted by hand
+//	fork.go           copies of conversations
+//	keep.go           the transaction of what stores messages and asks no model
 //	busy.go           what happens to replies that are unfinished; StopReply
 //	once.go           client keys
 //	overload.go       when this process takes no more replies

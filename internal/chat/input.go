@@ -42,6 +42,12 @@ func checkText(p refusal.Problems, field, value string, maxBytes int) {
 	}
 }
 
+func checkKey(p refusal.Problems, key *string) {
+	if key != nil && !clientKeyForm.MatchString(*key) {
+		p.Add("clientKey", "must have 8 to 128 letters, digits, _ or -")
+	}
+}
+
 func checkContent(p refusal.Problems, field, content string, maxBytes int) {
 	checkText(p, field, content, maxBytes)
 	if text.Blank(content) {

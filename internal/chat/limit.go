@@ -33,12 +33,20 @@ func (a *asking) checkLimits(s SendState, now time.Time, waits bool) error {
 		return refusal.RateLimited(
 			fmt.Sprintf("At most %d replies may be written at once.", a.cfg.MaxRunning), time.Second)
 	}
-	if a.cfg.SendsPerMinute > 0 && s.Nth != nil {
-		wait := s.Nth.Add(time.Minute).Sub(now)
-		a.crowd.refuse(a.once.userID, time.Now(), wait)
-		return a.tooManySends(wait)
+	if err := a.checkSends(s, now); err != nil {
+		return err
 	}
 	return a.checkTokens(s, now)
+}
+
+// checkSends refuses one record more than may be made in a minute. Error: RATE_LIMITED.
+func (a *asking) checkSends(s SendState, now time.Time) error {
+	if a.cfg.SendsPerMinute == 0 || s.Nth == nil {
+		return nil
+	}
+	wait := s.Nth.Add(time.Minute).Sub(now)
+	a.crowd.refuse(a.once.userID, time.Now(), wait)
+	return a.tooManySends(wait)
 }
 
 // settleSoon is when it is worth while to ask again for tokens that others hold: they have

@@ -3,12 +3,14 @@ package chat
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"parley/ent"
 	"parley/ent/conversation"
 	"parley/ent/message"
 	"parley/internal/pid"
+	"parley/internal/refusal"
 	"parley/internal/reply"
 )
 
@@ -109,6 +111,160 @@ func (l *line) rewriteSystemPrompt(ctx context.Context, content string) error {
 		Exec(ctx)
 	if err != nil {
 		return fmt.Errorf("rewrite system prompt: %w", err)
+	}
+	return nil
+}
+
+// Branches are what a change of the visible line needs of the database beside Ent. Each
+// statement names the owner, and is denied to any viewer but that user.
+type Branches interface {
+	// Path returns the places from a message up to the first one that is on the visible line,
+	// in the order of the line: that one first. It is empty when the message is not there.
+	Path(ctx context.Context, tx *ent.Tx, userID, conversationID, id pid.ID) ([]Step, error)
+	// Ancestry is Path up to message 0.
+	Ancestry(ctx context.Context, tx *ent.Tx, userID, conversationID, id pid.ID) ([]Step, error)
+	// LineBytes returns about how long the texts of the visible line before an index are that
+	// a model would be sent.
+	LineBytes(ctx context.Context, tx *ent.Tx, userID, conversationID pid.ID, before int) (int, error)
+}
+
+// Step is a place on the way to a message.
+type Step struct {
+	ID     pid.ID
+	Index  int
+	Active bool
+}
+
+// batch is how many rows are named in one statement.
+const batch = 500
+
+// end makes the visible line end at a message, so that others can follow it, and returns the
+// index from which on the line has changed, its own end not counted. Error: NOT_FOUND.
+func (l *line) end(ctx context.Context, b Branches, id pid.ID) (from int, err error) {
+	return l.through(ctx, b, id, nil)
+}
+
+// goOn makes the visible line go through a message and on as it was left. It returns the
+// index from which on the line has changed, -1 when it has not, and the new head.
+// Error: NOT_FOUND.
+func (l *line) goOn(ctx context.Context, b Branches, id pid.ID) (from int, head pid.ID, err error) {
+	m, err := l.tx.Message.Query().
+		Where(message.ID(id), message.ConversationID(l.conversation.ID), message.UserID(l.userID)).
+		Select(message.FieldIndex, message.FieldActive).
+		Only(ctx)
+	if err != nil {
+		return 0, "", orNotFound(err, "message")
+	}
+	if m.Active {
+		return -1, l.conversation.HeadID, nil
+	}
+	behind, err := l.behind(ctx, m.Index)
+	if err != nil {
+		return 0, "", err
+	}
+	rest := descend(id, behind)
+	from, err = l.through(ctx, b, id, rest)
+	if len(rest) > 0 {
+		id = rest[len(rest)-1].id
+	}
+	return from, id, err
+}
+
+// behind reads what lies behind an index on all branches, without texts.
+func (l *line) behind(ctx context.Context, index int) ([]node, error) {
+	rows, err := l.tx.Message.Query().
+		Where(message.ConversationID(l.conversation.ID), message.UserID(l.userID), message.IndexGT(index)).
+		Select(message.FieldID, message.FieldParentID, message.FieldIndex, message.FieldActivatedAt,
+			message.FieldCreatedAt).
+		All(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read branches: %w", err)
+	}
+	nodes := make([]node, len(rows))
+	for i, m := range rows {
+		nodes[i] = nodeOf(m)
+	}
+	return nodes, nil
+}
+
+func nodeOf(m *ent.Message) node {
+	n := node{id: m.ID, index: m.Index, activated: m.CreatedAt}
+	if m.ParentID != nil {
+		n.parent = *m.ParentID
+	}
+	if m.ActivatedAt != nil {
+		n.activated = *m.ActivatedAt
+	}
+	return n
+}
+
+// through makes the visible line end with a message and rest below it. What leaves the line
+// does so first: no place may have two messages even for a moment. Only rows change that do
+// not have the right value yet.
+func (l *line) through(ctx context.Context, b Branches, id pid.ID, rest []node) (from int, err error) {
+	steps, err := b.Path(ctx, l.tx, l.userID, l.conversation.ID, id)
+	if err != nil {
+		return 0, err
+	}
+	if len(steps) == 0 {
+		return 0, refusal.NotFound("message")
+	}
+	from = steps[0].Index + 1
+	err = l.tx.Message.Update().
+		Where(message.ConversationID(l.conversation.ID), message.UserID(l.userID), message.Active(true),
+			message.IndexGTE(from)).
+		SetActive(false).
+		Exec(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("leave a branch: %w", err)
+	}
+	ids := make([]pid.ID, 0, len(steps)+len(rest))
+	for _, s := range steps[1:] {
+		ids = append(ids, s.ID)
+	}
+	for _, n := range rest {
+		ids = append(ids, n.id)
+	}
+	for some := range slices.Chunk(ids, batch) {
+		err := l.tx.Message.Update().
+			Where(message.IDIn(some...), message.ConversationID(l.conversation.ID), message.UserID(l.userID)).
+			SetActive(true).
+			SetActivatedAt(l.now).
+			Exec(ctx)
+		if err != nil {
+			return 0, fmt.Errorf("enter a branch: %w", err)
+		}
+	}
+	return from, l.revise(ctx)
+}
+
+// revise notes that what was said has changed otherwise than by growing.
+func (l *line) revise(ctx context.Context) error {
+	l.conversation.Revision++
+	err := l.tx.Conversation.Update().
+		Where(conversation.ID(l.conversation.ID), conversation.UserID(l.userID)).
+		SetRevision(l.conversation.Revision).
+		Exec(ctx)
+	if err != nil {
+		return fmt.Errorf("note a revision: %w", err)
+	}
+	return nil
+}
+
+// save writes the head and the version of the conversation, which the line has already.
+func (l *line) save(ctx context.Context) error {
+	c := l.conversation
+	change := l.tx.Conversation.Update().
+		Where(conversation.ID(c.ID), conversation.UserID(l.userID)).
+		SetHeadID(c.HeadID).
+		SetName(c.Name).
+		SetLastMessageAt(c.LastMessageAt).
+		SetUpdatedAt(c.UpdatedAt)
+	if c.ArchivedAt == nil {
+		change.ClearArchivedAt()
+	}
+	if err := change.Exec(ctx); err != nil {
+		return fmt.Errorf("move the head: %w", err)
 	}
 	return nil
 }

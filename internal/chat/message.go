@@ -75,6 +75,15 @@ func withoutTexts(q *ent.MessageQuery) *ent.MessageQuery {
 	return q
 }
 
+// lengths reads how long the texts are, in place of them.
+func lengths(q *ent.MessageQuery) *ent.MessageSelect {
+	return q.Modify(func(sel *sql.Selector) {
+		length := func(column string) string { return "octet_length(" + sel.C(column) + ")" }
+		sel.Select(sql.As(length(message.FieldContent), message.FieldContent),
+			sql.As(length(message.FieldReasoning), message.FieldReasoning))
+	})
+}
+
 // ListMessages returns a page of each conversation's visible line in index order,
 // all with one query. A conversation that is not the user's has an empty page.
 // args.WithoutTexts is as in MessagesWithoutTexts. Error: BAD_USER_INPUT.
@@ -218,7 +227,8 @@ func (s *Service) RunningReplies(
 	ctx context.Context, userID pid.ID, conversationIDs []pid.ID,
 ) (map[pid.ID]*ent.Message, error) {
 	items, err := s.store.Client().Message.Query().
-		Where(message.UserID(userID), message.ConversationIDIn(conversationIDs...), reply.Streaming()).
+		Where(message.UserID(userID), message.ConversationIDIn(conversationIDs...), message.Active(true),
+			reply.Streaming()).
 		All(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read running replies: %w", err)

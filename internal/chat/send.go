@@ -40,9 +40,7 @@ type SendResult struct {
 func (in SendInput) check(maxBytes int) error {
 	p := refusal.Problems{}
 	checkContent(p, "content", in.Content, maxBytes)
-	if in.ClientKey != nil && !clientKeyForm.MatchString(*in.ClientKey) {
-		p.Add("clientKey", "must have 8 to 128 letters, digits, _ or -")
-	}
+	checkKey(p, in.ClientKey)
 	if in.ExpectedHeadID != nil && in.ConversationID == nil {
 		p.Add("expectedHeadId", "needs a conversationId")
 	}
@@ -81,6 +79,11 @@ func (s *Service) SendMessage(ctx context.Context, userID pid.ID, in SendInput) 
 	if err != nil || !in.Wait {
 		return result, err
 	}
+	return s.await(ctx, userID, result)
+}
+
+// await returns the result with its reply as it ends, or as it stands when the wait is over.
+func (s *Service) await(ctx context.Context, userID pid.ID, result SendResult) (SendResult, error) {
 	final, err := s.replies.Wait(ctx, userID, result.Reply.ID, s.cfg.WaitLimit)
 	switch {
 	case ent.IsNotFound(err):

@@ -31,7 +31,8 @@ const (
 	ReplyStarted
 	// ReplyFinished goes to the conversation: the reply in MessageID is final.
 	ReplyFinished
-	// StopRequested goes to every replica: the owner of MessageID stops it.
+	// StopRequested goes to every replica: the owner of MessageID stops it, or ends it without
+	// a word where its row is gone.
 	StopRequested
 	// AccessRevoked goes to every replica: SessionID of UserID, or all sessions of
 	// UserID when SessionID is empty, may do nothing any more.
@@ -39,6 +40,11 @@ const (
 	// ReplyReleased goes to every replica: the reply in MessageID has no owner, and
 	// one of them takes it up.
 	ReplyReleased
+	// LineChanged goes to the conversation: from Index on, another line is shown.
+	LineChanged
+	// MessageEdited goes to the conversation: the text of the message in MessageID is
+	// another one.
+	MessageEdited
 )
 
 // Fact is one thing that happened. Ids that do not apply to its kind are empty.
@@ -48,6 +54,9 @@ type Fact struct {
 	ConversationID pid.ID
 	MessageID      pid.ID
 	SessionID      pid.ID
+	// Index is of LineChanged. Revision is of that and of MessageEdited: the one of the
+	// conversation that it has made.
+	Index, Revision int
 
 	// Conversation and Message are the rows the fact is about, as they were committed.
 	// They are shared by all who hear the fact and must not be changed. Nil: look the
@@ -85,7 +94,7 @@ func (f Fact) Topics() []Topic {
 		return []Topic{OfUser(f.UserID), OfConversation(f.ConversationID)}
 	case ConversationDeleted:
 		return []Topic{OfUser(f.UserID), OfConversation(f.ConversationID), Control}
-	case MessageAdded, ReplyStarted, ReplyFinished:
+	case MessageAdded, ReplyStarted, ReplyFinished, LineChanged, MessageEdited:
 		return []Topic{OfConversation(f.ConversationID)}
 	case StopRequested, AccessRevoked, ReplyReleased:
 		return []Topic{Control}

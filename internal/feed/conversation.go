@@ -18,7 +18,9 @@ type conversationState struct {
 	doubt      doubt
 	// version is the UpdatedAt of the conversation that the client was told of.
 	version time.Time
-	line    line
+	// revision is that of the conversation as the client knows it.
+	revision int
+	line     line
 	// watching is the reply that is watched; nil: none. upcoming are those to watch when
 	// it has been told to its end, by index: replies that wait, and the next one, which
 	// may be admitted a moment before the watchers of the last one know that it is final.
@@ -27,6 +29,14 @@ type conversationState struct {
 	// held is what the ends of replies have made of the conversation that are yet to be told:
 	// it is told behind them. Nil: nothing is held, as mostly.
 	held []held
+	// from is the index from which on another line is shown than the client knows, while at is
+	// fresh because of that; nil: all may be out of date.
+	from *int
+	// expected is the revision that from is for.
+	expected int
+	// turned is the version at which the client was told of the line. What was added before and
+	// is not on it belongs to another branch. Zero: the line has only grown.
+	turned time.Time
 }
 
 // held is a conversation as it is by the end of a reply.
@@ -135,6 +145,12 @@ func (c *conversationState) fail(w want, o *outcome) {
 		c.doubt.fail(o)
 		return
 	}
+	c.from = nil
+	c.beginAnew(o)
+}
+
+// beginAnew has the state read again and told.
+func (c *conversationState) beginAnew(o *outcome) {
 	c.at, c.watching, c.upcoming, c.held = fresh, nil, nil, nil
 	o.want(want{kind: wantUnwatch})
 }
@@ -147,18 +163,29 @@ func (c *conversationState) compare(now lineRead, o *outcome) {
 	case now.want.kind == wantBeginning:
 		c.open(now, o)
 	case c.doubt.answer(c.knows(now), o):
-		c.at = fresh
+		c.at, c.from = fresh, nil
 	}
 }
 
 // open tells the state and follows the replies that have not ended.
 func (c *conversationState) open(now lineRead, o *outcome) {
 	c.at, c.doubt, c.version = following, calm, now.conversation.UpdatedAt
+	c.revision = now.conversation.Revision
 	c.line = newLine(now.conversation.HeadID, now.headIndex)
 	c.upcoming, c.held = nil, nil
-	// What lies behind the head was added after the conversation was read. Its facts come.
-	unfinished := slices.DeleteFunc(now.unfinished, func(m *ent.Message) bool { return m.Index > now.headIndex })
-	e := Event{Kind: Opened, ConversationID: c.id, Conversation: now.conversation}
+	// What lies behind the head, or is of another line, was added after the conversation was
+	// read. Its facts come.
+	unfinished := slices.DeleteFunc(now.unfinished, func(m *ent.Message) bool {
+		return m.Index > now.headIndex || m.CreatedAt.After(c.version)
+	})
+	e := Event{Kind: Opened, ConversationID: c.id, Conversation: now.conversation, From: c.from}
+	if e.From != nil && c.revision != c.expected {
+		e.From = nil // More has changed by now.
+	}
+	c.from = nil
+	if c.revision > 0 {
+		c.turned = c.version
+	}
 	for _, m := range unfinished {
 		if m.Status == message.StatusSTREAMING {
 			e.Message = m
@@ -179,6 +206,9 @@ func (c *conversationState) knows(now lineRead) bool {
 		if h.row.UpdatedAt.After(version) {
 			version = h.row.UpdatedAt
 		}
+	}
+	if c.revision != now.conversation.Revision {
+		return false
 	}
 	if !version.Equal(now.conversation.UpdatedAt) || c.line.head != now.conversation.HeadID {
 		return false
@@ -211,6 +241,8 @@ func (c *conversationState) hear(f fact.Fact, o *outcome) {
 		default:
 			o.want(want{kind: wantMessage, id: f.MessageID, because: f.Kind})
 		}
+	case fact.LineChanged, fact.MessageEdited:
+		c.revise(f, o)
 	case fact.ReplyFinished:
 		// The ends of replies that had their turn are told where they are watched.
 		switch {
@@ -251,6 +283,10 @@ func (c *conversationState) change(row *ent.Conversation, ended pid.ID, o *outco
 
 func (c *conversationState) tellConversation(row *ent.Conversation, o *outcome) {
 	c.version = row.UpdatedAt
+	if row.Revision > c.revision && c.doubt == calm { // The fact is late, or lost.
+		c.doubt = gap
+		o.want(want{kind: wantSettle})
+	}
 	o.tell(Event{Kind: ConversationUpdated, ConversationID: c.id, Conversation: row})
 }
 
@@ -258,14 +294,21 @@ func (c *conversationState) tellConversation(row *ent.Conversation, o *outcome) 
 func (c *conversationState) found(in messageRead, o *outcome) {
 	switch {
 	case in.want.kind == wantQuestion:
+		if in.row != nil && !in.row.Active {
+			return // Both have left the line, which is told.
+		}
 		if in.row != nil {
 			c.add(in.row, o) // If its own fact is late: that has an older row.
+		}
+		if in.row != nil && in.row.Status != message.StatusCOMPLETED { // Else another version answers it.
 			c.tellReply(reply.Update{Kind: reply.Finished, Message: in.row}, o)
 		}
 		c.tellReply(reply.Update{Kind: reply.Finished, Message: in.want.message}, o)
 	case c.at != following || !c.owns(in.row):
 	case in.want.because == fact.ReplyFinished:
 		c.cancelled(in.row, o)
+	case in.want.because == fact.MessageEdited:
+		c.edited(in.row, o)
 	default:
 		c.add(in.row, o)
 	}
@@ -274,7 +317,7 @@ func (c *conversationState) found(in messageRead, o *outcome) {
 // add tells of a new message, once. Messages are told in the order of their facts; a gap
 // between their indexes is given a moment to close.
 func (c *conversationState) add(m *ent.Message, o *outcome) {
-	if !c.line.add(m) {
+	if !m.Active || !m.CreatedAt.After(c.turned) || !c.line.add(m) {
 		return
 	}
 	switch {
@@ -326,6 +369,53 @@ func (c *conversationState) update(u reply.Update, o *outcome) {
 	}
 	c.watching = nil
 	c.tellEnd(u, o)
+}
+
+// revise takes a fact by which something has changed that was told. What a fact before it
+// has changed is told as well, if that was lost.
+func (c *conversationState) revise(f fact.Fact, o *outcome) {
+	switch {
+	case f.Revision > 0 && f.Revision <= c.revision: // It was told with the rest.
+	case f.Revision != c.revision+1:
+		c.from = nil
+		c.beginAnew(o)
+	case f.Kind == fact.LineChanged:
+		c.reopen(f.Index, f.Revision, o)
+	default: // The row on the fact may be older than what was told: its reply may be cancelled.
+		c.revision++
+		o.want(want{kind: wantMessage, id: f.MessageID, because: f.Kind, anew: true})
+	}
+}
+
+// reopen has what is shown from an index on told anew, and from the first message on whose
+// end, or whose coming, is yet to be told: of a reply that was cancelled, the question is one.
+func (c *conversationState) reopen(from, revision int, o *outcome) {
+	if c.watching != nil {
+		from = min(from, c.watching.Index-1)
+	}
+	for _, m := range c.upcoming {
+		from = min(from, m.Index-1)
+	}
+	for i := range c.line.skipped {
+		from = min(from, i-1)
+	}
+	from = max(min(from, c.line.last), 0)
+	c.from, c.expected = &from, revision
+	c.beginAnew(o)
+}
+
+// edited tells the text of a message that was corrected. One that was not told of is told
+// now, and one whose end is yet to be told would be told older than it is.
+func (c *conversationState) edited(m *ent.Message, o *outcome) {
+	switch {
+	case !m.Active:
+	case c.line.unended[m.ID]:
+		c.reopen(m.Index, c.revision, o)
+	case m.Index > c.line.last || c.line.skipped[m.Index]:
+		c.add(m, o)
+	default:
+		c.tellReply(reply.SnapshotOf(m), o)
+	}
 }
 
 // cancelled tells the end of a reply that never had its turn. A row that says something

@@ -18,17 +18,22 @@ type chatStory struct {
 	story
 	userID, id pid.ID
 	row        *ent.Conversation // nil: deleted
-	messages   []*ent.Message    // by index
-	watcher    *fakeWatcher
-	client     *screen
-	cancels    int
+	messages   []*ent.Message    // of the visible line, by index
+	// off are those that are not on it, of which one may still be written.
+	off     map[pid.ID]*ent.Message
+	made    int
+	turns   int // and edits
+	watcher *fakeWatcher
+	client  *screen
+	cancels int
 }
 
 func newChatStory(seed uint64) *chatStory {
 	c := &chatStory{story: newStory(seed), userID: "usr_1", id: "cnv_1"}
 	now := c.tick()
 	root := &ent.Message{ID: "msg_0", ConversationID: c.id, UserID: c.userID, Role: message.RoleSYSTEM,
-		Status: message.StatusCOMPLETED}
+		Status: message.StatusCOMPLETED, Active: true, CreatedAt: now}
+	c.off = make(map[pid.ID]*ent.Message)
 	c.messages = []*ent.Message{root}
 	c.row = &ent.Conversation{ID: c.id, UserID: c.userID, HeadID: root.ID, CreatedAt: now, UpdatedAt: now}
 	c.answer, c.change, c.show, c.poll, c.reconnect = c.fulfil, c.happen, c.shows, c.look, c.connect
@@ -52,12 +57,17 @@ func (c *chatStory) find(id pid.ID) *ent.Message {
 	if c.row == nil {
 		return nil
 	}
+	return c.last(id)
+}
+
+// last returns a row as it is, or was when the conversation was deleted.
+func (c *chatStory) last(id pid.ID) *ent.Message {
 	for _, m := range c.messages {
 		if m.ID == id {
 			return m
 		}
 	}
-	return nil
+	return c.off[id]
 }
 
 // with returns the messages in one of the statuses.
@@ -71,13 +81,91 @@ func (c *chatStory) with(statuses ...message.Status) []*ent.Message {
 func (c *chatStory) write(old *ent.Message, change func(m *ent.Message)) *ent.Message {
 	next := *old
 	change(&next)
-	c.messages[next.Index] = &next
+	if next.Active {
+		c.messages[next.Index] = &next
+	} else {
+		c.off[next.ID] = &next
+	}
 	return &next
 }
 
-func (c *chatStory) touch() fact.Fact {
+func (c *chatStory) revised() *ent.Conversation {
 	row := *c.row
-	row.UpdatedAt, row.HeadID = c.tick(), c.messages[len(c.messages)-1].ID
+	row.Revision++
+	return &row
+}
+
+// hasVersions reports whether a question has another reply.
+func (c *chatStory) hasVersions(m *ent.Message) bool {
+	for _, other := range c.off {
+		if *other.ParentID == *m.ParentID {
+			return true
+		}
+	}
+	return false
+}
+
+// leaving is the reply that is stopped and not on the line any more, nil when there is none.
+func (c *chatStory) leaving() *ent.Message {
+	for _, m := range c.off {
+		if m.Status == message.StatusSTREAMING {
+			return m
+		}
+	}
+	return nil
+}
+
+// turn has another line shown: from an index on, a new reply or pair, or one that was there.
+func (c *chatStory) turn() {
+	k := 1 + c.IntN(len(c.messages)-1)
+	if c.messages[k-1].Role == message.RoleUSER && c.messages[k-1].Status == message.StatusSTOPPED {
+		k-- // One that was cancelled is asked anew.
+	}
+	parent := c.messages[k-1]
+	waits := c.leaving() != nil || len(c.with(message.StatusSTREAMING, message.StatusQUEUED)) > 0
+	var facts []fact.Fact
+	for _, m := range c.messages[k:] {
+		m = c.write(m, func(m *ent.Message) {
+			m.Active = false
+			if m.Status == message.StatusQUEUED {
+				m.Status = message.StatusSTOPPED
+				c.cancels++
+			}
+		})
+		c.off[m.ID] = m
+	}
+	c.messages = c.messages[:k]
+	c.turns++
+	c.note("turned at %d", k)
+	now := c.tick()
+	if parent.Role != message.RoleUSER {
+		facts = append(facts, c.about(fact.MessageAdded, c.append(message.RoleUSER, message.StatusCOMPLETED, 0, now)))
+	}
+	status, attempt := message.StatusSTREAMING, 1
+	if waits {
+		status, attempt = message.StatusQUEUED, 0
+	}
+	facts = append(facts, c.about(fact.MessageAdded, c.append(message.RoleASSISTANT, status, attempt, now)))
+	c.row = c.revised()
+	turned := fact.Fact{Kind: fact.LineChanged, UserID: c.userID, ConversationID: c.id, Index: k,
+		Revision: c.row.Revision}
+	c.publish(append([]fact.Fact{turned, c.touchAt(now)}, facts...)...)
+}
+
+func (c *chatStory) append(role message.Role, status message.Status, attempt int, now time.Time) *ent.Message {
+	parent := c.messages[len(c.messages)-1].ID
+	c.made++
+	m := &ent.Message{ID: pid.ID(fmt.Sprint("msg_", c.made)), ConversationID: c.id, UserID: c.userID, Active: true,
+		ParentID: &parent, Index: len(c.messages), Role: role, Status: status, Attempt: attempt, CreatedAt: now}
+	c.messages = append(c.messages, m)
+	return m
+}
+
+func (c *chatStory) touch() fact.Fact { return c.touchAt(c.tick()) }
+
+func (c *chatStory) touchAt(now time.Time) fact.Fact {
+	row := *c.row
+	row.UpdatedAt, row.HeadID = now, c.messages[len(c.messages)-1].ID
 	c.row = &row
 	return fact.Fact{Kind: fact.ConversationUpdated, UserID: c.userID, ConversationID: c.id, Conversation: c.row}
 }
@@ -103,12 +191,16 @@ func (c *chatStory) happen() {
 		return
 	}
 	streaming, queued := c.with(message.StatusSTREAMING), c.with(message.StatusQUEUED)
-	switch n := c.IntN(40); {
+	if m := c.leaving(); m != nil && c.IntN(3) == 0 {
+		c.finish(m)
+		return
+	}
+	switch n := c.IntN(44); {
 	case n < 6:
 		c.publish(c.touch())
 		c.note("renamed: %v", c.row.UpdatedAt.UnixMicro())
 	case n < 14 && len(streaming)+len(queued) < 5:
-		c.send(len(streaming) > 0 || len(queued) > 0)
+		c.send(len(streaming) > 0 || len(queued) > 0 || c.leaving() != nil)
 	case n < 26 && len(streaming) > 0:
 		c.write(streaming[0], func(m *ent.Message) { m.Content += "x" })
 	case n < 32 && len(streaming) > 0:
@@ -119,7 +211,9 @@ func (c *chatStory) happen() {
 		c.note("attempt %d of %s", m.Attempt, m.ID)
 	case n < 37 && len(queued) > 0:
 		m := c.write(queued[c.IntN(len(queued))], func(m *ent.Message) { m.Status = message.StatusSTOPPED })
-		c.write(c.find(*m.ParentID), func(m *ent.Message) { m.Status = message.StatusSTOPPED })
+		if !c.hasVersions(m) {
+			c.write(c.find(*m.ParentID), func(m *ent.Message) { m.Status = message.StatusSTOPPED })
+		}
 		c.publish(c.about(fact.ReplyFinished, m), c.touchBy(m))
 		c.cancels++
 		c.note("cancelled %s", m.ID)
@@ -128,6 +222,10 @@ func (c *chatStory) happen() {
 		c.publish(fact.Fact{Kind: fact.ConversationDeleted, UserID: c.userID, ConversationID: c.id,
 			Conversation: &ent.Conversation{ID: c.id, UserID: c.userID}})
 		c.note("deleted")
+	case n > 38 && n < 42 && len(c.messages) > 1:
+		c.turn()
+	case n > 41 && len(c.messages) > 1:
+		c.edit()
 	case n == 38: // A commit that failed, or a fact of something else.
 		c.publish(fact.Fact{Kind: fact.Kind(1 + c.IntN(6)), UserID: c.userID, ConversationID: c.id,
 			MessageID: []pid.ID{"msg_0", "msg_none", "msg_1"}[c.IntN(3)]}.Hint())
@@ -136,12 +234,9 @@ func (c *chatStory) happen() {
 
 // send adds a pair.
 func (c *chatStory) send(waits bool) {
+	now := c.tick()
 	add := func(role message.Role, status message.Status, attempt int) *ent.Message {
-		parent := c.messages[len(c.messages)-1].ID
-		m := &ent.Message{ID: pid.ID(fmt.Sprint("msg_", len(c.messages))), ConversationID: c.id, UserID: c.userID,
-			ParentID: &parent, Index: len(c.messages), Role: role, Status: status, Attempt: attempt}
-		c.messages = append(c.messages, m)
-		return m
+		return c.append(role, status, attempt, now)
 	}
 	question := add(message.RoleUSER, message.StatusCOMPLETED, 0)
 	var answer *ent.Message
@@ -151,7 +246,22 @@ func (c *chatStory) send(waits bool) {
 		answer = add(message.RoleASSISTANT, message.StatusSTREAMING, 1)
 	}
 	c.note("sent %s %s", answer.ID, answer.Status)
-	c.publish(c.touch(), c.about(fact.MessageAdded, question), c.about(fact.MessageAdded, answer))
+	c.publish(c.touchAt(now), c.about(fact.MessageAdded, question), c.about(fact.MessageAdded, answer))
+}
+
+// edit corrects a message that is final.
+func (c *chatStory) edit() {
+	m := c.messages[1+c.IntN(len(c.messages)-1)]
+	if !reply.IsFinal(m.Status) || m.Role == message.RoleASSISTANT && m.Attempt == 0 {
+		return
+	}
+	m = c.write(m, func(m *ent.Message) { m.Attempt, m.Content = m.Attempt+1, "edited" })
+	c.row = c.revised()
+	c.turns++
+	edited := c.about(fact.MessageEdited, m)
+	edited.Revision = c.row.Revision
+	c.publish(edited, c.touch())
+	c.note("edited %s", m.ID)
 }
 
 // finish ends the running reply and starts the one that waits.
@@ -199,7 +309,7 @@ func (c *chatStory) fulfil(w want) input {
 		if c.find(w.id) == nil {
 			return unwatchable{w}
 		}
-		c.watcher = &fakeWatcher{id: w.id, index: w.message.Index}
+		c.watcher = &fakeWatcher{id: w.id}
 	case wantUnwatch:
 		c.watcher = nil
 	}
@@ -224,7 +334,7 @@ func (c *chatStory) look() (input, bool) {
 	}
 	m := c.find(c.watcher.id)
 	if m == nil { // Its text outlives it.
-		last := *c.messages[c.watcher.index]
+		last := *c.last(c.watcher.id)
 		last.Status = message.StatusSTOPPED
 		m = &last
 	}
@@ -238,7 +348,6 @@ func (c *chatStory) look() (input, bool) {
 // fakeWatcher is a reply.Watcher that looks at the row.
 type fakeWatcher struct {
 	id      pid.ID
-	index   int
 	started bool
 	// attempt and text are what was shown, once it has started.
 	attempt int
@@ -322,14 +431,16 @@ func (s *screen) open(e Event) {
 		fail("opened with version %d after %d", e.Conversation.UpdatedAt.UnixMicro(), s.version.UnixMicro())
 	}
 	s.opened, s.version, s.begun = true, e.Conversation.UpdatedAt, make(map[pid.ID]bool)
+	before := s.messages
 	s.messages = make(map[pid.ID]*ent.Message)
-	covered := true
 	for _, m := range s.world.messages {
 		s.messages[m.ID] = m
-		if covered {
+		if kept := before[m.ID]; e.From != nil && m.Index < *e.From && kept != nil {
+			s.messages[m.ID] = kept // It is not fetched again.
+		}
+		if !m.CreatedAt.After(e.Conversation.UpdatedAt) {
 			s.told[m.ID] = true
 		}
-		covered = covered && m.ID != e.Conversation.HeadID
 	}
 	if e.Message != nil {
 		s.see(e.Message)
@@ -351,8 +462,19 @@ func (s *screen) see(m *ent.Message) {
 
 func (s *screen) update(u reply.Update) {
 	m := u.Message
+	if s.world.off[m.ID] != nil {
+		delete(s.begun, m.ID)
+		return // Another line is shown already, as the client is yet to be told.
+	}
 	if !s.told[m.ID] {
+		if s.world.turns > 0 {
+			return // The fact that would have told it is late: what the client shows is of another line.
+		}
 		fail("update %d of %s, which was not told", u.Kind, m.ID)
+	}
+	if u.Kind == reply.Snapshot && reply.IsFinal(m.Status) && !s.begun[m.ID] { // It was edited.
+		s.see(m)
+		return
 	}
 	if s.finished[m.ID] {
 		fail("update %d of %s after its end", u.Kind, m.ID)
@@ -404,7 +526,8 @@ func TestEveryConversation(t *testing.T) {
 		defer func() { *log = c.log }()
 		c.tell()
 		// One that was cancelled before it was heard of may look as if it waited.
-		calm := c.losses == 0 && c.failures == 0 && c.epoch == 0 && c.overflows == 0 && c.cancels == 0
+		calm := c.losses == 0 && c.failures == 0 && c.epoch == 0 && c.overflows == 0 && c.cancels == 0 &&
+			c.turns == 0
 		if calm && c.openings > 1 {
 			fail("nothing was lost, and the feed began anew %d times", c.openings-1)
 		}

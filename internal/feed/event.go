@@ -32,4 +32,6 @@ type Event struct {
 	// Message is the one that was added; of Opened, the running reply, if there is one.
 	Message *ent.Message
 	Update  reply.Update
+	// From is of Opened: what is shown from this index on may be out of date. Nil: all of it.
+	From *int
 }

@@ -197,7 +197,7 @@ func (f *Feed) fulfil(ctx context.Context, w want) (input, error) {
 		row, err := f.service.conversation(ctx, f.userID, w.id)
 		return conversationRead{w, row, false}, err
 	case wantMessage, wantQuestion:
-		if f.hint != nil && w.kind == wantMessage && w.id == f.hint.MessageID {
+		if f.hint != nil && w.kind == wantMessage && !w.anew && w.id == f.hint.MessageID {
 			row, err := f.service.sharedMessage(ctx, f.userID, f.hint)
 			return messageRead{w, row}, err
 		}

@@ -53,7 +53,8 @@ func (s *Service) line(ctx context.Context, userID pid.ID, w want) (input, error
 		return now, err
 	}
 	now.unfinished, err = s.store.Client().Message.Query().
-		Where(message.ConversationID(w.id), message.UserID(userID), reply.Unfinished()).
+		Where(message.ConversationID(w.id), message.UserID(userID), message.Active(true),
+			reply.Unfinished()).
 		Order(message.ByIndex()).
 		All(ctx)
 	if err != nil {

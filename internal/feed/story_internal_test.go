@@ -225,7 +225,7 @@ func (s *story) lookUp(w want) input {
 				return conversationRead{w, then.row, true}
 			}
 		case messageRead:
-			if w.kind == wantMessage && w.id == s.hearing.MessageID {
+			if w.kind == wantMessage && !w.anew && w.id == s.hearing.MessageID {
 				return messageRead{w, then.row}
 			}
 		}

@@ -259,6 +259,11 @@ func (w *Watcher) snapshot(m *ent.Message) Update {
 	return Update{Kind: Snapshot, Message: m, Cursor: w.cursor}
 }
 
+// SnapshotOf is a whole message as an update for who watches it.
+func SnapshotOf(m *ent.Message) Update {
+	return Update{Kind: Snapshot, Message: m, Cursor: Cursor{MessageID: m.ID, Attempt: m.Attempt, At: TextsOf(m).end()}}
+}
+
 // asRunning is the state at a delta that comes before the final update: what the
 // row says, but not final yet.
 func asRunning(row *ent.Message, at Position) *ent.Message {

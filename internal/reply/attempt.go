@@ -74,6 +74,7 @@ func (e *Engine) prepare(ctx context.Context, place *Place, row *ent.Message) (*
 	if e.cfg.Now != nil {
 		a.live.now = e.cfg.Now
 	}
+	a.live.texts.append(startOf(row))
 	a.ctx, a.cancel = context.WithCancelCause(trace.Follow(viewer.AsUser(e.life.ctx, row.UserID), ctx))
 	if err := e.attempts.add(a, e.lease.check); err != nil {
 		a.cancel(err)

@@ -18,6 +18,7 @@
 //   - attempt.go, run.go, finish.go, queue.go: one run of the model, from Prepare over the
 //     call to the final write, which starts the reply that waits behind it.
 //   - context.go: how much of a conversation a reply is made from.
+//   - continue.go: replies that begin with the text of another one.
 //   - text.go, channel.go, live.go, pace.go: the growing texts, how watchers are woken, and how
 //     quick a reply was.
 //   - attach.go, wait.go, read.go, cursor.go: a Watcher takes what lies behind its position;

@@ -69,11 +69,11 @@ func (l *live) spokeFirst() time.Time {
 	return l.pace.first
 }
 
-// isEmpty reports whether nothing has been written.
+// isEmpty reports whether nothing has been written beyond what the reply began with.
 func (l *live) isEmpty() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.texts.size() == 0
+	return l.texts.size() == startOf(l.row).size()
 }
 
 // restart begins the copy of another attempt, with the text its row holds.

@@ -73,7 +73,7 @@ func (m *mirror) follow(ctx context.Context, row *ent.Message) {
 				look = true
 			}
 		case f := <-facts.Facts():
-			look = f.Kind == fact.ConversationDeleted ||
+			look = f.Kind == fact.ConversationDeleted || f.Kind == fact.LineChanged ||
 				f.MessageID == row.ID && (f.Kind == fact.ReplyStarted || f.Kind == fact.ReplyFinished)
 		case <-facts.Missed():
 			look = true

@@ -2,6 +2,7 @@ package reply
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -64,10 +65,16 @@ func milliseconds(d time.Duration) *int {
 	return &ms
 }
 
-// ask calls the model.
+// ask calls the model. What goes on with a text is joined to it.
 func (a *Attempt) ask(ctx context.Context, request Request) (Result, error) {
 	a.live.asks()
-	return a.engine.upstream.Generate(ctx, request, a.live)
+	text := startOf(a.row)[Content]
+	if text == "" {
+		return a.engine.upstream.Generate(ctx, request, a.live)
+	}
+	s := newSeam(a.live, text)
+	result, err := a.engine.upstream.Generate(ctx, request, s)
+	return result, errors.Join(err, s.flush())
 }
 
 // asks notes that the model is called now.

@@ -95,7 +95,8 @@ func (a *Attempt) generate(ctx context.Context) (out generated, err error) {
 func (a *Attempt) call(
 	ctx context.Context, c chosen, messages []prompt.Message, parameters Parameters,
 ) (out generated, err error) {
-	out.made, out.promptTokens = &c, prompt.Tokens(c.window.Bytes)
+	messages = continuing(messages, a.row)
+	out.made, out.promptTokens = &c, prompt.Tokens(c.window.Bytes+len(startOf(a.row)[Content]))
 	if len(messages) > 0 && messages[0].Role == prompt.System {
 		sum := sha256.Sum256([]byte(messages[0].Text()))
 		hash := hex.EncodeToString(sum[:])
@@ -187,7 +188,7 @@ func setUsage(m *ent.Message, out generated) {
 		}
 		u = &Usage{
 			PromptTokens:     out.promptTokens,
-			CompletionTokens: prompt.Tokens(TextsOf(m).size()),
+			CompletionTokens: prompt.Tokens(TextsOf(m).size() - len(startOf(m)[Content])),
 			Estimated:        true,
 		}
 	}

@@ -47,7 +47,7 @@ func (s *sweeper) claim(ctx context.Context, row *ent.Message, released bool) er
 	if len(row.Content) > len(row.Salvage) {
 		next.Salvage = row.Content
 	}
-	Texts{}.put(&next)
+	startOf(row).put(&next)
 	now, err := s.store.Now(ctx)
 	if err != nil {
 		return err

@@ -44,7 +44,7 @@ SELECT CASE WHEN pg_advisory_xact_lock(hashtextextended($1, 0)) IS NULL THEN NUL
 // Conversations that were made since a time have changed since, which is what there is an
 // index for.
 const beforeSend = `
-SELECT c.name, c.name_source, c.model, c.parameters, c.context_settings, c.title_tries, c.head_id, c.pinned,
+SELECT c.name, c.name_source, c.model, c.parameters, c.context_settings, c.title_tries, c.revision, c.head_id, c.pinned,
   c.archived_at, c.temporary, c.expires_at, c.last_message_at, c.created_at, c.updated_at, h."index",
   COALESCE(h.prompt_bytes + octet_length(h.content),
     (SELECT CAST(sum(octet_length(b.content)) AS bigint) FROM messages AS b
@@ -172,7 +172,7 @@ func (s *Store) BeforeSend(ctx context.Context, tx *ent.Tx, q chat.SendQuery) (_
 // beforeRow is a row of beforeSend.
 type beforeRow struct {
 	name, source, model, parameters, context, head sql.NullString
-	titleTries                                     sql.NullInt64
+	titleTries, revision                           sql.NullInt64
 	pinned, temporary                              sql.NullBool
 	archived, expires                              sql.NullTime
 	lastMessage, created, updated                  sql.NullTime
@@ -188,8 +188,8 @@ type beforeRow struct {
 }
 
 func (r *beforeRow) targets() []any {
-	return []any{&r.name, &r.source, &r.model, &r.parameters, &r.context, &r.titleTries, &r.head, &r.pinned,
-		&r.archived, &r.temporary, &r.expires, &r.lastMessage, &r.created, &r.updated,
+	return []any{&r.name, &r.source, &r.model, &r.parameters, &r.context, &r.titleTries, &r.revision, &r.head,
+		&r.pinned, &r.archived, &r.temporary, &r.expires, &r.lastMessage, &r.created, &r.updated,
 		&r.headIndex, &r.lineBytes, &r.rootBytes, &r.lineTokens,
 		&r.hash, &r.conversation, &r.question, &r.reply,
 		&r.running, &r.nth, &r.tokens, &r.reserved, &r.conversations,
@@ -217,7 +217,7 @@ func (r *beforeRow) state(q chat.SendQuery) chat.SendState {
 	}
 	s.Conversation = &ent.Conversation{ID: q.ConversationID, UserID: q.UserID, Name: r.name.String,
 		NameSource: conversation.NameSource(r.source.String), Parameters: r.parameters.String,
-		ContextSettings: r.context.String, TitleTries: int(r.titleTries.Int64),
+		ContextSettings: r.context.String, TitleTries: int(r.titleTries.Int64), Revision: int(r.revision.Int64),
 		HeadID: pid.ID(r.head.String), Pinned: r.pinned.Bool, ArchivedAt: timeOrNil(r.archived),
 		Temporary: r.temporary.Bool, ExpiresAt: timeOrNil(r.expires), LastMessageAt: r.lastMessage.Time.UTC(),
 		CreatedAt: r.created.Time.UTC(), UpdatedAt: r.updated.Time.UTC()}
@@ -248,6 +248,9 @@ func (s *Store) StoreSend(ctx context.Context, tx *ent.Tx, w chat.SendRows) erro
 		if err := ownedBy(ctx, owner); err != nil {
 			return err
 		}
+	}
+	if w.Again {
+		return storeAgain(ctx, tx, w)
 	}
 	statements := s.statements.goOn
 	args := make([]any, 0, 26)

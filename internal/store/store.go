@@ -20,8 +20,8 @@
 //	outage.go     what an error of the database means to a caller
 //	migrate.go    the schema
 //	lineage.go    which older binaries can live with it
-//	send.go, line.go, reply.go, summary.go, final.go, touch.go, usage.go, lease.go   statements
-//	              written by hand
+//	send.go, branch.go, line.go, reply.go, summary.go, final.go, touch.go, usage.go, lease.go
+//	              statements written by hand
 //	record.go     what tests see of the statements
 //	existing.go   whether there is a database, and of this version
 //	explain.go    what an error of opening means to an operator

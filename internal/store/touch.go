@@ -16,7 +16,7 @@ import (
 
 // touchedColumns are those of a conversation that its reader does not know already, in the
 // order of touchedRow.targets.
-const touchedColumns = `name, name_source, model, parameters, context_settings, title_tries, head_id, pinned,
+const touchedColumns = `name, name_source, model, parameters, context_settings, title_tries, revision, head_id, pinned,
   archived_at, temporary, expires_at, last_message_at, created_at, updated_at`
 
 // touchStatement moves the version of a conversation. It grows whatever the clock does, and
@@ -33,14 +33,14 @@ func touchStatement(name string) string {
 // touchedRow is a row of touchedColumns, which may be joined to nothing.
 type touchedRow struct {
 	name, source, model, parameters, context, head sql.NullString
-	titleTries                                     sql.NullInt64
+	titleTries, revision                           sql.NullInt64
 	pinned, temporary                              sql.NullBool
 	archived, expires, lastMessage, created, moved instant
 }
 
 func (r *touchedRow) targets() []any {
-	return []any{&r.name, &r.source, &r.model, &r.parameters, &r.context, &r.titleTries, &r.head, &r.pinned,
-		&r.archived, &r.temporary, &r.expires, &r.lastMessage, &r.created, &r.moved}
+	return []any{&r.name, &r.source, &r.model, &r.parameters, &r.context, &r.titleTries, &r.revision, &r.head,
+		&r.pinned, &r.archived, &r.temporary, &r.expires, &r.lastMessage, &r.created, &r.moved}
 }
 
 // conversation is the row as Ent would read it, nil when there was none.
@@ -50,7 +50,7 @@ func (r *touchedRow) conversation(userID, id pid.ID) *ent.Conversation {
 	}
 	c := &ent.Conversation{ID: id, UserID: userID, Name: r.name.String,
 		NameSource: conversation.NameSource(r.source.String), Parameters: r.parameters.String,
-		ContextSettings: r.context.String, TitleTries: int(r.titleTries.Int64),
+		ContextSettings: r.context.String, TitleTries: int(r.titleTries.Int64), Revision: int(r.revision.Int64),
 		HeadID: pid.ID(r.head.String), Pinned: r.pinned.Bool, ArchivedAt: timeOrNil(r.archived.NullTime),
 		Temporary: r.temporary.Bool, ExpiresAt: timeOrNil(r.expires.NullTime), LastMessageAt: r.lastMessage.Time.UTC(),
 		CreatedAt: r.created.Time.UTC(), UpdatedAt: r.moved.Time.UTC()}
