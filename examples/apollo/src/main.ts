@@ -54,7 +54,8 @@ if (PARLEY_EMAIL && PARLEY_PASSWORD) {
 
 // RetryLink sends this again with the same key: however often it arrives, there is one reply.
 const input = { content: question, clientKey: crypto.randomUUID() }
-const { conversation, reply } = (await client.mutate({ mutation: sendDocument, variables: { input } })).data!.sendMessage
+const { data } = await client.mutate({ mutation: sendDocument, variables: { input } })
+const { conversation, reply } = data!.sendMessage
 await print(reply.id)
 
 if (process.argv[3] === '--again') {
