@@ -1,5 +1,5 @@
 // Every program of examples/, started with the commands of its README: a whole
-// reply, one that fails, one that is long, and in the middle of one a token that ends,
+// reply, one that fails, one that is long, one that is written again, and in the middle of one a token that ends,
 // a connection that is cut and a server that is killed. Where it matters when a reply
 // goes on, the model server is ours; otherwise it is the built-in model "script".
 import assert from 'node:assert/strict'
@@ -31,9 +31,9 @@ const npm = {
 const go = { start: ['go', 'run', '.'] }
 
 const programs = [
-  { name: 'apollo', ...npm },
+  { name: 'apollo', ...npm, versions: true },
   { name: 'urql', ...npm },
-  { name: 'relay', ...npm },
+  { name: 'relay', ...npm, versions: true },
   { name: 'fetch', ...npm },
   { name: 'go', ...go, skip: missing('go', 'version') },
   { name: 'curl', start: ['./chat.sh'], skip: missing('jq', '--version') || missing('curl', '--version') },
@@ -207,6 +207,34 @@ test('a reply that fails, and one that is long', { timeout: 600_000 }, async (t)
       assert.equal(await long.ended, 0, `${long.output.slice(-1_000)}\n${long.errors}`)
       const text = long.output.slice(long.output.indexOf('The harbour'))
       assert.equal(text.trimEnd().length, 200 * 1024 - 2, 'all of it, once')
+    })
+  }
+})
+
+test('a reply that is written again, and its versions in turn', { timeout: 600_000 }, async (t) => {
+  const parley = await Parley.start({ PARLEY_MODEL: 'script' })
+  t.after(() => parley.close())
+
+  const runs = []
+  for (const program of runnable.filter(({ versions }) => versions)) {
+    const user = await account(parley.url)
+    const command = [...program.restart, 'Tides /tokens 10 /slow 5', '--again']
+    runs.push({ program, user, run: start(program, command, user.settings) })
+  }
+
+  for (const { program, user, run } of runs) {
+    await t.test(program.name, async () => {
+      assert.equal(await run.ended, 0, `${run.output}\n${run.errors}`)
+      const [first, second, ...places] = run.output.trimEnd().split('\n').slice(-4)
+      assert.ok(first.startsWith('Tides') && second === first, run.output)
+      assert.deepEqual(places, ['‹ 2/2 ›', '‹ 1/2 ›'])
+      const query = '{ conversations { nodes { messages { nodes { content siblingCount siblingPosition } } } } }'
+      const email = user.settings.PARLEY_EMAIL
+      const { signIn } = await data(parley.url, signInDocument, { input: { email, password } })
+      const { conversations } = await data(parley.url, query, {}, signIn.accessToken)
+      const [, reply, ...more] = conversations.nodes[0].messages.nodes
+      assert.deepEqual(reply, { content: first, siblingCount: 2, siblingPosition: 1 })
+      assert.deepEqual(more, [])
     })
   }
 })

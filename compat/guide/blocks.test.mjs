@@ -25,6 +25,7 @@ test('every block of JavaScript is a file that the other tests import', () => {
     'socket.js',
     'urql/client.js',
     'urql/follow.js',
+    'versions.js',
   ])
 })
 

@@ -3,6 +3,7 @@
 // sign-out elsewhere, and a server that is killed.
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
+import { Device, follows } from '../lib/branches.mjs'
 import { data, Parley, password, until } from '../lib/parley.mjs'
 import { beginning, device, middle, quiet, reply, startModel, Tabs } from './guide.mjs'
 
@@ -62,6 +63,8 @@ export function scenarios(name, drive, { relay = false, retries = false } = {}) 
       events,
       errors,
       outbox: await load('outbox.js'),
+      versions: await load('versions.js'),
+      device: () => Device.signIn(parley.url, { email }),
       list: () => client.followList((error) => errors.push(error)),
       query: client.query,
       chat: (id) => client.followChat(id, (error) => errors.push(error)),
@@ -156,8 +159,48 @@ export function scenarios(name, drive, { relay = false, retries = false } = {}) 
       await until('it has gone from the list', 10_000, () => sidebar.rows()?.length === 0)
     })
 
+    test('versions that another device makes, and versions that are made here', async (t) => {
+      const { chat, device, errors, versions } = await begin(t)
+      const other = await device()
+      const { conversation } = await other.ask('sendMessage', { content: 'One /slow 0' })
+      const room = await chat(conversation.id)
+      await until('the chat is there', 10_000, () => room.messages()?.length === 2)
+      await follows(other, conversation.id, room.messages)
+
+      // The same from here, with the functions of the page. The feed brings what comes of it.
+      const whole = (what, ...places) =>
+        until(what, 10_000, () => {
+          const messages = room.messages()
+          return (
+            JSON.stringify(messages.map(versions.place)) === JSON.stringify(places) &&
+            messages.every(({ status }) => status === 'COMPLETED')
+          )
+        })
+      const at = (index) => room.messages()[index]
+      const model = { conversationId: conversation.id, model: 'script' }
+      await other.change('updateConversation', model)
+      await versions.remove(at(4))
+      await whole('two messages fewer', '', '', '', '')
+      await versions.regenerate(at(3))
+      await whole('a second reply', '', '', '', '‹ 2/2 ›')
+      await versions.turn(at(3), -1)
+      await whole('the first one again', '', '', '', '‹ 1/2 ›')
+      await versions.turn(at(3), -1) // There is none before it.
+      await versions.edit(at(2), 'Tides /tokens 20 /slow 0 /length')
+      await whole('another question', '', '', '‹ 2/2 ›', '')
+      const beginning = at(3).content
+      await versions.resume(at(3))
+      await whole('the reply goes on', '', '', '‹ 2/2 ›', '‹ 2/2 ›')
+      assert.ok(at(3).content.startsWith(beginning) && at(3).content !== beginning, at(3).content)
+      await versions.correct(at(3), 'Shorter.')
+      await until('the text is corrected', 10_000, () => at(3).content === 'Shorter.')
+      await versions.turn(at(2), -1)
+      await whole('the first question, as it was left', '', '', '‹ 1/2 ›', '‹ 1/2 ›')
+      assert.deepEqual(errors, [])
+    })
+
     test('lists whose order changes while one pages', async (t) => {
-      const { list, chat, query, elsewhere, session, errors } = await begin(t)
+      const { list, chat, query, elsewhere, device, session, errors } = await begin(t)
       const ids = []
       for (let i = 0; i < 60; i++) {
         const create = `mutation ($name: String!) {
@@ -211,6 +254,22 @@ export function scenarios(name, drive, { relay = false, retries = false } = {}) 
       await until('all messages', 10_000, () => room.messages().length === 60)
       const questions = texts(room.messages().filter(({ role }) => role === 'USER'))
       assert.deepEqual(questions, Array.from({ length: 30 }, (_, i) => `question ${i}`))
+
+      // Another line, of which only the beginning was there, and the first one again.
+      const [, , question] = room.messages()
+      const other = await device()
+      await other.ask('editMessage', { messageId: question.id, content: 'other /slow 0' })
+      const shown = () => room.messages().map(({ id }) => id)
+      const isLine = async (what) => {
+        const line = JSON.stringify((await other.line(ids[1])).map(({ id }) => id))
+        await until(what, 10_000, () => JSON.stringify(shown()) === line)
+      }
+      await isLine('four messages')
+      assert.equal(shown().length, 4)
+      await other.change('selectBranch', { messageId: question.id })
+      await isLine('the last page of the first line')
+      await room.earlier()
+      await until('all messages again', 10_000, () => shown().length === 60)
       assert.deepEqual(errors, [])
     })
 

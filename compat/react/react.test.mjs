@@ -281,6 +281,56 @@ describe('the chat', { concurrency: true }, () => {
     assert.deepEqual([page.faults, phone.faults], [[], []])
   })
 
+  test('a reply that is written again, and its versions on both devices', async (t) => {
+    const { parley, site } = await setup(t)
+    const page = await open(t, site)
+    const email = await signUp(page)
+    await write(page, 'Hello there')
+    await reply(page, 'COMPLETED').waitFor()
+    const phone = await open(t, site, { width: 390, height: 844 })
+    await signIn(phone, email)
+    await row(phone, 'Hello there').click()
+    await reply(phone, 'COMPLETED').waitFor()
+    const versions = (device) => device.getByRole('group', { name: 'Versions' })
+    const show = (text) => Promise.all([page, phone].map((one) => versions(one).getByText(text).waitFor()))
+
+    await page.getByRole('button', { name: 'Regenerate' }).click()
+    await show('2/2')
+    await reply(phone, 'COMPLETED').waitFor()
+    await write(phone, 'And then?')
+    await page.waitForFunction(() => document.querySelectorAll('article').length === 4)
+    await reply(page, 'COMPLETED').nth(1).waitFor()
+    await accessible(page, 'versions')
+
+    // The line gets shorter, and goes on as it was left.
+    await page.getByRole('button', { name: 'Version before' }).click()
+    await show('1/2')
+    for (const device of [page, phone]) assert.equal(await device.locator('article').count(), 2)
+    await phone.getByRole('button', { name: 'Version behind' }).click()
+    await show('2/2')
+    for (const device of [page, phone]) {
+      await device.waitForFunction(() => document.querySelectorAll('article').length === 4)
+    }
+
+    // Of many messages the earlier ones are loaded. Those of another branch do not stay above it.
+    const { signIn: session } = await data(parley.url, signInDocument, { input: { email, password } })
+    const ask = async (query, input) => data(parley.url, query, { input }, session.accessToken)
+    const { conversations } = await ask('{ conversations { nodes { id messages { nodes { id } } } } }')
+    const [{ id: conversationId, messages }] = conversations.nodes
+    const add = 'mutation ($input: AddMessagesInput!) { addMessages(input: $input) { conversation { id } } }'
+    const turns = (what) =>
+      Array.from({ length: 80 }, (_, i) => ({ role: i % 2 ? 'ASSISTANT' : 'USER', content: `${what} ${i}` }))
+    const branch = { conversationId, afterMessageId: messages.nodes[1].id }
+    await ask(add, { ...branch, messages: turns('Old') })
+    await page.getByText('Old 79').waitFor()
+    await page.locator('article').first().scrollIntoViewIfNeeded()
+    await page.waitForFunction(() => document.querySelectorAll('article').length === 82)
+    await ask(add, { ...branch, messages: turns('New') })
+    await page.getByText('New 79').waitFor()
+    assert.equal(await page.getByText(/^Old/).count(), 0)
+    assert.deepEqual([page.faults, phone.faults], [[], []])
+  })
+
   test('both lists are endless, and their order changes', async (t) => {
     const { parley, site } = await setup(t)
     const page = await open(t, site)

@@ -2,17 +2,11 @@
 // network of fetch and graphql-ws, the store changed by events. The built-in model
 // says a word each 200 ms.
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, before, describe, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
+import { before, describe, test } from 'node:test'
 import { createClient } from 'graphql-ws'
 import relay from 'relay-runtime'
 import WebSocket from 'ws'
 import {
-  cleanEnvironment,
   data,
   finalMessage,
   Parley,
@@ -22,6 +16,7 @@ import {
   signUp,
   Watch,
 } from '../lib/parley.mjs'
+import { compile } from './compile.mjs'
 
 const {
   commitMutation,
@@ -41,49 +36,11 @@ const long = 'If the river had no water and the sea had no salt and nobody had a
 // And this one takes 8 seconds.
 const longer = `I need ${Array.from({ length: 32 }, (_, i) => `thing${i}`).join(' ')}`
 
-// The artifacts that relay-compiler writes, by the second half of their names.
-const documents = {}
-const folder = mkdtempSync(join(tmpdir(), 'parley-relay-'))
-after(() => rmSync(folder, { recursive: true, force: true }))
-
+// The operations of src/documents.js, by the second half of their names.
+let documents
 before(async () => {
-  assert.ok(process.env.PARLEY_BINARY, 'set PARLEY_BINARY to the built binary, see compat/README.md')
-  const schema = run(process.env.PARLEY_BINARY, ['schema'])
-  writeFileSync(join(folder, 'schema.graphql'), schema)
-  writeFileSync(join(folder, 'package.json'), '{"type":"module"}')
-  writeFileSync(
-    join(folder, 'relay.config.json'),
-    JSON.stringify({
-      src: './src',
-      schema: './schema.graphql',
-      language: 'javascript',
-      eagerEsModules: true,
-      customScalarTypes: { DateTime: 'string' },
-    }),
-  )
-  cpSync(fileURLToPath(new URL('src', import.meta.url)), join(folder, 'src'), { recursive: true })
-  run(
-    process.execPath,
-    [fileURLToPath(new URL('node_modules/relay-compiler/cli.js', import.meta.url)), '--noWatchman'],
-    folder,
-  )
-  for (const name of [
-    'ViewerQuery',
-    'MessageQuery',
-    'SendMutation',
-    'StopMutation',
-    'WatchSubscription',
-    'SimpleSubscription',
-  ]) {
-    documents[name] = (await import(join(folder, 'src/__generated__', `documents${name}.graphql.js`))).default
-  }
+  documents = await compile('documents')
 })
-
-function run(command, args, cwd) {
-  const result = spawnSync(command, args, { cwd, encoding: 'utf8', env: cleanEnvironment() })
-  assert.equal(result.status, 0, `${command} ${args}: ${result.error ?? result.stdout + result.stderr}`)
-  return result.stdout
-}
 
 // newUser signs a user up, one after the other: a server hashes few passwords at once.
 let queue = Promise.resolve()

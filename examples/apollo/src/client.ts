@@ -83,6 +83,8 @@ export const client = new ApolloClient({
     typePolicies: {
       // An event replaces the event before it. Without this the development build warns at each.
       Subscription: { fields: { messageEvents: { merge: false } } },
+      // One list, whatever page was asked for; a new page takes its place.
+      Conversation: { fields: { messages: { keyArgs: false, merge: false } } },
     },
   }),
 })

@@ -1,7 +1,8 @@
-// Sends a message and prints the reply while it grows in the cache.
+// Sends a message and prints the reply while it grows in the cache. With --again it is written twice.
 import { client, setSession } from './client.js'
 import { graphql } from './generated/index.js'
 import { follow, replyFields } from './reply.js'
+import { place, regenerate, turn } from './versions.js'
 
 const { PARLEY_EMAIL, PARLEY_PASSWORD } = process.env
 const question = process.argv[2] ?? 'I had a dream about the sea'
@@ -27,7 +28,12 @@ const signInDocument = graphql(`
 const sendDocument = graphql(`
   mutation Send($input: SendMessageInput!) {
     sendMessage(input: $input) {
+      conversation {
+        id
+        ...LineFields
+      }
       reply {
+        id
         ...ReplyFields
       }
     }
@@ -48,28 +54,42 @@ if (PARLEY_EMAIL && PARLEY_PASSWORD) {
 
 // RetryLink sends this again with the same key: however often it arrives, there is one reply.
 const input = { content: question, clientKey: crypto.randomUUID() }
-const { reply } = (await client.mutate({ mutation: sendDocument, variables: { input } })).data!.sendMessage
+const { data } = await client.mutate({ mutation: sendDocument, variables: { input } })
+const { conversation, reply } = data!.sendMessage
+await print(reply.id)
 
-// This is useFragment without React.
-let shown = ''
-const watching = client.watchFragment({ fragment: replyFields, from: reply }).subscribe(({ data, complete }) => {
-  if (!complete) return
-  const content = data.content!
-  if (!content.startsWith(shown)) {
-    // The server died, and the reply is written once more.
-    process.stdout.write('\n')
-    shown = ''
-  }
-  process.stdout.write(content.slice(shown.length))
-  shown = content
-})
-await follow(reply.id)
-watching.unsubscribe()
-process.stdout.write('\n')
-
-const final = client.readFragment({ fragment: replyFields, from: reply })!
-if (final.status !== 'COMPLETED') {
-  console.error(`${final.status}: ${final.error?.message ?? ''}`)
-  process.exitCode = 1
+if (process.argv[3] === '--again') {
+  const second = await regenerate(reply.id)
+  await print(second.id)
+  console.log(place(conversation.id))
+  await turn(second.id, -1)
+  console.log(place(conversation.id))
 }
 client.stop()
+
+/** Prints a reply while it grows. */
+async function print(id: string) {
+  // This is useFragment without React.
+  const from = { __typename: 'Message', id } as const
+  let shown = ''
+  const watching = client.watchFragment({ fragment: replyFields, from }).subscribe(({ data, complete }) => {
+    if (!complete) return
+    const content = data.content!
+    if (!content.startsWith(shown)) {
+      // The server died, and the reply is written once more.
+      process.stdout.write('\n')
+      shown = ''
+    }
+    process.stdout.write(content.slice(shown.length))
+    shown = content
+  })
+  await follow(id)
+  watching.unsubscribe()
+  process.stdout.write('\n')
+
+  const final = client.readFragment({ fragment: replyFields, from })!
+  if (final.status !== 'COMPLETED') {
+    console.error(`${final.status}: ${final.error?.message ?? ''}`)
+    process.exitCode = 1
+  }
+}

@@ -23,11 +23,12 @@ function OpenChat({ id }: { id: string }) {
   if (problem) return <Frame id={id} name="Not here" hint={problem.message} closed />
   if (!complete) return <Frame id={id} name={data.name ?? 'Chat'} />
   const { nodes, pageInfo } = data.messages
+  const running = nodes.find(({ status }) => status === 'STREAMING')?.id
   return (
     <Frame
       id={id}
       name={data.name || 'New chat'}
-      running={nodes.find(({ status }) => status === 'STREAMING')?.id}
+      running={running}
       stored={nodes.map(({ clientKey }) => clientKey)}
     >
       {pageInfo.hasPreviousPage && (
@@ -36,7 +37,7 @@ function OpenChat({ id }: { id: string }) {
         </More>
       )}
       {nodes.map((node) => (
-        <Message key={node.id} id={node.id} />
+        <Message key={node.id} id={node.id} busy={!!running} />
       ))}
     </Frame>
   )

@@ -9,7 +9,7 @@ interface List {
   pageInfo: { hasNextPage?: boolean; hasPreviousPage?: boolean; startCursor?: string | null; endCursor?: string | null }
 }
 
-/** The messages of a conversation, by index, which counts up by one: a gap can be seen. */
+/** The messages of a conversation, by index. The line that is shown may change from any of them on. */
 const messages: FieldPolicy<List> = {
   keyArgs: false,
   merge(held, page, { args, readField }) {
@@ -18,8 +18,9 @@ const messages: FieldPolicy<List> = {
     if (!held || !first || !last) return held && args?.['before'] ? held : page
     const older = held.nodes.filter((node) => index(node) < index(first))
     const newer = args?.['before'] ? held.nodes.filter((node) => index(node) > index(last)) : []
-    // Older messages stay where they join on to the page. Otherwise they are loaded again when they are wanted.
-    const joins = older.length > 0 && index(older.at(-1)!) + 1 === index(first)
+    // Older messages stay when one of the page was held: what stands before it is the same on every line. Otherwise
+    // they may be of another branch, and are loaded again when they are wanted.
+    const joins = older.length > 0 && held.nodes.some(({ __ref }) => page.nodes.some((node) => node.__ref === __ref))
     return joins
       ? { ...page, pageInfo: held.pageInfo, nodes: [...older, ...page.nodes, ...newer] }
       : { ...page, nodes: [...page.nodes, ...newer] }

@@ -45,7 +45,9 @@ export const viewerEventsDocument = graphql(`
 `)
 
 export const messageFields = graphql(`
-  fragment MessageFields on Message { id index role status content clientKey error { message } }
+  fragment MessageFields on Message {
+    id index role status content clientKey siblingCount siblingPosition error { message }
+  }
 `)
 graphql(`
   fragment MessagePage on MessageConnection { nodes { ...MessageFields } pageInfo { hasPreviousPage startCursor } }
@@ -83,4 +85,13 @@ export const sendDocument = graphql(`
 `)
 export const stopDocument = graphql(`
   mutation Stop($input: StopReplyInput!) { stopReply(input: $input) { message { id } } }
+`)
+export const regenerateDocument = graphql(`
+  mutation Regenerate($input: RegenerateReplyInput!) { regenerateReply(input: $input) { reply { id } } }
+`)
+export const siblingsDocument = graphql(`
+  query Siblings($id: ID!) { node(id: $id) { ... on Message { siblings(first: 100) { nodes { id } } } } }
+`)
+export const selectDocument = graphql(`
+  mutation Select($input: SelectBranchInput!) { selectBranch(input: $input) { fromIndex } }
 `)
