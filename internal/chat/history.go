@@ -7,6 +7,7 @@ import (
 
 	"parley/ent"
 	"parley/ent/message"
+	"parley/ent/summary"
 	"parley/internal/fact"
 	"parley/internal/failpoint"
 	"parley/internal/pid"
@@ -272,7 +273,7 @@ func correctable(m *ent.Message) error {
 }
 
 // correct writes the text into m and its row. What the head knows of the length of the line
-// is not true any more.
+// is not true any more, nor are the summaries that cover the text.
 func (l *line) correct(ctx context.Context, s *Service, m *ent.Message, content string, c **ent.Conversation) error {
 	m.Content, m.Attempt, m.EditedAt = content, m.Attempt+1, &l.now
 	err := l.tx.Message.Update().
@@ -291,6 +292,13 @@ func (l *line) correct(ctx context.Context, s *Service, m *ent.Message, content 
 		Exec(ctx)
 	if err != nil {
 		return fmt.Errorf("forget the length of the line: %w", err)
+	}
+	_, err = l.tx.Summary.Delete().
+		Where(summary.ConversationID(l.conversation.ID), summary.UserID(l.userID),
+			summary.HasMessageWith(message.IndexGTE(m.Index), message.UserID(l.userID))).
+		Exec(ctx)
+	if err != nil {
+		return fmt.Errorf("forget summaries: %w", err)
 	}
 	if err := l.revise(ctx); err != nil {
 		return err
@@ -442,6 +450,8 @@ func (l *line) goOnBeside(ctx context.Context, s *Service, m *ent.Message, behin
 	if len(rest) > 0 {
 		l.conversation.HeadID = rest[len(rest)-1].id
 	}
-	_, err = l.through(ctx, s.store, *m.ParentID, rest)
-	return err
+	if _, err = l.through(ctx, s.store, *m.ParentID, rest); err != nil {
+		return err
+	}
+	return l.measureAnew(ctx)
 }
