@@ -15,9 +15,11 @@ func Takeovers(records []history.Record) []time.Duration {
 	for key, calls := range b.calls {
 		for n := 1; n < len(calls); n++ {
 			from, to := calls[n-1].At, calls[n].From
-			claimed := slices.ContainsFunc(b.writes[b.replyOf[key]], func(w history.Record) bool {
-				return w.Write.Attempt > 1 && w.Write.Length == 0 && w.Write.Kind == "UPDATE" && w.At > from &&
-					w.At <= to
+			claimed := slices.ContainsFunc(b.repliesOf[key], func(reply string) bool {
+				return slices.ContainsFunc(b.writes[reply], func(w history.Record) bool {
+					return w.Write.Attempt > 1 && w.Write.Length == 0 && w.Write.Kind == "UPDATE" && w.At > from &&
+						w.At <= to
+				})
 			})
 			if claimed {
 				list = append(list, to-from)
