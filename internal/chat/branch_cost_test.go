@@ -53,9 +53,13 @@ func TestStatementsWithBranches(t *testing.T) {
 			root := *first.UserMessage.ParentID
 			b.branches(t, u, id, root, 1, n/2)
 			b.branches(t, u, id, first.Reply.ID, 3, n/2)
-			hold := func() { b.upstream.Next(upstreamtest.Then("half", upstreamtest.Hang)) }
+			asked := 0
+			hold := func() {
+				asked = len(b.upstream.Requests())
+				b.upstream.Next(upstreamtest.Then("half", upstreamtest.Hang))
+			}
 			stop := func() {
-				eventually(t, "the call of the model", func() bool { return b.upstream.Running() == 1 })
+				eventually(t, "the call of the model", func() bool { return len(b.upstream.Requests()) > asked })
 				for _, m := range b.line(t, u, id) {
 					if m.Status == message.StatusSTREAMING {
 						if _, err := b.StopReply(u.ctx, u.id, m.ID); err != nil {

@@ -293,11 +293,7 @@ func (l *line) correct(ctx context.Context, s *Service, m *ent.Message, content 
 	if err != nil {
 		return fmt.Errorf("forget the length of the line: %w", err)
 	}
-	_, err = l.tx.Summary.Delete().
-		Where(summary.ConversationID(l.conversation.ID), summary.UserID(l.userID),
-			summary.HasMessageWith(message.IndexGTE(m.Index), message.UserID(l.userID))).
-		Exec(ctx)
-	if err != nil {
+	if err := l.forgetSummaries(ctx, m.Index); err != nil {
 		return fmt.Errorf("forget summaries: %w", err)
 	}
 	if err := l.revise(ctx); err != nil {
@@ -305,6 +301,42 @@ func (l *line) correct(ctx context.Context, s *Service, m *ent.Message, content 
 	}
 	*c, err = s.store.Touch(ctx, l.tx, l.userID, l.conversation.ID, l.now)
 	return err
+}
+
+// forgetSummaries deletes those, on all branches, that reach as far as an index. There are few.
+func (l *line) forgetSummaries(ctx context.Context, index int) error {
+	all, err := l.tx.Summary.Query().
+		Where(summary.ConversationID(l.conversation.ID), summary.UserID(l.userID)).
+		Select(summary.FieldMessageID).
+		All(ctx)
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	for some := range slices.Chunk(all, batch) {
+		ids := make([]pid.ID, len(some))
+		for i, s := range some {
+			ids[i] = s.MessageID
+		}
+		reach, err := l.tx.Message.Query().
+			Where(message.IDIn(ids...), message.ConversationID(l.conversation.ID), message.UserID(l.userID),
+				message.IndexGTE(index)).
+			Select(message.FieldID).
+			All(ctx)
+		if err != nil {
+			return err
+		}
+		ids = ids[:0]
+		for _, m := range reach {
+			ids = append(ids, m.ID)
+		}
+		_, err = l.tx.Summary.Delete().
+			Where(summary.MessageIDIn(ids...), summary.ConversationID(l.conversation.ID), summary.UserID(l.userID)).
+			Exec(ctx)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // DeleteResult is what DeleteMessage has done.

@@ -26,7 +26,10 @@ func TestLineChangesThatAreLost(t *testing.T) {
 		do   func() error
 	}{
 		{"a regeneration", func() error { _, err := elsewhere.RegenerateReply(u.ctx, u.id, again); return err }},
-		{"a choice", func() error { _, _, err := elsewhere.SelectBranch(u.ctx, u.id, first.Reply.ID, nil); return err }},
+		{"a choice", func() error {
+			_, _, err := elsewhere.SelectBranch(u.ctx, u.id, first.Reply.ID, nil)
+			return err
+		}},
 		{"an edit", func() error {
 			_, err := elsewhere.EditMessage(u.ctx, u.id, chat.Again{MessageID: first.UserMessage.ID, Wait: true}, "uno")
 			return err

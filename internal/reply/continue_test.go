@@ -97,7 +97,9 @@ func TestContinuedReplyIsTakenOver(t *testing.T) {
 				}
 				ch := make(chan string)
 				b.use(reply.Config{}, a.by(pieces(ch)))
-				until(t, "the second attempt", func() bool { return b.row(row.ID).Attempt == 2 && b.engine.Running() == 1 })
+				until(t, "the second attempt", func() bool {
+					return b.row(row.ID).Attempt == 2 && b.engine.Running() == 1
+				})
 				if m := b.row(row.ID); m.Content != begun || !strings.HasPrefix(m.Salvage, begun+"in das") {
 					t.Errorf("the new attempt begins with %q and keeps %q", m.Content, m.Salvage)
 				}

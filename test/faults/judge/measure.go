@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"parley/test/faults/history"
+	"parley/test/faults/script"
 )
 
 // Takeovers returns how long replies stood still between two attempts: from the
@@ -65,6 +66,25 @@ func Acknowledged(records []history.Record) int {
 		}
 	}
 	return n
+}
+
+// Branches counts the other versions of replies that were acknowledged, each key once, the
+// choices of a line, and the deletions of messages.
+func Branches(records []history.Record) (versions, choices, trims int) {
+	seen := make(map[string]bool)
+	for _, r := range records {
+		switch {
+		case r.Outcome != history.OK:
+		case r.Op == history.OpChoose:
+			choices++
+		case r.Op == history.OpTrim:
+			trims++
+		case r.Op == history.OpSend && script.KeyOf(r.Key) != r.Key && !seen[r.Key]:
+			seen[r.Key] = true
+			versions++
+		}
+	}
+	return versions, choices, trims
 }
 
 // Growth counts how often a text grew before the eyes of a client while the reply was

@@ -71,7 +71,8 @@ func wholeSends(b *book) []string {
 	}
 	for _, s := range b.sendRows {
 		recorded[s.Reply] = true
-		if b.alive[s.Conversation] && len(b.trims[s.Conversation]) == 0 && (b.rows[s.Message] == nil || b.rows[s.Reply] == nil) {
+		gone := b.rows[s.Message] == nil || b.rows[s.Reply] == nil
+		if gone && b.alive[s.Conversation] && len(b.trims[s.Conversation]) == 0 {
 			bad.add("the record of send %s names messages that are not there", s.Key)
 		}
 	}
