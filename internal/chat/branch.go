@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -39,17 +40,15 @@ func (in Again) check(p refusal.Problems) error {
 
 // again is the transaction of such a mutation. Error: NOT_FOUND.
 func (s *Service) again(ctx context.Context, userID pid.ID, in Again, hash string) (*asking, error) {
-	m, err := s.store.Client().Message.Query().
-		Where(message.ID(in.MessageID), message.UserID(userID)).
-		Select(message.FieldConversationID).
-		Only(ctx)
+	o := once{userID: userID, key: in.ClientKey, hash: hash}
+	conversationID, err := s.placeOf(ctx, o, in.MessageID)
 	if err != nil {
-		return nil, orNotFound(err, "message")
+		return nil, err
 	}
 	return &asking{
 		Service:        s,
-		once:           once{userID: userID, key: in.ClientKey, hash: hash},
-		conversationID: m.ConversationID,
+		once:           o,
+		conversationID: conversationID,
 		wanted:         in.Model,
 		onBusy:         in.OnBusy,
 		parameters:     in.Parameters,
@@ -216,6 +215,9 @@ func (s *Service) SelectBranch(
 			return err
 		}
 		c.HeadID, c.UpdatedAt = head, l.version()
+		if err := l.measureAnew(ctx); err != nil {
+			return err
+		}
 		return l.save(ctx)
 	})
 	if err == nil && from < 0 {
@@ -253,6 +255,20 @@ func (s *Service) conversationOf(ctx context.Context, userID, id pid.ID) (pid.ID
 		return "", orNotFound(err, "message")
 	}
 	return m.ConversationID, nil
+}
+
+// placeOf returns the conversation of a message, or, when that is deleted by now, the one in
+// which a mutation with this client key has stored something. Error: NOT_FOUND.
+func (s *Service) placeOf(ctx context.Context, o once, id pid.ID) (pid.ID, error) {
+	conversationID, err := s.conversationOf(ctx, o.userID, id)
+	if e, ok := refusal.As(err); !ok || e.Code != refusal.CodeNotFound {
+		return conversationID, err
+	}
+	known, ok, findErr := o.find(ctx, s.store.Client().Send)
+	if findErr != nil || !ok {
+		return "", cmp.Or(findErr, err)
+	}
+	return known.ConversationID, nil
 }
 
 // message reads a message of the conversation. Error: NOT_FOUND.

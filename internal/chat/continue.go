@@ -36,8 +36,10 @@ func (a *asking) resume(ctx context.Context, tx *ent.Tx, s SendState, in Again) 
 	if err != nil {
 		return spot{}, err
 	}
-	if a.wanted == nil { // The one that has begun goes on.
-		a.wanted = old.Model
+	if wasCutOff(old) { // The model that has begun goes on.
+		if err := a.decideModel(old.Model); err != nil {
+			return spot{}, err
+		}
 	}
 	l, old, waits, err := a.toVersion(ctx, tx, s, in)
 	if err != nil {

@@ -44,12 +44,13 @@ func (s *Service) ForkConversation(
 	if err := p.Err(); err != nil {
 		return nil, false, err
 	}
-	from, err := s.conversationOf(ctx, userID, in.MessageID)
+	o := once{userID: userID, key: in.ClientKey,
+		hash: payloadHash("forkConversation", in.MessageID, in.Tree, in.Name)}
+	from, err := s.placeOf(ctx, o, in.MessageID)
 	if err != nil {
 		return nil, false, err
 	}
-	a := &asking{Service: s, conversationID: from, once: once{userID: userID, key: in.ClientKey,
-		hash: payloadHash("forkConversation", in.MessageID, in.Tree, in.Name)}}
+	a := &asking{Service: s, conversationID: from, once: o}
 	known, err := a.keep(ctx, func(ctx context.Context, tx *ent.Tx, state SendState) (k kept, err error) {
 		c, k, err = a.fork(ctx, tx, state, in)
 		return k, err

@@ -7,6 +7,7 @@ import (
 
 	"parley/ent"
 	"parley/ent/message"
+	"parley/ent/summary"
 	"parley/internal/fact"
 	"parley/internal/failpoint"
 	"parley/internal/pid"
@@ -272,7 +273,7 @@ func correctable(m *ent.Message) error {
 }
 
 // correct writes the text into m and its row. What the head knows of the length of the line
-// is not true any more.
+// is not true any more, nor are the summaries that cover the text.
 func (l *line) correct(ctx context.Context, s *Service, m *ent.Message, content string, c **ent.Conversation) error {
 	m.Content, m.Attempt, m.EditedAt = content, m.Attempt+1, &l.now
 	err := l.tx.Message.Update().
@@ -292,11 +293,50 @@ func (l *line) correct(ctx context.Context, s *Service, m *ent.Message, content 
 	if err != nil {
 		return fmt.Errorf("forget the length of the line: %w", err)
 	}
+	if err := l.forgetSummaries(ctx, m.Index); err != nil {
+		return fmt.Errorf("forget summaries: %w", err)
+	}
 	if err := l.revise(ctx); err != nil {
 		return err
 	}
 	*c, err = s.store.Touch(ctx, l.tx, l.userID, l.conversation.ID, l.now)
 	return err
+}
+
+// forgetSummaries deletes those, on all branches, that reach as far as an index. There are few.
+func (l *line) forgetSummaries(ctx context.Context, index int) error {
+	all, err := l.tx.Summary.Query().
+		Where(summary.ConversationID(l.conversation.ID), summary.UserID(l.userID)).
+		Select(summary.FieldMessageID).
+		All(ctx)
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	for some := range slices.Chunk(all, batch) {
+		ids := make([]pid.ID, len(some))
+		for i, s := range some {
+			ids[i] = s.MessageID
+		}
+		reach, err := l.tx.Message.Query().
+			Where(message.IDIn(ids...), message.ConversationID(l.conversation.ID), message.UserID(l.userID),
+				message.IndexGTE(index)).
+			Select(message.FieldID).
+			All(ctx)
+		if err != nil {
+			return err
+		}
+		ids = ids[:0]
+		for _, m := range reach {
+			ids = append(ids, m.ID)
+		}
+		_, err = l.tx.Summary.Delete().
+			Where(summary.MessageIDIn(ids...), summary.ConversationID(l.conversation.ID), summary.UserID(l.userID)).
+			Exec(ctx)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // DeleteResult is what DeleteMessage has done.
@@ -442,6 +482,8 @@ func (l *line) goOnBeside(ctx context.Context, s *Service, m *ent.Message, behin
 	if len(rest) > 0 {
 		l.conversation.HeadID = rest[len(rest)-1].id
 	}
-	_, err = l.through(ctx, s.store, *m.ParentID, rest)
-	return err
+	if _, err = l.through(ctx, s.store, *m.ParentID, rest); err != nil {
+		return err
+	}
+	return l.measureAnew(ctx)
 }

@@ -238,6 +238,20 @@ func (l *line) through(ctx context.Context, b Branches, id pid.ID, rest []node) 
 	return from, l.revise(ctx)
 }
 
+// measureAnew forgets what a head that has not just been made knows of the length of its
+// line: texts may have been corrected while another line was shown.
+func (l *line) measureAnew(ctx context.Context) error {
+	err := l.tx.Message.Update().
+		Where(message.ID(l.conversation.HeadID), message.UserID(l.userID), message.PromptBytesNotNil(),
+			message.FinishedAtNotNil()).
+		ClearPromptBytes().
+		Exec(ctx)
+	if err != nil {
+		return fmt.Errorf("forget the length of the line: %w", err)
+	}
+	return nil
+}
+
 // revise notes that what was said has changed otherwise than by growing.
 func (l *line) revise(ctx context.Context) error {
 	l.conversation.Revision++

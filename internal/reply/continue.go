@@ -11,10 +11,16 @@ import (
 // A reply may begin with the text of another one that was cut off. Its row has that text
 // from the start, and how long it is; each attempt begins behind it.
 
-// startOf is what an attempt of a reply begins with.
+// startOf is what an attempt of a reply begins with. A replica of an earlier version, which
+// knows of no beginning, may have answered anew: what it has written is as good to go on with,
+// but the length of another text may end within a character of it.
 func startOf(row *ent.Message) Texts {
 	var t Texts
-	t[Content] = row.Content[:min(row.ContinuedBytes, len(row.Content))]
+	n := min(row.ContinuedBytes, len(row.Content))
+	for n > 0 && n < len(row.Content) && !utf8.RuneStart(row.Content[n]) {
+		n--
+	}
+	t[Content] = row.Content[:n]
 	return t
 }
 

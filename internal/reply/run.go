@@ -142,7 +142,7 @@ func (a *Attempt) outcome(ctx context.Context, out generated, err error) *ent.Me
 		a.engine.log.WarnContext(ctx, "reply failed", "message_id", string(a.row.ID), "attempt", a.row.Attempt,
 			"code", code, "err", failure)
 		keepLongest(&final)
-		if failure.reachedNoModel() && TextsOf(&final) == (Texts{}) {
+		if failure.reachedNoModel() && TextsOf(&final) == startOf(a.row) {
 			out.promptTokens = 0
 		}
 	}

@@ -318,6 +318,8 @@ type olderPart struct {
 	before  *Summary
 	turns   string
 	more    bool // There are turns behind it that are to be summed up, too.
+	// revision is the conversation's before any of it was read.
+	revision int
 }
 
 func (o *olderPart) beforeBytes() int {
@@ -332,12 +334,22 @@ func (o *olderPart) beforeBytes() int {
 // is left out between two summaries. It is read piece by piece without a lock, so it is also nil
 // when another branch has become the visible one meanwhile.
 func (s *asides) gather(ctx context.Context, a *aside, part span) (*olderPart, error) {
+	c, err := s.store.Client().Conversation.Query().
+		Where(conversation.ID(a.key.conversation), conversation.UserID(a.userID)).
+		Select(conversation.FieldRevision).
+		Only(ctx)
+	switch {
+	case ent.IsNotFound(err):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("read the revision of a line: %w", err)
+	}
 	before, err := s.store.NewestSummary(ctx, a.userID, a.key.conversation, part.upTo+1)
 	if err != nil {
 		return nil, err
 	}
 	after := 0
-	older := &olderPart{before: before, model: part.model}
+	older := &olderPart{before: before, model: part.model, revision: c.Revision}
 	if before != nil {
 		after = before.Reaches
 		part.reads -= older.beforeBytes()
@@ -477,8 +489,8 @@ func cleanSummary(s string, maxBytes int) string {
 }
 
 // storeSummary stores a summary and what it has used. Where another replica was quicker, that
-// one's stays and is returned. One of a conversation that is gone, or of a summary that was
-// thrown away meanwhile, is not stored.
+// one's stays and is returned. One of a conversation that is gone or has changed otherwise than by
+// growing, or of a summary that was thrown away meanwhile, is not stored.
 func (s *asides) storeSummary(
 	ctx context.Context, a *aside, o *olderPart, content string, answer said,
 ) (made *ent.Summary, err error) {
@@ -523,8 +535,11 @@ func (s *asides) insertSummary(
 			return nil, nil, err
 		}
 	}
-	exists, err := tx.Message.Query().Where(message.ID(o.reaches), message.UserID(a.userID)).Exist(ctx)
-	if err != nil || !exists {
+	// What was read may be of two lines, or of texts that are others by now.
+	same, err := tx.Conversation.Query().
+		Where(conversation.ID(a.key.conversation), conversation.UserID(a.userID), conversation.Revision(o.revision)).
+		Exist(ctx)
+	if err != nil || !same {
 		return nil, nil, err
 	}
 	made, err := tx.Summary.Create().SetUserID(a.userID).SetConversationID(a.key.conversation).

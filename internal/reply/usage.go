@@ -68,13 +68,14 @@ func (e *Engine) usedFor(row *ent.Message, promptTokens int) (usage.Call, bool) 
 }
 
 // estimateLeft sets in next, which is the end of a reply whose owner is gone, what was
-// used for the text that row holds. Without any, nothing proves that a model was called.
+// used for the text that row holds. Without any of its own, nothing proves that a model was
+// called.
 func (s *sweeper) estimateLeft(ctx context.Context, row, next *ent.Message) error {
 	left := *row
 	if len(left.Salvage) > len(left.Content) {
 		left.Content = left.Salvage
 	}
-	if TextsOf(&left) == (Texts{}) {
+	if TextsOf(&left) == startOf(row) {
 		return nil
 	}
 	tokens, err := s.promptTokens(ctx, row)

@@ -46,7 +46,7 @@ SELECT CASE WHEN pg_advisory_xact_lock(hashtextextended($1, 0)) IS NULL THEN NUL
 const beforeSend = `
 SELECT c.name, c.name_source, c.model, c.parameters, c.context_settings, c.title_tries, c.revision, c.head_id, c.pinned,
   c.archived_at, c.temporary, c.expires_at, c.last_message_at, c.created_at, c.updated_at, h."index",
-  COALESCE(h.prompt_bytes + octet_length(h.content),
+  COALESCE(h.prompt_bytes + octet_length(h.content) - h.continued_bytes,
     (SELECT CAST(sum(octet_length(b.content)) AS bigint) FROM messages AS b
       WHERE b.conversation_id = c.id AND b.user_id = $1 AND b.active AND b."index" > h."index" - 512
         AND ` + sentBytes + `)),

@@ -1,6 +1,6 @@
 // Command faults proves by fault that Parley keeps its promises. It runs the real server
 // as real processes, disturbs them while clients use them, writes down what everybody
-// saw, and checks the record against the invariants I1 to I20:
+// saw, and checks the record against the invariants I1 to I22:
 //
 //	go run ./internal/tools/withpostgres go run ./test/faults -seeds 1-200 -parallel 4
 //
@@ -37,7 +37,8 @@
 // A load is users whose clients send, in parallel and again, through whichever
 // replica answers; follow every reply with one to three watchers that leave and come
 // back anywhere, with and without cursors, over WebSocket and Server-Sent Events;
-// stop replies, delete conversations and ask for what is another user's.
+// stop replies, have them written again, go on with them, ask differently, choose another
+// line, delete messages and conversations, and ask for what is another user's.
 //
 // A nemesis draws faults from a seed: processes are killed, frozen and asked to end,
 // links disturbed, the database taken away from one and from all, its connections ended,

@@ -145,7 +145,9 @@ func play(
 	records := s.history.All()
 	res.violations = judge.Check(records)
 	res.takeovers, res.sends = judge.Takeovers(records), judge.Acknowledged(records)
-	res.counts, res.notes = s.counts, s.notes
+	versions, choices, trims := judge.Branches(records)
+	res.counts, res.notes = s.counts, append(s.notes, fmt.Sprintf(
+		"%d versions of replies, %d choices of a line, %d deletions of messages", versions, choices, trims))
 	return res, err
 }
 

@@ -11,10 +11,12 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"parley/test/faults/history"
@@ -97,33 +99,55 @@ func (u *User) ask(ctx context.Context, on Replica, r *history.Record, query str
 type sent struct {
 	Deduplicated bool
 	Conversation struct{ ID string }
-	UserMessage  struct{ ID string }
-	Reply        struct{ ID, Status string }
+	Reply        struct {
+		ID, Status string
+		Parent     struct{ ID string }
+	}
 }
 
-// Sending is one message on its way, which may take several sends.
+// Sending is one message on its way, which may take several sends, or another version of one.
 type Sending struct {
 	Question     script.Question
 	Conversation string // Empty: a new one.
 	OnBusy       string // Empty: the default.
+	Verb         Verb   // Empty: a message.
+	Of           string // The message that gets another version.
+	Key          string // Empty: the question's. Of a version of a reply it begins with that.
 }
+
+// Verb is the mutation by which another version is asked for.
+type Verb string
+
+// The mutations that ask a model for a version.
+const (
+	Regenerate Verb = "regenerateReply"
+	Edit       Verb = "editMessage"
+	Continue   Verb = "continueReply"
+)
 
 // Send sends once and returns the record it has added.
 func (u *User) Send(ctx context.Context, who string, on Replica, s Sending) history.Record {
-	r := history.Record{Op: history.OpSend, Who: who, Key: s.Question.Key, Content: s.Question.String()}
-	input := map[string]any{"content": r.Content, "clientKey": r.Key}
-	if s.Conversation != "" {
+	r := history.Record{Op: history.OpSend, Who: who, Key: cmp.Or(s.Key, s.Question.Key),
+		Content: s.Question.String()}
+	input := map[string]any{"clientKey": r.Key}
+	if s.Verb == "" || s.Verb == Edit {
+		input["content"] = r.Content
+	}
+	if s.Verb != "" {
+		input["messageId"] = s.Of
+	} else if s.Conversation != "" {
 		input["conversationId"] = s.Conversation
 	}
 	if s.OnBusy != "" {
 		input["onBusy"] = s.OnBusy
 	}
-	var data struct{ SendMessage sent }
-	u.ask(ctx, on, &r, `mutation ($input: SendMessageInput!) { sendMessage(input: $input) {
-		deduplicated conversation { id } userMessage { id } reply { id status } } }`, map[string]any{"input": input}, &data)
+	var data struct{ Sent sent }
+	verb := string(cmp.Or(s.Verb, "sendMessage"))
+	u.ask(ctx, on, &r, `mutation ($input: `+strings.ToUpper(verb[:1])+verb[1:]+`Input!) { sent: `+verb+`(input: $input) {
+		deduplicated conversation { id } reply { id status parent { id } } } }`, map[string]any{"input": input}, &data)
 	if r.Outcome == history.OK {
-		got := data.SendMessage
-		r.Conversation, r.Message, r.Reply, r.Deduplicated = got.Conversation.ID, got.UserMessage.ID, got.Reply.ID,
+		got := data.Sent
+		r.Conversation, r.Message, r.Reply, r.Deduplicated = got.Conversation.ID, got.Reply.Parent.ID, got.Reply.ID,
 			got.Deduplicated
 	} else {
 		r.Conversation = s.Conversation
@@ -162,6 +186,24 @@ func (u *User) remove(ctx context.Context, who string, on Replica, conversation 
 	r := history.Record{Op: history.OpDelete, Who: who, Conversation: conversation}
 	u.ask(ctx, on, &r, `mutation ($id: ID!) { deleteConversation(input: {conversationId: $id}) { __typename } }`,
 		map[string]any{"id": conversation}, new(any))
+	u.history.Add(r)
+	return r
+}
+
+// choose makes the line through a message the visible one, with one try.
+func (u *User) choose(ctx context.Context, who string, on Replica, message string) history.Record {
+	r := history.Record{Op: history.OpChoose, Who: who, Message: message}
+	u.ask(ctx, on, &r, `mutation ($id: ID!) { selectBranch(input: {messageId: $id}) { __typename } }`,
+		map[string]any{"id": message}, new(any))
+	u.history.Add(r)
+	return r
+}
+
+// trim deletes a message with all that follows it, with one try.
+func (u *User) trim(ctx context.Context, who string, on Replica, conversation, message string) history.Record {
+	r := history.Record{Op: history.OpTrim, Who: who, Conversation: conversation, Message: message}
+	u.ask(ctx, on, &r, `mutation ($id: ID!) { deleteMessage(input: {messageId: $id}) { __typename } }`,
+		map[string]any{"id": message}, new(any))
 	u.history.Add(r)
 	return r
 }

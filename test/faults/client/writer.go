@@ -18,12 +18,20 @@ type writer struct {
 	who          string
 	random       *rand.Rand
 	conversation string
+	turns        []turn // of the conversation
 	count        int
+}
+
+// turn is a question and a reply to it that the writer knows of.
+type turn struct {
+	question       script.Question
+	message, reply string
 }
 
 func (w *writer) run() {
 	for w.load.sending.Err() == nil {
 		w.turn()
+		w.rearrange()
 		if !wait.For(w.load.sending, time.Duration(w.random.IntN(300))*time.Millisecond) {
 			return
 		}
@@ -33,34 +41,74 @@ func (w *writer) run() {
 // turn sends one message and does with its reply what people do.
 func (w *writer) turn() {
 	w.count++
+	s := w.next()
+	r, sent := w.deliver(s)
+	if !sent {
+		return
+	}
+	if w.conversation != r.Conversation {
+		w.conversation, w.turns = r.Conversation, nil
+		w.load.feeds.Go(func() {
+			w.user.feed(w.load.life, w.who+"-"+r.Conversation, r.Conversation,
+				rand.New(rand.NewPCG(w.load.cfg.Seed, uint64(len(r.Conversation)))))
+		})
+	}
+	w.turns = append(w.turns, turn{s.Question, r.Message, r.Reply})
+	w.load.learn(known{w.user, r.Conversation, r.Reply})
+	seen := make(chan struct{})
+	var watching sync.WaitGroup
+	for n := range 1 + w.random.IntN(3) {
+		v := &Watcher{User: w.user, Who: fmt.Sprintf("%s-v%d", r.Key, n), Reply: r.Reply,
+			Random: rand.New(rand.NewPCG(w.load.cfg.Seed, w.random.Uint64()))}
+		watching.Go(func() { v.Follow(w.load.life) })
+	}
+	w.load.watchers.Go(func() { watching.Wait(); close(seen) })
+	w.play(s.Question, r, seen)
+}
+
+// next is a message, or another version of what was said.
+func (w *writer) next() Sending {
 	s := Sending{Conversation: w.conversation, Question: script.Question{
 		Key:   fmt.Sprintf("%s-%d", w.who, w.count),
 		User:  w.user.Name,
 		Words: 10 + w.random.IntN(150),
 		Pace:  time.Duration(3+w.random.IntN(30)) * time.Millisecond,
 	}}
-	s.OnBusy = []string{"", "QUEUE", "QUEUE", "INTERRUPT"}[w.random.IntN(4)]
-	r, sent := w.deliver(s)
-	if !sent {
+	if len(w.turns) == 0 || w.random.IntN(5) > 1 {
+		s.OnBusy = []string{"", "QUEUE", "QUEUE", "INTERRUPT"}[w.random.IntN(4)]
+		return s
+	}
+	of := w.turns[w.random.IntN(len(w.turns))]
+	s.Verb = []Verb{Regenerate, Regenerate, Edit, Continue}[w.random.IntN(4)]
+	switch s.Verb {
+	case Edit:
+		s.Of = of.message
+	case Continue: // Only the head is taken.
+		of = w.turns[len(w.turns)-1]
+		fallthrough
+	default:
+		s.Of, s.Question, s.Key = of.reply, of.question, script.VersionKey(of.question.Key, w.count)
+	}
+	if s.Verb != Continue {
+		s.OnBusy = []string{"REJECT", "INTERRUPT"}[w.random.IntN(2)]
+	}
+	return s
+}
+
+// rearrange chooses another line, or deletes what was said.
+func (w *writer) rearrange() {
+	if len(w.turns) == 0 {
 		return
 	}
-	if w.conversation != r.Conversation {
-		w.conversation = r.Conversation
-		w.load.feeds.Go(func() {
-			w.user.feed(w.load.life, w.who+"-"+r.Conversation, r.Conversation,
-				rand.New(rand.NewPCG(w.load.cfg.Seed, uint64(len(r.Conversation)))))
+	of := w.turns[w.random.IntN(len(w.turns))]
+	switch dice := w.random.IntN(16); {
+	case dice < 3:
+		w.insist(func(on Replica) history.Record { return w.user.choose(w.load.life, w.who, on, of.reply) })
+	case dice == 3:
+		w.insist(func(on Replica) history.Record {
+			return w.user.trim(w.load.life, w.who, on, w.conversation, of.message)
 		})
 	}
-	w.load.learn(known{w.user, r.Conversation, r.Reply})
-	seen := make(chan struct{})
-	var watching sync.WaitGroup
-	for n := range 1 + w.random.IntN(3) {
-		v := &Watcher{User: w.user, Who: fmt.Sprintf("%s-v%d", s.Question.Key, n), Reply: r.Reply,
-			Random: rand.New(rand.NewPCG(w.load.cfg.Seed, w.random.Uint64()))}
-		watching.Go(func() { v.Follow(w.load.life) })
-	}
-	w.load.watchers.Go(func() { watching.Wait(); close(seen) })
-	w.play(s.Question, r, seen)
 }
 
 // play stops the reply, deletes the conversation, looks at it as somebody else,
@@ -79,7 +127,7 @@ func (w *writer) play(q script.Question, r history.Record, seen <-chan struct{})
 	case dice == 3:
 		if wait.For(w.load.life, during) {
 			w.insist(func(on Replica) history.Record { return w.user.remove(w.load.life, w.who, on, r.Conversation) })
-			w.conversation = ""
+			w.conversation, w.turns = "", nil
 		}
 	case dice == 4 && len(w.load.users) > 1:
 		other := w.load.users[w.random.IntN(len(w.load.users))]

@@ -88,15 +88,20 @@ const postgresLog = `
 CREATE TABLE fault_log (
 	seq bigserial PRIMARY KEY, at timestamptz NOT NULL DEFAULT clock_timestamp(), kind text, message_id text,
 		user_id text,
-	attempt bigint, owner text, status text, length bigint, stop boolean);
+	attempt bigint, owner text, status text, length bigint, stop boolean, active boolean);
 CREATE FUNCTION fault_log() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE m messages;
 BEGIN
 	IF TG_OP = 'DELETE' THEN m := OLD; ELSE m := NEW; END IF;
+	IF TG_OP = 'UPDATE' AND OLD.status NOT IN ('QUEUED', 'STREAMING') AND
+		(OLD.attempt, OLD.owner, OLD.status, OLD.content, OLD.reasoning, OLD.stop_requested_at, OLD.finished_at)
+		IS NOT DISTINCT FROM
+		(NEW.attempt, NEW.owner, NEW.status, NEW.content, NEW.reasoning, NEW.stop_requested_at, NEW.finished_at)
+	THEN RETURN NULL; END IF; -- Another line is shown.
 	IF m.role = 'ASSISTANT' THEN
-		INSERT INTO fault_log (kind, message_id, user_id, attempt, owner, status, length, stop)
+		INSERT INTO fault_log (kind, message_id, user_id, attempt, owner, status, length, stop, active)
 		VALUES (TG_OP, m.id, m.user_id, m.attempt, coalesce(m.owner, ''), m.status, length(m.content),
-			m.stop_requested_at IS NOT NULL);
+			m.stop_requested_at IS NOT NULL, m.active);
 	END IF;
 	RETURN NULL;
 END $$;
@@ -115,13 +120,18 @@ CREATE TRIGGER fault_leases AFTER INSERT OR UPDATE OR DELETE ON replicas FOR EAC
 const sqliteTable = `CREATE TABLE fault_log (
 	seq INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')), kind TEXT,
 		message_id TEXT, user_id TEXT,
-	attempt INTEGER, owner TEXT, status TEXT, length INTEGER, stop BOOLEAN)`
+	attempt INTEGER, owner TEXT, status TEXT, length INTEGER, stop BOOLEAN, active BOOLEAN)`
 
-const sqliteTrigger = `CREATE TRIGGER fault_log_KIND AFTER KIND ON messages WHEN ROW.role = 'ASSISTANT' BEGIN
-	INSERT INTO fault_log (kind, message_id, user_id, attempt, owner, status, length, stop)
+const sqliteTrigger = `CREATE TRIGGER fault_log_KIND AFTER KIND ON messages WHEN ROW.role = 'ASSISTANT'CHANGED BEGIN
+	INSERT INTO fault_log (kind, message_id, user_id, attempt, owner, status, length, stop, active)
 	VALUES ('KIND', ROW.id, ROW.user_id, ROW.attempt, coalesce(ROW.owner, ''), ROW.status, length(ROW.content),
-		ROW.stop_requested_at IS NOT NULL);
+		ROW.stop_requested_at IS NOT NULL, ROW.active);
 END`
+
+// sqliteChanged leaves out that another line is shown.
+const sqliteChanged = ` AND (OLD.status IN ('QUEUED', 'STREAMING') OR
+	(OLD.attempt, OLD.owner, OLD.status, OLD.content, OLD.reasoning, OLD.stop_requested_at, OLD.finished_at) IS NOT
+	(NEW.attempt, NEW.owner, NEW.status, NEW.content, NEW.reasoning, NEW.stop_requested_at, NEW.finished_at))`
 
 const sqliteLeases = `CREATE TABLE fault_leases (
 	seq INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')), kind TEXT,
@@ -137,7 +147,11 @@ func (d *Database) watch(ctx context.Context) error {
 	if d.url == "" {
 		statements = []string{sqliteTable, sqliteLeases}
 		for kind, row := range map[string]string{"INSERT": "NEW", "UPDATE": "NEW", "DELETE": "OLD"} {
-			names := strings.NewReplacer("KIND", kind, "ROW", row)
+			changed := ""
+			if kind == "UPDATE" {
+				changed = sqliteChanged
+			}
+			names := strings.NewReplacer("KIND", kind, "ROW", row, "CHANGED", changed)
 			statements = append(statements, names.Replace(sqliteTrigger), names.Replace(sqliteLeaseTrigger))
 		}
 	}
@@ -176,10 +190,11 @@ func (d *Database) each(ctx context.Context, query string, scan func(*sql.Rows) 
 }
 
 func (d *Database) readWrites(ctx context.Context, h *history.History) error {
-	return d.each(ctx, "SELECT seq, at, kind, message_id, user_id, attempt, owner, status, length, stop FROM fault_log ORDER BY seq", func(rows *sql.Rows) error {
+	return d.each(ctx, "SELECT seq, at, kind, message_id, user_id, attempt, owner, status, length, stop, active FROM fault_log ORDER BY seq", func(rows *sql.Rows) error {
 		var w history.Write
 		var at any
-		err := rows.Scan(&w.Seq, &at, &w.Kind, &w.Message, &w.User, &w.Attempt, &w.Owner, &w.Status, &w.Length, &w.Stop)
+		err := rows.Scan(&w.Seq, &at, &w.Kind, &w.Message, &w.User, &w.Attempt, &w.Owner, &w.Status, &w.Length, &w.Stop,
+			&w.Active)
 		if err != nil {
 			return err
 		}
@@ -214,12 +229,12 @@ func instant(v any) (time.Time, error) {
 }
 
 func (d *Database) readRows(ctx context.Context, h *history.History) error {
-	query := `SELECT id, conversation_id, user_id, coalesce(parent_id, ''), "index", active, role, content, status, coalesce(error_code, ''), attempt, coalesce(owner, '')
+	query := `SELECT id, conversation_id, user_id, coalesce(parent_id, ''), "index", active, role, content, status, coalesce(error_code, ''), attempt, coalesce(owner, ''), continued_bytes, coalesce(continues_id, '')
 		FROM messages ORDER BY conversation_id, "index", id`
 	return d.each(ctx, query, func(rows *sql.Rows) error {
 		var m history.Row
 		err := rows.Scan(&m.ID, &m.Conversation, &m.User, &m.Parent, &m.Index, &m.Active, &m.Role, &m.Content,
-			&m.Status, &m.Error, &m.Attempt, &m.Owner)
+			&m.Status, &m.Error, &m.Attempt, &m.Owner, &m.Continued, &m.Continues)
 		h.Add(history.Record{Op: history.OpRow, Row: &m})
 		return err
 	})

@@ -69,7 +69,14 @@ func (m *Model) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "no prompt", http.StatusBadRequest)
 		return
 	}
-	q, ok := script.Parse(prompt.Messages[len(prompt.Messages)-1].Content)
+	var q script.Question
+	ok := false
+	// The last message may ask for the rest of an answer.
+	for at := len(prompt.Messages) - 1; at >= 0 && !ok; at-- {
+		if prompt.Messages[at].Role == "user" {
+			q, ok = script.Parse(prompt.Messages[at].Content)
+		}
+	}
 	if !ok {
 		http.Error(w, "no script", http.StatusBadRequest)
 		return

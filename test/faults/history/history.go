@@ -26,6 +26,8 @@ const (
 	OpSend      Op = "send"      // A client sent a message.
 	OpStop      Op = "stop"      // A client asked for a reply to be stopped.
 	OpDelete    Op = "delete"    // A client deleted a conversation.
+	OpChoose    Op = "choose"    // A client chose another line.
+	OpTrim      Op = "trim"      // A client deleted a message with what follows it.
 	OpProbe     Op = "probe"     // A client asked for what is another user's.
 	OpSubscribe Op = "subscribe" // A client began to follow a message.
 	OpEvent     Op = "event"     // An event of a subscription arrived.
@@ -166,6 +168,7 @@ type Write struct {
 	Status  string `json:"status"`
 	Length  int    `json:"length"`
 	Stop    bool   `json:"stop"`
+	Active  bool   `json:"active"`
 }
 
 // Lease is a change of a replica's row: it began, was renewed, or is gone.
@@ -202,6 +205,9 @@ type Row struct {
 	Error        string `json:"error,omitempty"`
 	Attempt      int    `json:"attempt"`
 	Owner        string `json:"owner,omitempty"`
+	// Continued is how many bytes of the content are that of another reply, Continues.
+	Continued int    `json:"continued,omitempty"`
+	Continues string `json:"continues,omitempty"`
 }
 
 // IsFinal reports whether a status never changes any more.

@@ -27,13 +27,15 @@ type book struct {
 	sendRows       []history.Record
 	reads          []history.Record
 	processRecords []history.Record
-	befell         []history.Record // What befell processes and links.
-	leases         []history.Record // The database's log of replicas.
-	feeds          map[int]*sub     // Subscriptions to conversations and to the list.
-	maybeDeleted   map[string]bool  // Conversations that a client asked to delete.
-	keyOf, replyOf map[string]string
-	upgrades       map[string][]time.Duration // By replica, when it got a newer version.
-	oldest         map[string]int             // By cursor, the oldest version that gave it.
+	befell         []history.Record            // What befell processes and links.
+	leases         []history.Record            // The database's log of replicas.
+	feeds          map[int]*sub                // Subscriptions to conversations and to the list.
+	maybeDeleted   map[string]bool             // Conversations that a client asked to delete.
+	trims          map[string][]history.Record // By conversation, deletions of messages.
+	keyOf          map[string]string           // By reply, the key of its question.
+	repliesOf      map[string][]string         // By the key of a question.
+	upgrades       map[string][]time.Duration  // By replica, when it got a newer version.
+	oldest         map[string]int              // By cursor, the oldest version that gave it.
 }
 
 // sub is a subscription to a message.
@@ -64,7 +66,8 @@ func newBook(records []history.Record) *book {
 		writes: make(map[string][]history.Record), rows: make(map[string]*history.Row),
 		lines: make(map[string][]*history.Row),
 		alive: make(map[string]bool), maybeDeleted: make(map[string]bool),
-		keyOf: make(map[string]string), replyOf: make(map[string]string),
+		trims: make(map[string][]history.Record),
+		keyOf: make(map[string]string), repliesOf: make(map[string][]string),
 		upgrades: make(map[string][]time.Duration), oldest: make(map[string]int),
 	}
 	for _, r := range records {
@@ -120,6 +123,10 @@ func (b *book) enter(r history.Record) {
 		if r.Outcome != history.Refused {
 			b.maybeDeleted[r.Conversation] = true
 		}
+	case history.OpTrim:
+		if r.Outcome != history.Refused {
+			b.trims[r.Conversation] = append(b.trims[r.Conversation], r)
+		}
 	case history.OpSubscribe:
 		b.subs[r.Sub] = &sub{begin: r}
 	case history.OpEvent:
@@ -152,9 +159,17 @@ func (b *book) enter(r history.Record) {
 }
 
 func (b *book) pair(key, reply string) {
-	if key != "" {
-		b.keyOf[reply], b.replyOf[key] = key, reply
+	key = script.KeyOf(key)
+	if key == "" || b.keyOf[reply] != "" {
+		return
 	}
+	b.keyOf[reply] = key
+	b.repliesOf[key] = append(b.repliesOf[key], reply)
+}
+
+// mayBeTrimmed reports whether what a send has stored may have been deleted since.
+func (b *book) mayBeTrimmed(r history.Record) bool {
+	return slices.ContainsFunc(b.trims[r.Conversation], func(t history.Record) bool { return t.At >= r.From })
 }
 
 // given notes the version that gave a cursor.

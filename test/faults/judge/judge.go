@@ -1,5 +1,5 @@
 // Package judge decides whether a run kept the promises of Parley: the invariants I1 to
-// I20, a function for each, whose doc comment is the promise in words.
+// I22, a function for each, whose doc comment is the promise in words.
 //
 // It owns the rules, and the figures that are reported beside them. It reads a history and
 // nothing else: it knows no cluster, no clock and no seed. Times are judged only against
@@ -54,6 +54,8 @@ var rules = []rule{
 	{"I18", refusalsAreSilent},
 	{"I19", feedsMissNothing},
 	{"I20", noCallWithoutCause},
+	{"I21", oneTree},
+	{"I22", shownWhileRunning},
 }
 
 // Check returns every violation in a history.

@@ -19,13 +19,22 @@ var plants = []struct {
 		st.edit(isRow("b1"), func(r *history.Record) { r.Row.Content = "Hm. " + r.Row.Content })
 	}},
 	{"I1", "one replica does not find a message that the other has", func(st *story) {
-		st.edit(isRow("a1"), func(r *history.Record) { r.Row.Active = false })
-		st.drop(either(isRow("a0", "a3", "a4"), isRead("a1", "a2", "a3", "a4"), isSendRow(second.Key)))
+		st.edit(isRow("a0", "a1"), func(r *history.Record) { r.Row.Active = false })
+		st.drop(either(isRow("a3", "a4"), isRead("a1", "a2", "a3", "a4"), isSendRow(second.Key)))
 		st.edit(isRow("a2"), func(r *history.Record) { r.Row.Active = false })
 	}},
 	{"I2", "a user message has no reply", func(st *story) {
-		orphan := history.Row{ID: "x1", Conversation: "cx", User: "usr_a", Index: 1, Role: "USER", Status: "COMPLETED"}
+		orphan := history.Row{ID: "x1", Conversation: "ca", User: "usr_a", Parent: "a0", Index: 1, Role: "USER",
+			Status: "COMPLETED"}
 		st.add(history.Record{Op: history.OpRow, Row: &orphan})
+	}},
+	{"I21", "a message follows nothing", func(st *story) {
+		lone := history.Row{ID: "x1", Conversation: "cx", User: "usr_a", Parent: "x0", Index: 1, Role: "SYSTEM"}
+		lone.Status = "COMPLETED"
+		st.add(history.Record{Op: history.OpRow, Row: &lone})
+	}},
+	{"I22", "what is being written is not shown", func(st *story) {
+		st.edit(isWrite("a2", "STREAMING"), func(r *history.Record) { r.Write.Active = false })
 	}},
 	{"I2", "a reply has no record of its send", func(st *story) { st.drop(isSendRow(second.Key)) }},
 	{"I2", "a record of a send names a message that is not there", func(st *story) {
@@ -47,7 +56,7 @@ var plants = []struct {
 	{"I4", "an old attempt writes after the new one", func(st *story) {
 		late := history.Record{Op: history.OpWrite, At: 7 * s,
 			Write: &history.Write{Seq: 0, Kind: "UPDATE", Message: "a2", User: "usr_a",
-				Attempt: 1, Owner: "rep_0", Status: "STREAMING", Length: 40}}
+				Attempt: 1, Owner: "rep_0", Status: "STREAMING", Active: true, Length: 40}}
 		seq := int64(0)
 		for _, r := range st.records {
 			if isWrite("a2", "STREAMING")(r) && r.Write.Attempt == 2 {

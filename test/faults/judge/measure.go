@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"parley/test/faults/history"
+	"parley/test/faults/script"
 )
 
 // Takeovers returns how long replies stood still between two attempts: from the
@@ -15,9 +16,11 @@ func Takeovers(records []history.Record) []time.Duration {
 	for key, calls := range b.calls {
 		for n := 1; n < len(calls); n++ {
 			from, to := calls[n-1].At, calls[n].From
-			claimed := slices.ContainsFunc(b.writes[b.replyOf[key]], func(w history.Record) bool {
-				return w.Write.Attempt > 1 && w.Write.Length == 0 && w.Write.Kind == "UPDATE" && w.At > from &&
-					w.At <= to
+			claimed := slices.ContainsFunc(b.repliesOf[key], func(reply string) bool {
+				return slices.ContainsFunc(b.writes[reply], func(w history.Record) bool {
+					return w.Write.Attempt > 1 && w.Write.Length == 0 && w.Write.Kind == "UPDATE" && w.At > from &&
+						w.At <= to
+				})
 			})
 			if claimed {
 				list = append(list, to-from)
@@ -63,6 +66,25 @@ func Acknowledged(records []history.Record) int {
 		}
 	}
 	return n
+}
+
+// Branches counts the other versions of replies that were acknowledged, each key once, the
+// choices of a line, and the deletions of messages.
+func Branches(records []history.Record) (versions, choices, trims int) {
+	seen := make(map[string]bool)
+	for _, r := range records {
+		switch {
+		case r.Outcome != history.OK:
+		case r.Op == history.OpChoose:
+			choices++
+		case r.Op == history.OpTrim:
+			trims++
+		case r.Op == history.OpSend && script.KeyOf(r.Key) != r.Key && !seen[r.Key]:
+			seen[r.Key] = true
+			versions++
+		}
+	}
+	return versions, choices, trims
 }
 
 // Growth counts how often a text grew before the eyes of a client while the reply was

@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"strings"
 	"time"
 
 	"parley/test/faults/history"
@@ -91,7 +92,7 @@ func everythingEnds(b *book) []string {
 }
 
 // completedIsProven is I12: a COMPLETED reply is, word for word, a take that the
-// model has finished.
+// model has finished, behind the whole text of the reply that it continues, if it does.
 func completedIsProven(b *book) []string {
 	var bad report
 	for _, m := range b.rows {
@@ -104,11 +105,36 @@ func completedIsProven(b *book) []string {
 		}
 		proven := false
 		for _, c := range b.calls[q.Key] {
-			proven = proven || c.Call.Finished && q.Answer(c.Call.Take) == m.Content
+			proven = proven || c.Call.Finished && b.isTake(m, q.Answer(c.Call.Take))
 		}
 		if !proven {
 			bad.add("%s is COMPLETED as %s, which is no take that the model has finished for %s", m.ID,
 				quote(m.Content), q.Key)
+		}
+	}
+	return bad
+}
+
+// isTake reports whether the text of a reply is an answer.
+func (b *book) isTake(m *history.Row, answer string) bool {
+	if m.Content == answer && (m.Continued == 0 || len(b.upgrades) > 0) {
+		return true // An earlier version answers anew what it takes over.
+	}
+	begun, is := strings.CutSuffix(m.Content, answer)
+	if !is || m.Continued == 0 {
+		return false
+	}
+	old := b.rows[m.Continues]
+	return old == nil || old.Content == begun || len(b.upgrades) > 0
+}
+
+// shownWhileRunning is I22: a running reply that nobody has asked to stop is on the visible
+// line, at each moment in the order of the database.
+func shownWhileRunning(b *book) []string {
+	var bad report
+	for _, w := range b.order {
+		if w.Write.Kind != "DELETE" && w.Write.Status == "STREAMING" && !w.Write.Stop && !w.Write.Active {
+			bad.add("%s is being written and not shown, and nobody has asked it to stop", w.Write.Message)
 		}
 	}
 	return bad
@@ -136,7 +162,8 @@ func stopStops(b *book) []string {
 			length = w.Write.Length
 		}
 		for _, c := range b.calls[b.keyOf[stop.Reply]] {
-			if c.From > limit {
+			// Another version of the reply is another reply to the same question.
+			if c.From > limit && len(b.repliesOf[b.keyOf[stop.Reply]]) == 1 {
 				bad.add("the model was called for %s %v after its stop was acknowledged", stop.Reply, c.From-stop.At)
 			}
 		}
@@ -152,10 +179,15 @@ const callsPerAttempt = 3
 func boundedCalls(b *book) []string {
 	var bad report
 	for key, calls := range b.calls {
-		attempts := 1
-		for _, w := range b.writes[b.replyOf[key]] {
-			attempts = max(attempts, w.Write.Attempt)
+		attempts := 0
+		for _, reply := range b.repliesOf[key] {
+			most := 1
+			for _, w := range b.writes[reply] {
+				most = max(most, w.Write.Attempt)
+			}
+			attempts += most
 		}
+		attempts = max(attempts, 1)
 		if len(calls) > callsPerAttempt*attempts {
 			bad.add("%d calls of the model for %s in %d attempts", len(calls), key, attempts)
 		}

@@ -11,7 +11,7 @@ import (
 // keptSends is I1: no acknowledged message is ever lost. Both messages of every
 // send that was answered are in the database at the end, with the words that were
 // sent, and the owner reads them through every replica; unless the conversation
-// was to be deleted.
+// was to be deleted, or a message that they follow.
 func keptSends(b *book) []string {
 	var bad report
 	readers := make(map[string]bool)
@@ -27,6 +27,9 @@ func keptSends(b *book) []string {
 		for _, id := range []string{r.Message, r.Reply} {
 			m := b.rows[id]
 			if m == nil {
+				if b.mayBeTrimmed(r) {
+					continue
+				}
 				bad.add("message %s of the acknowledged send %s is gone", id, r.Key)
 				continue
 			}
@@ -68,7 +71,8 @@ func wholeSends(b *book) []string {
 	}
 	for _, s := range b.sendRows {
 		recorded[s.Reply] = true
-		if b.alive[s.Conversation] && (b.rows[s.Message] == nil || b.rows[s.Reply] == nil) {
+		gone := b.rows[s.Message] == nil || b.rows[s.Reply] == nil
+		if gone && b.alive[s.Conversation] && len(b.trims[s.Conversation]) == 0 {
 			bad.add("the record of send %s names messages that are not there", s.Key)
 		}
 	}
@@ -177,6 +181,24 @@ func conversationOrder(b *book) []string {
 		})
 		if !same && !b.maybeDeleted[read.conversation] {
 			bad.add("conversation %s through %s: got %d messages in another order or with other indexes than the database has %d", read.conversation, read.replica, len(read.line), len(want))
+		}
+	}
+	return bad
+}
+
+// oneTree is I21: whatever is asked for at once, the messages of a conversation are a tree:
+// each follows one that is there, at the place before it, and what is shown follows what is
+// shown. The places on the visible line are I16's.
+func oneTree(b *book) []string {
+	var bad report
+	for _, m := range b.rows {
+		parent := b.rows[m.Parent]
+		switch {
+		case m.Index == 0 && m.Parent == "":
+		case parent == nil || parent.Conversation != m.Conversation || !m.Active && parent.Index != m.Index-1:
+			bad.add("message %s with index %d follows %q, which is not there or not before it", m.ID, m.Index, m.Parent)
+		case m.Active && !parent.Active:
+			bad.add("message %s is shown, and %s, which it follows, is not", m.ID, m.Parent)
 		}
 	}
 	return bad

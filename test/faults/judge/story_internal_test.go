@@ -191,7 +191,8 @@ func (t *teller) wrote(
 	at time.Duration, kind, message, user string, attempt int, owner, status string, length int,
 ) {
 	t.at(at, history.Record{Op: history.OpWrite, Write: &history.Write{Seq: int64(len(t.records)), Kind: kind,
-		Message: message, User: user, Attempt: attempt, Owner: owner, Status: status, Length: length}})
+		Message: message, User: user, Attempt: attempt, Owner: owner, Status: status, Length: length,
+		Active: true}})
 }
 
 func (t *teller) called(from, to time.Duration, q script.Question, take int, whole bool) {

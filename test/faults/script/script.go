@@ -25,6 +25,18 @@ type Question struct {
 	Pace  time.Duration // Between two words.
 }
 
+const versionMark = "_v"
+
+// VersionKey is the client key of the n-th thing that a client does, which asks for another
+// answer to the question with a key.
+func VersionKey(key string, n int) string { return fmt.Sprintf("%s%s%d", key, versionMark, n) }
+
+// KeyOf is the key of the question that a client key asks for an answer to.
+func KeyOf(clientKey string) string {
+	key, _, _ := strings.Cut(clientKey, versionMark)
+	return key
+}
+
 var questionForm = regexp.MustCompile(`\[key=(\S+) canary-([a-z0-9]+) words=(\d+) pace=(\d+)\]`)
 
 // String is the text of the user's message.
