@@ -1,6 +1,12 @@
 package graph_test
 
 import (
+	"fmt"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
 	"testing"
 
 	"parley/internal/pid"
@@ -102,4 +108,116 @@ func TestBranchesOnAnotherDevice(t *testing.T) {
 		wantEvents(t, sub, field, names, "ConversationDeleted c")
 		sub.wantCompleted(t)
 	})
+}
+
+// Who follows a reply that is deleted with its question is told, once.
+func TestDeletedWithItsQuestion(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, b *bundle) {
+		ada := b.signUp("ada")
+		s, model := b.start(ada, "")
+		names := map[pid.ID]string{s.conversation: "c", s.reply: "r"}
+		model.say(t, "so far")
+		sub, own := b.subscribe(ada, turnedDocument, vars{"id": s.conversation}), b.follow(ada, s.reply, "")
+		wantEvents(t, sub, "conversationEvents", names, "ConversationSnapshot c", "MessageSnapshot r")
+		d := b.do(ada, "deleteMessage", "deletedCount fromIndex conversation { runningReply { id } }",
+			vars{"messageId": s.user})
+		if at(d, "deletedCount") != 2.0 || at(d, "fromIndex") != 1.0 || at(d, "conversation.runningReply") != nil {
+			t.Errorf("got %v, want two rows gone and nothing running", d)
+		}
+		var now screen
+		now.toEnd(t, own)
+		if now.status != "STOPPED" || now.text() != "so far" {
+			t.Errorf("the reply ends %s with %q, want STOPPED with its text", now.status, now.text())
+		}
+		e := wantEvents(t, sub, "conversationEvents", names, "ConversationSnapshot c")
+		if e[0].at("conversationEvents.fromIndex") == nil || e[0].at("conversationEvents.runningReply") != nil {
+			t.Errorf("got %s, want the line without the reply", e[0].raw)
+		}
+	})
+}
+
+// The table of docs/protocol.md says what the mutations do to the tree of its picture.
+func TestTreeOfTheProtocol(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../docs/protocol.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := regexp.MustCompile("(?m)^\\| `(\\w+)` of (\\w+)[^|]*?(?:after (\\w+) )?\\| [^|]* \\| ([^|]*) \\| (\\d*) ?\\|$")
+	rows := row.FindAllStringSubmatch(string(page), -1)
+	if len(rows) != 11 {
+		t.Fatalf("the table has %d rows, want 11", len(rows))
+	}
+	b := onSQLite(t)
+	ada := b.signUp("ada")
+	for _, r := range rows {
+		mutation, of, after, want, from := r[1], r[2], r[3], r[4], r[5]
+		conversation, ids := b.picture(ada)
+		in := vars{"messageId": ids[of]}
+		selection := "conversation { id }"
+		switch mutation {
+		case "regenerateReply", "continueReply":
+			in["wait"] = true
+		case "editMessage":
+			in["wait"], in["content"] = true, "Q1c"
+		case "updateMessage":
+			in["content"], selection = "corrected", "message { id }"
+		case "selectBranch", "deleteMessage":
+			selection += " fromIndex"
+		case "addMessages":
+			in = vars{"conversationId": conversation, "messages": []any{vars{"role": "USER", "content": "A"}}}
+			if after != "" {
+				in["afterMessageId"] = ids[after]
+			} else {
+				in["messages"] = append(in["messages"].([]any), vars{"role": "ASSISTANT", "content": "B"})
+			}
+		}
+		var line []string
+		v := b.do(ada, mutation, selection, in)
+		if got := at(v, "fromIndex"); got != nil && fmt.Sprint(got) != from {
+			t.Errorf("%s of %s: fromIndex is %v, want %s", mutation, of, got, from)
+		}
+		names := make(map[string]string)
+		for name, id := range ids {
+			names[string(id)] = name
+		}
+		a := b.ask(ada, `query($id: ID!) { conversation(id: $id) { messages { nodes { id } } } }`, vars{"id": conversation})
+		for _, id := range texts(a.at("conversation.messages.nodes"), "id") {
+			line = append(line, names[id])
+		}
+		if want == "as it was" {
+			want = "S Q1 R1b Q3 R3"
+		}
+		known := slices.Collect(maps.Values(names))
+		expected := strings.Fields(want)
+		for i, name := range expected {
+			if !slices.Contains(known, name) {
+				expected[i] = "" // It is new.
+			}
+		}
+		if !slices.Equal(line, expected) {
+			t.Errorf("%s of %s: the line is %q, want %q", mutation, of, line, want)
+		}
+	}
+}
+
+// picture makes the tree of docs/branches.svg.
+func (b *bundle) picture(p person) (conversation pid.ID, ids map[string]pid.ID) {
+	b.t.Helper()
+	ids = make(map[string]pid.ID)
+	conversation = b.conversation(p, vars{"systemPrompt": "S"})
+	send := func(question, reply string) {
+		s := b.send(p, conversation, question, vars{"wait": true})
+		ids[question], ids[reply] = s.user, s.reply
+	}
+	send("Q1", "R1")
+	send("Q2", "R2")
+	e := b.do(p, "editMessage", "userMessage { id parent { id } } reply { id }",
+		vars{"messageId": ids["Q1"], "content": "Q1b", "wait": true})
+	ids["S"], ids["Q1b"], ids["R4"] = idAt(e, "userMessage.parent.id"), idAt(e, "userMessage.id"), idAt(e, "reply.id")
+	ids["R1b"] = b.again(p, ids["R1"])
+	send("Q3", "R3")
+	b.cut(p, ids["R3"], "half")
+	return conversation, ids
 }
