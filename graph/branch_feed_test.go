@@ -62,7 +62,8 @@ func TestBranchesOnAnotherDevice(t *testing.T) {
 		wantEvents(t, sub, field, names, "MessageDelta r1'")
 		model.finish(t, nil)
 		e = wantEvents(t, sub, field, names, "MessageFinished r1'", "ConversationUpdated c")
-		if got := texts(e[0].at(field+".message.siblings.nodes"), "id"); len(got) != 2 || got[0] != string(first.reply) {
+		beside := texts(e[0].at(field+".message.siblings.nodes"), "id")
+		if len(beside) != 2 || beside[0] != string(first.reply) {
 			t.Errorf("the end of a version: got %s, want both versions", e[0].raw)
 		}
 		wantEvents(t, list, "viewerEvents", names, "ConversationUpdated c")

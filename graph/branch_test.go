@@ -164,7 +164,8 @@ func TestBranchPayloads(t *testing.T) {
 		key := "key-of-a-version"
 		one := b.do(ada, "regenerateReply", edges, vars{"messageId": r.answer, "wait": true, "clientKey": key})
 		two := b.do(ada, "regenerateReply", edges, vars{"messageId": r.answer, "wait": true, "clientKey": key})
-		if at(one, "deduplicated") != false || at(two, "deduplicated") != true || at(one, "reply.id") != at(two, "reply.id") {
+		if at(one, "deduplicated") != false || at(two, "deduplicated") != true ||
+			at(one, "reply.id") != at(two, "reply.id") {
 			t.Errorf("the same key gives %v and %v", one, two)
 		}
 		if at(one, "replyEdge.node.id") != at(one, "reply.id") || at(one, "replyEdge.node.siblingPosition") != 2.0 ||
@@ -308,7 +309,8 @@ func TestBranchRefusals(t *testing.T) {
 			{"editMessage", vars{"messageId": r.system, "content": "x"}, "BAD_USER_INPUT", "messageId"},
 			{"editMessage", vars{"messageId": r.question, "content": ""}, "BAD_USER_INPUT", "content"},
 			{"editMessage", vars{"messageId": r.question, "content": long}, "BAD_USER_INPUT", "content"},
-			{"editMessage", vars{"messageId": r.question, "content": "x", "onBusy": "QUEUE"}, "BAD_USER_INPUT", "onBusy"},
+			{"editMessage", vars{"messageId": r.question, "content": "x", "onBusy": "QUEUE"}, "BAD_USER_INPUT",
+				"onBusy"},
 			{"editMessage", vars{"messageId": r.question, "content": "x", "expectedHeadId": r.first}, "STALE_HEAD", ""},
 			{"editMessage", key(vars{"messageId": r.question, "content": "x"}), "IDEMPOTENCY_CONFLICT", ""},
 			{"continueReply", vars{"messageId": r.answer}, "BAD_USER_INPUT", "messageId"}, // It came to its end.
@@ -318,7 +320,8 @@ func TestBranchRefusals(t *testing.T) {
 			{"selectBranch", vars{"messageId": pid.New(pid.Message)}, "NOT_FOUND", ""},
 			{"selectBranch", vars{"messageId": r.first, "expectedHeadId": r.first}, "STALE_HEAD", ""},
 			{"forkConversation", vars{"messageId": r.conversation}, "NOT_FOUND", ""},
-			{"forkConversation", vars{"messageId": r.first, "name": strings.Repeat("x", 201)}, "BAD_USER_INPUT", "name"},
+			{"forkConversation", vars{"messageId": r.first, "name": strings.Repeat("x", 201)}, "BAD_USER_INPUT",
+				"name"},
 			{"forkConversation", key(vars{"messageId": r.first}), "IDEMPOTENCY_CONFLICT", ""},
 			{"addMessages", vars{"messages": []any{}}, "BAD_USER_INPUT", "messages"},
 			{"addMessages", vars{"messages": []any{vars{"role": "USER", "content": " "}}}, "BAD_USER_INPUT",
@@ -481,8 +484,8 @@ func TestStatementsPerVersions(t *testing.T) {
 		few, many := b.talk(ada, 2), b.talk(ada, 8)
 		for _, c := range []talk{few, many} {
 			for _, s := range c.turns {
-				b.do(ada, "addMessages", "deduplicated", vars{"conversationId": c.conversation, "afterMessageId": s.user,
-					"messages": []any{vars{"role": "ASSISTANT", "content": "another"}}})
+				b.do(ada, "addMessages", "deduplicated", vars{"conversationId": c.conversation,
+					"afterMessageId": s.user, "messages": []any{vars{"role": "ASSISTANT", "content": "another"}}})
 			}
 			b.do(ada, "selectBranch", "fromIndex", vars{"messageId": c.turns[len(c.turns)-1].reply})
 		}
@@ -503,8 +506,8 @@ func TestStatementsPerVersions(t *testing.T) {
 				a := b.ask(ada, `query($id: ID!) { conversation(id: $id) { messages(last: 16) { nodes { id `+selection+
 					` } } } }`, vars{"id": c.conversation})
 				if got := b.faults.count(ada.id) - before; got != want {
-					t.Errorf("{ %s } of %d messages: %d statements, want %d: %.300s", selection, 2*len(c.turns), got, want,
-						a.raw)
+					t.Errorf("{ %s } of %d messages: %d statements, want %d: %.300s", selection, 2*len(c.turns), got,
+						want, a.raw)
 				}
 			}
 		}
@@ -567,7 +570,8 @@ func TestVersionsHaveASize(t *testing.T) {
 		b.store.Client().Message.CreateBulk(rows...).ExecX(b.as(ada))
 		const document = `query($id: ID!) { node(id: $id) { ... on Message { %s } } }`
 		ctx := budgetOf(b.as(ada), 1<<30)
-		a := b.pull(ctx, fmt.Sprintf(document, `siblings(first: 100) { nodes { id siblingPosition } }`), vars{"id": s.reply})
+		a := b.pull(ctx, fmt.Sprintf(document, `siblings(first: 100) { nodes { id siblingPosition } }`),
+			vars{"id": s.reply})
 		if n := rowsOf(ctx); len(a.Errors) > 0 || n > 200<<10 {
 			t.Errorf("versions without texts: %d bytes are read, %.300s", n, a.raw)
 		}

@@ -226,7 +226,8 @@ func newWorld(t *testing.T, b *bundle) *world {
 		SetMessageID(w.aDone.reply).SetContent("canary-a-summary").SetModel(modelServer).SaveX(b.as(w.a))
 	// Branches, a reply that goes on with another one, and a fork.
 	const again = `mutation($input: RegenerateReplyInput!) { regenerateReply(input: $input) { reply { id } } }`
-	cut := b.ask(w.a, again, vars{"input": vars{"messageId": w.aDone.reply, "wait": true}}).id("regenerateReply.reply.id")
+	cut := b.ask(w.a, again, vars{"input": vars{"messageId": w.aDone.reply, "wait": true}}).
+		id("regenerateReply.reply.id")
 	b.edit(w.a, cut, func(u *ent.MessageUpdateOne) {
 		u.SetStatus(message.StatusSTOPPED).SetContent("canary-a-version")
 	})

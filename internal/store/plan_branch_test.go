@@ -39,7 +39,8 @@ func TestQueryPlansOfBranches(t *testing.T) {
 			plan := explain(t, s, list[i])
 			named := slices.ContainsFunc(indexes, func(index string) bool { return strings.Contains(plan, index) })
 			// SQLite tells a table that is joined by its other name.
-			scan := fullScan.MatchString(plan) || strings.Contains(plan, "SCAN m\n") || strings.Contains(plan, "SCAN b\n")
+			scan := fullScan.MatchString(plan) || strings.Contains(plan, "SCAN m\n") ||
+				strings.Contains(plan, "SCAN b\n")
 			if !named || scan || sorted && sorting.MatchString(plan) {
 				t.Errorf("%s: want index %q without scan or sorting\n%s\n%s", what, indexes, list[i].Query, plan)
 			}
