@@ -11,6 +11,7 @@ import (
 
 	"parley/ent"
 	"parley/ent/message"
+	"parley/internal/catalog"
 	"parley/internal/chat"
 	"parley/internal/pid"
 	"parley/internal/store"
@@ -580,4 +581,64 @@ func TestVersionsHaveASize(t *testing.T) {
 			t.Errorf("versions with texts: got %.300s, want %q", a.raw, tooLong)
 		}
 	})
+}
+
+// The limits of a send are those of its brothers, and the models too.
+func TestBranchRefusalsOfConfiguration(t *testing.T) {
+	t.Parallel()
+	one := []any{vars{"role": "USER", "content": "x"}}
+	type row struct {
+		mutation string
+		input    vars
+	}
+	refused := func(b *bundle, p person, code string, extras []string, rows ...row) {
+		t.Helper()
+		for _, r := range rows {
+			a := b.wantCode(p, code, change(r.mutation, "__typename"), vars{"input": r.input})
+			for _, extra := range extras {
+				if at(a.extras(), extra) == nil {
+					t.Errorf("%s: got %s, want %s", r.mutation, a.raw, extra)
+				}
+			}
+		}
+	}
+	fresh := func(o options) (*bundle, person, sent) {
+		b := setup(t, storetest.SQLite(t), o)
+		ada := b.signUp("ada")
+		return b, ada, b.send(ada, "", "hello", vars{"wait": true, "model": modelServer})
+	}
+
+	b, ada, s := fresh(options{chat: chat.Config{SendsPerMinute: 1}})
+	b.cut(ada, s.reply, "half")
+	refused(b, ada, "RATE_LIMITED", []string{"retryAfter"},
+		row{"regenerateReply", vars{"messageId": s.reply}},
+		row{"editMessage", vars{"messageId": s.user, "content": "x"}},
+		row{"continueReply", vars{"messageId": s.reply}},
+		row{"forkConversation", vars{"messageId": s.reply}},
+		row{"addMessages", vars{"messages": one}},
+		row{"addMessages", vars{"messages": one, "conversationId": s.conversation}})
+	b.do(ada, "selectBranch", "fromIndex", vars{"messageId": s.reply})
+	b.do(ada, "updateMessage", "message { id }", vars{"messageId": s.reply, "content": "x"})
+
+	b, ada, s = fresh(options{chat: chat.Config{ConversationsPerDay: 1}})
+	refused(b, ada, "QUOTA_EXCEEDED", []string{"quota", "resetsOn", "retryAfter"},
+		row{"forkConversation", vars{"messageId": s.reply}}, row{"addMessages", vars{"messages": one}})
+	b.do(ada, "addMessages", "deduplicated", vars{"messages": one, "conversationId": s.conversation})
+
+	b, ada, s = fresh(options{chat: chat.Config{MaxPromptBytes: 1000, MaxMessageBytes: 900, MaxSystemBytes: 100}})
+	b.do(ada, "addMessages", "deduplicated", vars{"conversationId": s.conversation,
+		"messages": []any{vars{"role": "USER", "content": strings.Repeat("x", 800)}}})
+	s = b.send(ada, s.conversation, "short", vars{"wait": true})
+	refused(b, ada, "CONTEXT_TOO_LONG", []string{"limitBytes", "neededBytes", "limitTokens", "neededTokens"},
+		row{"editMessage", vars{"messageId": s.user, "content": strings.Repeat("x", 800)}})
+
+	b, ada, s = fresh(options{catalog: catalog.Config{Source: models{modelServer, modelPieces}}})
+	byHand := idAt(b.do(ada, "addMessages", "messages { id }", vars{"messages": one}), "messages.0.id")
+	refused(b, ada, "MODEL_REQUIRED", []string{"models"}, row{"regenerateReply", vars{"messageId": byHand}},
+		row{"editMessage", vars{"messageId": byHand, "content": "x"}})
+	b.cut(ada, s.reply, "half")
+	r := b.do(ada, "continueReply", "reply { model }", vars{"messageId": s.reply, "wait": true})
+	if got := at(r, "reply.model"); got != modelServer {
+		t.Errorf("the model %v goes on, want the one that had begun", got)
+	}
 }
