@@ -56,6 +56,12 @@ func (a *asker) askOf(value any, selected ast.SelectionSet) bool {
 		a.askOfContext(v, selected)
 	case *model.ConversationConnection:
 		a.askOfConversations(v, selected)
+	case []*ent.Message: // Those of a payload.
+		for _, m := range v {
+			a.askOfMessage(m, selected)
+		}
+	case []*model.MessageEdge:
+		a.askOfEdges(v, selected)
 	case []model.Node:
 		for _, node := range v {
 			a.askOf(node, selected)

@@ -3,6 +3,7 @@ package graph
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -11,7 +12,6 @@ import (
 	"parley/ent"
 	"parley/ent/message"
 	"parley/graph/model"
-	"parley/internal/budget"
 	"parley/internal/chat"
 	"parley/internal/pid"
 )
@@ -24,34 +24,47 @@ func (r *Resolver) loadVersions(ctx context.Context, parents []pid.ID) (map[pid.
 
 func versionPagesOf(l *level) *batch[pageKey, pageResult] { return &l.versionPages }
 
-// loadVersionPages runs two queries for each set of arguments, which mostly is one.
+// loadVersionPages runs one query for the versions, and one for the messages of all pages
+// with texts and one for those without, however many sets of arguments there are.
 func (r *Resolver) loadVersionPages(ctx context.Context, keys []pageKey) (map[pageKey]pageResult, error) {
-	groups := make(map[pageKey][]pid.ID)
-	for _, k := range keys {
-		id := k.id
-		k.id = ""
-		groups[k] = append(groups[k], id)
+	parents := make([]pid.ID, len(keys))
+	for i, k := range keys {
+		parents[i] = k.id
 	}
-	return own(ctx, func(user pid.ID) (map[pageKey]pageResult, error) {
-		out := make(map[pageKey]pageResult, len(keys))
-		for k, ids := range groups {
-			step := len(ids)
-			if k.after.given || k.before.given { // A cursor is of one place, and wrong for all others.
-				step = 1
-			}
-			for some := range slices.Chunk(ids, step) {
-				pages, err := r.Chat.ListVersions(ctx, user, some, k.args())
-				if errors.Is(err, budget.ErrNoRoom) {
-					return nil, err
-				}
-				for _, id := range some {
-					k.id = id
-					out[k] = pageResult{pages[id], err}
-				}
+	slices.Sort(parents)
+	versions, err := r.loadVersions(ctx, slices.Compact(parents))
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[pageKey]pageResult, len(keys))
+	pages := make(map[pageKey]chat.Page[pid.ID], len(keys))
+	wanted := make(map[messageKey]bool)
+	for _, k := range keys {
+		page, err := chat.PageOf(versions[k.id], k.args())
+		if err != nil { // The fault of one field, as a cursor of another place is.
+			out[k] = pageResult{err: err}
+			continue
+		}
+		pages[k] = page
+		for _, id := range page.Items {
+			wanted[messageKey{id, k.texts}] = true
+		}
+	}
+	messages, err := r.loadMessages(ctx, slices.Collect(maps.Keys(wanted)))
+	if err != nil {
+		return nil, err
+	}
+	for k, p := range pages {
+		items := make([]*ent.Message, 0, len(p.Items))
+		for _, id := range p.Items {
+			if m := messages[messageKey{id, k.texts}]; m != nil { // Else it has been deleted since.
+				items = append(items, m)
 			}
 		}
-		return out, nil
-	})
+		out[k] = pageResult{page: chat.Page[*ent.Message]{Items: items, HasNext: p.HasNext,
+			HasPrevious: p.HasPrevious}, total: len(versions[k.id])}
+	}
+	return out, nil
 }
 
 // siblings are the versions of a message; message 0 has none beside it.
@@ -70,7 +83,7 @@ func (r *Resolver) siblingCount(ctx context.Context, m *ent.Message) (int, error
 
 func (r *Resolver) siblingPosition(ctx context.Context, m *ent.Message) (int, error) {
 	ids, err := r.siblings(ctx, m)
-	return slices.Index(ids, m.ID) + 1, err
+	return max(slices.Index(ids, m.ID)+1, 1), err // One that has been deleted since stands alone.
 }
 
 // versions is a connection of what follows a message on all branches.
@@ -80,12 +93,7 @@ func (r *Resolver) versions(ctx context.Context, parent pid.ID, args chat.PageAr
 	if err = errors.Join(err, result.err); err != nil {
 		return nil, err
 	}
-	return versionConnection(result.page, func(ctx context.Context) (int, error) {
-		ids, err := own(ctx, func(user pid.ID) (map[pid.ID][]pid.ID, error) {
-			return r.Chat.Versions(ctx, user, []pid.ID{parent})
-		})
-		return len(ids[parent]), err
-	}), nil
+	return versionConnection(result.page, result.total), nil
 }
 
 // itself is the connection of the versions of message 0.
@@ -99,11 +107,11 @@ func itself(m *ent.Message, args chat.PageArgs) (*model.MessageConnection, error
 		items[i] = m
 	}
 	whole := chat.Page[*ent.Message]{Items: items, HasNext: page.HasNext, HasPrevious: page.HasPrevious}
-	return versionConnection(whole, func(context.Context) (int, error) { return 1, nil }), nil
+	return versionConnection(whole, 1), nil
 }
 
-func versionConnection(page chat.Page[*ent.Message], count model.Count) *model.MessageConnection {
-	out := messageConnection(page, count)
+func versionConnection(page chat.Page[*ent.Message], total int) *model.MessageConnection {
+	out := messageConnection(page, func(context.Context) (int, error) { return total, nil })
 	for i, m := range page.Items {
 		out.Edges[i] = &model.MessageEdge{Node: m, Cursor: chat.VersionCursor(m.ID)}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"parley/ent"
+	"parley/ent/message"
 	"parley/graph"
 	"parley/internal/pid"
 	"parley/internal/viewer"
@@ -42,16 +43,37 @@ type matrixCase struct {
 const (
 	messageFields = `id index role content reasoning status finishReason attempt model createdAt finishedAt
 		error { code } usage { totalTokens } context { summary { id content } } sentToModel citations { url }
-		parent { id content conversation { id name user { email } } }
+		parent { id content conversation { id name user { email } } } active editedAt siblingCount siblingPosition
+		siblings { totalCount edges { cursor node { id content } } } children { totalCount nodes { id content continues { id } } }
+		continues { id content conversation { name } }
 		conversation { id name systemPrompt user { id email } messages { totalCount nodes { id content } } }`
 	conversationFields = `id name nameSource model systemPrompt headId pinned archivedAt createdAt updatedAt lastMessageAt
 		parameters { temperature } runningReply { id content parent { id content } }
+		forkedFrom { id content siblings { nodes { content } } conversation { id name } }
 		user { id email name conversations { totalCount nodes { id name } } }
 		messages { totalCount edges { cursor node { id content parent { id } conversation { id } } } nodes { id } pageInfo { endCursor } }`
 	summaryFields = `id content writer: model createdAt reachesTo { id content conversation { id name } }`
 	nodeFields    = `__typename ... on User { id email name } ... on Conversation { ` + conversationFields +
 		` } ... on Message { ` + messageFields + ` } ... on Summary { ` + summaryFields + ` }`
 )
+
+// Documents that stand in more than one case.
+const (
+	regenerateMatrix = `mutation($input: RegenerateReplyInput!) { regenerateReply(input: $input) { conversation { ` +
+		conversationFields + ` } reply { ` + messageFields + ` } replyEdge { cursor node { id } } } }`
+	editMatrix = `mutation($input: EditMessageInput!) { editMessage(input: $input) { userMessage { ` +
+		messageFields + ` } replyEdge { node { id content } } } }`
+	continueMatrix = `mutation($input: ContinueReplyInput!) { continueReply(input: $input) { reply { ` +
+		messageFields + ` } } }`
+	selectMatrix = `mutation($input: SelectBranchInput!) { selectBranch(input: $input) { fromIndex conversation { ` +
+		conversationFields + ` } } }`
+	addMatrix = `mutation($input: AddMessagesInput!) { addMessages(input: $input) { conversation { ` +
+		conversationFields + ` } messageEdges { cursor node { ` + messageFields + ` } } } }`
+)
+
+func stolen(*world) vars {
+	return vars{"messages": []any{vars{"role": "USER", "content": "stolen"}}}
+}
 
 func byID(_ *world, id string) vars { return vars{"id": id} }
 
@@ -117,6 +139,46 @@ var matrix = []matrixCase{
 		`mutation($input: StopReplyInput!) { stopReply(input: $input) { message { ` + messageFields + ` } } }`,
 		input("messageId", nil), refused},
 
+	{"Mutation.regenerateReply", "RegenerateReplyInput.messageId", regenerateMatrix,
+		input("messageId", func(*world) vars { return vars{"wait": true, "onBusy": "INTERRUPT"} }), refused},
+	{"Mutation.regenerateReply", "RegenerateReplyInput.expectedHeadId", regenerateMatrix,
+		input("expectedHeadId", func(w *world) vars { return vars{"messageId": w.bConversation.reply} }), refused},
+	{"Mutation.editMessage", "EditMessageInput.messageId", editMatrix,
+		input("messageId", func(*world) vars { return vars{"content": "stolen", "wait": true, "onBusy": "INTERRUPT"} }),
+		refused},
+	{"Mutation.editMessage", "EditMessageInput.expectedHeadId", editMatrix,
+		input("expectedHeadId", func(w *world) vars { return vars{"messageId": w.bConversation.user, "content": "x"} }),
+		refused},
+	{"Mutation.continueReply", "ContinueReplyInput.messageId", continueMatrix, input("messageId", nil), refused},
+	{"Mutation.continueReply", "ContinueReplyInput.expectedHeadId", continueMatrix,
+		input("expectedHeadId", func(w *world) vars { return vars{"messageId": w.bConversation.reply} }), refused},
+	{"Mutation.selectBranch", "SelectBranchInput.messageId", selectMatrix, input("messageId", nil), refused},
+	{"Mutation.selectBranch", "SelectBranchInput.expectedHeadId", selectMatrix,
+		input("expectedHeadId", func(w *world) vars { return vars{"messageId": w.bConversation.reply} }), refused},
+	{"Mutation.forkConversation", "ForkConversationInput.messageId",
+		`mutation($input: ForkConversationInput!) { forkConversation(input: $input) { conversation { ` +
+			conversationFields + ` } conversationEdge { cursor node { id } } } }`,
+		input("messageId", func(*world) vars { return vars{"scope": "TREE", "name": "stolen"} }), refused},
+	{"Mutation.addMessages", "AddMessagesInput.conversationId", addMatrix, input("conversationId", stolen), refused},
+	{"Mutation.addMessages", "AddMessagesInput.afterMessageId", addMatrix,
+		input("afterMessageId", func(w *world) vars {
+			in := stolen(w)
+			in["conversationId"] = w.bConversation.conversation
+			return in
+		}), refused},
+	{"Mutation.addMessages", "AddMessagesInput.expectedHeadId", addMatrix,
+		input("expectedHeadId", func(w *world) vars {
+			in := stolen(w)
+			in["conversationId"] = w.bConversation.conversation
+			return in
+		}), refused},
+	{"Mutation.updateMessage", "UpdateMessageInput.messageId",
+		`mutation($input: UpdateMessageInput!) { updateMessage(input: $input) { message { ` + messageFields + ` } } }`,
+		input("messageId", func(*world) vars { return vars{"content": "stolen"} }), refused},
+	{"Mutation.deleteMessage", "DeleteMessageInput.messageId",
+		`mutation($input: DeleteMessageInput!) { deleteMessage(input: $input) { messageId deletedCount conversation { ` +
+			conversationFields + ` } } }`, input("messageId", nil), refused},
+
 	{"Mutation.regenerateName", "RegenerateNameInput.conversationId",
 		`mutation($input: RegenerateNameInput!) { regenerateName(input: $input) { conversation { ` +
 			conversationFields + ` } } }`, input("conversationId", nil), refused},
@@ -162,6 +224,17 @@ func newWorld(t *testing.T, b *bundle) *world {
 	w.aEmpty = b.conversation(w.a, vars{})
 	w.store.Client().Summary.Create().SetUserID(w.a.id).SetConversationID(w.aDone.conversation).
 		SetMessageID(w.aDone.reply).SetContent("canary-a-summary").SetModel(modelServer).SaveX(b.as(w.a))
+	// Branches, a reply that goes on with another one, and a fork.
+	const again = `mutation($input: RegenerateReplyInput!) { regenerateReply(input: $input) { reply { id } } }`
+	cut := b.ask(w.a, again, vars{"input": vars{"messageId": w.aDone.reply, "wait": true}}).
+		id("regenerateReply.reply.id")
+	b.edit(w.a, cut, func(u *ent.MessageUpdateOne) {
+		u.SetStatus(message.StatusSTOPPED).SetContent("canary-a-version")
+	})
+	b.ask(w.a, continueMatrix, vars{"input": vars{"messageId": cut, "wait": true}})
+	b.ask(w.a, editMatrix, vars{"input": vars{"messageId": w.aDone.user, "content": "canary-a-edit", "wait": true}})
+	b.ask(w.a, `mutation($id: ID!) { forkConversation(input: {messageId: $id, scope: TREE, name: "canary-a-fork"}) {
+		conversation { id } } }`, vars{"id": w.aDone.reply})
 	w.bConversation = b.send(w.b, "", "mine", vars{"wait": true})
 	sub := b.subscribe(w.a, `subscription($id: ID!) { messageEvents(messageId: $id) { ... on MessageSnapshot { cursor } } }`, vars{"id": w.aRunning.reply})
 	w.aCursor = fmt.Sprint(sub.event(t).at("messageEvents.cursor"))
@@ -307,7 +380,7 @@ func TestOwnRowsNeverShowOthers(t *testing.T) {
 			string(w.bConversation.reply)}
 		for _, c := range matrix {
 			if slices.Contains([]string{"Mutation.signOut", "Mutation.changePassword", "Mutation.refreshSession",
-				"Mutation.deleteConversation"}, c.field) {
+				"Mutation.deleteConversation", "Mutation.deleteMessage"}, c.field) {
 				continue // They would end the test's means; none shows a row of a conversation.
 			}
 			for _, id := range own {
@@ -335,6 +408,24 @@ func TestForeignRowsBehindOwnOnes(t *testing.T) {
 		vars{"id": planted.ID})
 	if a.at("node.parent") != nil || strings.Contains(a.raw, "canary") {
 		t.Errorf("got %s, want no parent", a.raw)
+	}
+	continued := b.store.Client().Message.Create().
+		SetConversationID(w.bConversation.conversation).SetUserID(w.b.id).SetContinuesID(w.aDone.reply).
+		SetIndex(9).SetRole("ASSISTANT").SetActive(false).SaveX(ctx)
+	forked := b.store.Client().Conversation.Create().SetUserID(w.b.id).SetHeadID("x").
+		SetForkedFromID(w.aDone.reply).SaveX(ctx)
+	a = b.post(w.b, `query($planted: ID!, $reply: ID!, $fork: ID!) { fork: conversation(id: $fork) { forkedFrom { content } }
+		planted: node(id: $planted) { ... on Message { siblingCount siblingPosition siblings { totalCount nodes { content } } } }
+		reply: node(id: $reply) { ... on Message { continues { content } } } }`,
+		vars{"planted": planted.ID, "reply": continued.ID, "fork": forked.ID})
+	want := map[string]any{
+		"planted": map[string]any{"siblingCount": 1.0, "siblingPosition": 1.0, "siblings": map[string]any{
+			"totalCount": 1.0, "nodes": []any{map[string]any{"content": "planted"}}}},
+		"reply": map[string]any{"continues": nil},
+		"fork":  map[string]any{"forkedFrom": nil},
+	}
+	if diff := cmp.Diff(want, a.Data); diff != "" {
+		t.Errorf("what points to another user's rows (-want +got):\n%s", diff)
 	}
 	planted = b.store.Client().Message.Create().
 		SetConversationID(w.aDone.conversation).SetUserID(w.b.id).

@@ -62,8 +62,9 @@ func (k pageKey) args() chat.PageArgs {
 // pageResult is a page, or why there is none: arguments that make no sense are the
 // fault of one field, not of all in the batch.
 type pageResult struct {
-	page chat.Page[*ent.Message]
-	err  error
+	page  chat.Page[*ent.Message]
+	total int // Of versions, which are counted with their page.
+	err   error
 }
 
 func pagesOf(l *level) *batch[pageKey, pageResult] { return &l.pages }
@@ -87,7 +88,7 @@ func (r *Resolver) loadPages(ctx context.Context, keys []pageKey) (map[pageKey]p
 			}
 			for _, id := range ids {
 				k.id = id
-				out[k] = pageResult{pages[id], err}
+				out[k] = pageResult{page: pages[id], err: err}
 			}
 		}
 		return out, nil
@@ -109,6 +110,18 @@ func (a *asker) askOfPage(conversation pid.ID, page chat.Page[*ent.Message], sel
 	for _, nodes := range a.nodesOf(selected, typesOf["MessageConnection"], typesOf["MessageEdge"]) {
 		for _, m := range page.Items {
 			a.askOfMessage(m, nodes)
+		}
+	}
+}
+
+// askOfEdges puts the keys of what is selected of the messages of edges on the level.
+func (a *asker) askOfEdges(edges []*model.MessageEdge, selected ast.SelectionSet) {
+	for _, f := range a.collect(selected, typesOf["MessageEdge"]) {
+		if f.Name != "node" {
+			continue
+		}
+		for _, e := range edges {
+			a.askOfMessage(e.Node, f.Selections)
 		}
 	}
 }

@@ -511,7 +511,8 @@ input EditMessageInput {
 }
 
 """
-Input of continueReply.
+Input of continueReply. There is no onBusy: the reply is the last message that is shown, and
+final, so nothing is being written in its conversation.
 """
 input ContinueReplyInput {
   """

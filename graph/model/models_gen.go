@@ -139,7 +139,8 @@ type ContextUse struct {
 	DroppedCount int `json:"droppedCount"`
 }
 
-// Input of continueReply.
+// Input of continueReply. There is no onBusy: the reply is the last message that is shown, and
+// final, so nothing is being written in its conversation.
 type ContinueReplyInput struct {
 	// A reply that was cut off: STOPPED, INTERRUPTED or FAILED with some text, or COMPLETED with
 	// the finish reason LENGTH. It must be the last message that is shown.

@@ -8,6 +8,7 @@ import (
 	"parley/ent"
 	"parley/ent/conversation"
 	"parley/ent/message"
+	"parley/ent/predicate"
 	"parley/internal/fact"
 	"parley/internal/pid"
 	"parley/internal/refusal"
@@ -121,11 +122,12 @@ func (a *asking) extent(ctx context.Context, l *line, in ForkInput) ([]*ent.Mess
 		return nil, err
 	}
 	where := []func() *ent.MessageQuery{}
-	all := func() *ent.MessageQuery {
+	inOrder := func(where ...predicate.Message) *ent.MessageQuery {
 		return l.tx.Message.Query().
-			Where(message.ConversationID(l.conversation.ID), message.UserID(l.userID)).
+			Where(append(where, message.UserID(l.userID))...).
 			Order(message.ByIndex(), message.ByCreatedAt(), message.ByID())
 	}
+	all := func() *ent.MessageQuery { return inOrder(message.ConversationID(l.conversation.ID)) }
 	switch {
 	case in.Tree:
 		where = append(where, all)
@@ -143,7 +145,7 @@ func (a *asking) extent(ctx context.Context, l *line, in ForkInput) ([]*ent.Mess
 			for i, step := range some {
 				ids[i] = step.ID
 			}
-			where = append(where, func() *ent.MessageQuery { return all().Where(message.IDIn(ids...)) })
+			where = append(where, func() *ent.MessageQuery { return inOrder(message.IDIn(ids...)) })
 		}
 	}
 	if err := checkExtent(ctx, where); err != nil {

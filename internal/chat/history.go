@@ -416,7 +416,7 @@ func (l *line) delete(ctx context.Context, s *Service, id pid.ID) (d deletion, e
 			ids[i] = n.id
 		}
 		_, err := l.tx.Message.Delete().
-			Where(message.IDIn(ids...), message.ConversationID(l.conversation.ID), message.UserID(l.userID)).
+			Where(message.IDIn(ids...), message.UserID(l.userID)). // By id: not all of the conversation is read.
 			Exec(ctx)
 		if err != nil {
 			return d, fmt.Errorf("delete messages: %w", err)

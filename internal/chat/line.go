@@ -227,7 +227,7 @@ func (l *line) through(ctx context.Context, b Branches, id pid.ID, rest []node) 
 	}
 	for some := range slices.Chunk(ids, batch) {
 		err := l.tx.Message.Update().
-			Where(message.IDIn(some...), message.ConversationID(l.conversation.ID), message.UserID(l.userID)).
+			Where(message.IDIn(some...), message.UserID(l.userID)). // By id: not all of the conversation is read.
 			SetActive(true).
 			SetActivatedAt(l.now).
 			Exec(ctx)

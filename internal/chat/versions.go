@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"parley/ent"
 	"parley/ent/message"
 	"parley/internal/pid"
 	"parley/internal/refusal"
@@ -61,46 +60,4 @@ func PageOf(versions []pid.ID, args PageArgs) (Page[pid.ID], error) {
 		slices.Reverse(items)
 	}
 	return page(w, items[:min(len(items), w.n+1)]), nil
-}
-
-// ListVersions returns a page of what follows each message, on all branches, with two queries.
-// args.WithoutTexts is as in MessagesWithoutTexts. Error: BAD_USER_INPUT.
-func (s *Service) ListVersions(
-	ctx context.Context, userID pid.ID, parents []pid.ID, args PageArgs,
-) (map[pid.ID]Page[*ent.Message], error) {
-	versions, err := s.Versions(ctx, userID, parents)
-	if err != nil {
-		return nil, err
-	}
-	pages := make(map[pid.ID]Page[pid.ID], len(parents))
-	var ids []pid.ID
-	for _, parent := range parents {
-		if pages[parent], err = PageOf(versions[parent], args); err != nil {
-			return nil, err
-		}
-		ids = append(ids, pages[parent].Items...)
-	}
-	read := s.Messages
-	if args.WithoutTexts {
-		read = s.MessagesWithoutTexts
-	}
-	items, err := read(ctx, userID, ids)
-	if err != nil {
-		return nil, err
-	}
-	byID := make(map[pid.ID]*ent.Message, len(items))
-	for _, m := range items {
-		byID[m.ID] = m
-	}
-	out := make(map[pid.ID]Page[*ent.Message], len(pages))
-	for parent, p := range pages {
-		messages := make([]*ent.Message, 0, len(p.Items))
-		for _, id := range p.Items {
-			if m := byID[id]; m != nil { // Else it has been deleted since.
-				messages = append(messages, m)
-			}
-		}
-		out[parent] = Page[*ent.Message]{Items: messages, HasNext: p.HasNext, HasPrevious: p.HasPrevious}
-	}
-	return out, nil
 }

@@ -50,7 +50,7 @@ const (
 	CodeCrashed Code = "CRASHED"
 	// CodeRestarted: the server restarted during the reply and does not repeat it.
 	CodeRestarted Code = "RESTARTED"
-	// CodeDeleted: the conversation was deleted during the reply.
+	// CodeDeleted: the reply was deleted while it was written, alone or with its conversation.
 	CodeDeleted Code = "DELETED"
 	// CodeInternal: a fault of this server.
 	CodeInternal Code = "INTERNAL"
@@ -109,7 +109,7 @@ func Explain(c Code) (message string, retryable bool) {
 	case CodeRestarted:
 		return "The server restarted in the middle of the reply. Send again.", true
 	case CodeDeleted:
-		return "The conversation was deleted.", false
+		return "The reply was deleted while it was written.", false
 	}
 	return "The reply failed. Send again.", true
 }

@@ -7,6 +7,7 @@ import {
   blankHeaders,
   conversationOperations,
   deleteSummaryOperation,
+  messageOperations,
   replyOperations,
   sendOperation,
   signInOperation,
@@ -39,8 +40,8 @@ interface Notice {
 
 /**
  * Assistant puts what was found where it is needed next, and says so in the line under the response: an access token
- * into the headers of all tabs, the ids of a conversation, a reply and a summary into the variables of the tabs about
- * one, an address that has an account into the tab SignIn. Tokens that have been renewed follow in the headers.
+ * into the headers of all tabs, the ids of a conversation, its messages and a summary into the variables of the tabs
+ * about one, an address that has an account into the tab SignIn. Tokens that have been renewed follow in the headers.
  * All that it does can be seen and copied. It edits nothing that it cannot read.
  */
 export function Assistant({ found, sessions }: { found: Found | undefined; sessions: Sessions }) {
@@ -119,6 +120,8 @@ function editFor(tab: Tab, found: Found, isAnother: boolean): Edit {
     else if (isGone) edit.variables = withVariables(tab.variables, { [name]: none });
   };
   if (replyOperations.includes(tab.title)) put('id', found.replyId, isAnother, '');
+  const message = messageOperations[tab.title];
+  if (message) put('messageId', found[message], isAnother, '');
   if (tab.title === deleteSummaryOperation) put('summaryId', found.summaryId, isAnother, '');
   const isSend = tab.title === sendOperation;
   if (isSend || conversationOperations.includes(tab.title)) {

@@ -16,6 +16,10 @@ export interface Found {
   conversationId?: string;
   deletedConversationId?: string;
   replyId?: string;
+  /** The question of the reply. */
+  questionId?: string;
+  /** The version that another one has taken the place of. */
+  leftId?: string;
   summaryId?: string;
   /** Who wanted to sign up with an address that has an account. */
   taken?: { email: string; password: string };
@@ -30,16 +34,23 @@ export function find(request: Request, result: unknown): Found | undefined {
   for (const field of rootFields(operation)) {
     const alias = (field.alias ?? field.name).value;
     const value = isRecord(result.data) ? result.data[alias] : undefined;
-    if (isRecord(value)) take(found, field.name.value, value);
+    const input = inputOf(field, isRecord(request.variables) ? request.variables : {});
+    if (isRecord(value)) take(found, field.name.value, value, input);
     else if (field.name.value === 'signUp' && isTaken(result.errors, alias)) {
-      const { email, password } = inputOf(field, isRecord(request.variables) ? request.variables : {});
+      const { email, password } = input;
       found.taken = { email: asText(email) ?? '', password: asText(password) ?? '' };
     }
   }
   return Object.values(found).some((value) => value !== undefined) ? found : undefined;
 }
 
-function take(found: Found, field: string, value: Fields): void {
+/** The mutations that make another conversation the latest one. */
+const beginning = ['sendMessage', 'createConversation', 'forkConversation', 'addMessages'];
+
+/** The mutations that put another version beside the one they are given. */
+const versioning = ['regenerateReply', 'editMessage', 'continueReply'];
+
+function take(found: Found, field: string, value: Fields, input: Fields): void {
   if (asText(value.accessToken)) {
     found.accessToken = asText(value.accessToken);
     found.refreshToken = asText(value.refreshToken);
@@ -47,11 +58,13 @@ function take(found: Found, field: string, value: Fields): void {
   }
   if (field === 'signOut') found.signedOut = true;
   if (field === 'deleteConversation') found.deletedConversationId = asText(value.conversationId);
-  if ((field === 'sendMessage' || field === 'createConversation') && isRecord(value.conversation)) {
+  if (beginning.includes(field) && isRecord(value.conversation)) {
     found.conversationId = asText(value.conversation.id);
   }
   if (field === 'summarizeConversation' && isRecord(value.summary)) found.summaryId = asText(value.summary.id);
   if (isRecord(value.reply)) found.replyId = asText(value.reply.id);
+  if (isRecord(value.userMessage)) found.questionId = asText(value.userMessage.id);
+  if (versioning.includes(field)) found.leftId = asText(input.messageId);
 }
 
 /** isTaken tells whether a sign-up was refused for its address alone, and not because that is no address. */

@@ -16,7 +16,7 @@ export const watchOperation = 'WatchReply';
 export const deleteSummaryOperation = 'DeleteSummary';
 
 /** The operations whose tabs are given the id of each new reply. */
-export const replyOperations = [watchOperation, 'ReplyDetails'];
+export const replyOperations = [watchOperation, 'ReplyDetails', 'Versions'];
 
 /** The operations, beside that of sending, whose tabs are given the id of the latest conversation. */
 export const conversationOperations = [
@@ -24,7 +24,19 @@ export const conversationOperations = [
   'ConversationSettings',
   'RegenerateName',
   'SummarizeConversation',
+  'AddMessages',
 ];
+
+/** The operations whose tabs are given the id of a message: the new reply, its question, or the version it replaces. */
+export const messageOperations: Record<string, 'replyId' | 'questionId' | 'leftId'> = {
+  RegenerateReply: 'replyId',
+  EditMessage: 'questionId',
+  ContinueReply: 'replyId',
+  SelectBranch: 'leftId',
+  UpdateMessage: 'replyId',
+  ForkConversation: 'replyId',
+  DeleteMessage: 'replyId',
+};
 
 const signUp = `# Welcome to Parley! Press play in
 # three tabs, one after the other:
@@ -369,8 +381,217 @@ mutation ${deleteSummaryOperation}($summaryId: ID!) {
 }
 `;
 
+const versions = `# The versions at the place of your latest
+# reply, oldest first, and where the line
+# goes: "active". A question has versions too,
+# and "children" are those of its reply.
+
+query Versions($id: ID!) {
+  node(id: $id) {
+    ... on Message {
+      siblingPosition
+      siblingCount
+      siblings {
+        nodes {
+          id
+          active
+          editedAt
+          content
+        }
+      }
+      continues {
+        id
+      }
+      parent {
+        id
+        content
+        siblingCount
+      }
+    }
+  }
+}
+`;
+
+const regenerateReply = `# Another version of your latest reply; the
+# old one stays. Tab WatchReply shows it grow,
+# and SelectBranch goes back.
+#
+# onBusy: INTERRUPT  stops a running reply
+
+mutation RegenerateReply($messageId: ID!) {
+  regenerateReply(
+    input: {
+      messageId: $messageId
+      onBusy: INTERRUPT
+    }
+  ) {
+    userMessage {
+      id
+    }
+    reply {
+      id
+      siblingPosition
+      siblingCount
+    }
+  }
+}
+`;
+
+const editMessage = `# Ask differently: a new version of your
+# question, and its reply.
+
+mutation EditMessage(
+  $messageId: ID!
+  $content: String!
+) {
+  editMessage(
+    input: {
+      messageId: $messageId
+      content: $content
+      onBusy: INTERRUPT
+    }
+  ) {
+    userMessage {
+      id
+      siblingPosition
+      siblingCount
+    }
+    reply {
+      id
+    }
+  }
+}
+`;
+
+const continueReply = `# Go on with a reply that was cut off: that
+# was stopped, failed, or became too long.
+# With the model script, send "/length 20".
+
+mutation ContinueReply($messageId: ID!) {
+  continueReply(input: { messageId: $messageId }) {
+    reply {
+      id
+      content
+      continues {
+        id
+      }
+    }
+  }
+}
+`;
+
+const selectBranch = `# Show the version that another one has
+# replaced. Everybody who follows the
+# conversation is told. Null: it is shown.
+
+mutation SelectBranch($messageId: ID!) {
+  selectBranch(input: { messageId: $messageId }) {
+    fromIndex
+    conversation {
+      headId
+      messages(last: 20) {
+        nodes {
+          index
+          role
+          content
+        }
+      }
+    }
+  }
+}
+`;
+
+const addMessages = `# Put messages in by hand, in any role. No
+# model is asked. Take "conversationId" out
+# to begin a conversation with them.
+
+mutation AddMessages(
+  $conversationId: ID
+  $messages: [NewMessageInput!]!
+) {
+  addMessages(
+    input: {
+      conversationId: $conversationId
+      messages: $messages
+    }
+  ) {
+    conversation {
+      id
+    }
+    messages {
+      id
+      index
+      role
+    }
+  }
+}
+`;
+
+const updateMessage = `# Correct a text in place, that of your
+# latest reply. The next prompt holds it.
+
+mutation UpdateMessage(
+  $messageId: ID!
+  $content: String!
+) {
+  updateMessage(
+    input: {
+      messageId: $messageId
+      content: $content
+    }
+  ) {
+    message {
+      id
+      content
+      editedAt
+    }
+  }
+}
+`;
+
+const forkConversation = `# Copy the line up to your latest reply into
+# a new conversation, which the next message
+# of tab SendMessage goes to.
+#
+# scope: TREE  copies all branches
+
+mutation ForkConversation($messageId: ID!) {
+  forkConversation(
+    input: {
+      messageId: $messageId
+      scope: LINE
+    }
+  ) {
+    conversation {
+      id
+      name
+      forkedFrom {
+        id
+      }
+    }
+  }
+}
+`;
+
+const deleteMessage = `# Delete a message for good, with all that
+# follows it on any branch.
+
+mutation DeleteMessage($messageId: ID!) {
+  deleteMessage(input: { messageId: $messageId }) {
+    deletedCount
+    fromIndex
+    conversation {
+      headId
+    }
+  }
+}
+`;
+
 /** The variables of a tab that is given the id of a conversation. */
 const ofConversation = (more = {}) => JSON.stringify({ conversationId: '', ...more }, null, 2);
+
+/** The variables of a tab that is given the id of a message. */
+const ofMessage = (more = {}) => JSON.stringify({ messageId: '', ...more }, null, 2);
 
 /** The tabs of a first visit. Their titles are the names of the operations. */
 export const startingTabs: GraphiQLProps['defaultTabs'] = [
@@ -396,4 +617,21 @@ export const startingTabs: GraphiQLProps['defaultTabs'] = [
   { query: regenerateName, variables: ofConversation() },
   { query: summarizeConversation, variables: ofConversation() },
   { query: deleteSummary, variables: JSON.stringify({ summaryId: '' }, null, 2) },
+  { query: versions, variables: JSON.stringify({ id: '' }, null, 2) },
+  { query: regenerateReply, variables: ofMessage() },
+  { query: editMessage, variables: ofMessage({ content: 'I need a chat backend for my cat' }) },
+  { query: continueReply, variables: ofMessage() },
+  { query: selectBranch, variables: ofMessage() },
+  {
+    query: addMessages,
+    variables: ofConversation({
+      messages: [
+        { role: 'USER', content: 'Which colour is the sky?' },
+        { role: 'ASSISTANT', content: 'Green.', model: 'me' },
+      ],
+    }),
+  },
+  { query: updateMessage, variables: ofMessage({ content: 'What I would rather have read.' }) },
+  { query: forkConversation, variables: ofMessage() },
+  { query: deleteMessage, variables: ofMessage() },
 ].map((tab) => ({ variables: null, ...tab, headers: blankHeaders }));

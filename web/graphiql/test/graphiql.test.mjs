@@ -108,6 +108,24 @@ test('a newcomer signs up, sends a message and sees the reply grow', { timeout: 
   await run(page);
   await response.getByText('"LAST_N"').waitFor();
 
+  // Another version of the reply is made and shown; the one that was left can be chosen again.
+  await openTab(page, 'RegenerateReply');
+  const { messageId } = JSON.parse(await contentOf(page, 'variables.json'));
+  await run(page);
+  await response.getByText('"siblingCount": 2').waitFor();
+  await openTab(page, 'SelectBranch');
+  assert.equal(JSON.parse(await contentOf(page, 'variables.json')).messageId, messageId);
+  await openTab(page, 'EditMessage');
+  assert.match(JSON.parse(await contentOf(page, 'variables.json')).messageId, /^msg_/);
+  await run(page);
+  await response.getByText('"siblingCount": 2').waitFor();
+  await openTab(page, 'Versions');
+  await run(page);
+  await response.getByText('"siblingPosition": 1').waitFor();
+  await openTab(page, 'ForkConversation');
+  await run(page);
+  await response.getByText('CONVERSATION_BUSY').or(response.getByText('"forkedFrom"')).waitFor();
+
   // A conversation made by hand is the one that the next message goes to.
   await openTab(page, 'NewConversation');
   await run(page);
