@@ -234,6 +234,9 @@ func TestFailuresTellNothing(t *testing.T) {
 				continue // A panic between two statements of a feed, for example.
 			}
 			for _, e := range a.Errors {
+				if strings.HasSuffix(c.id, ".expectedHeadId") && e.Extensions["code"] == "STALE_HEAD" {
+					continue // The statement that reads the head is written by hand, and does not fail here.
+				}
 				if code := e.Extensions["code"]; code != "INTERNAL" && code != "UNAVAILABLE" {
 					t.Errorf("failure %d in %s: got the code %v, want INTERNAL or UNAVAILABLE: %s", i, c.field, code,
 						a.raw)
