@@ -321,9 +321,9 @@ func TestNameRacesARename(t *testing.T) {
 // conversation that is not kept.
 func TestNameIsNotAskedFor(t *testing.T) {
 	t.Parallel()
-	named(t, chat.Config{TokensPerDay: 900}, reply.Asides{TokensPerDay: 900}, func(t *testing.T, b *namingBundle) {
+	named(t, chat.Config{TokensPerDay: 1}, reply.Asides{TokensPerDay: 1}, func(t *testing.T, b *namingBundle) {
 		broke := b.user(t)
-		b.ask(t, broke, nil, "hello") // The reply holds all there is, and more.
+		b.ask(t, broke, nil, "hello") // The reply holds all there is, and has used it when it ends.
 		if n := len(b.asked()); n != 0 {
 			t.Errorf("asked %d times without tokens", n)
 		}

@@ -11,7 +11,8 @@ import (
 // takes none of it, however much that is.
 func TestAskedAsidesComeFirst(t *testing.T) {
 	t.Parallel()
-	s := &asides{cfg: Asides{AtOnce: 1, Waiting: 2}, running: 1, going: make(map[asideKey]bool),
+	s := &asides{host: &host{meters: newMeters(nil, nil)}, cfg: Asides{AtOnce: 1, Waiting: 2}, running: 1,
+		going: make(map[asideKey]bool),
 		taken: make([]time.Time, 2)}
 	start := func(asked bool, want error) *aside {
 		t.Helper()

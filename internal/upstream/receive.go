@@ -170,9 +170,9 @@ func (a *reading) end(ctx context.Context, err error) error {
 		complete = true
 	case errors.Is(err, errReported):
 		complete = a.proof == finished
-	case errors.Is(err, errCut):
+	case errors.Is(err, errCut) && ctx.Err() == nil: // Else it was cut here.
 		complete = a.proof != noProof || a.counted
-	case errors.Is(err, errDocument):
+	case errors.Is(err, errDocument) && ctx.Err() == nil:
 		complete = a.proof != noProof || a.frame.whole // It was read to its end, as JSON.
 	default:
 		// A server that puts a reason into every frame has not proven anything by it, and who

@@ -108,15 +108,19 @@ func oneReplyPerKey(b *book) []string {
 			bad.add("%d records of send %s", n, key)
 		}
 	}
-	messages := make(map[string]int)
+	// Versions of a question stand at one place: one that was cancelled is asked anew in its words.
+	places := make(map[string]map[string]bool)
 	for _, m := range b.rows {
 		if q, is := script.Parse(m.Content); is && m.Role == "USER" {
-			messages[q.Key]++
+			if places[q.Key] == nil {
+				places[q.Key] = make(map[string]bool)
+			}
+			places[q.Key][m.Parent] = true
 		}
 	}
-	for key, n := range messages {
-		if n > 1 {
-			bad.add("%d user messages of send %s", n, key)
+	for key, at := range places {
+		if len(at) > 1 {
+			bad.add("%d user messages of send %s", len(at), key)
 		}
 	}
 	for key, sends := range b.sends {
