@@ -222,10 +222,16 @@ func (b *bundle) final(t testing.TB, u person, id pid.ID) *ent.Message {
 // line reads all rows of a conversation in index order.
 func (b *bundle) line(t testing.TB, u person, id pid.ID) []*ent.Message {
 	t.Helper()
-	rows, err := b.store.Client().Message.Query().Where(message.ConversationID(id)).Order(message.ByIndex()).All(u.ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
+	var rows []*ent.Message
+	eventually(t, "an answer of the database", func() bool {
+		var err error
+		rows, err = b.store.Client().Message.Query().Where(message.ConversationID(id)).Order(message.ByIndex()).
+			All(u.ctx)
+		if err != nil && !b.store.IsUnavailable(err) { // As on a machine that is too busy.
+			t.Fatal(err)
+		}
+		return err == nil
+	})
 	return rows
 }
 

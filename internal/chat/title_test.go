@@ -31,6 +31,7 @@ const namer = "namer"
 func named(t *testing.T, cfg chat.Config, asides reply.Asides, test func(t *testing.T, b *namingBundle)) {
 	t.Helper()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		asides := asides // Both databases run at once.
 		asides.TitleModel = namer
 		test(t, naming(setupAsides(t, s, cfg, asides)))
 	})
@@ -503,15 +504,15 @@ func TestAsidesAreBounded(t *testing.T) {
 	t.Parallel()
 	named(t, wide, reply.Asides{PerMinute: 3}, func(t *testing.T, b *namingBundle) {
 		u := b.user(t)
-		for range 3 {
-			b.named(t, u, b.ask(t, u, nil, "hello").Conversation.ID)
+		var r chat.SendResult
+		for range 5 {
+			r = b.ask(t, u, nil, "hello")
 		}
-		r := b.ask(t, u, nil, "hello")
-		if n := len(b.asked()); n != 3 {
-			t.Errorf("asked %d times in a minute, want 3", n)
-		}
-		if n := b.engine.Meters().Asides.Of("title").Of("busy").Count(); n < 2 {
-			t.Errorf("%d count as left out, want those two at least", n)
+		eventually(t, "what is left out", func() bool {
+			return b.engine.Meters().Asides.Of("title").Of("busy").Count() >= 2
+		})
+		if n := len(b.asked()); n > 3 {
+			t.Errorf("asked %d times in a minute, want 3 at most", n)
 		}
 		c, err := b.RegenerateName(u.ctx, u.id, r.Conversation.ID)
 		if err != nil || c.Name != "A fine name" {
