@@ -238,14 +238,17 @@ test('several models and no default', async (t) => {
 })
 
 test('a model server that is not there', async (t) => {
-  const { url } = await parleyBefore(t, {
-    OPENAI_BASE_URL: `http://127.0.0.1:${await freePort()}/v1`,
-    PARLEY_MODEL: 'mock-small',
-  })
-  const { token } = await signUp(url)
-  const error = await refused(url, '{ models { name } }', {}, token)
+  const OPENAI_BASE_URL = `http://127.0.0.1:${await freePort()}/v1`
+  const nameless = await parleyBefore(t, { OPENAI_BASE_URL })
+  const somebody = await signUp(nameless.url)
+  const error = await refused(nameless.url, '{ models { name } }', {}, somebody.token)
   assert.equal(error.extensions.code, 'MODEL_UNAVAILABLE')
+
   // The operator has named a model, so that nobody has to ask for the list.
+  const { url } = await parleyBefore(t, { OPENAI_BASE_URL, PARLEY_MODEL: 'mock-small' })
+  const { token } = await signUp(url)
+  const { models } = await data(url, '{ models { name } }', {}, token)
+  assert.deepEqual(models.map((m) => m.name).sort(), ['mock-small', 'script'])
   const { reply } = await send(url, token, { content: 'Hello', wait: true })
   assert.equal(reply.status, 'FAILED')
   assert.equal(reply.error.code, 'UPSTREAM_UNAVAILABLE')
