@@ -137,3 +137,29 @@ func TestFoundWhenHeardOf(t *testing.T) {
 		}
 	})
 }
+
+// A deletion whose answer was lost is told all the same: feeds look whether it is true.
+func TestDoubtfulDeletionIsTold(t *testing.T) {
+	t.Parallel()
+	each(t, chat.Config{}, func(t *testing.T, b *bundle) {
+		u := b.user(t)
+		sent := b.ask(t, u, nil, "one")
+		facts := b.bus.Subscribe(fact.OfConversation(sent.Conversation.ID))
+		defer facts.Close()
+		unsure := b.service(t, chat.Config{}, lostAnswer{b.store})
+		if _, err := unsure.DeleteMessage(u.ctx, u.id, sent.Reply.ID); err == nil {
+			t.Fatal("the deletion is certain")
+		}
+		told := make(map[fact.Kind]bool)
+		for len(facts.Facts()) > 0 {
+			f := <-facts.Facts()
+			told[f.Kind] = true
+			if f.Conversation != nil {
+				t.Errorf("a fact of kind %d carries a row", f.Kind)
+			}
+		}
+		if !told[fact.LineChanged] || !told[fact.ConversationUpdated] {
+			t.Errorf("told are the kinds %v, want another line and the conversation", told)
+		}
+	})
+}

@@ -379,12 +379,12 @@ func (s *Service) DeleteMessage(ctx context.Context, userID, id pid.ID) (DeleteR
 		facts = append(facts, fact.Fact{Kind: fact.StopRequested, UserID: userID, ConversationID: conversationID,
 			MessageID: gone})
 	}
-	if err := s.publish(err, facts...); err != nil {
+	err = s.publish(err, facts...)
+	d.Conversation, _, err = s.turned(err, userID, conversationID, d.Conversation, d.From)
+	if err != nil {
 		return DeleteResult{}, err
 	}
-	c, _, err := s.turned(nil, userID, conversationID, d.Conversation, d.From)
-	d.Conversation = c
-	return d.DeleteResult, err
+	return d.DeleteResult, nil
 }
 
 type deletion struct {
