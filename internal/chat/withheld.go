@@ -22,7 +22,7 @@ func SentToModel(m *ent.Message) (sent, open bool) {
 	case m.Role == message.RoleUSER:
 		return true, true
 	}
-	return !withholds(m), false
+	return m.ErrorCode == nil || !reply.Code(*m.ErrorCode).WithholdsQuestion(), false
 }
 
 // Withheld tells, of the user's questions with these ids, those that no later prompt holds,
@@ -30,22 +30,15 @@ func SentToModel(m *ent.Message) (sent, open bool) {
 func (s *Service) Withheld(ctx context.Context, userID pid.ID, questions []pid.ID) (map[pid.ID]bool, error) {
 	replies, err := s.store.Client().Message.Query().
 		Where(message.ParentIDIn(questions...), message.UserID(userID), message.Active(true),
-			message.RoleEQ(message.RoleASSISTANT),
-			message.Or(message.StatusEQ(message.StatusFAILED), reply.Filtered())).
-		Select(message.FieldID, message.FieldParentID, message.FieldStatus, message.FieldErrorCode).
+			message.RoleEQ(message.RoleASSISTANT), reply.Refusing()).
+		Select(message.FieldParentID).
 		All(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read the replies to questions: %w", err)
 	}
 	withheld := make(map[pid.ID]bool)
 	for _, m := range replies {
-		if m.Status == message.StatusCOMPLETED || withholds(m) {
-			withheld[*m.ParentID] = true
-		}
+		withheld[*m.ParentID] = true
 	}
 	return withheld, nil
-}
-
-func withholds(m *ent.Message) bool {
-	return m.ErrorCode != nil && reply.Code(*m.ErrorCode).WithholdsQuestion()
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -58,9 +59,9 @@ const (
 
 // WithholdsQuestion reports whether no later prompt holds the question whose reply failed so:
 // the model server refused what it says, and would refuse it again.
-func (c Code) WithholdsQuestion() bool {
-	return c == CodeContextTooLong || c == CodeContentFilter || c == CodeRejected
-}
+func (c Code) WithholdsQuestion() bool { return slices.Contains(withholding[:], c) }
+
+var withholding = [...]Code{CodeContextTooLong, CodeContentFilter, CodeRejected}
 
 // Refused reports whether a reply was refused because of what it was asked, by the code it has
 // failed with, or else by its finish reason: a filter has left nothing of it.

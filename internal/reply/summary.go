@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"entgo.io/ent/dialect/sql"
+
 	"parley/ent"
 	"parley/ent/conversation"
 	"parley/ent/message"
@@ -46,8 +48,6 @@ const (
 	summaryRounds = 8
 	// mostRefused is how often a model is asked again that has called its part of a line too long.
 	mostRefused = 4
-	// lineBatch is how many rows of a line are read at a time.
-	lineBatch = 64
 )
 
 // span says which part of a line is to be summed up, in bytes of text.
@@ -208,28 +208,23 @@ func sentBytes(m *ent.Message) int {
 // backwards reads the visible line from upTo down to after, without after itself, until take
 // says that it is enough.
 func (s *asides) backwards(ctx context.Context, a *aside, after, upTo int, take func(m *ent.Message) bool) error {
-	for upTo > after {
-		rows, err := s.lineQuery(a, after, upTo).Order(ent.Desc(message.FieldIndex)).Limit(lineBatch).All(ctx)
-		if err != nil {
-			return fmt.Errorf("read a line: %w", err)
-		}
-		for _, m := range rows {
-			if !take(m) {
-				return nil
-			}
-		}
-		if len(rows) < lineBatch {
-			return nil
-		}
-		upTo = rows[len(rows)-1].Index - 1
-	}
-	return nil
+	return s.walk(ctx, a, after, upTo, true, take)
 }
 
 // forwards is backwards from the other end.
 func (s *asides) forwards(ctx context.Context, a *aside, after, upTo int, take func(m *ent.Message) bool) error {
+	return s.walk(ctx, a, after, upTo, false, take)
+}
+
+func (s *asides) walk(
+	ctx context.Context, a *aside, after, upTo int, backwards bool, take func(m *ent.Message) bool,
+) error {
+	order := message.ByIndex()
+	if backwards {
+		order = message.ByIndex(sql.OrderDesc())
+	}
 	for upTo > after {
-		rows, err := s.lineQuery(a, after, upTo).Order(message.ByIndex()).Limit(lineBatch).All(ctx)
+		rows, err := s.lineQuery(a, after, upTo).Order(order).Limit(LineBatch).All(ctx)
 		if err != nil {
 			return fmt.Errorf("read a line: %w", err)
 		}
@@ -238,10 +233,14 @@ func (s *asides) forwards(ctx context.Context, a *aside, after, upTo int, take f
 				return nil
 			}
 		}
-		if len(rows) < lineBatch {
+		switch {
+		case len(rows) < LineBatch:
 			return nil
+		case backwards:
+			upTo = rows[len(rows)-1].Index - 1
+		default:
+			after = rows[len(rows)-1].Index
 		}
-		after = rows[len(rows)-1].Index
 	}
 	return nil
 }

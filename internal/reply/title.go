@@ -191,7 +191,7 @@ func questionsOf(ctx context.Context, tx *ent.Tx, a *aside) ([]string, error) {
 	}
 	refused, err := tx.Message.Query().
 		Where(message.ParentIDIn(slices.Concat(first, newest)...), message.UserID(a.userID), message.Active(true),
-			message.RoleEQ(message.RoleASSISTANT), refusing()).
+			message.RoleEQ(message.RoleASSISTANT), Refusing()).
 		Select(message.FieldParentID).Strings(ctx)
 	if err != nil {
 		return nil, err

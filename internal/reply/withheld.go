@@ -9,9 +9,9 @@ import (
 	"parley/internal/prompt"
 )
 
-// Filtered matches completed replies of which a filter has left nothing. It does not return
+// filtered matches completed replies of which a filter has left nothing. It does not return
 // their texts, which may be long.
-func Filtered() predicate.Message {
+func filtered() predicate.Message {
 	return func(s *sql.Selector) {
 		s.Where(sql.And(sql.EQ(s.C(message.FieldStatus), message.StatusCOMPLETED),
 			sql.EQ(s.C(message.FieldFinishReason), message.FinishReasonCONTENT_FILTER),
@@ -25,10 +25,13 @@ func Filtered() predicate.Message {
 const whiteSpace = "\t\n\v\f\r \u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a" +
 	"\u2028\u2029\u202f\u205f\u3000"
 
-// refusing matches the replies of which refuses reports so.
-func refusing() predicate.Message {
-	return message.Or(Filtered(), message.And(message.StatusEQ(message.StatusFAILED), message.ErrorCodeIn(
-		string(CodeContextTooLong), string(CodeContentFilter), string(CodeRejected))))
+// Refusing matches the replies of which refuses reports so. It reads no text.
+func Refusing() predicate.Message {
+	codes := make([]string, len(withholding))
+	for i, c := range withholding {
+		codes[i] = string(c)
+	}
+	return message.Or(filtered(), message.And(message.StatusEQ(message.StatusFAILED), message.ErrorCodeIn(codes...)))
 }
 
 // refuses reports whether a row is a reply that was refused because of what it was asked, so
