@@ -152,18 +152,3 @@ func indexOrNull(from int) *int {
 	}
 	return &from
 }
-
-// edgeOrNil is the edge of a message that a mutation has stored; a refused one has none.
-func edgeOrNil(m *ent.Message) *model.MessageEdge {
-	if m == nil {
-		return nil
-	}
-	return messageEdge(m)
-}
-
-func conversationEdgeOrNil(c *ent.Conversation) *model.ConversationEdge {
-	if c == nil {
-		return nil
-	}
-	return conversationEdge(c)
-}

@@ -27,7 +27,7 @@ func (r *mutationResolver) RegenerateReply(ctx context.Context, input model.Rege
 		Parameters:     fromInput(input.Parameters.Value()),
 	})
 	return &model.RegenerateReplyPayload{Conversation: sent.Conversation, UserMessage: sent.UserMessage,
-		Reply: sent.Reply, ReplyEdge: edgeOrNil(sent.Reply), Deduplicated: sent.Deduplicated}, err
+		Reply: sent.Reply, ReplyEdge: messageEdge(sent.Reply), Deduplicated: sent.Deduplicated}, err
 }
 
 // EditMessage is the resolver for the editMessage field.
@@ -46,7 +46,7 @@ func (r *mutationResolver) EditMessage(ctx context.Context, input model.EditMess
 		Parameters:     fromInput(input.Parameters.Value()),
 	}, input.Content)
 	return &model.EditMessagePayload{Conversation: sent.Conversation, UserMessage: sent.UserMessage,
-		UserMessageEdge: edgeOrNil(sent.UserMessage), Reply: sent.Reply, ReplyEdge: edgeOrNil(sent.Reply),
+		UserMessageEdge: messageEdge(sent.UserMessage), Reply: sent.Reply, ReplyEdge: messageEdge(sent.Reply),
 		Deduplicated: sent.Deduplicated}, err
 }
 
@@ -65,7 +65,7 @@ func (r *mutationResolver) ContinueReply(ctx context.Context, input model.Contin
 		Parameters:     fromInput(input.Parameters.Value()),
 	})
 	return &model.ContinueReplyPayload{Conversation: sent.Conversation, Reply: sent.Reply,
-		ReplyEdge: edgeOrNil(sent.Reply), Deduplicated: sent.Deduplicated}, err
+		ReplyEdge: messageEdge(sent.Reply), Deduplicated: sent.Deduplicated}, err
 }
 
 // SelectBranch is the resolver for the selectBranch field.
@@ -90,7 +90,7 @@ func (r *mutationResolver) ForkConversation(ctx context.Context, input model.For
 		Name:      input.Name.Value(),
 		ClientKey: input.ClientKey.Value(),
 	})
-	return &model.ForkConversationPayload{Conversation: c, ConversationEdge: conversationEdgeOrNil(c),
+	return &model.ForkConversationPayload{Conversation: c, ConversationEdge: conversationEdge(c),
 		Deduplicated: deduplicated}, err
 }
 

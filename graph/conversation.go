@@ -59,7 +59,11 @@ func (r *Resolver) conversationConnection(
 	return out, nil
 }
 
+// conversationEdge is the edge of a conversation, and none of what a mutation has refused.
 func conversationEdge(c *ent.Conversation) *model.ConversationEdge {
+	if c == nil {
+		return nil
+	}
 	return &model.ConversationEdge{Node: c, Cursor: chat.ConversationCursor(c.LastMessageAt, c.ID)}
 }
 

@@ -97,7 +97,7 @@ func (r *mutationResolver) CreateConversation(ctx context.Context, input model.C
 		Parameters:   fromInput(input.Parameters.Value()),
 		Context:      contextFromInput(input.Context.Value()),
 	})
-	return &model.CreateConversationPayload{Conversation: c, ConversationEdge: conversationEdgeOrNil(c)}, err
+	return &model.CreateConversationPayload{Conversation: c, ConversationEdge: conversationEdge(c)}, err
 }
 
 // UpdateConversation is the resolver for the updateConversation field.

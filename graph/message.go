@@ -29,7 +29,11 @@ func messageConnection(page chat.Page[*ent.Message], count model.Count) *model.M
 	return out
 }
 
+// messageEdge is the edge of a message, and none of what a mutation has refused.
 func messageEdge(m *ent.Message) *model.MessageEdge {
+	if m == nil {
+		return nil
+	}
 	return &model.MessageEdge{Node: m, Cursor: chat.MessageCursor(m.Index)}
 }
 

@@ -133,8 +133,8 @@ func (r *mutationResolver) SendMessage(ctx context.Context, input model.SendMess
 		Reply:        sent.Reply,
 		Deduplicated: sent.Deduplicated,
 
-		UserMessageEdge: edgeOrNil(sent.UserMessage),
-		ReplyEdge:       edgeOrNil(sent.Reply),
+		UserMessageEdge: messageEdge(sent.UserMessage),
+		ReplyEdge:       messageEdge(sent.Reply),
 	}, err
 }
 

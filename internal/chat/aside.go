@@ -25,22 +25,20 @@ const asidesPerMinute = 6
 // NOT_FOUND; BAD_USER_INPUT without a model for names, and for a temporary conversation;
 // RATE_LIMITED, QUOTA_EXCEEDED, OVERLOADED, MODEL_UNAVAILABLE.
 func (s *Service) RegenerateName(ctx context.Context, userID, conversationID pid.ID) (*ent.Conversation, error) {
-	found, err := s.Conversations(ctx, userID, []pid.ID{conversationID})
+	c, err := s.conversation(ctx, userID, conversationID)
 	switch {
 	case err != nil:
 		return nil, err
-	case len(found) == 0:
-		return nil, refusal.NotFound("conversation")
 	case s.replies.TitleModel() == "":
 		return nil, refusal.BadInput("conversationId",
 			"must be named by hand: this server has no model for names (PARLEY_TITLE_MODEL)")
-	case found[0].Temporary:
+	case c.Temporary:
 		return nil, refusal.BadInput("conversationId", "must not be that of a temporary conversation")
 	}
 	if err := s.paced(s.names, userID, "names"); err != nil {
 		return nil, err
 	}
-	c, err := s.replies.NameNow(ctx, userID, conversationID)
+	c, err = s.replies.NameNow(ctx, userID, conversationID)
 	return c, s.asideRefusal(ctx, err, "The model for names gives this conversation none. Name it yourself.")
 }
 
@@ -49,12 +47,8 @@ func (s *Service) RegenerateName(ctx context.Context, userID, conversationID pid
 // is. It waits for the model. Errors: NOT_FOUND, RATE_LIMITED, QUOTA_EXCEEDED, OVERLOADED,
 // MODEL_UNAVAILABLE.
 func (s *Service) SummarizeConversation(ctx context.Context, userID, conversationID pid.ID) (*ent.Summary, error) {
-	found, err := s.Conversations(ctx, userID, []pid.ID{conversationID})
-	switch {
-	case err != nil:
+	if _, err := s.conversation(ctx, userID, conversationID); err != nil {
 		return nil, err
-	case len(found) == 0:
-		return nil, refusal.NotFound("conversation")
 	}
 	if err := s.paced(s.summaries, userID, "summaries"); err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package chat
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"parley/ent"
@@ -82,8 +83,6 @@ type SendRows struct {
 	// Root is message 0 of a conversation that is new, nil for one that exists.
 	Root            *ent.Message
 	Question, Reply *ent.Message
-	// Again says that the question is there already.
-	Again bool
 	// ClientKey and PayloadHash go to the record of the send.
 	ClientKey   *string
 	PayloadHash string
@@ -309,12 +308,7 @@ func (a *asking) insert(ctx context.Context, tx *ent.Tx, at spot) error {
 	reserved := a.prompt + reply.AnswerTokens(a.inForce)
 	answer.ReservedTokens = &reserved
 	l.moveHead(answer.ID, question.Content)
-	if !at.again {
-		question.ClientKey = a.once.key
-	}
-	rows := SendRows{Conversation: l.conversation, Root: at.root, Question: question, Again: at.again, Reply: answer,
-		ClientKey: a.once.key, PayloadHash: a.once.hash}
-	if err := a.store.StoreSend(ctx, tx, rows); err != nil {
+	if err := a.storePair(ctx, tx, at, answer); err != nil {
 		return err
 	}
 	a.stored = SendResult{Conversation: l.conversation, UserMessage: question, Reply: answer}
@@ -327,4 +321,22 @@ func (a *asking) insert(ctx context.Context, tx *ent.Tx, at spot) error {
 	}
 	a.facts = append(a.facts, messageFact(fact.MessageAdded, answer))
 	return nil
+}
+
+// storePair writes the question, unless that is there already, its reply and the record of
+// both.
+func (a *asking) storePair(ctx context.Context, tx *ent.Tx, at spot, answer *ent.Message) error {
+	l, question := at.line, at.question
+	if !at.again {
+		question.ClientKey = a.once.key
+		return a.store.StoreSend(ctx, tx, SendRows{Conversation: l.conversation, Root: at.root, Question: question,
+			Reply: answer, ClientKey: a.once.key, PayloadHash: a.once.hash})
+	}
+	if err := l.save(ctx); err != nil {
+		return err
+	}
+	if err := create(tx, answer).Exec(ctx); err != nil {
+		return fmt.Errorf("store a version: %w", err)
+	}
+	return a.record(ctx, tx, kept{conversationID: l.conversation.ID, first: question.ID, last: answer.ID})
 }

@@ -55,17 +55,6 @@ func (s *Service) again(ctx context.Context, userID pid.ID, in Again, hash strin
 	}, nil
 }
 
-// finish is what follows such a mutation.
-func (s *Service) finish(
-	ctx context.Context, userID pid.ID, wait bool, result SendResult, err error,
-) (SendResult, error) {
-	s.meters.sent(result, err)
-	if err != nil || !wait {
-		return result, err
-	}
-	return s.await(ctx, userID, result)
-}
-
 // RegenerateReply answers a question again, as another version of its reply, which becomes
 // the one that is shown. It takes the reply or the question. A question that was cancelled is
 // asked anew, as a version of itself.
@@ -87,7 +76,7 @@ func (s *Service) RegenerateReply(ctx context.Context, userID pid.ID, in Again) 
 }
 
 func (a *asking) regenerate(ctx context.Context, tx *ent.Tx, s SendState, in Again) (spot, error) {
-	l, target, waits, err := a.toVersion(ctx, tx, s, in)
+	l, target, waits, err := a.toVersion(ctx, tx, &s, in)
 	if err != nil {
 		return spot{}, err
 	}
@@ -119,7 +108,7 @@ func (s *Service) EditMessage(ctx context.Context, userID pid.ID, in Again, cont
 		return SendResult{}, err
 	}
 	result, err := a.run(ctx, func(ctx context.Context, tx *ent.Tx, state SendState) (spot, error) {
-		l, target, waits, err := a.toVersion(ctx, tx, state, in)
+		l, target, waits, err := a.toVersion(ctx, tx, &state, in)
 		switch {
 		case err != nil:
 			return spot{}, err
@@ -133,19 +122,9 @@ func (s *Service) EditMessage(ctx context.Context, userID pid.ID, in Again, cont
 
 // toVersion makes way for another version of a message, and reads that as it is then.
 func (a *asking) toVersion(
-	ctx context.Context, tx *ent.Tx, s SendState, in Again,
+	ctx context.Context, tx *ent.Tx, s *SendState, in Again,
 ) (l *line, target *ent.Message, waits bool, err error) {
-	if s.Conversation == nil {
-		return nil, nil, false, refusal.NotFound("message")
-	}
-	if err := a.decideModel(s.Conversation.Model); err != nil {
-		return nil, nil, false, err
-	}
-	if head := s.Conversation.HeadID; in.ExpectedHeadID != nil && *in.ExpectedHeadID != head {
-		return nil, nil, false, staleHead(head)
-	}
-	l = &line{tx: tx, userID: a.once.userID, conversation: s.Conversation, now: a.now}
-	if waits, err = a.makeWay(ctx, l, s.Unfinished); err != nil {
+	if l, waits, err = a.enter(ctx, tx, s, "message", in.ExpectedHeadID); err != nil {
 		return nil, nil, false, err
 	}
 	target, err = l.message(ctx, in.MessageID)
@@ -175,16 +154,9 @@ func (a *asking) put(ctx context.Context, l *line, s SendState, at spot, end pid
 	if at.continues != nil { // It is sent with the question.
 		before += len(at.continues.Content)
 	}
-	if a.onBusy == Interrupt {
-		s.Reserved -= heldByQueued(s.Unfinished) // They are cancelled.
-	}
 	s.LineBytes, s.LineTokens = before, prompt.Tokens(before)
-	var tooLong error
-	at.promptBytes, tooLong = a.measure(l.conversation, s, at.question.Content)
-	if err := a.checkLimits(s, a.now, at.waits); err != nil {
-		return spot{}, err
-	}
-	return at, tooLong
+	at.promptBytes, err = a.fit(l.conversation, s, at.question.Content, at.waits)
+	return at, err
 }
 
 // SelectBranch makes the line that goes through a message, and on as it was left, the one

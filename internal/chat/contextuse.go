@@ -7,7 +7,6 @@ import (
 	"entgo.io/ent/dialect/sql"
 
 	"parley/ent"
-	"parley/ent/conversation"
 	"parley/ent/message"
 	"parley/internal/pid"
 	"parley/internal/prompt"
@@ -32,11 +31,9 @@ type ContextUse struct {
 // that answers. It reads the last reply that a model was called for, and of a conversation
 // without any its system prompt. Error: NOT_FOUND.
 func (s *Service) ContextUse(ctx context.Context, userID, conversationID pid.ID, model string) (ContextUse, error) {
-	c, err := s.store.Client().Conversation.Query().
-		Where(conversation.ID(conversationID), conversation.UserID(userID)).
-		Only(ctx)
+	c, err := s.conversation(ctx, userID, conversationID)
 	if err != nil {
-		return ContextUse{}, orNotFound(err, "conversation")
+		return ContextUse{}, err
 	}
 	parameters, err := reply.DecodeParameters(c.Parameters)
 	if err != nil {

@@ -41,7 +41,7 @@ func (a *asking) resume(ctx context.Context, tx *ent.Tx, s SendState, in Again) 
 			return spot{}, err
 		}
 	}
-	l, old, waits, err := a.toVersion(ctx, tx, s, in)
+	l, old, waits, err := a.toVersion(ctx, tx, &s, in)
 	if err != nil {
 		return spot{}, err
 	}

@@ -312,6 +312,14 @@ func (s *Service) Conversations(ctx context.Context, userID pid.ID, ids []pid.ID
 		All(ctx)
 }
 
+// conversation reads one of the user's conversations. Error: NOT_FOUND.
+func (s *Service) conversation(ctx context.Context, userID, id pid.ID) (*ent.Conversation, error) {
+	c, err := s.store.Client().Conversation.Query().
+		Where(conversation.ID(id), conversation.UserID(userID)).
+		Only(ctx)
+	return c, orNotFound(err, "conversation")
+}
+
 // ConversationFilter narrows a list of conversations. A nil field matches all.
 type ConversationFilter struct {
 	Archived *bool

@@ -60,7 +60,7 @@ func (s *Service) ForkConversation(
 	case err != nil:
 		return nil, false, err
 	case known == nil:
-		return c.Unwrap(), false, nil
+		return c, false, nil
 	}
 	c, err = s.store.Client().Conversation.Query().
 		Where(conversation.ID(known.ConversationID), conversation.UserID(userID)).
@@ -110,6 +110,7 @@ func (a *asking) fork(
 			return nil, kept{}, fmt.Errorf("insert fork: %w", err)
 		}
 	}
+	made = made.Unwrap()
 	a.facts = []fact.Fact{conversationFact(fact.ConversationCreated, made.UserID, made.ID, made)}
 	return made, kept{conversationID: made.ID, first: copies[0].ID, last: made.HeadID}, nil
 }
@@ -207,6 +208,7 @@ func copyOf(l *line, rows []*ent.Message, in ForkInput) (*ent.Conversation, []*e
 		ids[m.ID] = pid.New(pid.Message)
 		n := *m
 		n.ID, n.ConversationID = ids[m.ID], c.ID
+		n.Owner, n.ReservedTokens, n.ContinuesID = nil, nil, nil // These are of the reply that it was.
 		if m.ParentID != nil {
 			parent := ids[*m.ParentID]
 			n.ParentID = &parent

@@ -169,7 +169,7 @@ func (a *asking) lineFor(
 		if err != nil {
 			return nil, 0, err
 		}
-		return &line{tx: tx, userID: a.once.userID, conversation: c, now: a.now}, fact.ConversationCreated, nil
+		return &line{tx: tx, userID: a.once.userID, conversation: c.Unwrap(), now: a.now}, fact.ConversationCreated, nil
 	}
 	switch {
 	case s.Conversation == nil:
@@ -285,13 +285,10 @@ func (l *line) correct(ctx context.Context, s *Service, m *ent.Message, content 
 	if err != nil {
 		return fmt.Errorf("correct message: %w", err)
 	}
-	err = l.tx.Message.Update().
-		Where(message.ID(l.conversation.HeadID), message.UserID(l.userID), message.IndexGT(m.Index),
-			message.FinishedAtNotNil()).
-		ClearPromptBytes().
-		Exec(ctx)
-	if err != nil {
-		return fmt.Errorf("forget the length of the line: %w", err)
+	if m.ID != l.conversation.HeadID {
+		if err := l.measureAnew(ctx); err != nil {
+			return err
+		}
 	}
 	if err := l.forgetSummaries(ctx, m.Index); err != nil {
 		return fmt.Errorf("forget summaries: %w", err)

@@ -73,7 +73,15 @@ func (a *asking) keepIn(
 	if err != nil {
 		return nil, err
 	}
-	err = tx.Send.Create().
+	if err := a.record(ctx, tx, k); err != nil {
+		return nil, err
+	}
+	return nil, nil
+}
+
+// record notes for the client key what was stored.
+func (a *asking) record(ctx context.Context, tx *ent.Tx, k kept) error {
+	err := tx.Send.Create().
 		SetID(pid.New(pid.Send)).
 		SetUserID(a.once.userID).
 		SetNillableClientKey(a.once.key).
@@ -84,12 +92,12 @@ func (a *asking) keepIn(
 		SetCreatedAt(a.now).
 		Exec(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("record: %w", err)
+		return fmt.Errorf("record: %w", err)
 	}
-	return nil, nil
+	return nil
 }
 
-// create is the insertion of a row that is final.
+// create is the insertion of a row, without what its end says of the context and the tokens.
 func create(tx *ent.Tx, m *ent.Message) *ent.MessageCreate {
 	return tx.Message.Create().
 		SetID(m.ID).
@@ -105,6 +113,9 @@ func create(tx *ent.Tx, m *ent.Message) *ent.MessageCreate {
 		SetStatus(m.Status).
 		SetNillableFinishReason(m.FinishReason).
 		SetNillableErrorCode(m.ErrorCode).
+		SetNillableOwner(m.Owner).
+		SetNillableReservedTokens(m.ReservedTokens).
+		SetNillableContinuesID(m.ContinuesID).
 		SetNillableModel(m.Model).
 		SetParameters(m.Parameters).
 		SetNillablePromptBytes(m.PromptBytes).

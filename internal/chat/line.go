@@ -239,7 +239,7 @@ func (l *line) through(ctx context.Context, b Branches, id pid.ID, rest []node) 
 }
 
 // measureAnew forgets what a head that has not just been made knows of the length of its
-// line: texts may have been corrected while another line was shown.
+// line: texts were corrected, or may have been while another line was shown.
 func (l *line) measureAnew(ctx context.Context) error {
 	err := l.tx.Message.Update().
 		Where(message.ID(l.conversation.HeadID), message.UserID(l.userID), message.PromptBytesNotNil(),

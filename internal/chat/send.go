@@ -75,8 +75,15 @@ func (s *Service) SendMessage(ctx context.Context, userID pid.ID, in SendInput) 
 		return SendResult{}, err
 	}
 	result, err := s.send(ctx, userID, in)
+	return s.finish(ctx, userID, in.Wait, result, err)
+}
+
+// finish counts what has come of a mutation that asks for a reply, and waits for that.
+func (s *Service) finish(
+	ctx context.Context, userID pid.ID, wait bool, result SendResult, err error,
+) (SendResult, error) {
 	s.meters.sent(result, err)
-	if err != nil || !in.Wait {
+	if err != nil || !wait {
 		return result, err
 	}
 	return s.await(ctx, userID, result)
@@ -138,35 +145,53 @@ func (a *asking) begin(s SendState, in SendInput) (spot, error) {
 
 // goOn puts the question below the head of a conversation.
 func (a *asking) goOn(ctx context.Context, tx *ent.Tx, s SendState, in SendInput) (spot, error) {
-	if s.Conversation == nil {
-		return spot{}, refusal.NotFound("conversation")
-	}
-	if err := a.decideModel(s.Conversation.Model); err != nil {
-		return spot{}, err
-	}
-	head := s.Conversation.HeadID
-	if in.ExpectedHeadID != nil && *in.ExpectedHeadID != head {
-		return spot{}, staleHead(head)
-	}
-	l := &line{tx: tx, userID: a.once.userID, conversation: s.Conversation, now: a.now}
-	waits, err := a.makeWay(ctx, l, s.Unfinished)
+	l, waits, err := a.enter(ctx, tx, &s, "conversation", in.ExpectedHeadID)
 	if err != nil {
 		return spot{}, err
 	}
-	if a.onBusy == Interrupt {
-		s.Reserved -= heldByQueued(s.Unfinished) // They are cancelled.
-	}
-	promptBytes, tooLong := a.measure(l.conversation, s, in.Content)
-	if err := a.checkLimits(s, a.now, waits); err != nil {
+	promptBytes, err := a.fit(l.conversation, s, in.Content, waits)
+	if err != nil {
 		return spot{}, err
 	}
+	head := s.Conversation.HeadID
 	if s.HeadIndex < 0 {
 		return spot{}, fmt.Errorf("conversation %s has no head %s", l.conversation.ID, head)
-	}
-	if tooLong != nil {
-		return spot{}, tooLong
 	}
 	question := l.ask(head, s.HeadIndex, in.Content)
 	return spot{line: l, question: question, waits: waits, promptBytes: promptBytes,
 		becomes: fact.ConversationUpdated}, nil
+}
+
+// enter makes way for a reply in a conversation that is there, else what is missing, and in
+// which nothing was said since its asker has looked.
+func (a *asking) enter(
+	ctx context.Context, tx *ent.Tx, s *SendState, what string, expectedHeadID *pid.ID,
+) (l *line, waits bool, err error) {
+	if s.Conversation == nil {
+		return nil, false, refusal.NotFound(what)
+	}
+	if err := a.decideModel(s.Conversation.Model); err != nil {
+		return nil, false, err
+	}
+	if head := s.Conversation.HeadID; expectedHeadID != nil && *expectedHeadID != head {
+		return nil, false, staleHead(head)
+	}
+	l = &line{tx: tx, userID: a.once.userID, conversation: s.Conversation, now: a.now}
+	if waits, err = a.makeWay(ctx, l, s.Unfinished); err != nil {
+		return nil, false, err
+	}
+	if a.onBusy == Interrupt {
+		s.Reserved -= heldByQueued(s.Unfinished) // They are cancelled.
+	}
+	return l, waits, nil
+}
+
+// fit checks the limits of a reply to a question, and returns about how many bytes it may be
+// made from. Who sends too much is told that first.
+func (a *asking) fit(c *ent.Conversation, s SendState, question string, waits bool) (promptBytes int, err error) {
+	promptBytes, tooLong := a.measure(c, s, question)
+	if err := a.checkLimits(s, a.now, waits); err != nil {
+		return 0, err
+	}
+	return promptBytes, tooLong
 }

@@ -7,31 +7,26 @@ import (
 	"fmt"
 
 	"parley/ent"
-	"parley/ent/conversation"
 	"parley/internal/chat"
 	"parley/internal/pid"
 )
 
-// pathQuery climbs from a message to the first one above it that is on the visible line. It
-// reads a row a place by its id, and no text.
-const pathQuery = `
+// climb reads the places from a message upwards, each by its id, and no text. pathQuery goes
+// on to the first one that is on the visible line, ancestryQuery to message 0.
+const (
+	climb = `
 WITH RECURSIVE up AS (
   SELECT id, parent_id, "index", active FROM messages WHERE id = $1 AND conversation_id = $2 AND user_id = $3
   UNION ALL
   SELECT m.id, m.parent_id, m."index", m.active FROM up JOIN messages AS m ON m.id = up.parent_id
-  WHERE NOT up.active AND m.user_id = $4
+  WHERE `
+	climbed = `m.user_id = $4
 )
 SELECT id, "index", active FROM up ORDER BY "index"`
 
-// ancestryQuery climbs from a message to message 0.
-const ancestryQuery = `
-WITH RECURSIVE up AS (
-  SELECT id, parent_id, "index", active FROM messages WHERE id = $1 AND conversation_id = $2 AND user_id = $3
-  UNION ALL
-  SELECT m.id, m.parent_id, m."index", m.active FROM up JOIN messages AS m ON m.id = up.parent_id
-  WHERE m.user_id = $4
+	pathQuery     = climb + `NOT up.active AND ` + climbed
+	ancestryQuery = climb + climbed
 )
-SELECT id, "index", active FROM up ORDER BY "index"`
 
 // Path implements chat.Branches.
 func (s *Store) Path(ctx context.Context, tx *ent.Tx, userID, conversationID, id pid.ID) ([]chat.Step, error) {
@@ -93,54 +88,4 @@ func (s *Store) LineBytes(
 		err = rows.Scan(&n)
 	}
 	return int(n.Int64), errors.Join(err, rows.Err())
-}
-
-// storeAgain writes a reply to a question that is there already.
-func storeAgain(ctx context.Context, tx *ent.Tx, w chat.SendRows) error {
-	c, r := w.Conversation, w.Reply
-	n, err := tx.Conversation.Update().
-		Where(conversation.ID(c.ID), conversation.UserID(c.UserID)).
-		SetHeadID(c.HeadID).
-		SetName(c.Name).
-		SetLastMessageAt(c.LastMessageAt).
-		SetUpdatedAt(c.UpdatedAt).
-		ClearArchivedAt().
-		Save(ctx)
-	if err != nil || n != 1 {
-		return errors.Join(errors.New("store reply: its conversation is gone"), err)
-	}
-	err = tx.Message.Create().
-		SetID(r.ID).
-		SetConversationID(r.ConversationID).
-		SetUserID(r.UserID).
-		SetNillableParentID(r.ParentID).
-		SetIndex(r.Index).
-		SetRole(r.Role).
-		SetContent(r.Content).
-		SetReasoning(r.Reasoning).
-		SetStatus(r.Status).
-		SetNillableModel(r.Model).
-		SetParameters(r.Parameters).
-		SetNillableOwner(r.Owner).
-		SetAttempt(r.Attempt).
-		SetNillableStartedAt(r.StartedAt).
-		SetNillableReservedTokens(r.ReservedTokens).
-		SetNillablePromptBytes(r.PromptBytes).
-		SetNillableContinuesID(r.ContinuesID).
-		SetContinuedBytes(r.ContinuedBytes).
-		SetCreatedAt(r.CreatedAt).
-		Exec(ctx)
-	if err != nil {
-		return fmt.Errorf("store reply: %w", err)
-	}
-	return tx.Send.Create().
-		SetID(pid.New(pid.Send)).
-		SetUserID(c.UserID).
-		SetNillableClientKey(w.ClientKey).
-		SetPayloadHash(w.PayloadHash).
-		SetConversationID(c.ID).
-		SetUserMessageID(w.Question.ID).
-		SetReplyID(r.ID).
-		SetCreatedAt(r.CreatedAt).
-		Exec(ctx)
 }

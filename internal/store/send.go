@@ -249,9 +249,6 @@ func (s *Store) StoreSend(ctx context.Context, tx *ent.Tx, w chat.SendRows) erro
 			return err
 		}
 	}
-	if w.Again {
-		return storeAgain(ctx, tx, w)
-	}
 	statements := s.statements.goOn
 	args := make([]any, 0, 26)
 	args = append(args, string(c.UserID), string(c.ID), question.CreatedAt, c.UpdatedAt, string(c.HeadID), c.Name,
