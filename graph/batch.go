@@ -204,8 +204,10 @@ func scopeOf(ctx context.Context) *scope {
 }
 
 // withBatches is the operation middleware that lets lists of N parents load their
-// children with one query a field.
-func (r *Resolver) withBatches(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
+// children with one query a field, and has an answer tell one state of an object.
+func (r *Resolver) withBatches(
+	ctx context.Context, told *seen, next graphql.OperationHandler,
+) graphql.ResponseHandler {
 	op := graphql.GetOperationContext(ctx)
 	inner := op.ResolverMiddleware
 	op.ResolverMiddleware = func(ctx context.Context, next graphql.Resolver) (any, error) {
@@ -213,7 +215,16 @@ func (r *Resolver) withBatches(ctx context.Context, next graphql.OperationHandle
 		if len(field.Field.Selections) == 0 && !field.IsResolver {
 			return inner(ctx, next) // Almost all fields are like this.
 		}
-		return r.resolveField(ctx, field, func(ctx context.Context) (any, error) { return inner(ctx, next) })
+		if field.Object == "Mutation" {
+			told.forget() // One field after the other, and each has a state of its own.
+		}
+		return r.resolveField(ctx, field, func(ctx context.Context) (any, error) {
+			value, err := inner(ctx, next)
+			if err == nil {
+				value = told.first(ctx, r, value, field.Field.Selections)
+			}
+			return value, err
+		})
 	}
 	s := &scope{}
 	if op.Operation.Operation == ast.Query {

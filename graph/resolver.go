@@ -13,6 +13,7 @@
 //	input.go, parameters.go   inputs in the words of chat
 //	page.go           connections
 //	ask.go, batch.go  how lists load their children by what is selected
+//	seen.go           why an answer tells one state of an object
 //	feed.go           how feeds and watchers become streams of events
 //	source.go         how one waits for the next of them, without a goroutine
 //	errors.go         how errors become GraphQL errors: the only place

@@ -66,16 +66,18 @@ func (s *source) finish() {
 }
 
 // Around is the operation middleware that the resolvers need: lists load their children
-// with few queries, and feeds take no goroutine.
+// with few queries, an answer tells one state of an object, and feeds take no goroutine.
 func (r *Resolver) Around(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
+	told := &seen{}
 	if graphql.GetOperationContext(ctx).Operation.Operation != ast.Subscription {
-		return r.withBatches(ctx, next)
+		return r.withBatches(ctx, told, next)
 	}
 	s := &source{}
-	respond := r.withBatches(context.WithValue(ctx, sourceKey{}, s), next)
+	respond := r.withBatches(context.WithValue(ctx, sourceKey{}, s), told, next)
 	context.AfterFunc(ctx, s.close) // Nobody may ask any more.
 	return func(ctx context.Context) *graphql.Response {
 		s.advance(ctx)
+		told.forget()
 		return respond(ctx)
 	}
 }
