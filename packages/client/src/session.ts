@@ -90,6 +90,7 @@ export function session({
     const abort = new AbortController()
     const stop = () => abort.abort()
     const timer = setTimeout(stop, longest)
+    if (signal?.aborted) stop()
     signal?.addEventListener('abort', stop)
     try {
       const answer = await answerOf<T>(await post(body(document, variables), token, 'application/json', abort.signal))
