@@ -3,7 +3,7 @@ import type { Dial, Subscriber } from './link.js'
 import type { Answer, answerOf } from './refused.js'
 import type { Body } from './socket.js'
 
-export type Post = (body: object, token: string | null, accept: string, signal?: AbortSignal) => Promise<Response>
+export type Post = (body: object, token: string | null, accept: string, signal?: AbortSignal | null) => Promise<Response>
 
 /** The server sends at least a comment every 12 seconds. */
 const silence = 30_000
