@@ -302,6 +302,13 @@ export type LastQuestionQueryVariables = Exact<{
 
 export type LastQuestionQuery = { __typename: 'Query', conversation: { __typename: 'Conversation', id: string, messages: { __typename: 'MessageConnection', nodes: Array<{ __typename: 'Message', id: string, role: MessageRole, content: string, status: MessageStatus }> } } | null };
 
+export type QueuedOfQueryVariables = Exact<{
+  id: string;
+}>;
+
+
+export type QueuedOfQuery = { __typename: 'Query', conversation: { __typename: 'Conversation', id: string, queuedReplies: Array<{ __typename: 'Message', id: string, status: MessageStatus, parent: { __typename: 'Message', id: string, content: string } | null }> } | null };
+
 export type ConversationRowFragment = { __typename: 'Conversation', id: string, name: string, pinned: boolean, archivedAt: string | null, lastMessageAt: string, runningReply: { __typename: 'Message', id: string, status: MessageStatus } | null };
 
 export type ConversationsQueryVariables = Exact<{
@@ -392,6 +399,7 @@ export const EditQuestionDocument = "mutation EditQuestion($input:EditMessageInp
 export const CorrectQuestionDocument = "mutation CorrectQuestion($input:UpdateMessageInput!){updateMessage(input:$input){message{id content editedAt}}}" as unknown as TypedDocumentNode<CorrectQuestionMutation, CorrectQuestionMutationVariables>;
 export const StopReplyDocument = "mutation StopReply($input:StopReplyInput!){stopReply(input:$input){message{id status content}}}" as unknown as TypedDocumentNode<StopReplyMutation, StopReplyMutationVariables>;
 export const LastQuestionDocument = "query LastQuestion($id:ID!){conversation(id:$id){id messages(last:6){nodes{id role content status}}}}" as unknown as TypedDocumentNode<LastQuestionQuery, LastQuestionQueryVariables>;
+export const QueuedOfDocument = "query QueuedOf($id:ID!){conversation(id:$id){id queuedReplies{id status parent{id content}}}}" as unknown as TypedDocumentNode<QueuedOfQuery, QueuedOfQueryVariables>;
 export const ConversationsDocument = "query Conversations($first:Int!$after:String$archived:Boolean){conversations(first:$first after:$after archived:$archived){edges{cursor node{...ConversationRow}}pageInfo{hasNextPage endCursor}}}fragment ConversationRow on Conversation{id name pinned archivedAt lastMessageAt runningReply{id status}}" as unknown as TypedDocumentNode<ConversationsQuery, ConversationsQueryVariables>;
 export const ViewerEventsDocument = "subscription ViewerEvents{viewerEvents{__typename ...on ViewerReady{viewer{id}}...on ConversationCreated{conversation{...ConversationRow}}...on ConversationUpdated{conversation{...ConversationRow}}...on ConversationDeleted{conversationId}}}fragment ConversationRow on Conversation{id name pinned archivedAt lastMessageAt runningReply{id status}}" as unknown as TypedDocumentNode<ViewerEventsSubscription, ViewerEventsSubscriptionVariables>;
 export const ModelsDocument = "query Models{models{name description isDefault contextTokens}}" as unknown as TypedDocumentNode<ModelsQuery, ModelsQueryVariables>;
