@@ -1,0 +1,4 @@
+export { Refused } from './refused.js'
+export { session } from './session.js'
+export { cookieStore, localStorageStore, memoryStore } from './stores.js'
+export type * from './types.js'
