@@ -6,6 +6,7 @@ import { client } from '../../src/api/client.ts';
 import { session } from '../../src/api/session.ts';
 import { Composer } from '../../src/composer/Composer.tsx';
 import '../../src/styles/tokens.css';
+import '../../src/styles/base.css';
 import './page.css';
 
 interface Line {
