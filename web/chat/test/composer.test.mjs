@@ -227,7 +227,6 @@ test('limits: too long, too much at once, the tokens of a day; what was typed co
   await page.locator('li.ASSISTANT[data-status=COMPLETED]').nth(2).waitFor();
   await box(page).fill('no more');
   await box(page).press('Enter');
-  await page.locator('.comp-row-quota').waitFor().catch(async (e) => { console.error('ROW', await page.locator('.comp-tray').innerText()); throw e; });
   await page.getByText('The tokens of this day are used up.').waitFor();
   await shot(page, 'quota');
   await button(page, 'Take back').click();
