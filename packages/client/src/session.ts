@@ -1,6 +1,5 @@
 import { dialSocket } from './socket.js'
-import { dialStream } from './stream.js'
-import { Link, type Subscriber } from './link.js'
+import { makeLink, type Subscriber } from './link.js'
 import { Refused, answerOf, away, codeOf, refusal } from './refused.js'
 import { memoryStore } from './stores.js'
 import type { Line, RunOptions, Session, SessionOptions, SubscribeOptions } from './types.js'
@@ -48,7 +47,7 @@ export function session({
     access = token
     since = Date.now()
     // What runs belongs to whoever was there before.
-    if (ends) for (const link of links.keys()) link.end(new Refused('UNAUTHENTICATED', 'The session has ended.'))
+    if (ends) link.endAll(new Refused('UNAUTHENTICATED', 'The session has ended.'))
     changed()
     return token
   }
@@ -86,7 +85,7 @@ export function session({
     document: string,
     variables?: unknown,
     token: string | null = null,
-    signal?: AbortSignal,
+    signal?: AbortSignal | undefined,
   ): Promise<T> => {
     const abort = new AbortController()
     const stop = () => abort.abort()
@@ -142,7 +141,7 @@ export function session({
     return renew(access)
   }
 
-  const run = <T, V>(document: string, variables?: V, options: RunOptions = {}, codes?: string[]): Promise<T> =>
+  const run = <T, V>(document: string, variables?: V, options: RunOptions = {}): Promise<T> =>
     patiently(
       async () => {
         const held = await token()
@@ -156,7 +155,6 @@ export function session({
         }
       },
       options,
-      codes,
     )
 
   const adopt = ({ accessToken, refreshToken }: Tokens) =>
@@ -171,27 +169,23 @@ export function session({
   }
 
   let line: Line = { state: 'idle' }
-  const links = new Map<Link, Line>()
-  const show = (link: Link) => (next: Line) => {
-    links.set(link, next)
-    if (next.state === 'idle' && link !== shared) links.delete(link)
-    const all = [...links.values()].filter(({ state }) => state !== 'idle')
-    line = all.find(({ state }) => state !== 'live') ?? all[0] ?? { state: 'idle' }
-    changed()
-  }
-  const makeLink = (dial: ConstructorParameters<typeof Link>[0]): Link => {
-    const refuse = (old: string) => {
+  const link = makeLink(
+    webSocket
+      ? dialSocket(webSocket, ((url[0] === '/' ? location.origin : '') + url).replace(/^http/, 'ws'), body)
+      : // Browsers have WebSockets: they do not load this.
+        async (...wire) => (await import('./stream.js')).dialStream(post, body, answerOf)(...wire),
+    token,
+    (old) => {
       if (access === old) since = 0
-    }
-    const link: Link = new Link(dial, { token, refuse }, (next) => show(link)(next))
-    links.set(link, { state: 'idle' })
-    return link
-  }
-  const socketURL = () => ((url[0] === '/' ? location.origin : '') + url).replace(/^http/, 'ws')
-  const shared = webSocket && makeLink(dialSocket(webSocket, socketURL(), body))
+    },
+    (next) => {
+      line = next
+      changed()
+    },
+  )
 
-  const online = () => links.forEach((_, link) => void link.connect())
-  const offline = () => links.forEach((_, link) => link.cut())
+  const online = () => void link.connect()
+  const offline = () => link.down()
   globalThis.addEventListener?.('online', online)
   globalThis.addEventListener?.('offline', offline)
 
@@ -200,7 +194,6 @@ export function session({
     variables?: V | (() => V),
     { signal, again }: SubscribeOptions = {},
   ): AsyncIterableIterator<T> => {
-    const link = shared ?? makeLink(dialStream(post, body))
     const waiting: T[] = []
     let ended = false
     let refused: Refused | undefined
@@ -222,7 +215,7 @@ export function session({
         again?.()
       },
     }
-    const stop = () => link.remove(subscriber)
+    const stop = () => link.end(subscriber)
     signal?.addEventListener('abort', stop)
     if (signal?.aborted) ended = true
     else link.add(subscriber)
@@ -281,7 +274,7 @@ export function session({
     close() {
       globalThis.removeEventListener?.('online', online)
       globalThis.removeEventListener?.('offline', offline)
-      links.forEach((_, link) => link.end())
+      link.endAll()
       channel?.close()
     },
   }

@@ -29,14 +29,16 @@ export interface SessionOptions {
 }
 
 export interface RunOptions {
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
   /** How many milliseconds to try for while the server is away or overloaded. The default is a minute. */
   patience?: number
+  /** The codes that are tried again. The default is UNAVAILABLE and OVERLOADED. */
+  again?: RegExp
 }
 
 export interface SubscribeOptions {
   /** Ends the subscription, without an error. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
   /** Called when the connection is back and the subscription begins anew, before its first response. What had come
    * before and was not taken yet is dropped. */
   again?: () => void
@@ -120,8 +122,14 @@ export type Sent =
   /** Somebody has gone on in the conversation: show what is new, and send again with the new head. */
   | { kind: 'stale'; clientKey: string; headId: string | null }
   /** Too much for the server or for this user: send again with the same key after so many milliseconds. send() has waited
-   * and tried by itself for as long as `patience` says. */
-  | { kind: 'overloaded'; clientKey: string; code: OverloadedCode; retryAfterMs: number | null }
+   * and tried by itself for as long as `patience` says. The extensions are the refusal's, such as `quota`. */
+  | {
+      kind: 'overloaded'
+      clientKey: string
+      code: OverloadedCode
+      retryAfterMs: number | null
+      extensions: Record<string, unknown>
+    }
 
 export type OverloadedCode = 'OVERLOADED' | 'RATE_LIMITED' | 'QUOTA_EXCEEDED' | 'QUEUE_FULL'
 
