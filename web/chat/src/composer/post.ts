@@ -45,13 +45,8 @@ async function sendNew(session: Session, entry: Outgoing, created: (id: string) 
     case 'stale':
       return refusal('STALE_HEAD', { headId: sent.headId });
     case 'overloaded':
-      return refusal(sent.code, { ...extensionsOf(sent), retryAfter: (sent.retryAfterMs ?? 0) / 1000 });
+      return refusal(sent.code, sent.extensions);
   }
-}
-
-/** Which quota it is, where the client tells it. */
-function extensionsOf(sent: object): Record<string, unknown> {
-  return 'extensions' in sent ? (sent.extensions as Record<string, unknown>) : {};
 }
 
 /** conversationFor makes a conversation with what was chosen. It takes an empty one that is like it, which a page may

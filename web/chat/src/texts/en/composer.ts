@@ -22,13 +22,13 @@ export const composer = {
   tooLong: (have: string, most: string) => `This is ${have} long, and the server takes ${most}.`,
   notSent: 'Not sent yet',
   sending: 'Sending …',
-  unknown: 'Nobody knows yet whether it arrived. It goes out again by itself, and counts once.',
+  unknown: 'Nobody knows yet whether it arrived. It goes out again, and counts once.',
   waiting: (seconds: number) =>
     seconds > 0 ? `There is too much to do just now. It goes out again in ${seconds} s.` : 'It goes out again.',
   turn: 'It goes out when the reply has ended.',
-  busy: 'A reply is being written here, asked for on another device.',
+  busy: 'Another device asks here just now.',
   busyBefore: 'A reply was being written here.',
-  stale: 'The talk has gone on meanwhile, on another device.',
+  stale: 'The talk has gone on meanwhile.',
   quota: {
     tokens_per_day: 'The tokens of this day are used up.',
     conversations_per_day: 'No more new talks today.',
