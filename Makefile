@@ -92,7 +92,7 @@ migration: ## Write the migrations of both databases after a change of ent/schem
 
 .PHONY: web
 web: ## Rebuild the pages the binary serves (needs Node.js)
-	cd web/graphiql && npm ci --no-audit --no-fund && npm run build
+	for page in graphiql chat; do (cd web/$$page && npm ci --no-audit --no-fund && npm run build) || exit 1; done
 
 .PHONY: picture
 picture: ## Record a reply of the real server and draw it as docs/reply.svg
