@@ -9,6 +9,12 @@ export const cache = cacheExchange({
     MessageConnection: () => null,
     ConversationEdge: () => null,
     MessageEdge: () => null,
+    Model: ({ name }) => name as string,
+    Parameters: () => null,
+    ResponseFormat: () => null,
+    ContextSettings: () => null,
+    ContextUse: () => null,
+    MessageContext: () => null,
   },
   resolvers: { Query: { conversations: relayPagination() } },
 });

@@ -1,1 +1,3 @@
-export const app = {};
+export const app = {
+  close: 'Close',
+};
