@@ -29,14 +29,16 @@ export interface SessionOptions {
 }
 
 export interface RunOptions {
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
   /** How many milliseconds to try for while the server is away or overloaded. The default is a minute. */
   patience?: number
+  /** The codes that are tried again. The default is UNAVAILABLE and OVERLOADED. */
+  again?: RegExp
 }
 
 export interface SubscribeOptions {
   /** Ends the subscription, without an error. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
   /** Called when the connection is back and the subscription begins anew, before its first response. What had come
    * before and was not taken yet is dropped. */
   again?: () => void
