@@ -122,8 +122,14 @@ export type Sent =
   /** Somebody has gone on in the conversation: show what is new, and send again with the new head. */
   | { kind: 'stale'; clientKey: string; headId: string | null }
   /** Too much for the server or for this user: send again with the same key after so many milliseconds. send() has waited
-   * and tried by itself for as long as `patience` says. */
-  | { kind: 'overloaded'; clientKey: string; code: OverloadedCode; retryAfterMs: number | null }
+   * and tried by itself for as long as `patience` says. The extensions are the refusal's, such as `quota`. */
+  | {
+      kind: 'overloaded'
+      clientKey: string
+      code: OverloadedCode
+      retryAfterMs: number | null
+      extensions: Record<string, unknown>
+    }
 
 export type OverloadedCode = 'OVERLOADED' | 'RATE_LIMITED' | 'QUOTA_EXCEEDED' | 'QUEUE_FULL'
 

@@ -1,14 +1,10 @@
 // The outbox and the drafts without a browser: a server that answers, refuses, is slow and loses answers, pages that
 // die at any moment, two of them at once. In the end there is exactly one message for each send.
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import test from 'node:test';
-import { runnerImport } from 'vite';
+import { parts } from './composer/parts.mjs';
 
-const from = async (file) => (await runnerImport(join(import.meta.dirname, '../src/composer', file))).module;
-const { isHeld, keptMs, read, step } = await from('sends.ts');
-const { Outbox } = await from('outbox.ts');
-const { Drafts } = await from('drafts.ts');
+const { Drafts, isHeld, keptMs, Outbox, read, step } = parts;
 
 const entryOf = (key, more = {}) => ({
   key, user: 'ann', at: 0, kind: 'send', conversationId: 'c', messageId: null, content: `text of ${key}`, head: null,

@@ -4,12 +4,15 @@ import { useEffect, useLayoutEffect, useRef, useState } from 'react';
 import type { ClipboardEvent, DragEvent, KeyboardEvent, RefObject } from 'react';
 import { useClient, useMutation } from 'urql';
 import { announce } from '../app/announce.ts';
+import { useKey } from '../app/keys.ts';
+import { go, pathOf } from '../app/route.ts';
 import { CorrectQuestionDocument, LastQuestionDocument, StopReplyDocument } from '../api/generated.ts';
 import { ContextGauge } from '../settings/ContextGauge.tsx';
 import { ConversationSettings } from '../settings/ConversationSettings.tsx';
 import { ModelPicker } from '../settings/ModelPicker.tsx';
 import { useTalkModel } from '../settings/talkModel.ts';
 import { useTexts } from '../texts/index.ts';
+import { toast } from '../ui/toast.tsx';
 import { Banner } from './Banner.tsx';
 import { outbox, useOutbox, useSender } from './box.ts';
 import { Glyph } from './icons.tsx';
@@ -62,6 +65,7 @@ export function Composer(props: ComposerProps) {
   const stop = useStop(running?.id ?? null);
   const [correction, correct] = useMutation(CorrectQuestionDocument);
   useGrowth(area, box.text);
+  useKey('Escape', () => (running ? stop.run() : false), texts.stop);
   useSuggestion(props.suggestion ?? null, box.setText, area);
   useEffect(() => setCorrection(false), [edit?.messageId]);
   useEffect(() => {
@@ -133,7 +137,7 @@ export function Composer(props: ComposerProps) {
         ]} />
       <div className="comp-sheet" onClick={(event) => event.target === event.currentTarget && area.current?.focus()}>
         {edit && <Banner isCorrection={isCorrection} onChange={setCorrection} onCancel={endEdit} />}
-        <textarea ref={area} className="comp-text" rows={1} dir="auto" enterKeyHint="send" aria-label={texts.label}
+        <textarea ref={area} className="comp-text" rows={1} dir={box.text ? 'auto' : undefined} enterKeyHint="send" aria-label={texts.label}
           placeholder={id === null ? texts.placeholder : texts.placeholderTalk} value={box.text}
           onChange={(event) => box.setText(event.target.value)} onKeyDown={onKeyDown}
           onPaste={(event) => refuseFiles(event, event.clipboardData)} />
@@ -204,13 +208,20 @@ function useEdit({ id, edit, onEditDone }: ComposerProps) {
 function useMine(id: string | null, onSent: (sent: SentMessage) => void) {
   const all = useOutbox();
   const [keys] = useState(() => new Set<string>());
+  const texts = useTexts().composer;
   const told = useRef(onSent);
   told.current = onSent;
+  const words = useRef(texts);
+  words.current = texts;
   useEffect(() => {
     keys.clear();
-    return outbox.onStored(({ entry, answer }) => {
-      if (entry.conversationId !== id && !keys.has(entry.key)) return;
+    return outbox.onStored(({ entry, answer, recovered }) => {
       const { conversationId, messageId, headId } = answer;
+      if (entry.conversationId !== id && !keys.has(entry.key)) {
+        const open = { label: words.current.open, run: () => go(pathOf(conversationId)) };
+        if (recovered) toast(words.current.recovered, { action: open });
+        return;
+      }
       told.current({ clientKey: entry.key, conversationId, userMessageId: messageId, replyId: headId });
     });
   }, [id, keys]);

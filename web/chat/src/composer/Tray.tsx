@@ -1,8 +1,9 @@
 // What stands above the box: sends that are not stored yet, with what is known of them and what can be done, and the
 // messages that wait for their turn.
-import { useEffect, useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import type { ReactNode } from 'react';
 import { useMutation, useQuery } from 'urql';
+import { announce } from '../app/announce.ts';
 import { QueuedOfDocument, StopReplyDocument } from '../api/generated.ts';
 import { compact, ModelPicker } from '../settings/ModelPicker.tsx';
 import { useTexts } from '../texts/index.ts';
@@ -65,15 +66,22 @@ function Row(props: TrayProps & { entry: Outgoing; now: number }) {
   const { entry, now } = props;
   const texts = useTexts();
   const isLate = useLate(entry.state);
-  if (entry.state.name === 'sending' && !isLate) return null;
+  const text = said(entry, props, texts.composer, now);
+  // Readers hear of a state once, and not of each second.
+  const { name } = entry.state;
+  const isShown = name !== 'sending' || isLate;
+  const latest = useRef(text);
+  latest.current = text;
+  useEffect(() => {
+    if (isShown) announce(`${texts.composer.notSent}. ${latest.current}`);
+  }, [isShown, name, texts]);
+  if (!isShown) return null;
   return (
     <div className={`comp-row comp-row-${entry.state.name}`}>
       <p className="comp-row-text" dir="auto" title={entry.content.slice(0, 400)}>
         {entry.content.slice(0, 400)}
       </p>
-      <p className="comp-row-state" role="status">
-        {said(entry, props, texts.composer, now)}
-      </p>
+      <p className="comp-row-state">{text}</p>
       <div className="comp-row-acts">
         <Acts {...props} />
       </div>

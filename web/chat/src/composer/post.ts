@@ -45,13 +45,8 @@ async function sendNew(session: Session, entry: Outgoing, created: (id: string) 
     case 'stale':
       return refusal('STALE_HEAD', { headId: sent.headId });
     case 'overloaded':
-      return refusal(sent.code, { ...extensionsOf(sent), retryAfter: (sent.retryAfterMs ?? 0) / 1000 });
+      return refusal(sent.code, sent.extensions);
   }
-}
-
-/** Which quota it is, where the client tells it. */
-function extensionsOf(sent: object): Record<string, unknown> {
-  return 'extensions' in sent ? (sent.extensions as Record<string, unknown>) : {};
 }
 
 /** conversationFor makes a conversation with what was chosen. It takes an empty one that is like it, which a page may
@@ -93,9 +88,9 @@ async function edit(session: Session, entry: Outgoing): Promise<Answer> {
   return { kind: 'sent', conversationId: conversation.id, headId: reply.id, messageId: userMessage.id };
 }
 
-/** The documents are strings with types. */
+/** The documents are strings with types. Whoever carries a send tries again, and says so; nobody does it unseen. */
 function run<D, V extends object>(session: Session, document: TypedDocumentNode<D, V>, variables: V): Promise<D> {
-  return session.run<D, V>(document as unknown as string, variables);
+  return session.run<D, V>(document as unknown as string, variables, { patience: 0 });
 }
 
 function refusal(code: string, extensions: Record<string, unknown>): Answer {

@@ -18,22 +18,23 @@ export interface Box {
 const pauseMs = 250;
 
 export function useBox(user: string | null, id: string | null, edit: Edit | null): Box {
-  const [text, show] = useState(edit?.content ?? '');
+  const place = JSON.stringify([user, id, edit?.messageId ?? null]);
+  const [shown, show] = useState({ place: '', text: '' });
   const unsaved = useRef<(() => void) | null>(null);
   const isDraft = edit === null;
-  const editKey = edit?.messageId ?? null;
 
   const flush = useCallback(() => {
     unsaved.current?.();
     unsaved.current = null;
   }, []);
 
-  useEffect(() => {
-    show(editKey === null ? (user === null ? '' : drafts.load(user, id)) : (edit?.content ?? ''));
-    return flush;
-    // A new content of the same message does not throw away what is typed.
-    // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [user, id, editKey, flush]);
+  // What belongs to another place is never shown, not even for a moment.
+  let { text } = shown;
+  if (shown.place !== place) {
+    text = edit ? edit.content : user === null ? '' : drafts.load(user, id);
+    show({ place, text });
+  }
+  useEffect(() => flush, [place, flush]);
 
   useEffect(() => {
     addEventListener('pagehide', flush);
@@ -42,7 +43,7 @@ export function useBox(user: string | null, id: string | null, edit: Edit | null
 
   const setText = useCallback(
     (next: string) => {
-      show(next);
+      show({ place, text: next });
       if (!isDraft || user === null) return;
       const timer = unsaved.current ? null : setTimeout(flush, pauseMs);
       unsaved.current = () => {
@@ -50,7 +51,7 @@ export function useBox(user: string | null, id: string | null, edit: Edit | null
         drafts.save(user, id, next);
       };
     },
-    [isDraft, user, id, flush],
+    [place, isDraft, user, id, flush],
   );
 
   return {
@@ -58,7 +59,7 @@ export function useBox(user: string | null, id: string | null, edit: Edit | null
     setText,
     clear: () => {
       unsaved.current = null;
-      show('');
+      show({ place, text: '' });
     },
     forgetDraft: () => {
       if (isDraft && user !== null) drafts.save(user, id, '');

@@ -6,6 +6,7 @@ import { client } from '../../src/api/client.ts';
 import { session } from '../../src/api/session.ts';
 import { Composer } from '../../src/composer/Composer.tsx';
 import '../../src/styles/tokens.css';
+import '../../src/styles/base.css';
 import './page.css';
 
 interface Line {
@@ -50,14 +51,19 @@ function Page() {
   const [id, setId] = useState(() => location.hash.slice(1) || null);
   const [edit, setEdit] = useState<{ messageId: string; content: string } | null>(null);
   const talk = useTalk(id);
-  // A page that is behind what happens elsewhere, for what a send is refused for then.
+  // A page that is behind what happens elsewhere, for what a send is refused for then: it sees nothing new, or not that a
+  // reply is being written.
   const [frozen, setFrozen] = useState<Talk | null>(null);
+  const [isBlind, setBlind] = useState(false);
   const seen = frozen ?? talk;
   return (
     <>
       <header>
         <button type="button" onClick={() => setFrozen(frozen ? null : talk)}>
           {frozen ? 'Go on' : 'Freeze'}
+        </button>
+        <button type="button" onClick={() => setBlind(!isBlind)}>
+          {isBlind ? 'See' : 'Blind'}
         </button>
       </header>
       <ol>
@@ -67,7 +73,7 @@ function Page() {
           </li>
         ))}
       </ol>
-      <Composer id={id} headId={seen?.headId ?? null} running={seen?.runningReply ?? null} edit={edit}
+      <Composer id={id} headId={seen?.headId ?? null} running={(!isBlind && seen?.runningReply) || null} edit={edit}
         queuedCount={seen?.queuedReplies.length ?? 0} onEditDone={() => setEdit(null)} onShowNew={() => setFrozen(null)}
         onSent={({ conversationId }) => {
           location.hash = conversationId;
@@ -78,7 +84,8 @@ function Page() {
 }
 
 async function start() {
-  const [email, password] = (new URLSearchParams(location.search).get('as') ?? '').split(' ');
+  const query = new URLSearchParams(location.search);
+  const [email, password] = [query.get('email'), query.get('password')];
   if (!session.signedIn && email && password) {
     await session.signIn({ email, password }).catch(() => session.signUp({ email, password }));
   }
