@@ -95,13 +95,16 @@ test('an edit that is cut is one version', async () => {
   const stored = new Promise((resolve) => page.outbox.onStored(resolve));
   page.outbox.send(entryOf('first /slow 0'));
   const { answer } = await stored;
-  page.outbox.send(entryOf('second /slow 0', { kind: 'edit', conversationId: answer.conversationId, messageId: answer.messageId, onBusy: 'INTERRUPT' }));
-  for (let n = 0; n < 12; n++) await turn();
-  proxy.cut();
-  await until('the edit is stored', 0, () => storage.length === 0);
+  for (let i = 0; i < 8; i++) {
+    const { conversationId, messageId } = answer;
+    page.outbox.send(entryOf(`version ${i} /slow 0`, { kind: 'edit', conversationId, messageId, onBusy: 'INTERRUPT' }));
+    for (let n = 0; n < i * 5; n++) await turn();
+    proxy.cut();
+    await until('the edit is stored', 0, () => storage.length === 0);
+  }
   const query = 'query ($id: ID!) { node(id: $id) { ... on Message { siblingCount } } }';
-  assert.equal((await data(parley.url, query, { id: answer.messageId }, person.token)).node.siblingCount, 2);
-  assert.deepEqual(await contents(person, answer.conversationId), ['second /slow 0']);
+  assert.equal((await data(parley.url, query, { id: answer.messageId }, person.token)).node.siblingCount, 9);
+  assert.deepEqual(await contents(person, answer.conversationId), ['version 7 /slow 0']);
 });
 
 test('a page that dies when the talk is made, and before its message, leaves one talk', async () => {
