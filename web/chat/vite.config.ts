@@ -1,7 +1,7 @@
 import { gzipSync } from 'fflate';
 import { join } from 'node:path';
 import { defineConfig } from 'vite';
-import { gzipOnly } from '../gzip.ts';
+import { gzipOnly } from '../gzip.mts';
 
 const outDir = join(import.meta.dirname, '../dist/chat');
 
