@@ -35,7 +35,7 @@ const fieldsOf = (body, optional) =>
 
 const roots = ['Query', 'Mutation', 'Subscription']
 const types = new Map()
-for (const [, kind, name, body] of bare.matchAll(/\b(type|interface|input|enum)\s+(\w+)[^{]*\{([^}]*)\}/g)) {
+for (const [, kind, name, body] of bare.matchAll(/\b(type|interface|input|enum)\s+(\w+)(?:\s+implements[\w\s&]+)?\s*\{([^}]*)\}/g)) {
   if (kind === 'enum') {
     types.set(
       name,
