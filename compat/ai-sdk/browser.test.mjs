@@ -130,7 +130,7 @@ describe('useChat', { concurrency: true }, () => {
     await page.reload()
     await page.getByText('Version 2 of 2').waitFor()
     await write(page, '/think 5 /citations')
-    await page.getByRole('link').first().waitFor()
+    await page.locator('article a').first().waitFor()
     assert.equal(await page.locator('blockquote').count(), 1)
     await write(page, '/fail-at 3')
     await page.getByRole('alert').getByText('UPSTREAM_ERROR').waitFor()
@@ -171,9 +171,14 @@ describe('useChat', { concurrency: true }, () => {
     assert.deepEqual(page.faults, [])
   })
 
-  test('the reply of a closed tab goes on', async (t) => {
+  test('the reply goes on when its chat is left, and when its tab is closed', async (t) => {
     const user = await open(t)
-    await write(user.page, 'Tides. /tokens 100 /slow 20')
+    await write(user.page, 'Tides. /tokens 120 /slow 20')
+    await growing(user.page, 3)
+    // React unmounts the chat, and useChat aborts.
+    await user.page.getByRole('link', { name: 'New chat' }).click()
+    await user.page.locator('article').first().waitFor({ state: 'detached' })
+    await user.page.goBack()
     await growing(user.page, 3)
     await user.page.close({ runBeforeUnload: true })
     assert.equal((await final(user)).status, 'COMPLETED')

@@ -11,6 +11,7 @@ export function Chat(props: { transport: ParleyTransport; messages: ParleyMessag
 
   return (
     <>
+      <a href="#">New chat</a>
       {messages.map((message) => (
         <Message key={message.id} message={message} />
       ))}

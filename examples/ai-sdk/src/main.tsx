@@ -9,6 +9,8 @@ import { SignIn } from './SignIn'
 const session = sessionOf({ url: '/graphql', store: localStorageStore('parley-session') })
 const root = createRoot(document.getElementById('root')!)
 
+let visits = 0
+
 /** The conversation is in the address, so a reload finds it. */
 async function start() {
   if (!(await session.token())) return root.render(<SignIn session={session} onSignedIn={start} />)
@@ -25,10 +27,10 @@ async function start() {
   }
   root.render(
     <StrictMode>
-      <Chat transport={transport} messages={messages} />
+      <Chat key={++visits} transport={transport} messages={messages} />
     </StrictMode>,
   )
 }
 
-addEventListener('hashchange', () => location.reload())
+addEventListener('hashchange', start)
 void start()

@@ -58,7 +58,7 @@ export const sources = (citations: Citation[]) =>
     }))
 
 /** Reasons of the AI SDK. What was stopped is not whole, and nothing follows it by itself. */
-export function finishReasonOf({ status, finishReason }: { status: string; finishReason: string | null }): FinishReason {
+export function finishReasonOf({ status, finishReason }: Pick<Stored, 'status' | 'finishReason'>): FinishReason {
   if (status !== 'COMPLETED') return 'interrupted'
   return (finishReason?.toLowerCase().replace('_', '-') ?? 'other') as FinishReason
 }

@@ -35,7 +35,8 @@ ${name}(input: $input) { conversation { id } userMessage { id } reply { id } } }
 const regenerating = asking('regenerateReply', 'RegenerateReply')
 const editing = asking('editMessage', 'EditMessage')
 const stopping = 'mutation ($id: ID!) { stopReply(input: { messageId: $id }) { message { id } } }'
-const running = `query ($id: ID!) { node(id: $id) { ... on Conversation { runningReply { id } queuedReplies { id } } } }`
+const running = `query ($id: ID!) { node(id: $id) { ... on Conversation {
+runningReply { id } queuedReplies { id } } } }`
 const loading = `query ($id: ID!, $last: Int) { node(id: $id) { ... on Conversation {
 messages(last: $last) { nodes { ${storedFields} } } } } }`
 
