@@ -39,7 +39,7 @@ export async function send(session: Session, input: SendInput, options: RunOptio
     if (code === 'STALE_HEAD') return { kind: 'stale', clientKey, headId: headId ?? null }
     if (/^(OVERLOADED|RATE_LIMITED|QUOTA_EXCEEDED|QUEUE_FULL)$/.test(code)) {
       const retryAfterMs = retryAfter ? +retryAfter * 1_000 : null
-      return { kind: 'overloaded', clientKey, code: code as OverloadedCode, retryAfterMs }
+      return { kind: 'overloaded', clientKey, code: code as OverloadedCode, retryAfterMs, extensions }
     }
     extensions.clientKey = clientKey
     throw error
