@@ -119,8 +119,8 @@ export class ParleyTransport implements ChatTransport<ParleyMessage> {
     return this.#stream(Promise.resolve({ id, conversationId }), abortSignal)
   }
 
-  /** Leaves the chat: what is being written goes on on the server. Call it where the page goes away. What useChat aborts
-   * in the same turn, as it does when React unmounts it, is no stop then. */
+  /** Leaves the chat: what is being written goes on on the server. Call it where the page goes away. What useChat
+   * aborts in the same turn, as it does when React unmounts it, is no stop then. */
   close(): void {
     for (const timer of this.#aborted.keys()) clearTimeout(timer)
     this.#aborted.clear()
