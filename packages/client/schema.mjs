@@ -35,7 +35,8 @@ const fieldsOf = (body, optional) =>
 
 const roots = ['Query', 'Mutation', 'Subscription']
 const types = new Map()
-for (const [, kind, name, body] of bare.matchAll(/\b(type|interface|input|enum)\s+(\w+)[^{]*\{([^}]*)\}/g)) {
+const definition = /\b(type|interface|input|enum)\s+(\w+)(?:\s+implements[\w\s&]+)?\s*\{([^}]*)\}/g
+for (const [, kind, name, body] of bare.matchAll(definition)) {
   if (kind === 'enum') {
     types.set(
       name,

@@ -79,12 +79,6 @@ export interface Mutation {
   deleteConversation: DeleteConversationPayload
   sendMessage: SendMessagePayload
   stopReply: StopReplyPayload
-  name: string
-  signUp: boolean
-  issuers: readonly SiteIssuer[]
-  suggestions: readonly string[]
-  features: readonly string[]
-  version: string
 }
 
 export type ForkScope =
@@ -657,6 +651,16 @@ export interface PageInfo {
   hasPreviousPage: boolean
   startCursor: string | null
   endCursor: string | null
+}
+
+export interface Site {
+  __typename?: 'Site'
+  name: string
+  signUp: boolean
+  issuers: readonly SiteIssuer[]
+  suggestions: readonly string[]
+  features: readonly string[]
+  version: string
 }
 
 export interface SiteIssuer {
