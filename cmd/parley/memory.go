@@ -47,16 +47,16 @@ func (t *tide) over(allocated uint64) bool {
 
 // Collections are as frequent as the heap is small: at a live heap of 10 MB the collector took
 // 15 % of the processor under load. So while much is allocated there is room for some garbage,
-// in any case. Beside a heap that is large Go keeps room for as much again, for which it needs
-// no collection in many seconds: there it is as much as is allocated in one.
+// in any case. Go's own room, as much again as is live, is more than that from a heap of 24 MB
+// on; one that is up to twice as large is read quickly enough to do with less. A large one that
+// is read often gets what Go gives.
 const (
 	gcEvery = time.Second
 	// gcBusy is how much has to be allocated in a second.
 	gcBusy = 8 << 20
 	// gcRoom is how much garbage there may be beside a heap of any size.
 	gcRoom = 24 << 20
-	// gcUsual is the percentage of what is live that Go allows, gcLeast and gcMost are the bounds
-	// of what it is set to.
+	// gcUsual is the percentage of what is live that Go allows; gcLeast and gcMost are bounds.
 	gcUsual = 100
 	gcLeast = 50
 	gcMost  = 400
@@ -65,15 +65,13 @@ const (
 // gcPercent returns how much garbage there may be, in percent of what is live: objects, and what
 // the collector has to read beside them.
 func gcPercent(live, allocated uint64) int {
-	live = max(live, 1)
-	want := min(max(allocated*100/live, gcLeast), gcUsual)
-	switch {
-	case allocated >= gcBusy:
-		want = min(max(gcRoom*100/live, want), gcMost)
-	case live < gcRoom:
-		want = gcUsual
+	switch live = max(live, 1); {
+	case allocated >= gcBusy && live <= 2*gcRoom:
+		return int(min(gcRoom*100/live, gcMost))
+	case allocated < gcBusy && live > gcRoom:
+		return gcLeast // A collection in several seconds.
 	}
-	return int(want)
+	return gcUsual
 }
 
 // memory is what the process does about its memory. The fields are functions of the runtime,
