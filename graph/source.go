@@ -77,7 +77,7 @@ func (r *Resolver) Around(ctx context.Context, next graphql.OperationHandler) gr
 	context.AfterFunc(ctx, s.close) // Nobody may ask any more.
 	return func(ctx context.Context) *graphql.Response {
 		s.advance(ctx)
-		told.forget()
+		defer told.forget() // It has been encoded, and a feed that waits holds no rows.
 		return respond(ctx)
 	}
 }

@@ -160,3 +160,25 @@ func TestScriptSumsUp(t *testing.T) {
 	}
 	i.stop(t)
 }
+
+// A reply that was cut off is gone on with where it ends, to the end of what was to be written.
+func TestScriptGoesOn(t *testing.T) {
+	t.Parallel()
+	i := startInside(t, append(sqliteEnviron(t), "PARLEY_MODEL=script")...)
+	token := i.signUp(t, "ada@example.com").AccessToken
+	whole := i.mustSend(t, token, map[string]any{"content": "/tokens 30", "wait": true}).Reply
+	cut := i.mustSend(t, token, map[string]any{"content": "/tokens 30 /fail-at 12", "wait": true}).Reply
+	if !strings.HasPrefix(whole.Content, cut.Content) || cut.Content == "" || len(cut.Content) == len(whole.Content) {
+		t.Fatalf("got %q, want a part of %q", cut.Content, whole.Content)
+	}
+	var made struct {
+		ContinueReply struct {
+			Reply struct{ Content, Status string }
+		}
+	}
+	i.into(t, token, `mutation ($id: ID!) { continueReply(input: {messageId: $id, wait: true}) {
+		reply { content status } } }`, map[string]any{"id": cut.ID}, &made)
+	if got := made.ContinueReply.Reply; got.Status != "COMPLETED" || got.Content != whole.Content {
+		t.Errorf("got %s, %q, want %q", got.Status, got.Content, whole.Content)
+	}
+}

@@ -39,16 +39,9 @@ func (b *bundle) wantShown(t testing.TB, u person, id pid.ID, want ...string) {
 // checkTree fails unless the rows of a conversation are a tree with one visible line.
 func (b *bundle) checkTree(t testing.TB, u person, id pid.ID) {
 	t.Helper()
-	c, err := b.Conversations(u.ctx, u.id, []pid.ID{id})
-	if b.store.IsUnavailable(err) {
+	c, rows := b.tree(t, u, id)
+	if c == nil {
 		return
-	}
-	if err != nil || len(c) != 1 {
-		t.Fatalf("got %v, %v, want the conversation", c, err)
-	}
-	rows := make(map[pid.ID]*ent.Message)
-	for _, m := range b.line(t, u, id) {
-		rows[m.ID] = m
 	}
 	n := 0
 	for _, m := range rows {
@@ -66,10 +59,38 @@ func (b *bundle) checkTree(t testing.TB, u person, id pid.ID) {
 			t.Fatalf("reply %d is being written, nobody has asked it to stop, and it is not on the line", m.Index)
 		}
 	}
-	head := rows[c[0].HeadID]
+	head := rows[c.HeadID]
 	if head == nil || !head.Active || head.Index != n-1 {
 		t.Fatalf("the head is %v, want the last of %d messages on the line", head, n)
 	}
+}
+
+// tree reads a conversation with its messages, of one moment also while others change it.
+// Nil: the database does not answer.
+func (b *bundle) tree(t testing.TB, u person, id pid.ID) (*ent.Conversation, map[pid.ID]*ent.Message) {
+	t.Helper()
+	read := func() *ent.Conversation {
+		c, err := b.Conversations(u.ctx, u.id, []pid.ID{id})
+		if b.store.IsUnavailable(err) {
+			return nil
+		}
+		if err != nil || len(c) != 1 {
+			t.Fatalf("got %v, %v, want the conversation", c, err)
+		}
+		return c[0]
+	}
+	for before := read(); before != nil; {
+		rows := make(map[pid.ID]*ent.Message)
+		for _, m := range b.line(t, u, id) {
+			rows[m.ID] = m
+		}
+		after := read()
+		if after != nil && after.Revision == before.Revision && after.HeadID == before.HeadID {
+			return after, rows
+		}
+		before = after
+	}
+	return nil, nil
 }
 
 // again is what another version is asked for with.
@@ -417,7 +438,15 @@ func TestPrograms(t *testing.T) {
 
 func (b *bundle) run(t *testing.T, seed uint64) {
 	u := b.user(t)
-	p := &program{rand.New(rand.NewPCG(seed, 13)), b, u, b.send(t, u, chat.SendInput{Content: "begin"}).Conversation.ID}
+	begin := chat.SendInput{Content: "begin", ClientKey: new(fmt.Sprintf("program-%d-of-many", seed))}
+	first, err := b.SendMessage(u.ctx, u.id, begin)
+	for b.store.IsUnavailable(err) && t.Context().Err() == nil { // As on a machine that is too busy.
+		first, err = b.SendMessage(u.ctx, u.id, begin)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &program{rand.New(rand.NewPCG(seed, 13)), b, u, first.Conversation.ID}
 	for range 12 {
 		p.step(t)
 		b.checkTree(t, u, p.id)

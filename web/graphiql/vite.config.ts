@@ -1,32 +1,13 @@
 import { gzipSync } from 'fflate';
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { defineConfig, type Plugin } from 'vite';
+import { defineConfig } from 'vite';
+import { gzipOnly } from '../gzip.mts';
 
 const outDir = join(import.meta.dirname, '../dist/graphiql');
 
-/**
- * gzipOnly replaces every file of the build by its gzip form. It compresses in JavaScript with no time stamp,
- * because the zlib of Node gives other bytes on other machines and versions, and the result is committed.
- */
-function gzipOnly(): Plugin {
-  return {
-    name: 'gzip-only',
-    apply: 'build',
-    closeBundle() {
-      for (const entry of readdirSync(outDir, { recursive: true, withFileTypes: true })) {
-        if (!entry.isFile()) continue;
-        const path = join(entry.parentPath, entry.name);
-        writeFileSync(`${path}.gz`, gzipSync(readFileSync(path), { level: 9, mem: 12, mtime: 0 }));
-        rmSync(path);
-      }
-    },
-  };
-}
-
 export default defineConfig({
   base: './',
-  plugins: [gzipOnly()],
+  plugins: [gzipOnly(outDir, gzipSync)],
   build: {
     outDir,
     emptyOutDir: true,

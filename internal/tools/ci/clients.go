@@ -16,6 +16,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -42,7 +43,7 @@ func clients(ctx context.Context, r *run) error {
 		return err
 	}
 	if len(projects) == 0 {
-		fmt.Fprintln(r.out, "  no package.json with a test script: nothing to run")
+		r.printf("  no package.json with a test script: nothing to run\n")
 		return nil
 	}
 	if _, err := os.Stat(r.binary()); err != nil {
@@ -50,20 +51,40 @@ func clients(ctx context.Context, r *run) error {
 			return err
 		}
 	}
+	var (
+		all    sync.WaitGroup
+		places = make(chan struct{}, sideBySide)
+		errs   = make([]error, len(projects))
+	)
+	for i, p := range projects {
+		places <- struct{}{}
+		all.Go(func() {
+			defer func() { <-places }()
+			errs[i] = r.project(ctx, p)
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// sideBySide is how many projects run at a time. Most wait for deadlines, back-offs and
+// pauses of models nearly all their time: one after the other they left nine tenths of two
+// processors idle.
+const sideBySide = 3
+
+// project installs what a project needs and tests it on its databases.
+func (r *run) project(ctx context.Context, p project) error {
+	if err := r.step(p.dir+": npm ci", func() error {
+		cmd := command(ctx, "npm", "ci", "--no-audit", "--no-fund")
+		cmd.Dir = p.dir
+		_, err := output(cmd)
+		return err
+	}); err != nil {
+		return err
+	}
 	var errs []error
-	for _, p := range projects {
-		if err := r.step(p.dir+": npm ci", func() error {
-			cmd := command(ctx, "npm", "ci", "--no-audit", "--no-fund")
-			cmd.Dir = p.dir
-			_, err := output(cmd)
-			return err
-		}); err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		for _, database := range p.databases {
-			errs = append(errs, r.step(p.dir+": "+database, func() error { return r.test(ctx, p, database) }))
-		}
+	for _, database := range p.databases {
+		errs = append(errs, r.step(p.dir+": "+database, func() error { return r.test(ctx, p, database) }))
 	}
 	return errors.Join(errs...)
 }
@@ -119,8 +140,7 @@ func (r *run) test(ctx context.Context, p project, database string) error {
 	stopErr := s.stop()
 
 	passed, failed := countNode(out.String())
-	r.passed += passed
-	r.failed += failed
+	r.count(passed, failed)
 	if testErr == nil && failed > 0 {
 		testErr = errors.New("npm test ended well with failing tests")
 	}
@@ -128,7 +148,7 @@ func (r *run) test(ctx context.Context, p project, database string) error {
 		// A run that found no tests proves nothing.
 		testErr = errors.New("no line like \"# pass 12\" in the output: no test ran")
 	}
-	fmt.Fprintf(r.out, "  %s on %s: %d passed, %d failed\n", p.dir, database, passed, failed)
+	r.printf("  %s on %s: %d passed, %d failed\n", p.dir, database, passed, failed)
 	if err := errors.Join(testErr, stopErr); err != nil {
 		return fmt.Errorf("%w\n%s\nlog of the server, its end:\n%s", err, out.String(), s.tail())
 	}

@@ -17,6 +17,7 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -41,9 +42,23 @@ var stages = []stage{
 // run is the state that the stages share.
 type run struct {
 	out    io.Writer
-	dir    string // A temporary folder, removed at the end.
+	dir    string     // A temporary folder, removed at the end.
+	mu     sync.Mutex // Guards the counts and out while parts of a stage run side by side.
 	passed int
 	failed int
+}
+
+func (r *run) count(passed, failed int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.passed += passed
+	r.failed += failed
+}
+
+func (r *run) printf(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	fmt.Fprintf(r.out, format, args...)
 }
 
 func main() {
@@ -126,7 +141,7 @@ func (r *run) step(name string, fn func() error) error {
 	if err != nil {
 		state = "FAILED"
 	}
-	fmt.Fprintf(r.out, "  %-28s %-6s %5.1f s\n", name, state, time.Since(start).Seconds())
+	r.printf("  %-28s %-6s %5.1f s\n", name, state, time.Since(start).Seconds())
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}

@@ -32,6 +32,23 @@ func aside(message string) (answer string, ok bool) {
 	return "", false
 }
 
+// goesOn reports whether a message asks for the rest of the answer before it, as Parley does
+// in words for a reply that is continued.
+func goesOn(message string) bool {
+	return strings.HasPrefix(message, "Your last message was cut off. Go on exactly where it ends")
+}
+
+// rest is the plan for what an answer lacks that ended early. Whatever ended it does not do so
+// again; an answer that lacks nothing gets some words more.
+func rest(asked, answered string) plan {
+	p := read(asked)
+	text, ok := strings.CutPrefix(strings.Join(p.pieces(), ""), answered)
+	if !ok || text == "" {
+		text = " " + strings.Join(filler(defaultLength), "")
+	}
+	return plan{text: text, pace: p.pace, reason: "stop"}
+}
+
 // title is the beginning of what was asked, without the commands; or these, when there is
 // nothing else.
 func title(asked string) string {

@@ -71,15 +71,24 @@ func Handler() http.Handler {
 			said = []string{"/help"}
 		}
 		answer := completions.Begin(w, r, req, "script-"+strconv.Itoa(len(said)))
-		p := read(said[len(said)-1])
-		if text, ok := aside(said[len(said)-1]); ok {
-			p = plan{text: text, reason: "stop"}
-		}
+		p := planOf(said, req.Said("assistant"))
 		if answer.Pause(p.wait) {
 			serve(w, req, answer, p)
 		}
 	})
 	return mux
+}
+
+// planOf is the plan for what the user has said last, beside what was answered.
+func planOf(said, answered []string) plan {
+	last := said[len(said)-1]
+	if text, ok := aside(last); ok {
+		return plan{text: text, reason: "stop"}
+	}
+	if goesOn(last) && len(said) > 1 && len(answered) > 0 {
+		return rest(said[len(said)-2], answered[len(answered)-1])
+	}
+	return read(last)
 }
 
 // serve gives an answer to a plan.

@@ -4,9 +4,9 @@
 //	Tell me about tides. /tokens 200 /slow 50 /fail-at 90
 //
 // It owns the commands (commands.go) and how they are read (parse.go), what a message asks
-// for (script.go), the words (words.go), the answers for titles and summaries (aside.go), and
-// the protocol face (handler.go). It knows nothing of Parley, and does only what a model
-// server can do: what comes of it, Parley's own client decides.
+// for (script.go), the words (words.go), the answers for titles, summaries and the rest of what
+// was cut off (aside.go), and the protocol face (handler.go). It knows nothing of Parley, and
+// does only what a model server can do: what comes of it, Parley's own client decides.
 //
 // Its one invariant: an answer depends on nothing but the request. The same message gives
 // the same pieces, and one that cannot be obeyed is answered with why.

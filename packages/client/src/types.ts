@@ -1,15 +1,18 @@
 // What the functions of this package take and give. The types of the server's schema are in schema.ts, which is
 // generated from the SDL.
 
-/** Where the tokens of a session are kept. A browser page that has a cookie for it has one of its own. */
+/** Where the refresh token of a session is kept: memoryStore, localStorageStore, cookieStore, or one of yours. */
 export interface Store {
+  /** The name of what all tabs share. They renew one at a time under it, and tell each other of new tokens and of
+   * sign-outs. Without a name the store belongs to one session alone. */
+  readonly shared?: string
   /** The refresh token, or null when there is none. */
   load(): Promise<string | null> | string | null
   /** Keeps the refresh token; null forgets it. */
   save(refreshToken: string | null): Promise<void> | void
-  /** Exchanges the refresh token for new ones in place of refreshSession: a page whose cookie only its server reads. Throws
-   * Refused with UNAUTHENTICATED when the session is over. */
-  refresh?(): Promise<{ accessToken: string }>
+  /** Gets the next access token in place of refreshSession: for a cookie that only the server reads. Null when nobody
+   * is signed in. Throws Refused, with UNAUTHENTICATED when the session is over. */
+  refresh?(): Promise<{ accessToken: string } | null>
 }
 
 export interface SessionOptions {
@@ -21,6 +24,25 @@ export interface SessionOptions {
   /** For subscriptions. The default is globalThis.WebSocket; where there is none, or for null, Server-Sent Events over
    * fetch are used. */
   webSocket?: typeof WebSocket | null
+  /** The id of a known document, for servers that run no other ones (PARLEY_DOCUMENTS_ONLY). It is sent beside the
+   * text. */
+  documentId?: (document: string) => string | undefined
+}
+
+export interface RunOptions {
+  signal?: AbortSignal | undefined
+  /** How many milliseconds to try for while the server is away or overloaded. The default is a minute. */
+  patience?: number
+  /** The codes that are tried again. The default is UNAVAILABLE and OVERLOADED. */
+  again?: RegExp
+}
+
+export interface SubscribeOptions {
+  /** Ends the subscription, without an error. */
+  signal?: AbortSignal | undefined
+  /** Called when the connection is back and the subscription begins anew, before its first response. What had come
+   * before and was not taken yet is dropped. */
+  again?: () => void
 }
 
 /** How the connection for subscriptions does. */
@@ -34,7 +56,8 @@ export type Line =
 
 export interface Session {
   readonly url: string
-  /** Whether there is somebody: false after a sign-out here or elsewhere. */
+  /** Whether there is somebody: false after a sign-out here or elsewhere. With a store that only tells by asking, such
+   * as a cookie, it is false until the first token(). */
   readonly signedIn: boolean
   signUp(input: { email: string; password: string; name?: string }): Promise<void>
   signIn(input: { email: string; password: string }): Promise<void>
@@ -42,31 +65,25 @@ export interface Session {
   signOut(): Promise<void>
   /** Takes tokens that were got by another way. */
   adopt(tokens: { accessToken: string; refreshToken: string }): Promise<void>
-  /** An access token that is good for some time, renewed if need be; one renewal at a time over all tabs. Null when nobody
-   * is signed in. */
+  /** An access token that is good for some time, renewed if need be; one renewal at a time over all tabs. Null when
+   * nobody is signed in. */
   token(): Promise<string | null>
-  /** Runs a query or a mutation, again after a back-off while the server is away, and once more with a new token. Throws
-   * Refused. Give a mutation a clientKey: it may arrive twice. */
-  run<T, V = Record<string, unknown>>(document: string, variables?: V, options?: { signal?: AbortSignal }): Promise<T>
-  /** The responses of a subscription on the session's one connection. It ends when the server completes it, throws Refused
-   * when the server refuses it, and comes back by itself otherwise: then `again` is called before the first response. */
+  /** Runs a query or a mutation, again after a back-off while the server is away, and once more with a new token. It
+   * throws Refused, with UNAVAILABLE when there is no answer. Give a mutation a clientKey: it may arrive twice. */
+  run<T, V = Record<string, unknown>>(document: string, variables?: V, options?: RunOptions): Promise<T>
+  /** The responses of a subscription on the session's one connection. It ends when the server completes it, throws
+   * Refused when the server refuses it, and comes back by itself otherwise: then `again` is called, and variables that
+   * are a function are asked for anew. */
   subscribe<T, V = Record<string, unknown>>(
     document: string,
-    variables?: V,
-    options?: { signal?: AbortSignal; again?: () => void },
+    variables?: V | (() => V),
+    options?: SubscribeOptions,
   ): AsyncIterableIterator<T>
   readonly line: Line
   /** Calls listener when signedIn or line have changed, in whichever tab. Returns how to end it. */
   onChange(listener: () => void): () => void
   /** Closes the connection and all subscriptions. The session stays on the server. */
   close(): void
-}
-
-/** What a refusal of the server says. Its codes are in docs/protocol.md. */
-export declare class RefusedType extends Error {
-  readonly code: string
-  /** The error's other extensions: retryAfter, field, headId, … */
-  readonly extensions: Record<string, unknown>
 }
 
 export interface Reply {
@@ -93,14 +110,29 @@ export interface SendInput {
 
 /** What came of a send. Everything that a frontend has to decide about is a value; the rest is thrown as Refused. */
 export type Sent =
-  | { kind: 'sent'; clientKey: string; conversationId: string; userMessageId: string; reply: Reply; deduplicated: boolean }
+  | {
+      kind: 'sent'
+      clientKey: string
+      conversationId: string
+      userMessageId: string
+      reply: Reply
+      deduplicated: boolean
+    }
   /** A reply is being written: send again with onBusy, or wait. */
   | { kind: 'busy'; clientKey: string; runningReplyId: string | null }
   /** Somebody has gone on in the conversation: show what is new, and send again with the new head. */
   | { kind: 'stale'; clientKey: string; headId: string | null }
-  /** Too much for the server or for this user: send again with the same key after so many milliseconds. send() has waited
-   * and tried by itself for as long as `patience` says. */
-  | { kind: 'overloaded'; clientKey: string; code: 'OVERLOADED' | 'RATE_LIMITED' | 'QUOTA_EXCEEDED' | 'QUEUE_FULL'; retryAfterMs: number | null }
+  /** Too much for the server or for this user: send again with the same key after so many milliseconds. send() has
+   * waited and tried by itself for as long as `patience` says. The extensions are the refusal's, such as `quota`. */
+  | {
+      kind: 'overloaded'
+      clientKey: string
+      code: OverloadedCode
+      retryAfterMs: number | null
+      extensions: Record<string, unknown>
+    }
+
+export type OverloadedCode = 'OVERLOADED' | 'RATE_LIMITED' | 'QUOTA_EXCEEDED' | 'QUEUE_FULL'
 
 /** One state of the text while it grows, the whole of it each time: no character is lost or repeated. */
 export interface Followed extends Reply {

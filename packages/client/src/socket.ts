@@ -1,0 +1,74 @@
+// Subscriptions over one WebSocket: graphql-transport-ws.
+import type { Dial, Subscriber } from './link.js'
+import type { Answer } from './refused.js'
+
+interface Frame {
+  id: string
+  type: string
+  payload: unknown
+}
+
+/** The body of a request, with the id of its document where it has one. */
+export type Body = (document: string, variables: unknown) => object
+
+/** How often the server is asked whether it is there, and how long it may be silent. */
+const silence = 10_000
+
+export const dialSocket =
+  (Socket: typeof WebSocket, url: string, body: Body): Dial =>
+  (token, { subscribers, up, down, number, answer, complete }) => {
+    const running = new Map<string, Subscriber>()
+    const socket = new Socket(url, 'graphql-transport-ws')
+    let heard = false
+    let ready = false
+    const say = (type: string, payload?: object, id?: string) => socket.send(JSON.stringify({ id, type, payload }))
+    const begin = (subscriber: Subscriber) => {
+      if (!ready) return
+      const id = number(subscriber)
+      running.set(id, subscriber)
+      say('subscribe', body(subscriber.document, subscriber.variables()), id)
+    }
+    const take = ({ id, type, payload }: Frame) => {
+      if (type === 'connection_ack') {
+        ready = true
+        up()
+        subscribers.forEach(begin)
+      }
+      if (type === 'ping') say('pong')
+      const subscriber = running.get(id)
+      if (!subscriber) return
+      // An error is the last of a subscription.
+      if (type !== 'next' || (payload as Answer<unknown>).errors) running.delete(id)
+      if (type === 'complete') complete(subscriber)
+      else answer(subscriber, (type === 'next' ? payload : { errors: payload }) as Answer<unknown>)
+    }
+    const watch = setInterval(() => {
+      if (!heard) return down()
+      heard = false
+      if (ready) say('ping')
+    }, silence)
+    socket.onopen = () => say('connection_init', { Authorization: `Bearer ${token}` })
+    socket.onmessage = ({ data }) => {
+      heard = true
+      try {
+        take(JSON.parse(data as string) as Frame)
+      } catch {
+        down()
+      }
+    }
+    socket.onerror = () => {} // The close follows.
+    socket.onclose = ({ code }) => down(code)
+    return {
+      begin,
+      stop({ id }) {
+        if (running.delete(id!)) say('complete', undefined, id)
+      },
+      close() {
+        clearInterval(watch)
+        running.clear()
+        ready = false
+        socket.onmessage = null
+        socket.close()
+      },
+    }
+  }
