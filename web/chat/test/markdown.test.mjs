@@ -195,5 +195,7 @@ test('citations stand where they belong', () => {
   const html = show({ text: 'A b. `c`', citations });
   assert.match(html, /A b<sup class="md-cite"><a href="https:\/\/one\.example\/" title="One · one\.example"[^>]*>1<\/a><\/sup>\. /);
   assert.match(html, /<sup class="md-cite"><span title="Two">2<\/span><\/sup>/);
+  const linked = show({ text: '[word](https://a.example/)', citations: [{ title: 'One', url: 'https://one.example/', place: 3 }] });
+  assert.match(linked, />word<\/a><sup/);
   assert.equal(cite.withPlaces('\ufdd0' + '0\ufdd1', []), '\ufffd0\ufffd');
 });

@@ -241,9 +241,12 @@ function citationOf(index: number, { citations }: Context): ReactNode {
 const away = { rel: 'noopener noreferrer nofollow', target: '_blank' };
 
 function linkOf(token: Tokens.Link, context: Context, key: number): ReactNode {
-  const { text: href, found } = bare(token.href);
+  const href = bare(token.href).text;
+  const { found } = bare(token.raw);
+  // No link within a link: citations of its words stand behind it.
+  const plain = { ...context, citations: none };
   const address = addressOf(token.autolink ? href : decoded(href));
-  const inside = token.autolink ? bare(token.text).text : inlineOf(token.tokens, context);
+  const inside = token.autolink ? bare(token.text).text : inlineOf(token.tokens, plain);
   const cites = found.map((index) => citationOf(index, context));
   // What may not be followed is marked, and its address can be seen.
   if (!address) {
