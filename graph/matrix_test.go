@@ -100,6 +100,7 @@ var matrix = []matrixCase{
 	{"Query.conversations", "", `{ conversations { totalCount nodes { ` + conversationFields + ` } } }`, none, refused},
 	{"Query.viewer", "", `{ viewer { id email conversations { totalCount nodes { ` + conversationFields + ` } } } }`,
 		none, nullData},
+	{"Query.site", "", `{ site { name signUp issuers { name url } suggestions features version } }`, none, open},
 	{"Query.models", "", `{ models { name isDefault description } }`, none, refused},
 
 	{"Mutation.signUp", "", `mutation { signUp(input: {email: "new@example.org", password: "` + password +

@@ -28,6 +28,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 
 	"parley/graph/generated"
+	"parley/graph/model"
 	"parley/internal/auth"
 	"parley/internal/chat"
 	"parley/internal/feed"
@@ -42,6 +43,8 @@ type Resolver struct {
 	Chat     *chat.Service
 	Replies  *reply.Engine
 	Feeds    *feed.Service
+	// Site is what is told to everybody. It is not changed.
+	Site *model.Site
 	// Unavailable reports whether an error says that the database cannot answer now, and
 	// may later: only the store knows its errors.
 	Unavailable func(error) bool

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"parley/graph"
+	"parley/graph/model"
 	"parley/internal/auth"
 	"parley/internal/bus"
 	"parley/internal/catalog"
@@ -125,6 +126,10 @@ func setup(t testing.TB, db *store.Store, o options) *bundle {
 	}
 	resolver := &graph.Resolver{
 		Accounts: b.auth, Chat: b.chat, Replies: b.replies, Feeds: feed.New(db, b.replies, b.bus),
+		Site: &model.Site{
+			Name: "Test", SignUp: true, Issuers: []*model.SiteIssuer{}, Suggestions: []string{"Hello"},
+			Features: []string{}, Version: "v0",
+		},
 		Unavailable: store.IsUnavailable, Log: log,
 	}
 	b.graphql = transport.New(transport.Config{

@@ -32,13 +32,17 @@ const graphiqlPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 
 
 // contentTypes lists what a build may contain. The table of the operating system would differ between machines.
 var contentTypes = map[string]string{
-	".css":   "text/css; charset=utf-8",
-	".html":  "text/html; charset=utf-8",
-	".js":    "text/javascript; charset=utf-8",
-	".md":    "text/plain; charset=utf-8",
-	".svg":   "image/svg+xml",
-	".ttf":   "font/ttf",
-	".woff2": "font/woff2",
+	".css":         "text/css; charset=utf-8",
+	".html":        "text/html; charset=utf-8",
+	".js":          "text/javascript; charset=utf-8",
+	".json":        "application/json",
+	".md":          "text/plain; charset=utf-8",
+	".png":         "image/png",
+	".svg":         "image/svg+xml",
+	".ttf":         "font/ttf",
+	".txt":         "text/plain; charset=utf-8",
+	".webmanifest": "application/manifest+json",
+	".woff2":       "font/woff2",
 }
 
 // GraphiQL returns a handler for the GraphiQL page, to be mounted at both /graphiql and /graphiql/. The page talks to
@@ -125,20 +129,12 @@ func readContent(name string) (content, error) {
 
 // ServeHTTP implements http.Handler.
 func (p *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	header := w.Header()
-	header.Set("Content-Security-Policy", p.policy)
-	header.Set("Cross-Origin-Opener-Policy", "same-origin")
-	header.Set("Referrer-Policy", "no-referrer")
-	header.Set("X-Content-Type-Options", "nosniff")
-
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		header.Set("Allow", "GET, HEAD")
-		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+	if !begin(w, r, p.policy) {
 		return
 	}
 	if r.URL.Path == p.root {
 		// Not http.Redirect: it makes the address absolute, which breaks below the sub-path of a proxy.
-		header.Set("Location", path.Base(p.root)+"/")
+		w.Header().Set("Location", path.Base(p.root)+"/")
 		w.WriteHeader(http.StatusPermanentRedirect)
 		return
 	}
@@ -149,6 +145,21 @@ func (p *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	f.serve(w, r)
+}
+
+// begin sets what every answer of a page has. It returns false when it has answered.
+func begin(w http.ResponseWriter, r *http.Request, policy string) bool {
+	header := w.Header()
+	header.Set("Content-Security-Policy", policy)
+	header.Set("Cross-Origin-Opener-Policy", "same-origin")
+	header.Set("Referrer-Policy", "no-referrer")
+	header.Set("X-Content-Type-Options", "nosniff")
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return true
+	}
+	header.Set("Allow", "GET, HEAD")
+	http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+	return false
 }
 
 func (f file) serve(w http.ResponseWriter, r *http.Request) {

@@ -8,6 +8,7 @@ import (
 
 	"parley/internal/auth"
 	"parley/internal/fact"
+	"parley/internal/session"
 	"parley/internal/store"
 )
 
@@ -35,6 +36,16 @@ func newAuth(
 		External:        external,
 		Clock:           storeConfig(cfg).Clock,
 	}, db, facts, keys, log)
+}
+
+// newSessions makes what keeps the sessions of the chat page. A development server may be asked without TLS, where the
+// cookie has a name of its own: that of the keys that made what it holds.
+func newSessions(cfg config, keys *auth.Keyring, accounts *auth.Service, log *slog.Logger) *session.Handler {
+	plain := ""
+	if cfg.Mode == development {
+		plain = "parley-" + keys.KeyIDs()[0]
+	}
+	return session.New(session.Config{Accounts: accounts, PlainName: plain, MaxAge: refreshIdle, Log: log})
 }
 
 // readKeys takes the keys of access tokens from the configuration, or from the data

@@ -33,6 +33,10 @@ type config struct {
 	Issuer      string
 	AccessTTL   time.Duration
 
+	Page        toggle
+	SiteName    string
+	Suggestions []string // Empty: the built-in ones.
+
 	AllowedOrigins    []string // Lower case, without a default port, as browsers send them.
 	AllowLocalOrigins bool     // localhost, 127.0.0.1 and [::1] on any port are allowed too.
 	Hosts             hosts.Patterns
@@ -317,8 +321,9 @@ func (c config) check() []crossError {
 		add("PARLEY_HOSTS", "is for development only, and this is production: host names are the proxy's business there, "+
 			"and PARLEY_ALLOWED_ORIGINS says which pages may call", "PARLEY_MODE", "PARLEY_ADDR")
 	}
-	if c.DocumentsOnly == on && c.Documents == "" {
-		add("PARLEY_DOCUMENTS_ONLY", "nothing could be asked at all without PARLEY_DOCUMENTS", "PARLEY_DOCUMENTS")
+	if c.DocumentsOnly == on && c.Documents == "" && c.Page == off {
+		add("PARLEY_DOCUMENTS_ONLY", "nothing could be asked at all without PARLEY_DOCUMENTS, and without the chat page",
+			"PARLEY_DOCUMENTS", "PARLEY_PAGE")
 	}
 	if c.WaitLimit > c.ReplyLimit {
 		add("PARLEY_WAIT_LIMIT", fmt.Sprintf("%v is longer than a reply may take (PARLEY_REPLY_LIMIT, %v)", c.WaitLimit,

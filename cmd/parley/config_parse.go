@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"parley/internal/auth"
 	"parley/internal/hosts"
@@ -64,6 +65,44 @@ func parseWord(field *string, v string) error {
 		return fmt.Errorf("%q holds white space", v)
 	}
 	*field = v
+	return nil
+}
+
+// The bounds of what the chat page shows of an operator's words.
+const (
+	maxSiteName    = 60
+	maxSuggestions = 6
+	maxSuggestion  = 200
+)
+
+// parseLine reads a text of at most so many characters that people see.
+func parseLine(field *string, v string, most int) error {
+	v = strings.TrimSpace(v)
+	switch {
+	case v == "":
+		return errors.New("it is empty")
+	case !utf8.ValidString(v) || strings.ContainsFunc(v, unicode.IsControl):
+		return fmt.Errorf("%q is not a line of text", v)
+	case utf8.RuneCountInString(v) > most:
+		return fmt.Errorf("%q has more than %d characters", v, most)
+	}
+	*field = v
+	return nil
+}
+
+func parseSiteName(c *config, v string) error { return parseLine(&c.SiteName, v, maxSiteName) }
+
+func parseSuggestions(c *config, v string) error {
+	list := strings.Split(v, "|")
+	if len(list) > maxSuggestions {
+		return fmt.Errorf("these are %d", len(list))
+	}
+	for i := range list {
+		if err := parseLine(&list[i], list[i], maxSuggestion); err != nil {
+			return err
+		}
+	}
+	c.Suggestions = list
 	return nil
 }
 

@@ -23,7 +23,37 @@ type variable struct {
 }
 
 // variables is the whole table, group by group.
-var variables = slices.Concat(generalVariables, limitVariables)
+var variables = slices.Concat(generalVariables, pageVariables, limitVariables)
+
+// pageVariables are about the chat page.
+var pageVariables = []variable{
+	{
+		group: "Chat page",
+		name:  "PARLEY_PAGE", value: "on",
+		accepted: "`on` or `off`",
+		meaning: "Whether the chat page is served at /, and /session, by which it stays signed in. " +
+			"Without it / leads to GraphiQL in development, and nowhere in production.",
+		example: "off",
+		parse:   func(c *config, v string) error { return parseOneOf(&c.Page, v, on, off) },
+		show:    func(c config) any { return c.Page },
+	},
+	{
+		name: "PARLEY_SITE_NAME", value: "Parley",
+		accepted: "1 to 60 characters on one line",
+		meaning:  "The name of this installation, as people see it.",
+		example:  "Chat of Example Ltd",
+		parse:    parseSiteName,
+		show:     func(c config) any { return c.SiteName },
+	},
+	{
+		name: "PARLEY_SUGGESTIONS", fallback: "four that fit every model",
+		accepted: "at most 6 texts, separated by |, each of at most 200 characters on one line",
+		meaning:  "What an empty conversation offers to ask, for those who do not know how to begin.",
+		example:  "Plan a week of lunches | Explain this error to me",
+		parse:    parseSuggestions,
+		show:     func(c config) any { return strings.Join(c.Suggestions, " | ") },
+	},
+}
 
 // The bounds that are not arbitrary: a lease shorter than 3 s expires in an
 // ordinary pause of a machine, one longer than 5 min leaves a dead replica's
@@ -381,7 +411,7 @@ var generalVariables = []variable{
 	{
 		name: "PARLEY_DOCUMENTS_ONLY", value: "off",
 		accepted: "`on` or `off`",
-		meaning:  "Refuse every operation that is not in PARLEY_DOCUMENTS.",
+		meaning:  "Refuse every operation that is not in PARLEY_DOCUMENTS. Those of the chat page are known too.",
 		example:  "on",
 		parse:    func(c *config, v string) error { return parseOneOf(&c.DocumentsOnly, v, on, off) },
 		show:     func(c config) any { return c.DocumentsOnly },

@@ -270,7 +270,7 @@ func TestAccessLogOfTheGate(t *testing.T) {
 		for _, access := range []toggle{on, off} {
 			var log bytes.Buffer
 			cfg := mustLoad(t, "PARLEY_LOG=json", "PARLEY_ACCESS_LOG="+string(access))
-			served := routes(cfg, newLogger(cfg, &log), nil, http.NotFoundHandler())
+			served := routes(cfg, newLogger(cfg, &log), nil, http.NotFoundHandler(), http.NotFoundHandler())
 			served.ServeHTTP(httptest.NewRecorder(), gateRequest("stranger.example", path))
 			var lines []map[string]any
 			for line := range strings.Lines(log.String()) {

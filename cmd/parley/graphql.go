@@ -14,6 +14,7 @@ import (
 func (s *server) newGraphQL(documents *transport.Documents) *transport.Server {
 	resolver := &graph.Resolver{
 		Accounts: s.auth, Chat: s.chat, Replies: s.replies, Feeds: feed.New(s.store, s.replies, s.bus),
+		Site:        newSite(s.cfg),
 		Unavailable: store.IsUnavailable, Log: s.log,
 	}
 	return transport.New(transport.Config{
@@ -52,16 +53,28 @@ func (s *server) newGraphQL(documents *transport.Documents) *transport.Server {
 	})
 }
 
-// readDocuments reads the operations that are known beforehand, if any.
+// readDocuments reads the operations that are known beforehand, if any: the operator's, and
+// beside them those of the page, which has to go on where nothing else may run.
 func readDocuments(cfg config) (*transport.Documents, error) {
-	if cfg.Documents == "" {
+	if cfg.Documents == "" && cfg.DocumentsOnly != on {
 		return nil, nil // None are known, which is not an error.
 	}
-	manifest, err := os.ReadFile(cfg.Documents)
-	if err != nil {
-		return nil, fmt.Errorf("PARLEY_DOCUMENTS: %w", err)
+	var manifests [][]byte
+	if cfg.Documents != "" {
+		manifest, err := os.ReadFile(cfg.Documents)
+		if err != nil {
+			return nil, fmt.Errorf("PARLEY_DOCUMENTS: %w", err)
+		}
+		manifests = append(manifests, manifest)
 	}
-	documents, err := transport.ParseDocuments(manifest)
+	manifest, err := pageDocuments(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if manifest != nil {
+		manifests = append(manifests, manifest)
+	}
+	documents, err := transport.ParseDocuments(manifests...)
 	if err != nil {
 		return nil, fmt.Errorf("PARLEY_DOCUMENTS: %w", err)
 	}

@@ -18,6 +18,9 @@ func greet(cfg config, stdout io.Writer, addr net.Addr) {
 		_, _ = fmt.Fprintf(stdout, format+"\n", args...) // Without a terminal there is nobody to greet.
 	}
 	line("Parley is listening on %s (%s mode, version %s)", url, cfg.Mode, version.Get().Number)
+	if cfg.Page == on {
+		line("  Chat       %s/", url)
+	}
 	if cfg.Mode == development {
 		line("  GraphiQL   %s/graphiql", url)
 	}

@@ -21,6 +21,7 @@
 //	gate.go                 who may ask a development server, and under which name
 //	modelwatch.go           whether the model server can be used
 //	pages.go                who opens the address of the API in a browser
+//	site.go                 what the chat page is told before anybody signs in, and which operations it has
 //	health.go, peers.go     whether this process is fit for requests, and agrees with the others
 //	framing.go              where requests end
 //	log.go                  the log, and the access log

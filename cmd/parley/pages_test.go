@@ -66,7 +66,7 @@ func TestVisits(t *testing.T) {
 // TestTheRootLeadsOnBelowAPrefix leads from / by an address that a proxy's prefix does not break.
 func TestTheRootLeadsOnBelowAPrefix(t *testing.T) {
 	t.Parallel()
-	i := startInside(t, sqliteEnviron(t)...)
+	i := startInside(t, append(sqliteEnviron(t), "PARLEY_PAGE=off")...)
 	proxy := httptest.NewServer(http.StripPrefix("/chat", httputil.NewSingleHostReverseProxy(mustURL(t, i.url))))
 	t.Cleanup(proxy.Close)
 	for _, path := range []string{"/chat/", "/chat/graphiql"} {

@@ -17,6 +17,7 @@ import (
 	"parley/internal/auth"
 	"parley/internal/hosts"
 	"parley/internal/refusal"
+	"parley/internal/session"
 	"parley/internal/transport"
 	"parley/internal/version"
 	"parley/internal/viewer"
@@ -24,7 +25,7 @@ import (
 )
 
 // routes is everything the server answers.
-func routes(cfg config, log *slog.Logger, ready *readiness, graphql http.Handler) http.Handler {
+func routes(cfg config, log *slog.Logger, ready *readiness, graphql, sessions http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	if cfg.Mode == development {
 		graphql = toGraphiQL(graphql)
@@ -39,7 +40,17 @@ func routes(cfg config, log *slog.Logger, ready *readiness, graphql http.Handler
 		graphiql := web.GraphiQL()
 		mux.Handle("/graphiql", graphiql)
 		mux.Handle("/graphiql/", graphiql)
-		mux.HandleFunc("GET /{$}", redirectToGraphiQL)
+		if cfg.Page == off {
+			mux.HandleFunc("GET /{$}", redirectToGraphiQL)
+		}
+	}
+	if cfg.Page == on {
+		page := web.NewChat()
+		for _, pattern := range page.Patterns() {
+			mux.Handle(pattern, page)
+		}
+		mux.Handle(session.Path, sessions)
+		mux.Handle(session.RefreshPath, sessions)
 	}
 	all := keepGate(cfg, log, mux)
 	if cfg.AccessLog == on {

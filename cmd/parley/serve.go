@@ -16,6 +16,7 @@ import (
 	"parley/internal/fact"
 	"parley/internal/metrics"
 	"parley/internal/reply"
+	"parley/internal/session"
 	"parley/internal/store"
 	"parley/internal/trace"
 	"parley/internal/transport"
@@ -38,6 +39,7 @@ type server struct {
 	upstreams map[string]*upstream.Client
 	chat      *chat.Service
 	graphql   *transport.Server
+	sessions  *session.Handler
 	peers     *peers        // Nil on SQLite, where there are none.
 	models    *modelWatch   // Nil without a model server.
 	tracer    *trace.Tracer // Nil: spans are made for nobody.
@@ -63,8 +65,8 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) 
 		return errors.Join(err, listener.Close())
 	}
 	defer closeMetrics()
-	graphql := newEntrance(cfg, log)
-	web := newWebServer(base, routes(cfg, log, ready, graphql), log)
+	graphql, sessions := newEntrance(cfg, log), &entrance{closed: session.New(session.Config{Log: log})}
+	web := newWebServer(base, routes(cfg, log, ready, graphql, sessions), log)
 	defer func() { _ = web.Close() }() // After an orderly shutdown there is nothing left to close.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -96,6 +98,7 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) 
 		}
 		greeting()
 		graphql.open(s.withClientAddr(s.graphql))
+		sessions.open(s.withClientAddr(s.sessions))
 		ready.open(s.health)
 		s.show(shown)
 	}
@@ -150,6 +153,7 @@ func open(
 	if s.auth, err = newAuth(cfg, keys, db, s.bus, log); err != nil {
 		return nil, nil, err
 	}
+	s.sessions = newSessions(cfg, keys, s.auth, log)
 	replies := repliesConfig(cfg, keys, models.catalog, tracer)
 	replies.Asides.Spares = models.makesNoSummaries
 	if err := replies.Validate(); err != nil {

@@ -44,16 +44,16 @@ func TestModes(t *testing.T) {
 		if tokens := i.signUp(t, "ada@example.com"); tokens.AccessToken == "" {
 			t.Error("signing up gave no token")
 		}
-		if out := i.out.String(); !strings.Contains(out, i.url+"/graphiql") ||
+		if out := i.out.String(); !strings.Contains(out, "Chat       "+i.url+"/\n  GraphiQL   "+i.url+"/graphiql\n") ||
 			!strings.Contains(out, "Sign-up    open") {
-			t.Errorf("the greeting does not name GraphiQL and sign-up:\n%s", out)
+			t.Errorf("the greeting does not name the page, GraphiQL and sign-up:\n%s", out)
 		}
 	})
 	t.Run("production", func(t *testing.T) {
 		t.Parallel()
 		i := startInside(t, append(sqliteEnviron(t), "PARLEY_MODE=production")...)
 		for path, want := range map[string]int{
-			"/healthz": 200, "/readyz": 200, "/schema.graphql": 404, "/graphiql": 404, "/graphiql/": 404, "/": 404,
+			"/healthz": 200, "/readyz": 200, "/schema.graphql": 404, "/graphiql": 404, "/graphiql/": 404, "/": 200,
 		} {
 			if status := i.status(t, path); status != want {
 				t.Errorf("GET %s = %d, want %d", path, status, want)

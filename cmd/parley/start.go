@@ -43,7 +43,7 @@ func newWebServer(base context.Context, handler http.Handler, log *slog.Logger) 
 	}
 }
 
-// entrance leads to GraphQL once there is one, and refuses until then. It is safe
+// entrance leads inside once there is something, and refuses until then. It is safe
 // for concurrent use.
 type entrance struct {
 	closed http.Handler

@@ -2777,8 +2777,8 @@ type PageInfo {
 }
 
 """
-Reading. Every field needs a valid access token, except viewer, which is null when none was
-sent. What belongs to another user is answered like what does not exist.
+Reading. Every field needs a valid access token, except site, and viewer, which is null when
+none was sent. What belongs to another user is answered like what does not exist.
 """
 type Query {
   """
@@ -2812,6 +2812,65 @@ type Mutation
 Following what happens. It is always safe to subscribe again with the same variables.
 """
 type Subscription
+`, BuiltIn: false},
+	{Name: "../schema/site.graphql", Input: `"""
+What a page has to know before anybody signs in.
+"""
+type Site {
+  """
+  Its name.
+  """
+  name: String!
+
+  """
+  Whether anybody may make an account.
+  """
+  signUp: Boolean!
+
+  """
+  Other ways to sign in, beside signIn. An issuer whose tokens are accepted, but where no
+  sign-in can be started from here, is none.
+  """
+  issuers: [SiteIssuer!]!
+
+  """
+  What an empty conversation may offer to ask, at most 6.
+  """
+  suggestions: [String!]!
+
+  """
+  What is on: "graphiql" when GraphiQL is served, "titles" when a model names
+  conversations. There will be others.
+  """
+  features: [String!]!
+
+  """
+  The server's version. It changes when the server is replaced by another one.
+  """
+  version: String!
+}
+
+"""
+Another way to sign in.
+"""
+type SiteIssuer {
+  """
+  The name shown to people.
+  """
+  name: String!
+
+  """
+  The address to open.
+  """
+  url: String!
+}
+
+extend type Query {
+  """
+  What a page has to know before anybody signs in. No access token is needed.
+  """
+  site: Site!
+}
 `, BuiltIn: false},
 }
 var parsedSchema = gqlparser.MustLoadSchema(sources...)
@@ -3300,6 +3359,34 @@ func (ec *executionContext) childFields_SignOutPayload(ctx context.Context, fiel
 		return ec.fieldContext_SignOutPayload_signedOut(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SignOutPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Site(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_Site_name(ctx, field)
+	case "signUp":
+		return ec.fieldContext_Site_signUp(ctx, field)
+	case "issuers":
+		return ec.fieldContext_Site_issuers(ctx, field)
+	case "suggestions":
+		return ec.fieldContext_Site_suggestions(ctx, field)
+	case "features":
+		return ec.fieldContext_Site_features(ctx, field)
+	case "version":
+		return ec.fieldContext_Site_version(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Site", field.Name)
+}
+
+func (ec *executionContext) childFields_SiteIssuer(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_SiteIssuer_name(ctx, field)
+	case "url":
+		return ec.fieldContext_SiteIssuer_url(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SiteIssuer", field.Name)
 }
 
 func (ec *executionContext) childFields_StopReplyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -579,8 +579,8 @@ type ParametersInput struct {
 	Verbosity graphql.Omittable[*Verbosity] `json:"verbosity,omitempty"`
 }
 
-// Reading. Every field needs a valid access token, except viewer, which is null when none was
-// sent. What belongs to another user is answered like what does not exist.
+// Reading. Every field needs a valid access token, except site, and viewer, which is null when
+// none was sent. What belongs to another user is answered like what does not exist.
 type Query struct {
 }
 
@@ -742,6 +742,32 @@ type SignUpInput struct {
 	Password string `json:"password"`
 	// The name shown to people.
 	Name graphql.Omittable[*string] `json:"name,omitempty"`
+}
+
+// What a page has to know before anybody signs in.
+type Site struct {
+	// Its name.
+	Name string `json:"name"`
+	// Whether anybody may make an account.
+	SignUp bool `json:"signUp"`
+	// Other ways to sign in, beside signIn. An issuer whose tokens are accepted, but where no
+	// sign-in can be started from here, is none.
+	Issuers []*SiteIssuer `json:"issuers"`
+	// What an empty conversation may offer to ask, at most 6.
+	Suggestions []string `json:"suggestions"`
+	// What is on: "graphiql" when GraphiQL is served, "titles" when a model names
+	// conversations. There will be others.
+	Features []string `json:"features"`
+	// The server's version. It changes when the server is replaced by another one.
+	Version string `json:"version"`
+}
+
+// Another way to sign in.
+type SiteIssuer struct {
+	// The name shown to people.
+	Name string `json:"name"`
+	// The address to open.
+	URL string `json:"url"`
 }
 
 // Input of stopReply.

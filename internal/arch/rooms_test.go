@@ -45,6 +45,8 @@ var rooms = map[string][]string{
 	"internal/text":                 {},
 	"internal/transport": {"internal/budget", "internal/refusal", "internal/complaint", "internal/hosts",
 		"internal/tally", "internal/trace"},
+	"internal/session": {"internal/auth", "internal/complaint", "internal/hosts", "internal/refusal",
+		"internal/transport"},
 	"internal/hosts":      {},
 	"internal/tally":      {},
 	"internal/trace":      {},

@@ -172,6 +172,45 @@ type refreshed struct {
 // publishes fact.AccessRevoked, since two parties hold the family. It returns
 // RATE_LIMITED when one AuthSession is rotated too often, and UNAVAILABLE.
 func (s *Service) Refresh(ctx context.Context, text string) (*Tokens, error) {
+	return s.refresh(ctx, text, false)
+}
+
+// Resume is Refresh for a token that several askers share, such as a cookie: one that
+// became the current token within twice the grace is given again instead of being replaced.
+// So an answer must come later than the grace to bring a token that is no longer the current
+// one, and a page that is loaded again and again replaces none.
+func (s *Service) Resume(ctx context.Context, text string) (*Tokens, error) {
+	return s.refresh(ctx, text, true)
+}
+
+// Owns reports whether text is a refresh token that this server has made, however long ago.
+// It does not ask the database.
+func (s *Service) Owns(text string) bool {
+	_, err := parseRefreshToken(text, s.keys)
+	return err == nil
+}
+
+// SignOutHolder ends the AuthSession of a refresh token of ours, also of one that was
+// replaced: who has held it may end what it opened. A token that is not ours, and one whose
+// AuthSession has ended, do nothing. It returns UNAVAILABLE.
+func (s *Service) SignOutHolder(ctx context.Context, text string) error {
+	token, err := parseRefreshToken(text, s.keys)
+	if err != nil {
+		return nil // Nothing of ours is opened by it.
+	}
+	row, err := s.store.Client().AuthSession.Query().Where(authsession.ID(token.session)).
+		Only(viewer.AsSignIn(ctx))
+	if ent.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return unavailable("sign out", err)
+	}
+	return s.SignOut(ctx, Principal{UserID: row.UserID, SessionID: row.ID})
+}
+
+// refresh is Refresh, or Resume when the token is shared.
+func (s *Service) refresh(ctx context.Context, text string, shared bool) (*Tokens, error) {
 	ctx = viewer.AsSignIn(ctx)
 	token, err := parseRefreshToken(text, s.keys)
 	if err != nil {
@@ -187,7 +226,7 @@ func (s *Service) Refresh(ctx context.Context, text string) (*Tokens, error) {
 			return err
 		}
 		var err error
-		out, err = s.refreshInTx(ctx, tx, token, text, now)
+		out, err = s.refreshInTx(ctx, tx, presented{token, text, shared}, now)
 		return err
 	})
 	if err != nil {
@@ -211,9 +250,16 @@ func (s *Service) Refresh(ctx context.Context, text string) (*Tokens, error) {
 
 func sessionLock(id pid.ID) string { return "auth-session:" + string(id) }
 
+// presented is a refresh token as it came, and whether others may hold it too.
+type presented struct {
+	refreshToken
+	as     string
+	shared bool
+}
+
 // refreshInTx decides what becomes of a token, under the AuthSession's lock.
 func (s *Service) refreshInTx(
-	ctx context.Context, tx *ent.Tx, token refreshToken, text string, now time.Time,
+	ctx context.Context, tx *ent.Tx, token presented, now time.Time,
 ) (refreshed, error) {
 	row, err := tx.AuthSession.Query().Where(authsession.ID(token.session)).Only(ctx)
 	if ent.IsNotFound(err) {
@@ -224,10 +270,11 @@ func (s *Service) refreshInTx(
 	}
 	row = row.Unwrap()
 	out := refreshed{session: row}
-	hash := hashToken(text)
+	hash := hashToken(token.as)
 	live := hash == row.TokenHash && token.generation == row.Generation
+	age := now.Sub(row.RotatedAt)
 	repeat := row.PreviousHash != nil && hash == *row.PreviousHash && token.generation == row.Generation-1 &&
-		now.Sub(row.RotatedAt) <= s.cfg.Grace
+		age <= s.cfg.Grace
 	switch {
 	case row.RevokedAt != nil:
 		out.refused = errRevoked("auth session ended")
@@ -253,10 +300,14 @@ func (s *Service) refreshInTx(
 		out.refused = errRevoked("user disabled")
 		return out, nil
 	}
-	if repeat {
-		return s.sameSuccessor(out, token)
+	switch {
+	case repeat:
+		return s.sameSuccessor(out, token.refreshToken)
+	case token.shared && age <= 2*s.cfg.Grace:
+		out.token = token.as
+		return out, nil
 	}
-	return s.rotate(ctx, tx, out, token, now)
+	return s.rotate(ctx, tx, out, token.refreshToken, now)
 }
 
 // sameSuccessor gives the direct predecessor of a token that token again.

@@ -308,3 +308,79 @@ func TestDisabledUserCannotRefresh(t *testing.T) {
 		wantCode(t, err, refusal.CodeUnauthenticated)
 	})
 }
+
+// A token that became the current one a moment ago is given again to who shares it: an answer
+// that comes late holds no token that was replaced twice.
+func TestResumeSparesYoungTokens(t *testing.T) {
+	each(t, nil, func(t *testing.T, b *bundle) {
+		resume := func(text string) string {
+			t.Helper()
+			tokens, err := b.Resume(t.Context(), text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.principal(t.Context(), tokens)
+			if tokens.ExpiresIn != 15*time.Minute {
+				t.Errorf("expires in %v, want 15m", tokens.ExpiresIn)
+			}
+			return tokens.RefreshToken
+		}
+		r1 := b.signUp(t.Context()).RefreshToken
+		if got := resume(r1); got != r1 {
+			t.Error("a token of this moment was replaced")
+		}
+		b.clock.Advance(21 * time.Second)
+		r2 := resume(r1)
+		b.clock.Advance(10 * time.Second)
+		for _, shown := range []string{r1, r2, r1} {
+			if got := resume(shown); got != r2 {
+				t.Error("within the grace of the successor somebody got another token")
+			}
+		}
+		b.clock.Advance(10 * time.Second) // An answer to the last of them may be on its way.
+		if got := resume(r2); got != r2 {
+			t.Error("a token was replaced that somebody may just have heard of")
+		}
+		if got := b.session().Generation; got != 1 {
+			t.Errorf("generation %d, want 1", got)
+		}
+		b.clock.Advance(2 * time.Second)
+		if got := resume(r2); got == r2 {
+			t.Error("a token beyond the grace was not replaced")
+		}
+		// What was replaced longer ago is still a copy in wrong hands.
+		_, err := b.Resume(t.Context(), r1)
+		wantCode(t, err, refusal.CodeUnauthenticated)
+		if got := *b.session().RevokedReason; got != "refresh-token-reused" {
+			t.Errorf("reason %q", got)
+		}
+	})
+}
+
+// Any token of a family that is ours ends it, also one that was replaced long ago.
+func TestSignOutHolder(t *testing.T) {
+	each(t, nil, func(t *testing.T, b *bundle) {
+		first := b.signUp(t.Context())
+		last := b.refresh(b.refresh(first.RefreshToken).RefreshToken)
+		forged := first.RefreshToken[:len(first.RefreshToken)-2] + "AA"
+		if !b.Owns(first.RefreshToken) || b.Owns(forged) || b.Owns("") || b.Owns(first.AccessToken) {
+			t.Error("Owns takes what is not ours for ours, or the other way round")
+		}
+		if err := b.SignOutHolder(t.Context(), forged); err != nil {
+			t.Fatal(err)
+		}
+		b.principal(t.Context(), last)
+		for range 2 { // Again is nothing.
+			if err := b.SignOutHolder(t.Context(), first.RefreshToken); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err := b.Authenticate(t.Context(), last.AccessToken)
+		wantCode(t, err, refusal.CodeUnauthenticated)
+		_, err = b.Resume(t.Context(), last.RefreshToken)
+		wantCode(t, err, refusal.CodeUnauthenticated)
+		if got := *b.session().RevokedReason; got != "signed-out" {
+			t.Errorf("reason %q", got)
+		}
+	})
+}

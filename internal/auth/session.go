@@ -36,6 +36,8 @@ type Tokens struct {
 	RefreshToken string
 	// ExpiresAt is when AccessToken ends.
 	ExpiresAt time.Time
+	// ExpiresIn is how long that is from now on, for clients whose clock is wrong.
+	ExpiresIn time.Duration
 	// User is who signed in. It is for reading only.
 	User *ent.User
 }
@@ -59,7 +61,9 @@ func (s *Service) tokens(u *ent.User, session *ent.AuthSession, refresh string, 
 	if err != nil {
 		return nil, unavailable("sign", err)
 	}
-	return &Tokens{AccessToken: access, RefreshToken: refresh, ExpiresAt: expires, User: u}, nil
+	return &Tokens{
+		AccessToken: access, RefreshToken: refresh, ExpiresAt: expires, ExpiresIn: expires.Sub(now), User: u,
+	}, nil
 }
 
 // Authenticate returns who the access token speaks for. It accepts our own tokens

@@ -24,12 +24,23 @@ type Documents struct {
 	Only bool
 }
 
-// ParseDocuments reads a manifest: either the object that relay-compiler and
-// graphql-codegen write, from id to document, or Apollo's
+// ParseDocuments reads manifests, each of which is either the object that relay-compiler
+// and graphql-codegen write, from id to document, or Apollo's
 // (format "apollo-persisted-query-manifest"). Every document is also known by the
-// SHA-256 of its text, which is what Apollo Client sends by itself.
-func ParseDocuments(manifest []byte) (*Documents, error) {
+// SHA-256 of its text, which is what Apollo Client sends by itself. An id that two
+// manifests give to two documents is an error.
+func ParseDocuments(manifests ...[]byte) (*Documents, error) {
 	d := &Documents{byID: make(map[string]string), texts: make(map[string]bool)}
+	for _, manifest := range manifests {
+		if err := d.read(manifest); err != nil {
+			return nil, err
+		}
+	}
+	return d, d.check()
+}
+
+// read adds the documents of one manifest.
+func (d *Documents) read(manifest []byte) error {
 	var apollo struct {
 		Format     string `json:"format"`
 		Version    int    `json:"version"`
@@ -40,21 +51,33 @@ func ParseDocuments(manifest []byte) (*Documents, error) {
 	}
 	if err := json.Unmarshal(manifest, &apollo); err == nil && apollo.Format != "" {
 		if apollo.Format != "apollo-persisted-query-manifest" || apollo.Version != 1 {
-			return nil, fmt.Errorf("unknown manifest format %q, version %d", apollo.Format, apollo.Version)
+			return fmt.Errorf("unknown manifest format %q, version %d", apollo.Format, apollo.Version)
 		}
+		plain := make(map[string]string, len(apollo.Operations))
 		for _, op := range apollo.Operations {
-			d.add(op.ID, op.Body)
+			plain[op.ID] = op.Body
 		}
-		return d, d.check()
+		return d.addAll(plain)
 	}
 	var plain map[string]string
 	if err := json.Unmarshal(manifest, &plain); err != nil {
-		return nil, errors.New("the manifest must be an object from id to document, or Apollo's manifest")
+		return errors.New("the manifest must be an object from id to document, or Apollo's manifest")
 	}
-	for id, body := range plain {
+	return d.addAll(plain)
+}
+
+// addAll adds what one manifest lists.
+func (d *Documents) addAll(documents map[string]string) error {
+	if len(documents) == 0 {
+		return errors.New("the manifest holds no documents")
+	}
+	for id, body := range documents {
+		if known, ok := d.byID[id]; ok && known != body {
+			return fmt.Errorf("two documents have the id %.80q", id)
+		}
 		d.add(id, body)
 	}
-	return d, d.check()
+	return nil
 }
 
 func (d *Documents) add(id, body string) {

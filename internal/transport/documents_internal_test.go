@@ -106,3 +106,28 @@ func TestManifestsThatAreNone(t *testing.T) {
 		}
 	}
 }
+
+// Manifests of several authors are one, unless they disagree about an id.
+func TestSeveralManifests(t *testing.T) {
+	t.Parallel()
+	one, other := []byte(`{"a": "{ n }", "b": "{ m }"}`), []byte(`{"c": "{ k }", "b": "{ m }"}`)
+	d, err := ParseDocuments(one, other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, text := range map[string]string{"a": "{ n }", "b": "{ m }", "c": "{ k }", hashOf("{ k }"): "{ k }"} {
+		params := graphql.RawParams{Extensions: map[string]any{documentIDKey: id}}
+		if err := d.resolve(&params); err != nil || params.Query != text {
+			t.Errorf("%s: %q, %v, want %q", id, params.Query, err, text)
+		}
+	}
+	if _, err := ParseDocuments(one, []byte(`{"a": "{ k }"}`)); err == nil {
+		t.Error("one id has two documents")
+	}
+	if _, err := ParseDocuments(one, []byte(`{}`)); err == nil {
+		t.Error("an empty manifest beside another is accepted")
+	}
+	if _, err := ParseDocuments(); err == nil {
+		t.Error("no manifest is accepted")
+	}
+}

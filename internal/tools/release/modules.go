@@ -25,8 +25,8 @@ type part struct {
 	targets   []string
 }
 
-// webLicences lists what the pages of the binary are made of, as the bundler found it.
-const webLicences = "web/dist/graphiql/licenses.md.gz"
+// webLicences lists what the pages of the binary are made of, as the bundler found it, one file a page.
+const webLicences = "web/dist/*/licenses.md.gz"
 
 // findParts lists what the binaries say that they are made of, with the licences from the
 // module cache. A module without a licence is an error.
@@ -160,18 +160,28 @@ func nameLicence(text string) string {
 
 var webHeading = regexp.MustCompile(`(?m)^## (\S+) - (\S+) \((.*)\)$`)
 
-// webText is the bundler's list.
+// webText is the bundler's lists of all pages.
 func webText(root string) (string, error) {
-	raw, err := os.ReadFile(filepath.Join(root, webLicences))
+	names, err := filepath.Glob(filepath.Join(root, webLicences))
 	if err != nil {
 		return "", err
 	}
-	unpacked, err := gzip.NewReader(bytes.NewReader(raw))
-	if err != nil {
-		return "", err
+	var all strings.Builder
+	for _, name := range names {
+		raw, err := os.ReadFile(name)
+		if err != nil {
+			return "", err
+		}
+		unpacked, err := gzip.NewReader(bytes.NewReader(raw))
+		if err != nil {
+			return "", err
+		}
+		if _, err := io.Copy(&all, unpacked); err != nil {
+			return "", err
+		}
+		all.WriteString("\n\n")
 	}
-	text, err := io.ReadAll(unpacked)
-	return string(text), err
+	return all.String(), nil
 }
 
 func webParts(root string) ([]part, error) {
@@ -181,7 +191,13 @@ func webParts(root string) ([]part, error) {
 	}
 	var list []part
 	at := webHeading.FindAllStringSubmatchIndex(text, -1)
+	seen := make(map[string]bool) // Several pages have the same parts.
 	for i, m := range at {
+		heading := text[m[0]:m[1]]
+		if seen[heading] {
+			continue
+		}
+		seen[heading] = true
 		end := len(text)
 		if i+1 < len(at) {
 			end = at[i+1][0]

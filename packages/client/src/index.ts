@@ -1,4 +1,8 @@
+export { follow } from './follow.js'
+export { open } from './open.js'
 export { Refused } from './refused.js'
+export { send } from './send.js'
 export { session } from './session.js'
 export { cookieStore, localStorageStore, memoryStore } from './stores.js'
 export type * from './types.js'
+export type * as Schema from './schema.js'

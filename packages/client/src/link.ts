@@ -1,6 +1,6 @@
-import { Refused } from './refused.js'
+import { type Answer, Refused, refusal } from './refused.js'
 import type { Line } from './types.js'
-import { backOff } from './wait.js'
+import { backOff, transient } from './wait.js'
 
 /** A subscription while it lasts. */
 export interface Subscriber {
@@ -10,143 +10,141 @@ export interface Subscriber {
   /** The end: of itself, or with what the server refuses it for. */
   end(refused?: Refused): void
   again(): void
-  begun?: boolean
-  failures?: number
+  id?: string
 }
 
 /** A connection that is open or opening. */
 export interface Wire {
-  add(subscriber: Subscriber): void
-  remove(subscriber: Subscriber): void
+  /** Subscribes, now or as soon as it can. */
+  begin(subscriber: Subscriber): void
+  stop(subscriber: Subscriber): void
   close(): void
 }
 
+/** What a wire tells. */
 export interface Ends {
+  subscribers: Set<Subscriber>
   up(): void
+  /** The id of a subscription that begins, for the first time or again: no other one has ever had it. */
+  number(subscriber: Subscriber): string
   /** The wire is gone: with the code of its close frame, where there was one. */
   down(code?: number): void
-  /** The subscription is over. */
-  over(subscriber: Subscriber, refused?: Refused): void
+  answer(subscriber: Subscriber, answer: Answer<unknown>): void
+  complete(subscriber: Subscriber): void
 }
 
-/** Opens a wire for subscribers, all that there are when it is up. */
-export type Dial = (token: string, subscribers: Set<Subscriber>, ends: Ends) => Wire
-
-interface Tokens {
-  token(): Promise<string | null>
-  /** The server does not take this token any more. */
-  refuse(token: string): void
-}
+/** Opens a wire. */
+export type Dial = (token: string, ends: Ends) => Wire | Promise<Wire>
 
 const tokenRefused = 4403
 const serverRestarts = 1012
 
-/** The code of the close frame of a refused token, also where the refusal comes another way. */
-export const closeCode = (refused: Refused) => (refused.code === 'UNAUTHENTICATED' ? tokenRefused : undefined)
+/** Keeps one connection for as long as somebody subscribes. */
+export function makeLink(
+  dial: Dial,
+  getToken: () => Promise<string | null>,
+  /** The server does not take this token any more. */
+  refuse: (token: string) => void,
+  tell: (line: Line) => void,
+) {
+  const subscribers = new Set<Subscriber>()
+  let wire: Wire | undefined
+  let asking = false
+  let since = 0
+  let failures = 0
+  let restarts = false
+  let timer: ReturnType<typeof setTimeout> | undefined
+  let ids = 0
 
-/** Keeps a connection for as long as somebody subscribes. */
-export class Link {
-  readonly subscribers = new Set<Subscriber>()
-  #wire: Wire | undefined
-  #asking = false
-  #up = 0
-  #failures = 0
-  #restarts = false
-  #timer: ReturnType<typeof setTimeout> | undefined
-
-  constructor(
-    readonly dial: Dial,
-    readonly tokens: Tokens,
-    readonly show: (line: Line) => void,
-  ) {}
-
-  add(subscriber: Subscriber) {
-    this.subscribers.add(subscriber)
-    if (this.#up) this.#wire?.add(subscriber)
-    else if (!this.#timer) void this.connect()
-  }
-
-  remove(subscriber: Subscriber, refused?: Refused) {
-    if (!this.subscribers.delete(subscriber)) return
-    this.#wire?.remove(subscriber)
-    subscriber.end(refused)
-    // The next subscription often follows at once.
-    if (!this.subscribers.size) setTimeout(() => this.subscribers.size || this.#rest())
-  }
-
-  end(refused?: Refused) {
-    for (const subscriber of this.subscribers) this.remove(subscriber, refused)
-    this.#rest()
-  }
-
-  async connect() {
-    clearTimeout(this.#timer)
-    this.#timer = undefined
-    if (this.#wire || this.#asking || !this.subscribers.size) return
-    this.#tell({ state: 'connecting' })
-    this.#asking = true
-    const token = await this.tokens.token().catch(() => undefined)
-    this.#asking = false
-    if (!this.subscribers.size) return this.#rest()
-    if (token) this.#open(token)
-    else if (token === null) this.end(new Refused('UNAUTHENTICATED', 'Nobody is signed in.'))
-    else this.#down()
-  }
-
-  /** The network has gone: what is open does not know yet. */
-  cut() {
-    const wire = this.#wire
-    this.#wire = undefined
-    wire?.close()
-    if (this.subscribers.size) this.#down()
-  }
-
-  #open(token: string) {
-    let wire: Wire | undefined
-    const current = () => this.#wire === wire
-    this.#wire = wire = this.dial(token, this.subscribers, {
-      up: () => {
-        if (!current()) return
-        this.#up = Date.now()
-        this.#restarts = false
-        this.show({ state: 'live' })
-      },
-      down: (code) => {
-        if (!current()) return
-        this.#wire = undefined
-        if (code === tokenRefused) this.tokens.refuse(token)
-        this.#down(code)
-      },
-      over: (subscriber, refused) => this.remove(subscriber, refused),
-    })
-  }
-
-  #down(code?: number) {
-    // The first try is at once, unless the connection did not last.
-    const lasted = this.#up && Date.now() - this.#up > 1_000
-    this.#up = 0
-    this.#failures = lasted ? 0 : this.#failures + 1
-    if (!this.subscribers.size) return this.#rest()
-    if (code === serverRestarts) this.#restarts = true
-    const wait = this.#failures === 1 && code === tokenRefused ? 0 : backOff(this.#failures)
-    this.#tell({ state: 'waiting', retryAt: Date.now() + wait })
-    clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => void this.connect(), wait)
-  }
-
-  /** A server that has said it restarts is given some tries before it counts as lost. */
-  #tell(line: Line) {
+  const show = (line: Line) => {
+    // A server that has said it restarts is given some tries before it counts as lost.
     const offline = globalThis.navigator?.onLine === false
-    this.show(offline ? { state: 'offline' } : this.#restarts && this.#failures < 5 ? { state: 'restarting' } : line)
+    tell(offline ? { state: 'offline' } : restarts && failures < 5 ? { state: 'restarting' } : line)
   }
-
-  #rest() {
-    clearTimeout(this.#timer)
-    this.#timer = undefined
-    const wire = this.#wire
-    this.#wire = undefined
-    this.#up = this.#failures = 0
-    wire?.close()
-    this.show({ state: 'idle' })
+  const hangUp = () => {
+    clearTimeout(timer)
+    const former = wire
+    wire = timer = undefined
+    former?.close()
+  }
+  const rest = () => {
+    if (subscribers.size) return
+    hangUp()
+    since = failures = 0
+    tell({ state: 'idle' })
+  }
+  const down = (code?: number) => {
+    hangUp()
+    // The first try is at once, unless the connection did not last.
+    failures = since && Date.now() - since > 1_000 ? 0 : failures + 1
+    since = 0
+    if (code === serverRestarts) restarts = true
+    const wait = failures === 1 && code === tokenRefused ? 0 : backOff(failures)
+    if (!subscribers.size) return rest()
+    show({ state: 'waiting', retryAt: Date.now() + wait })
+    timer = setTimeout(connect, wait)
+  }
+  const end = (subscriber: Subscriber, refused?: Refused) => {
+    if (!subscribers.delete(subscriber)) return
+    wire?.stop(subscriber)
+    subscriber.end(refused)
+    // The next one often follows at once.
+    setTimeout(rest, 0)
+  }
+  const endAll = (refused?: Refused) => subscribers.forEach((subscriber) => end(subscriber, refused))
+  const open = async (token: string) => {
+    let mine: Wire | undefined
+    const lost = (code?: number) => {
+      if (wire !== mine) return
+      if (code === tokenRefused) refuse(token)
+      down(code)
+    }
+    mine = wire = await dial(token, {
+      subscribers,
+      up() {
+        since = Date.now()
+        restarts = false
+        show({ state: 'live' })
+      },
+      number(subscriber) {
+        if (subscriber.id) subscriber.again()
+        return (subscriber.id = `${++ids}`)
+      },
+      down: lost,
+      answer(subscriber, answer) {
+        const refused = refusal(answer)
+        if (!refused) subscriber.next(answer.data)
+        else if (refused.code === 'UNAUTHENTICATED') lost(tokenRefused)
+        else if (transient.test(refused.code)) lost()
+        else end(subscriber, refused)
+      },
+      complete: end,
+    })
+    // A socket does so when it is ready.
+    subscribers.forEach(mine.begin)
+  }
+  const connect = async () => {
+    clearTimeout(timer)
+    timer = undefined
+    if (wire || asking || !subscribers.size) return
+    show({ state: 'connecting' })
+    asking = true
+    const token = await getToken().catch(() => undefined)
+    if (token && subscribers.size) await open(token)
+    asking = false
+    if (token || !subscribers.size) rest()
+    else if (token === null) endAll(new Refused('UNAUTHENTICATED', 'Nobody is signed in.'))
+    else down()
+  }
+  return {
+    add(subscriber: Subscriber) {
+      subscribers.add(subscriber)
+      if (wire) wire.begin(subscriber)
+      else if (!timer) connect()
+    },
+    end,
+    endAll,
+    connect,
+    down,
   }
 }

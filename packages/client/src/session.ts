@@ -1,6 +1,5 @@
 import { dialSocket } from './socket.js'
-import { dialStream } from './stream.js'
-import { Link, type Subscriber } from './link.js'
+import { makeLink, type Subscriber } from './link.js'
 import { Refused, answerOf, away, codeOf, refusal } from './refused.js'
 import { memoryStore } from './stores.js'
 import type { Line, RunOptions, Session, SessionOptions, SubscribeOptions } from './types.js'
@@ -48,7 +47,7 @@ export function session({
     access = token
     since = Date.now()
     // What runs belongs to whoever was there before.
-    if (ends) for (const link of links.keys()) link.end(new Refused('UNAUTHENTICATED', 'The session has ended.'))
+    if (ends) link.endAll(new Refused('UNAUTHENTICATED', 'The session has ended.'))
     changed()
     return token
   }
@@ -72,7 +71,7 @@ export function session({
     documentId: documentId?.(document),
   })
 
-  const post = async (request: object, token: string | null, accept: string, signal?: AbortSignal) => {
+  const post = async (request: object, token: string | null, accept: string, signal?: AbortSignal | null) => {
     const headers: Record<string, string> = { 'Content-Type': 'application/json', Accept: accept }
     if (token) headers.Authorization = `Bearer ${token}`
     try {
@@ -86,22 +85,18 @@ export function session({
     document: string,
     variables?: unknown,
     token: string | null = null,
-    signal?: AbortSignal,
+    signal?: AbortSignal | null,
   ): Promise<T> => {
-    const abort = new AbortController()
-    const stop = () => abort.abort()
-    const timer = setTimeout(stop, longest)
-    signal?.addEventListener('abort', stop)
+    // React Native has neither of the two.
+    const limits = [AbortSignal.timeout?.(longest), signal].filter((limit) => limit) as AbortSignal[]
+    const limit = AbortSignal.any ? AbortSignal.any(limits) : signal
     try {
-      const answer = await answerOf<T>(await post(body(document, variables), token, 'application/json', abort.signal))
+      const answer = await answerOf<T>(await post(body(document, variables), token, 'application/json', limit))
       const refused = refusal(answer)
       if (refused) throw refused
       return answer.data!
     } catch (error) {
       throw signal?.aborted ? signal.reason : error
-    } finally {
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', stop)
     }
   }
 
@@ -142,22 +137,18 @@ export function session({
     return renew(access)
   }
 
-  const run = <T, V>(document: string, variables?: V, options: RunOptions = {}, codes?: string[]): Promise<T> =>
-    patiently(
-      async () => {
-        const held = await token()
-        try {
-          return await request<T>(document, variables, held, options.signal)
-        } catch (error) {
-          if (!held || codeOf(error) !== 'UNAUTHENTICATED') throw error
-          const next = await renew(held)
-          if (!next) throw error
-          return request<T>(document, variables, next, options.signal)
-        }
-      },
-      options,
-      codes,
-    )
+  const run = <T, V>(document: string, variables?: V, options: RunOptions = {}): Promise<T> =>
+    patiently(async () => {
+      const held = await token()
+      try {
+        return await request<T>(document, variables, held, options.signal)
+      } catch (error) {
+        if (!held || codeOf(error) !== 'UNAUTHENTICATED') throw error
+        const next = await renew(held)
+        if (!next) throw error
+        return request<T>(document, variables, next, options.signal)
+      }
+    }, options)
 
   const adopt = ({ accessToken, refreshToken }: Tokens) =>
     alone(async () => {
@@ -171,27 +162,23 @@ export function session({
   }
 
   let line: Line = { state: 'idle' }
-  const links = new Map<Link, Line>()
-  const show = (link: Link) => (next: Line) => {
-    links.set(link, next)
-    if (next.state === 'idle' && link !== shared) links.delete(link)
-    const all = [...links.values()].filter(({ state }) => state !== 'idle')
-    line = all.find(({ state }) => state !== 'live') ?? all[0] ?? { state: 'idle' }
-    changed()
-  }
-  const makeLink = (dial: ConstructorParameters<typeof Link>[0]): Link => {
-    const refuse = (old: string) => {
+  const link = makeLink(
+    webSocket
+      ? dialSocket(webSocket, ((url[0] === '/' ? location.origin : '') + url).replace(/^http/, 'ws'), body)
+      : // Browsers have WebSockets: they do not load this.
+        async (...wire) => (await import('./stream.js')).dialStream(post, body, answerOf)(...wire),
+    token,
+    (old) => {
       if (access === old) since = 0
-    }
-    const link: Link = new Link(dial, { token, refuse }, (next) => show(link)(next))
-    links.set(link, { state: 'idle' })
-    return link
-  }
-  const socketURL = () => ((url[0] === '/' ? location.origin : '') + url).replace(/^http/, 'ws')
-  const shared = webSocket && makeLink(dialSocket(webSocket, socketURL(), body))
+    },
+    (next) => {
+      line = next
+      changed()
+    },
+  )
 
-  const online = () => links.forEach((_, link) => void link.connect())
-  const offline = () => links.forEach((_, link) => link.cut())
+  const online = () => void link.connect()
+  const offline = () => link.down()
   globalThis.addEventListener?.('online', online)
   globalThis.addEventListener?.('offline', offline)
 
@@ -200,7 +187,6 @@ export function session({
     variables?: V | (() => V),
     { signal, again }: SubscribeOptions = {},
   ): AsyncIterableIterator<T> => {
-    const link = shared ?? makeLink(dialStream(post, body))
     const waiting: T[] = []
     let ended = false
     let refused: Refused | undefined
@@ -222,7 +208,7 @@ export function session({
         again?.()
       },
     }
-    const stop = () => link.remove(subscriber)
+    const stop = () => link.end(subscriber)
     signal?.addEventListener('abort', stop)
     if (signal?.aborted) ended = true
     else link.add(subscriber)
@@ -233,11 +219,10 @@ export function session({
       async next() {
         while (!waiting.length && !ended) await new Promise<void>((done) => (wake = done))
         if (waiting.length) return { value: waiting.shift()!, done: false }
-        signal?.removeEventListener('abort', stop)
         const error = refused
         refused = undefined
         if (error) throw error
-        return { value: undefined, done: true }
+        return this.return!()
       },
       async return() {
         waiting.length = 0
@@ -281,7 +266,7 @@ export function session({
     close() {
       globalThis.removeEventListener?.('online', online)
       globalThis.removeEventListener?.('offline', offline)
-      links.forEach((_, link) => link.end())
+      link.endAll()
       channel?.close()
     },
   }

@@ -1,11 +1,12 @@
 import { Refused } from './refused.js'
+import type { RunOptions } from './types.js'
 
 /** Not at all for the first failure, then longer each time, up to 10 seconds, and not as long as everybody else. */
 export const backOff = (failures: number) =>
   failures && Math.min(10_000, 250 * 2 ** failures) * (0.5 + Math.random() / 2)
 
 /** Ends early, and without an error, when the signal says so. */
-export const pause = (milliseconds: number, signal?: AbortSignal) =>
+export const pause = (milliseconds: number, signal?: AbortSignal | undefined) =>
   new Promise<void>((done) => {
     const end = () => {
       clearTimeout(timer)
@@ -13,28 +14,29 @@ export const pause = (milliseconds: number, signal?: AbortSignal) =>
       done()
     }
     const timer = setTimeout(end, milliseconds)
+    if (signal?.aborted) end()
     signal?.addEventListener('abort', end)
   })
 
-const transient = ['UNAVAILABLE', 'OVERLOADED']
+/** What may go well after a while. */
+export const transient = /^(UNAVAILABLE|OVERLOADED)$/
 
 /** Tries until work succeeds, is refused for good, or would take longer than patience. */
 export async function patiently<T>(
   work: () => Promise<T>,
-  { patience = 60_000, signal }: { patience?: number; signal?: AbortSignal },
-  codes = transient,
+  { patience = 60_000, signal, again = transient }: RunOptions,
 ): Promise<T> {
   const end = Date.now() + patience
   for (let failures = 0; ; failures++) {
     try {
       return await work()
     } catch (error) {
-      if (!(error instanceof Refused) || !codes.includes(error.code)) throw error
+      if (!(error instanceof Refused) || !again.test(error.code)) throw error
       const asked = Number(error.extensions.retryAfter ?? 0) * 1_000
       const wait = Math.max(asked * (1 + Math.random() / 5), backOff(failures))
       if (Date.now() + Math.max(asked, wait) > end) throw error
       await pause(wait, signal)
-      signal?.throwIfAborted?.()
+      if (signal?.aborted) throw signal.reason
     }
   }
 }

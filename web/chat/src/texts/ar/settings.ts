@@ -1,0 +1,111 @@
+import type { Texts } from '../index.ts';
+
+const plural = new Intl.PluralRules('ar');
+
+function dropped(n: number): string {
+  switch (plural.select(n)) {
+    case 'one':
+      return 'لم يرَ الرد الأخير أقدم رسالة.';
+    case 'two':
+      return 'لم يرَ الرد الأخير أقدم رسالتين.';
+    case 'few':
+      return `لم يرَ الرد الأخير أقدم ${n} رسائل.`;
+    default:
+      return `لم يرَ الرد الأخير أقدم ${n} رسالة.`;
+  }
+}
+
+export const settings: Texts['settings'] = {
+  title: 'إعدادات هذه المحادثة',
+  titleNew: 'إعدادات المحادثة الجديدة',
+  save: 'حفظ',
+  cancel: 'إلغاء',
+  failed: (message) => `لم يُحفظ شيء: ${message}`,
+  loading: 'جارٍ التحميل…',
+  name: 'الاسم',
+  nameHint: 'إن تُرك فارغًا أخذته من الرسالة الأولى.',
+  nameByModel: 'دع نموذجًا يسميها',
+  model: 'النموذج',
+  modelStandard: 'الافتراضي في الخادم',
+  modelIsDefault: 'افتراضي',
+  modelContext: (tokens) => `يقرأ ${tokens} رمزًا`,
+  modelSearch: 'البحث عن نموذج',
+  modelNone: 'لا نموذج بهذا الاسم.',
+  modelsFailed: 'تعذر تحميل النماذج.',
+  systemPrompt: 'تعليمات النظام',
+  systemPromptHint: 'ما يُقال للنموذج قبل كل شيء. يسري من الرد التالي.',
+  parameters: 'المعاملات',
+  parametersHint: 'ما كان فارغًا لا يُرسل، ويختار النموذج.',
+  more: 'معاملات أخرى',
+  temperature: 'الحرارة',
+  temperatureHint: 'من 0 إلى 2؛ كلما زادت كان النص أقل توقعًا.',
+  topP: 'Top P',
+  topPHint: 'من 0 إلى 1؛ نسبة الكلمات المرجحة التي يُختار منها.',
+  maxTokens: 'أطول رد',
+  maxTokensHint: 'بالرموز، من 1 إلى 1048576.',
+  reasoningEffort: 'التفكير',
+  verbosity: 'الطول',
+  seed: 'البذرة',
+  seedHint: 'عدد صحيح. البذرة نفسها تعطي الرد نفسه ما استطاع النموذج.',
+  presencePenalty: 'عقوبة الوجود',
+  frequencyPenalty: 'عقوبة التكرار',
+  penaltyHint: 'من -2 إلى 2؛ فوق 0 يقل التكرار.',
+  stop: 'نصوص التوقف',
+  stopHint: 'واحد في كل سطر، 4 على الأكثر. عندها يتوقف النموذج.',
+  responseFormat: 'صيغة الردود',
+  schemaName: 'اسم المخطط',
+  schemaNameHint: 'من 1 إلى 64 حرفًا لاتينيًا أو رقمًا أو _ أو -.',
+  schema: 'مخطط JSON',
+  strict: 'على النموذج اتباعه بدقة',
+  byModel: 'يختار النموذج',
+  efforts: { NONE: 'بلا تفكير', MINIMAL: 'أقل ما يمكن', LOW: 'قليل', MEDIUM: 'كالمعتاد', HIGH: 'كثير' },
+  lengths: { LOW: 'قصير', MEDIUM: 'كالمعتاد', HIGH: 'طويل' },
+  formats: { TEXT: 'أي نص', JSON_OBJECT: 'كائن JSON', JSON_SCHEMA: 'JSON وفق مخطط' },
+  errorNumber: 'ليس عددًا',
+  errorWhole: 'يجب أن يكون عددًا صحيحًا',
+  errorRange: (from, to) => `يجب أن يكون بين ${from} و${to}`,
+  errorStops: '4 أسطر على الأكثر',
+  errorEmpty: 'مطلوب هنا',
+  context: 'ما يقرؤه النموذج',
+  contextHint: 'عندما تطول المحادثة عما يستطيع النموذج قراءته.',
+  policies: {
+    '': 'كما يفعل الخادم',
+    FULL: 'كل شيء',
+    TRUNCATE: 'أحدث ما يتسع له',
+    LAST_N: 'أحدث الجولات',
+    SUMMARIZE: 'ملخص وأحدث الرسائل',
+  },
+  policyHints: {
+    '': 'بحسب النموذج أو مشغل هذا الخادم.',
+    FULL: 'قد يرفض النموذج إذا كثر الكلام.',
+    TRUNCATE: 'تُترك الجولات الأقدم، وتبقى في المحادثة.',
+    LAST_N: 'هذا العدد من الأسئلة مع ردودها.',
+    SUMMARIZE: 'ما لا يتسع يُقال للنموذج باختصار.',
+  },
+  turns: 'الجولات',
+  turnsHint: 'من 1 إلى 1000.',
+  limitTokens: 'الحد',
+  limitTokensHint: 'بالرموز، 256 على الأقل. إن تُرك فارغًا فحد النموذج.',
+  summaries: 'الملخص',
+  summaryNone: 'لا ملخص بعد.',
+  summarize: 'التلخيص الآن',
+  summaryTooShort: 'لا يوجد ما يكفي لتلخيصه.',
+  summaryDelete: 'التخلص منه',
+  summaryBy: (model, when) => `من ${model}، ${when}`,
+  gauge: 'ما يقرؤه النموذج',
+  gaugeShare: (percent) => `استُخدم ${percent} من السياق`,
+  gaugeUnknown: 'لا يُعرف كم يستطيع النموذج أن يقرأ',
+  gaugeUsed: (used, limit) => `${used} من ${limit} رمز`,
+  gaugeUsedOnly: (used) => `${used} رمز`,
+  gaugeNext: 'تُرسل الرسالة التالية مع',
+  gaugeNothing: 'لم يُحسب شيء بعد.',
+  gaugeMeasured: 'بحساب خادم النموذج.',
+  gaugeEstimated: 'تقدير من طول النص.',
+  gaugeReserved: (tokens) => `يُترك ${tokens} للرد.`,
+  gaugeNoLimit: 'لم يقل أحد كم يستطيع هذا النموذج أن يقرأ، فلا يُترك شيء حتى يطلب خادمه ذلك.',
+  gaugeAll: 'كُتب الرد الأخير مع كل ما فوقه.',
+  gaugeDropped: dropped,
+  gaugeSummary: 'وحل محلها ملخص.',
+  gaugeCut: 'يبدو أن خادم النموذج قطع ما وصله دون أن يقول. خذ الرد بحذر.',
+  gaugeChange: 'تغيير ما يقرؤه',
+};
