@@ -137,7 +137,7 @@ export function Composer(props: ComposerProps) {
         ]} />
       <div className="comp-sheet" onClick={(event) => event.target === event.currentTarget && area.current?.focus()}>
         {edit && <Banner isCorrection={isCorrection} onChange={setCorrection} onCancel={endEdit} />}
-        <textarea ref={area} className="comp-text" rows={1} dir="auto" enterKeyHint="send" aria-label={texts.label}
+        <textarea ref={area} className="comp-text" rows={1} dir={box.text ? 'auto' : undefined} enterKeyHint="send" aria-label={texts.label}
           placeholder={id === null ? texts.placeholder : texts.placeholderTalk} value={box.text}
           onChange={(event) => box.setText(event.target.value)} onKeyDown={onKeyDown}
           onPaste={(event) => refuseFiles(event, event.clipboardData)} />

@@ -88,9 +88,9 @@ async function edit(session: Session, entry: Outgoing): Promise<Answer> {
   return { kind: 'sent', conversationId: conversation.id, headId: reply.id, messageId: userMessage.id };
 }
 
-/** The documents are strings with types. */
+/** The documents are strings with types. Whoever carries a send tries again, and says so; nobody does it unseen. */
 function run<D, V extends object>(session: Session, document: TypedDocumentNode<D, V>, variables: V): Promise<D> {
-  return session.run<D, V>(document as unknown as string, variables);
+  return session.run<D, V>(document as unknown as string, variables, { patience: 0 });
 }
 
 function refusal(code: string, extensions: Record<string, unknown>): Answer {
