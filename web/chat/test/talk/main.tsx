@@ -24,7 +24,8 @@ function Page() {
 
 async function start() {
   const search = new URLSearchParams(location.search);
-  const [email = '', password = ''] = (search.get('as') ?? '').split(' ');
+  const [email = '', ...words] = (search.get('as') ?? '').split(' ');
+  const password = words.join(' ');
   if ((await session.token()) === null) await session.signIn({ email, password });
   history.replaceState(null, '', search.get('at') ?? '/');
   createRoot(document.getElementById('root')!).render(
