@@ -164,6 +164,7 @@ test('the end is followed until the reader goes away from it, and again when the
   assert.equal(isFollowing(true, at(600), at(600, 1400)), true); // it grew
   assert.equal(isFollowing(true, at(600), at(300)), false);
   assert.equal(isFollowing(true, at(600), at(560)), true); // within 64 px
+  assert.equal(isFollowing(true, at(600), at(500, 900 + 80)), true); // it became shorter
   assert.equal(isFollowing(false, at(300), at(500)), false);
   assert.equal(isFollowing(false, at(300), at(540)), true);
 });
