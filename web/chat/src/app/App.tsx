@@ -93,7 +93,7 @@ function Signed() {
           <IconButton icon="compose" label={texts.app.newTalk} onClick={() => go('/')} />
         </div>
         <Banner />
-        <Fault key={id ?? route.name}>{route.name === 'unknown' ? <Nowhere /> : <Talk id={id} />}</Fault>
+        <Fault place={id ?? route.name}>{route.name === 'unknown' ? <Nowhere /> : <Talk id={id} />}</Fault>
       </div>
       <KeyList />
       {isAccountOpen && (

@@ -5,13 +5,18 @@ import { SpokenContext } from '../texts/index.ts';
 import type { Spoken } from '../texts/index.ts';
 import { Button } from '../ui/Button.tsx';
 
-export class Fault extends Component<{ children: ReactNode }, { hasFailed: boolean }> {
+export class Fault extends Component<{ children: ReactNode; place?: string }, { hasFailed: boolean }> {
   static override contextType = SpokenContext;
   declare context: Spoken;
   override state = { hasFailed: false };
 
   static getDerivedStateFromError() {
     return { hasFailed: true };
+  }
+
+  /** Another place is tried anew; what is whole stays the same element, as when a new talk gets its address. */
+  override componentDidUpdate({ place }: { place?: string }) {
+    if (place !== this.props.place && this.state.hasFailed) this.setState({ hasFailed: false });
   }
 
   override render() {

@@ -54,8 +54,8 @@ export function List({ state, pending, row, onTurn, toEnd }: ListProps) {
             {state.isLoadingOlder ? texts.loadingOlder : ''}
           </p>
           <Virtualizer key={epoch} ref={rows} scrollRef={scroller} shift={shift} bufferSize={600}>
-            {messages.map((message) => (
-              <div key={keyOf(message)} className="talk-row">
+            {messages.map((message, i) => (
+              <div key={keyOf(message)} className={i < messages.length - 1 ? 'talk-row' : 'talk-row talk-row-last'}>
                 {row(message)}
               </div>
             ))}

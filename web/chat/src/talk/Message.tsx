@@ -1,7 +1,8 @@
 // One message of the line: the question as a soft block, the reply as plain text, in each of their states.
-import { memo, useEffect, useId, useState } from 'react';
+import { memo, useEffect, useId, useMemo, useState } from 'react';
 import type { ReactNode } from 'react';
 import { useLiveText } from '../live/index.ts';
+import { Markdown } from '../markdown/Markdown.tsx';
 import { useTexts } from '../texts/index.ts';
 import type { Texts } from '../texts/index.ts';
 import { Icon } from '../ui/Icon.tsx';
@@ -9,7 +10,6 @@ import type { Actions } from './actions.ts';
 import { Acts } from './Acts.tsx';
 import { isFinal } from './list.ts';
 import type { TalkMessage } from './list.ts';
-import { Prose } from './Prose.tsx';
 
 export interface MessageProps {
   message: TalkMessage;
@@ -85,6 +85,11 @@ function Reply(props: MessageProps) {
   const grown = useLiveText(isRunning ? message.id : null);
   const { content, reasoning, attempt } = isRunning && grown && grown.attempt >= message.attempt ? grown : message;
   const isThinking = isRunning && content === '';
+  // Those that the model server gave no place for stand in the list of sources only.
+  const citations = useMemo(
+    () => message.citations.flatMap(({ url, title, end }) => (end === null ? [] : [{ url, title: title ?? url, place: end }])),
+    [message.citations],
+  );
   return (
     <article className="talk-reply" aria-labelledby={headingId} aria-busy={isRunning} data-message={message.id} data-status={message.status}>
       <h2 id={headingId} className="ui-hidden" tabIndex={-1}>
@@ -103,7 +108,11 @@ function Reply(props: MessageProps) {
         </p>
       )}
       {(reasoning !== '' || isThinking) && <Thoughts message={message} text={reasoning} isThinking={isThinking} />}
-      {content !== '' && <Prose text={content} growing={isRunning} citations={message.citations} />}
+      {content !== '' && (
+        <div className="talk-prose">
+          <Markdown text={content} growing={isRunning} citations={citations} />
+        </div>
+      )}
       {isRunning && attempt > 1 && <p className="talk-aside talk-elsewhere">{texts.elsewhere}</p>}
       {isFinal(message) && <End {...props} />}
       {isFinal(message) && <Acts {...props} />}

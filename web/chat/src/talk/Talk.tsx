@@ -1,6 +1,6 @@
 // The open talk: its header, its messages, and where one writes. Without a talk it is the start, whose first message
 // makes one; then the composer goes to its place, and is the same element all the time.
-import { useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react';
+import { lazy, Suspense, useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react';
 import type { ReactNode } from 'react';
 import { Composer } from '../composer/Composer.tsx';
 import { useOutbox } from '../composer/box.ts';
@@ -24,7 +24,6 @@ export interface TalkProps {
   id: string | null;
   /** What stands before the name, such as the way to the sidebar on a phone. */
   lead?: ReactNode;
-  onHood?: () => void;
   /** Of the operator, for the empty start. */
   suggestions?: readonly string[];
 }
@@ -38,11 +37,14 @@ interface Known {
 
 const unknown: Known = { headId: null, running: null, queuedCount: 0 };
 
-export function Talk({ id, lead, onHood, suggestions }: TalkProps) {
+const Hood = lazy(() => import('../hood/Hood.tsx').then(({ Hood: one }) => ({ default: one })));
+
+export function Talk({ id, lead, suggestions }: TalkProps) {
   const texts = useTexts().talk;
   const [edit, setEdit] = useState<{ messageId: string; content: string } | null>(null);
   const [suggestion, setSuggestion] = useState<{ text: string } | null>(null);
   const [known, setKnown] = useState(unknown);
+  const [isHoodOpen, setHoodOpen] = useState(false);
   const toEnd = useRef<(() => void) | null>(null);
   const pending = usePending(id);
   const isStart = id === null && pending.length === 0;
@@ -72,13 +74,18 @@ export function Talk({ id, lead, onHood, suggestions }: TalkProps) {
       {id === null ? (
         <Start lead={lead} isStart={isStart} pending={pending} suggestions={suggestions ?? texts.suggested} onChoose={(text) => setSuggestion({ text })} />
       ) : (
-        <Opened key={id} id={id} lead={lead} onHood={onHood} pending={pending} toEnd={toEnd} onKnown={setKnown}
+        <Opened key={id} id={id} lead={lead} onHood={() => setHoodOpen(true)} pending={pending} toEnd={toEnd} onKnown={setKnown}
           onEdit={({ id: messageId, content }) => setEdit({ messageId, content })} />
       )}
       <div ref={place} className="talk-foot">
         <Composer id={id} {...known} edit={edit} onEditDone={() => setEdit(null)} onSent={onSent} suggestion={suggestion}
           onShowNew={() => toEnd.current?.()} />
       </div>
+      {isHoodOpen && (
+        <Suspense fallback={null}>
+          <Hood open onClose={() => setHoodOpen(false)} />
+        </Suspense>
+      )}
     </main>
   );
 }
@@ -151,7 +158,7 @@ function Start({ lead, isStart, pending, suggestions, onChoose }: StartProps) {
 interface OpenedProps {
   id: string;
   lead?: ReactNode;
-  onHood: (() => void) | undefined;
+  onHood: () => void;
   pending: { key: string; content: string }[];
   toEnd: { current: (() => void) | null };
   onKnown: (known: Known) => void;

@@ -10,10 +10,10 @@ import { freePort, password, patience, signUp } from '../../../../compat/lib/par
 const root = join(import.meta.dirname, '../..');
 
 /** make builds the page once. It is a build for development, in which React says what is wrong. */
-export async function make() {
+export async function make(page = 'composer') {
   const outDir = mkdtempSync(join(tmpdir(), 'parley-composer-'));
   const define = { 'process.env.NODE_ENV': '"development"' };
-  const input = join(root, 'test/composer/index.html');
+  const input = join(root, 'test', page, 'index.html');
   await build({
     root,
     configFile: false,
