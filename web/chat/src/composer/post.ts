@@ -39,7 +39,12 @@ async function sendNew(session: Session, entry: Outgoing, created: (id: string) 
   );
   switch (sent.kind) {
     case 'sent':
-      return { kind: 'sent', conversationId: sent.conversationId, headId: sent.reply.id, messageId: sent.userMessageId };
+      return {
+        kind: 'sent',
+        conversationId: sent.conversationId,
+        headId: sent.reply.id,
+        messageId: sent.userMessageId,
+      };
     case 'busy':
       return refusal('CONVERSATION_BUSY', { messageId: sent.runningReplyId });
     case 'stale':

@@ -1,4 +1,4 @@
-// What the tests of the composer share: the page that mounts it, served by Vite before a binary, and what a person does.
+// What the tests of the composer share: the page that mounts it, served before a binary, and what a person does.
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -57,7 +57,8 @@ export async function enter(browser, url, { person, id = '', context, ...options
   page.on('pageerror', (error) => faults.push(`uncaught: ${error.message}`));
   page.on('console', (message) => {
     // Chromium says a failed request itself; React and urql say what is wrong with this code.
-    if (['error', 'warning'].includes(message.type()) && !/Failed to load resource|WebSocket/.test(message.text())) faults.push(message.text());
+    if (['error', 'warning'].includes(message.type()) && !/Failed to load resource|WebSocket/.test(message.text()))
+      faults.push(message.text());
   });
   await page.goto(`${url}?${new URLSearchParams({ email: person.email, password })}${id && `#${id}`}`);
   await box(page).waitFor();

@@ -25,8 +25,7 @@ export const composer: Texts['composer'] = {
   notSent: 'Pas encore envoyé',
   sending: 'Envoi …',
   unknown: 'On ne sait pas encore s’il est arrivé. Il repart, et ne compte qu’une fois.',
-  waiting: (seconds) =>
-    seconds > 0 ? `Trop à faire en ce moment. Nouvel essai dans ${seconds} s.` : 'Nouvel essai.',
+  waiting: (seconds) => (seconds > 0 ? `Trop à faire en ce moment. Nouvel essai dans ${seconds} s.` : 'Nouvel essai.'),
   turn: 'Il partira quand la réponse sera terminée.',
   busy: 'Un autre appareil pose une question ici.',
   busyBefore: 'Une réponse était en cours ici.',

@@ -25,7 +25,8 @@ export const composer: Texts['composer'] = {
   notSent: '未送信',
   sending: '送信中…',
   unknown: '届いたかどうかまだ分かりません。もう一度送りますが、一通として扱われます。',
-  waiting: (seconds) => (seconds > 0 ? `今は混み合っています。${seconds} 秒後にもう一度送ります。` : 'もう一度送ります。'),
+  waiting: (seconds) =>
+    seconds > 0 ? `今は混み合っています。${seconds} 秒後にもう一度送ります。` : 'もう一度送ります。',
   turn: '回答が終わったら送ります。',
   busy: 'ほかの端末からの質問に回答中です。',
   busyBefore: 'ここでは回答の途中でした。',
