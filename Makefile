@@ -18,6 +18,11 @@ run: ## Start a development server on http://127.0.0.1:8080 with data in ./data
 	@# Not go run, which calls it a failure when a server is told to end; nor is it one for make.
 	@trap 'exit 0' INT; go build -o $(BINARY)-dev ./cmd/parley && $(BINARY)-dev
 
+.PHONY: demo
+demo: ## Two replicas on a throw-away Postgres, and a key that kills one in the middle of a reply; ARGS=-h for all
+	@# Ctrl-C is the way to end it, and no failure.
+	@trap 'exit 0' INT; $(WITH_POSTGRES) go run ./internal/tools/demo $(ARGS)
+
 .PHONY: build
 build: ## Build the static binary bin/parley
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w $(STAMP)' -o $(BINARY) ./cmd/parley

@@ -78,9 +78,12 @@ for (const [name, options] of Object.entries(transports)) {
     const elsewhere = await enter(parley.url, {}, tokens)
     await elsewhere.signOut()
     const out = new Promise((resolve) => session.onChange(() => session.signedIn || resolve()))
-    await assert.rejects(async () => {
-      while (!(await events.next()).done);
-    }, { code: 'UNAUTHENTICATED' })
+    await assert.rejects(
+      async () => {
+        while (!(await events.next()).done);
+      },
+      { code: 'UNAUTHENTICATED' },
+    )
     await out
     assert.equal(await session.token(), null)
   })
@@ -109,7 +112,10 @@ test('five tabs whose token ends at once renew it once, and are signed out toget
   await Promise.all(feeds.map((events) => events.next()))
   await tabs[2].signOut()
   const ends = await Promise.allSettled(feeds.map((events) => events.next()))
-  assert.deepEqual(ends.map(({ reason }) => reason?.code), Array(5).fill('UNAUTHENTICATED'))
+  assert.deepEqual(
+    ends.map(({ reason }) => reason?.code),
+    Array(5).fill('UNAUTHENTICATED'),
+  )
   assert.ok(tabs.every(({ signedIn }) => !signedIn))
   tabs.forEach((tab) => tab.close())
 })
@@ -323,4 +329,49 @@ test('a server that has too much to do is asked again as long as there is patien
 test('a wrong address is said at once', async () => {
   const session = newSession({ url: `${parley.url}/nothing-here`, webSocket: null })
   await assert.rejects(session.run(viewer), { code: 'BAD_REQUEST' })
+})
+
+test('a session in a cookie that only the server reads', async (t) => {
+  const asked = []
+  let answer
+  t.mock.method(globalThis, 'fetch', async (url, { method, headers, body }) => {
+    asked.push([method, url, headers['Parley-Session'], body])
+    return answer()
+  })
+  const none = () => new Response(null, { status: 204 })
+  const store = client.cookieStore()
+  const session = newSession({ url: `${parley.url}/graphql`, store, webSocket: null })
+
+  answer = none
+  assert.equal(await session.token(), null)
+  assert.deepEqual(asked.splice(0), [['POST', '/session/refresh', '1', null]])
+  assert.equal(await session.token(), null)
+  assert.deepEqual(asked, [], 'nobody is asked twice')
+
+  await session.adopt({ accessToken: 'a', refreshToken: 'r' })
+  assert.deepEqual(asked.splice(0), [['POST', '/session', '1', '{"refreshToken":"r"}']])
+  assert.equal(await session.token(), 'a')
+  answer = () => Promise.reject(new TypeError('cut'))
+  await assert.rejects(session.signOut(), { code: 'UNAVAILABLE' })
+  assert.equal(session.signedIn, true)
+  answer = none
+  asked.length = 0
+  await session.signOut()
+  assert.deepEqual(asked.splice(0), [['DELETE', '/session', '1', null]])
+  assert.equal(session.signedIn, false)
+
+  const again = newSession({ url: `${parley.url}/graphql`, store, webSocket: null })
+  answer = () => refusal('UNAVAILABLE')
+  await assert.rejects(again.token(), { code: 'UNAVAILABLE' })
+  answer = () => Response.json({ accessToken: 'b', expiresIn: 900 })
+  assert.equal(await again.token(), 'b')
+  assert.equal(again.signedIn, true)
+  session.close()
+  again.close()
+
+  const third = newSession({ url: `${parley.url}/graphql`, store, webSocket: null })
+  answer = () => refusal('UNAUTHENTICATED')
+  assert.equal(await third.token(), null)
+  assert.equal(third.signedIn, false)
+  third.close()
 })

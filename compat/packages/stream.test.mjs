@@ -105,7 +105,8 @@ for (const name of Object.keys(transports)) {
       const drop = (name, type, input) =>
         session.run(`mutation ($input: ${type}!) { ${name}(input: $input) { __typename } }`, { input })
       if (seen.length === 1) await drop('deleteMessage', 'DeleteMessageInput', { messageId: reply.id })
-      if (seen.at(-1)[0][0] === userMessageId) await drop('deleteConversation', 'DeleteConversationInput', { conversationId })
+      if (seen.at(-1)[0][0] === userMessageId)
+        await drop('deleteConversation', 'DeleteConversationInput', { conversationId })
     }
     assert.deepEqual(seen[0], [[reply.id], true])
     assert.equal(seen.at(-1)[0][0], userMessageId)

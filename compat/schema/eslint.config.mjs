@@ -78,6 +78,8 @@ export const rulesFor = (folder) => [
               'MessageContext',
               'Citation', // values of a message
               'Model', // has the name that the model server uses
+              'Site', // there is one
+              'SiteIssuer', // a value of it
             ],
           },
         },

@@ -60,10 +60,12 @@ function shape(sdl) {
   const schema = buildSchema(sdl)
   const problems = []
   for (const field of Object.values(schema.getQueryType().getFields())) {
-    // What is looked up may not be there, or may fail alone. Lists and connections are always there.
-    const many = isListType(getNullableType(field.type)) || /Connection!?$/.test(String(field.type))
-    if (isNonNullType(field.type) !== many)
-      problems.push(`Query.${field.name}: ${field.type} should be ${many ? 'non-null' : 'nullable'}`)
+    // What is looked up may not be there, or may fail alone. Lists and connections are always there, and so is the
+    // site, which is not looked up.
+    const always =
+      isListType(getNullableType(field.type)) || /Connection!?$/.test(String(field.type)) || field.name === 'site'
+    if (isNonNullType(field.type) !== always)
+      problems.push(`Query.${field.name}: ${field.type} should be ${always ? 'non-null' : 'nullable'}`)
   }
   for (const field of Object.values(schema.getMutationType().getFields())) {
     const name = field.name[0].toUpperCase() + field.name.slice(1)

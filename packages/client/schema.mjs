@@ -35,11 +35,15 @@ const fieldsOf = (body, optional) =>
 
 const roots = ['Query', 'Mutation', 'Subscription']
 const types = new Map()
-for (const [, kind, name, body] of bare.matchAll(
-  /\b(type|interface|input|enum)\s+(\w+)[^{]*\{([^}]*)\}/g,
-)) {
+for (const [, kind, name, body] of bare.matchAll(/\b(type|interface|input|enum)\s+(\w+)[^{]*\{([^}]*)\}/g)) {
   if (kind === 'enum') {
-    types.set(name, `export type ${name} =${body.match(/\w+/g).map((value) => `\n  | '${value}'`).join('')}\n`)
+    types.set(
+      name,
+      `export type ${name} =${body
+        .match(/\w+/g)
+        .map((value) => `\n  | '${value}'`)
+        .join('')}\n`,
+    )
     continue
   }
   const fields = fieldsOf(body, kind === 'input')
@@ -48,7 +52,13 @@ for (const [, kind, name, body] of bare.matchAll(
   types.set(name, { head: `export interface ${name} {\n`, fields: [...(before?.fields ?? typename), ...fields] })
 }
 for (const [, name, members] of bare.matchAll(/\bunion\s+(\w+)\s*=\s*((?:\|?\s*\w+\s*\|\s*)*\|?\s*\w+)/g)) {
-  types.set(name, `export type ${name} =${members.match(/\w+/g).map((member) => `\n  | ${member}`).join('')}\n`)
+  types.set(
+    name,
+    `export type ${name} =${members
+      .match(/\w+/g)
+      .map((member) => `\n  | ${member}`)
+      .join('')}\n`,
+  )
 }
 for (const [, name] of bare.matchAll(/\bscalar\s+(\w+)/g)) types.set(name, `export type ${name} = string\n`)
 

@@ -124,6 +124,47 @@ func (c *client) signUp(t *testing.T, email string) {
 	c.token = data.SignUp.AccessToken
 }
 
+// staysSignedIn signs in as the chat page does, by the cookie alone.
+func (c *client) staysSignedIn(t *testing.T, email string) {
+	t.Helper()
+	var data struct{ SignIn struct{ RefreshToken string } }
+	c.ask(t, `mutation ($e: String!) {
+		signIn(input: {email: $e, password: "correct horse battery"}) { refreshToken } }`,
+		map[string]any{"e": email}, &data)
+	var cookies []*http.Cookie
+	for _, r := range []struct {
+		method, path, body string
+		status             int
+	}{
+		{http.MethodPost, "/session", `{"refreshToken": "` + data.SignIn.RefreshToken + `"}`, http.StatusNoContent},
+		{http.MethodPost, "/session/refresh", "", http.StatusOK},
+		{http.MethodDelete, "/session", "", http.StatusNoContent},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), r.method, "https://"+site+r.path,
+			strings.NewReader(r.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Origin", "https://"+site) // An older browser: it does not say of itself where it is.
+		req.Header.Set("Parley-Session", "1")
+		req.Header.Set("Content-Type", "application/json")
+		for _, cookie := range cookies {
+			req.AddCookie(cookie)
+		}
+		resp, err := c.http.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close() // The status and the cookie are what counts.
+		cookies = resp.Cookies()
+		if resp.StatusCode != r.status || len(cookies) != 1 || cookies[0].Name != "__Host-parley" ||
+			!cookies[0].Secure {
+			t.Fatalf("%s %s: %d with the cookies %v, want %d and one for TLS", r.method, r.path, resp.StatusCode,
+				cookies, r.status)
+		}
+	}
+}
+
 // send returns the id of the reply.
 func (c *client) send(t *testing.T, content string) string {
 	t.Helper()

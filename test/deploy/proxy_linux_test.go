@@ -96,6 +96,7 @@ func TestProxies(t *testing.T) {
 			c.signUp(t, p.name+"@example.com")
 			// The server counts by the client's address, not by the proxy's.
 			waittest.Until(t, "the server knows a sign-up from "+clientIP, func() bool { return known() == before+1 })
+			c.staysSignedIn(t, p.name+"@example.com")
 			for _, transport := range []struct {
 				name   string
 				follow func(t *testing.T, id string) stream

@@ -54,6 +54,7 @@ export interface Query {
   models: readonly Model[]
   node: Node | null
   nodes: readonly (Node | null)[]
+  site: Site
 }
 
 export interface Mutation {
@@ -78,6 +79,12 @@ export interface Mutation {
   deleteConversation: DeleteConversationPayload
   sendMessage: SendMessagePayload
   stopReply: StopReplyPayload
+  name: string
+  signUp: boolean
+  issuers: readonly SiteIssuer[]
+  suggestions: readonly string[]
+  features: readonly string[]
+  version: string
 }
 
 export type ForkScope =
@@ -650,6 +657,12 @@ export interface PageInfo {
   hasPreviousPage: boolean
   startCursor: string | null
   endCursor: string | null
+}
+
+export interface SiteIssuer {
+  __typename?: 'SiteIssuer'
+  name: string
+  url: string
 }
 
 export type ConversationEvent =

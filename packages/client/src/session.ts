@@ -138,20 +138,17 @@ export function session({
   }
 
   const run = <T, V>(document: string, variables?: V, options: RunOptions = {}): Promise<T> =>
-    patiently(
-      async () => {
-        const held = await token()
-        try {
-          return await request<T>(document, variables, held, options.signal)
-        } catch (error) {
-          if (!held || codeOf(error) !== 'UNAUTHENTICATED') throw error
-          const next = await renew(held)
-          if (!next) throw error
-          return request<T>(document, variables, next, options.signal)
-        }
-      },
-      options,
-    )
+    patiently(async () => {
+      const held = await token()
+      try {
+        return await request<T>(document, variables, held, options.signal)
+      } catch (error) {
+        if (!held || codeOf(error) !== 'UNAUTHENTICATED') throw error
+        const next = await renew(held)
+        if (!next) throw error
+        return request<T>(document, variables, next, options.signal)
+      }
+    }, options)
 
   const adopt = ({ accessToken, refreshToken }: Tokens) =>
     alone(async () => {

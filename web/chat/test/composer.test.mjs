@@ -6,21 +6,22 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import test, { after, afterEach, before } from 'node:test';
 import { data, Parley, send, until } from '../../../compat/lib/parley.mjs';
-import { assertNoFaults, box, button, enter, hold, launch, newPerson, questions, replies, say, serve, talkOf } from './composer/set-up.mjs';
+import { assertNoFaults, box, button, enter, hold, launch, make, newPerson, questions, replies, say, serve, talkOf } from './composer/set-up.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const pictures = process.env.PARLEY_PICTURES;
-let browser, free, tight, freeSite, tightSite;
+let browser, free, tight, files, freeSite, tightSite;
 
 before(async () => {
-  [browser, free, tight] = await Promise.all([
+  [files, browser, free, tight] = await Promise.all([
+    make(),
     launch(),
     Parley.start({ PARLEY_SCRIPT: 'on', PARLEY_MODEL: 'script', PARLEY_SENDS_PER_MINUTE: '0', PARLEY_MAX_RUNNING: '100' }),
     Parley.start({ PARLEY_SCRIPT: 'on', PARLEY_MODEL: 'script', PARLEY_MAX_RUNNING: '1', PARLEY_MAX_MESSAGE_BYTES: '1024', PARLEY_TOKENS_PER_DAY: '4000' }),
   ]);
-  [freeSite, tightSite] = await Promise.all([serve(free.url), serve(tight.url)]);
+  [freeSite, tightSite] = await Promise.all([serve(files, free.url), serve(files, tight.url)]);
 });
-after(() => Promise.all([browser, free, tight, freeSite, tightSite].map((one) => one?.close())));
+after(() => Promise.all([browser, free, tight, files, freeSite, tightSite].map((one) => one?.close())));
 afterEach(assertNoFaults);
 
 const shot = (page, name) => pictures && page.screenshot({ path: join(pictures, `${name}.png`) });
@@ -73,7 +74,7 @@ test('keys: Enter sends, Shift+Enter breaks, an input method keeps its Enter, Es
   await button(page, 'Only correct it').click();
   await box(page).fill('corrected /slow 0');
   await box(page).press('Enter');
-  await page.getByText('You correct this').waitFor({ state: 'detached' });
+  await page.getByText('Nothing is answered again').waitFor({ state: 'detached' });
   const [{ content }] = (await stored(free, person, await talkOf(page))).slice(-1);
   assert.equal(content, 'corrected /slow 0');
   await page.context().close();
@@ -83,7 +84,10 @@ test('a draft outlives its page, and is gone when it is sent; nothing jumps', as
   const person = await newPerson(free);
   let page = await enter(browser, freeSite.url, { person });
   const { context } = { context: page.context() };
+  // Typed before the page knows whose it is.
   await box(page).fill('half a thought');
+  await page.locator('.comp-send[aria-disabled=false]').waitFor();
+  assert.equal(await box(page).inputValue(), 'half a thought');
   await page.reload();
   await page.waitForFunction(() => document.querySelector('.comp-text')?.value === 'half a thought');
   const place = () => page.locator('.comp-send').boundingBox();
@@ -122,6 +126,27 @@ test('a send whose page dies before the answer is sent again, and is one message
     assert.deepEqual(contents, ['begin /slow 0', 'only once /slow 0'], `arrives: ${arrives}`);
     await again.context().close();
   }
+});
+
+test('two tabs: the second waits while the first has a send, and sends it when that one is gone', async () => {
+  const person = await newPerson(free);
+  const page = await enter(browser, freeSite.url, { person });
+  await say(page, 'begin /slow 0');
+  const id = await talkOf(page);
+  await page.locator('li.ASSISTANT[data-status=COMPLETED]').waitFor();
+  const [context, heard] = [page.context(), await hold(page)];
+  await box(page).fill('in two tabs /slow 0');
+  await box(page).press('Enter');
+  await until('the send goes out', 0, heard);
+  const other = await enter(browser, freeSite.url, { person, id, context });
+  const count = await hold(other);
+  await other.getByText('Sending …').waitFor();
+  assert.equal(count(), 0, 'both tabs send');
+  await other.unroute('**/graphql');
+  await page.close();
+  await other.waitForFunction(() => !Object.keys(localStorage).some((name) => name.startsWith('parley:out:')));
+  assert.equal((await stored(free, person, id)).length, 2);
+  await context.close();
 });
 
 test('no answer: the page says that nobody knows, tries again by itself, and there is one message', async () => {

@@ -39,6 +39,31 @@ export type ContextSettingsInput = {
   turns?: number | null | undefined;
 };
 
+/**
+ * Input of continueReply. There is no onBusy: the reply is the last message that is shown, and
+ * final, so nothing is being written in its conversation.
+ */
+export type ContinueReplyInput = {
+  /** Makes repeats harmless, as in SendMessageInput. A key serves one operation. */
+  clientKey?: string | null | undefined;
+  /**
+   * The last message that you have shown. Refuse with STALE_HEAD when the conversation has
+   * moved on since.
+   */
+  expectedHeadId?: string | null | undefined;
+  /**
+   * A reply that was cut off: STOPPED, INTERRUPTED or FAILED with some text, or COMPLETED with
+   * the finish reason LENGTH. It must be the last message that is shown.
+   */
+  messageId: string;
+  /** The model that goes on. Without one, the one that had begun. */
+  model?: string | null | undefined;
+  /** Parameters for this reply. They override those of the conversation. */
+  parameters?: ParametersInput | null | undefined;
+  /** Answer when the reply is final, not at once, as in SendMessageInput. */
+  wait?: boolean | null | undefined;
+};
+
 /** Who chose a conversation's name. */
 export type ConversationNameSource =
   /** A model wrote the name. */
@@ -70,6 +95,12 @@ export type CreateConversationInput = {
 export type DeleteConversationInput = {
   /** The conversation. */
   conversationId: string;
+};
+
+/** Input of deleteMessage. */
+export type DeleteMessageInput = {
+  /** The message. It goes with all that follows it on any branch. */
+  messageId: string;
 };
 
 /** Input of deleteSummary. */
@@ -104,6 +135,38 @@ export type EditMessageInput = {
   wait?: boolean | null | undefined;
 };
 
+/** Why a model stopped. */
+export type FinishReason =
+  /** The model server withheld some of the content. */
+  | 'CONTENT_FILTER'
+  /** The reply reached maxTokens, or the model's context is full. */
+  | 'LENGTH'
+  /** The model was done, or it reached a stop text. */
+  | 'STOP'
+  /** The model asked for a tool. */
+  | 'TOOL_CALLS'
+  | '%future added value';
+
+/** Input of forkConversation. */
+export type ForkConversationInput = {
+  /** Makes repeats harmless, as in SendMessageInput. A key serves one operation. */
+  clientKey?: string | null | undefined;
+  /** The last message to copy. */
+  messageId: string;
+  /** The name, at most 200 characters. Without one, the old name. */
+  name?: string | null | undefined;
+  /** How much to copy. Null means the default. */
+  scope?: ForkScope | null | undefined;
+};
+
+/** How much a fork copies. */
+export type ForkScope =
+  /** The line from the beginning to the message. */
+  | 'LINE'
+  /** All branches of the conversation. */
+  | 'TREE'
+  | '%future added value';
+
 /** Who wrote the message. */
 export type MessageRole =
   /** The model. */
@@ -131,6 +194,16 @@ export type MessageStatus =
   | 'STOPPED'
   /** The reply is being written. */
   | 'STREAMING'
+  | '%future added value';
+
+/** A kind of output that cannot be kept yet. Clients must accept unknown values. */
+export type OmittedOutput =
+  /** Sound. */
+  | 'AUDIO'
+  /** A picture. */
+  | 'IMAGE'
+  /** Something else than text. */
+  | 'OTHER'
   | '%future added value';
 
 /** What to do when a reply is still being written in the conversation. */
@@ -194,6 +267,30 @@ export type RegenerateNameInput = {
   conversationId: string;
 };
 
+/** Input of regenerateReply. */
+export type RegenerateReplyInput = {
+  /** Makes repeats harmless, as in SendMessageInput. A key serves one operation. */
+  clientKey?: string | null | undefined;
+  /**
+   * The last message that you have shown. Refuse with STALE_HEAD when the conversation has
+   * moved on since.
+   */
+  expectedHeadId?: string | null | undefined;
+  /** A reply, or a question to be answered, again or at all. */
+  messageId: string;
+  /** The model for this reply. Without one, the conversation's model answers. */
+  model?: string | null | undefined;
+  /**
+   * REJECT or INTERRUPT: what to do when a reply is still being written. Null means the
+   * default.
+   */
+  onBusy?: OnBusy | null | undefined;
+  /** Parameters for this reply. They override those of the conversation. */
+  parameters?: ParametersInput | null | undefined;
+  /** Answer when the reply is final, not at once, as in SendMessageInput. */
+  wait?: boolean | null | undefined;
+};
+
 /** The format that a reply must have. */
 export type ResponseFormatInput = {
   /** 1 to 64 letters, digits, _ or -; required with JSON_SCHEMA. */
@@ -215,6 +312,17 @@ export type ResponseFormatType =
   /** Any text. */
   | 'TEXT'
   | '%future added value';
+
+/** Input of selectBranch. */
+export type SelectBranchInput = {
+  /**
+   * The last message that you have shown. Refuse with STALE_HEAD when the conversation has
+   * moved on since.
+   */
+  expectedHeadId?: string | null | undefined;
+  /** A message that the line is to go through. */
+  messageId: string;
+};
 
 /** Input of stopReply. */
 export type StopReplyInput = {
@@ -424,6 +532,120 @@ export type DropSummaryMutationVariables = Exact<{
 
 export type DropSummaryMutation = { __typename: 'Mutation', deleteSummary: { __typename: 'DeleteSummaryPayload', summaryId: string } };
 
+export type TalkMessageFragment = { __typename: 'Message', id: string, index: number, role: MessageRole, clientKey: string | null, content: string, reasoning: string, status: MessageStatus, finishReason: FinishReason | null, model: string | null, sentToModel: boolean, droppedParameters: Array<string>, omittedOutput: Array<OmittedOutput>, reasoningMs: number | null, firstTokenMs: number | null, attempt: number, editedAt: string | null, siblingCount: number, siblingPosition: number, createdAt: string, finishedAt: string | null, error: { __typename: 'MessageError', code: string, message: string, retryable: boolean } | null, usage: { __typename: 'Usage', promptTokens: number, completionTokens: number, cachedTokens: number | null, reasoningTokens: number | null, estimated: boolean } | null, context: { __typename: 'MessageContext', policy: ContextPolicy, fromIndex: number, droppedCount: number, limitTokens: number | null, cutByServer: boolean, summary: { __typename: 'Summary', id: string, content: string } | null } | null, citations: Array<{ __typename: 'Citation', url: string, title: string | null, start: number | null, end: number | null }>, continues: { __typename: 'Message', id: string } | null };
+
+export type TalkHeadFragment = { __typename: 'Conversation', id: string, name: string, model: string | null, headId: string, pinned: boolean, archivedAt: string | null, runningReply: { __typename: 'Message', id: string, status: MessageStatus } | null, queuedReplies: Array<{ __typename: 'Message', id: string }> };
+
+export type TalkQueryVariables = Exact<{
+  id: string;
+  last: number;
+}>;
+
+
+export type TalkQuery = { __typename: 'Query', conversation: { __typename: 'Conversation', id: string, name: string, model: string | null, headId: string, pinned: boolean, archivedAt: string | null, messages: { __typename: 'MessageConnection', edges: Array<{ __typename: 'MessageEdge', cursor: string, node: { __typename: 'Message', id: string, index: number, role: MessageRole, clientKey: string | null, content: string, reasoning: string, status: MessageStatus, finishReason: FinishReason | null, model: string | null, sentToModel: boolean, droppedParameters: Array<string>, omittedOutput: Array<OmittedOutput>, reasoningMs: number | null, firstTokenMs: number | null, attempt: number, editedAt: string | null, siblingCount: number, siblingPosition: number, createdAt: string, finishedAt: string | null, error: { __typename: 'MessageError', code: string, message: string, retryable: boolean } | null, usage: { __typename: 'Usage', promptTokens: number, completionTokens: number, cachedTokens: number | null, reasoningTokens: number | null, estimated: boolean } | null, context: { __typename: 'MessageContext', policy: ContextPolicy, fromIndex: number, droppedCount: number, limitTokens: number | null, cutByServer: boolean, summary: { __typename: 'Summary', id: string, content: string } | null } | null, citations: Array<{ __typename: 'Citation', url: string, title: string | null, start: number | null, end: number | null }>, continues: { __typename: 'Message', id: string } | null } }>, pageInfo: { __typename: 'PageInfo', hasPreviousPage: boolean } }, runningReply: { __typename: 'Message', id: string, status: MessageStatus } | null, queuedReplies: Array<{ __typename: 'Message', id: string }> } | null };
+
+export type TalkOlderQueryVariables = Exact<{
+  id: string;
+  last: number;
+  before: string;
+}>;
+
+
+export type TalkOlderQuery = { __typename: 'Query', conversation: { __typename: 'Conversation', id: string, messages: { __typename: 'MessageConnection', edges: Array<{ __typename: 'MessageEdge', cursor: string, node: { __typename: 'Message', id: string, index: number, role: MessageRole, clientKey: string | null, content: string, reasoning: string, status: MessageStatus, finishReason: FinishReason | null, model: string | null, sentToModel: boolean, droppedParameters: Array<string>, omittedOutput: Array<OmittedOutput>, reasoningMs: number | null, firstTokenMs: number | null, attempt: number, editedAt: string | null, siblingCount: number, siblingPosition: number, createdAt: string, finishedAt: string | null, error: { __typename: 'MessageError', code: string, message: string, retryable: boolean } | null, usage: { __typename: 'Usage', promptTokens: number, completionTokens: number, cachedTokens: number | null, reasoningTokens: number | null, estimated: boolean } | null, context: { __typename: 'MessageContext', policy: ContextPolicy, fromIndex: number, droppedCount: number, limitTokens: number | null, cutByServer: boolean, summary: { __typename: 'Summary', id: string, content: string } | null } | null, citations: Array<{ __typename: 'Citation', url: string, title: string | null, start: number | null, end: number | null }>, continues: { __typename: 'Message', id: string } | null } }>, pageInfo: { __typename: 'PageInfo', hasPreviousPage: boolean } } } | null };
+
+export type TalkNewerQueryVariables = Exact<{
+  id: string;
+  first: number;
+  after: string;
+}>;
+
+
+export type TalkNewerQuery = { __typename: 'Query', conversation: { __typename: 'Conversation', id: string, messages: { __typename: 'MessageConnection', edges: Array<{ __typename: 'MessageEdge', cursor: string, node: { __typename: 'Message', id: string, index: number, role: MessageRole, clientKey: string | null, content: string, reasoning: string, status: MessageStatus, finishReason: FinishReason | null, model: string | null, sentToModel: boolean, droppedParameters: Array<string>, omittedOutput: Array<OmittedOutput>, reasoningMs: number | null, firstTokenMs: number | null, attempt: number, editedAt: string | null, siblingCount: number, siblingPosition: number, createdAt: string, finishedAt: string | null, error: { __typename: 'MessageError', code: string, message: string, retryable: boolean } | null, usage: { __typename: 'Usage', promptTokens: number, completionTokens: number, cachedTokens: number | null, reasoningTokens: number | null, estimated: boolean } | null, context: { __typename: 'MessageContext', policy: ContextPolicy, fromIndex: number, droppedCount: number, limitTokens: number | null, cutByServer: boolean, summary: { __typename: 'Summary', id: string, content: string } | null } | null, citations: Array<{ __typename: 'Citation', url: string, title: string | null, start: number | null, end: number | null }>, continues: { __typename: 'Message', id: string } | null } }>, pageInfo: { __typename: 'PageInfo', hasNextPage: boolean } } } | null };
+
+export type TalkEventsSubscriptionVariables = Exact<{
+  id: string;
+}>;
+
+
+export type TalkEventsSubscription = { __typename: 'Subscription', conversationEvents:
+    | { __typename: 'ConversationDeleted', conversationId: string }
+    | { __typename: 'ConversationSnapshot', fromIndex: number | null, conversation: { __typename: 'Conversation', id: string, name: string, model: string | null, headId: string, pinned: boolean, archivedAt: string | null, runningReply: { __typename: 'Message', id: string, status: MessageStatus } | null, queuedReplies: Array<{ __typename: 'Message', id: string }> } }
+    | { __typename: 'ConversationUpdated', conversation: { __typename: 'Conversation', id: string, name: string, model: string | null, headId: string, pinned: boolean, archivedAt: string | null, runningReply: { __typename: 'Message', id: string, status: MessageStatus } | null, queuedReplies: Array<{ __typename: 'Message', id: string }> } }
+    | { __typename: 'MessageAdded', edge: { __typename: 'MessageEdge', cursor: string, node: { __typename: 'Message', id: string, index: number, role: MessageRole, clientKey: string | null, content: string, reasoning: string, status: MessageStatus, finishReason: FinishReason | null, model: string | null, sentToModel: boolean, droppedParameters: Array<string>, omittedOutput: Array<OmittedOutput>, reasoningMs: number | null, firstTokenMs: number | null, attempt: number, editedAt: string | null, siblingCount: number, siblingPosition: number, createdAt: string, finishedAt: string | null, error: { __typename: 'MessageError', code: string, message: string, retryable: boolean } | null, usage: { __typename: 'Usage', promptTokens: number, completionTokens: number, cachedTokens: number | null, reasoningTokens: number | null, estimated: boolean } | null, context: { __typename: 'MessageContext', policy: ContextPolicy, fromIndex: number, droppedCount: number, limitTokens: number | null, cutByServer: boolean, summary: { __typename: 'Summary', id: string, content: string } | null } | null, citations: Array<{ __typename: 'Citation', url: string, title: string | null, start: number | null, end: number | null }>, continues: { __typename: 'Message', id: string } | null } } }
+    | { __typename: 'MessageDelta', offset: number, text: string, message: { __typename: 'Message', id: string, attempt: number } }
+    | { __typename: 'MessageFinished', message: { __typename: 'Message', id: string, index: number, role: MessageRole, clientKey: string | null, content: string, reasoning: string, status: MessageStatus, finishReason: FinishReason | null, model: string | null, sentToModel: boolean, droppedParameters: Array<string>, omittedOutput: Array<OmittedOutput>, reasoningMs: number | null, firstTokenMs: number | null, attempt: number, editedAt: string | null, siblingCount: number, siblingPosition: number, createdAt: string, finishedAt: string | null, parent: { __typename: 'Message', id: string, sentToModel: boolean } | null, error: { __typename: 'MessageError', code: string, message: string, retryable: boolean } | null, usage: { __typename: 'Usage', promptTokens: number, completionTokens: number, cachedTokens: number | null, reasoningTokens: number | null, estimated: boolean } | null, context: { __typename: 'MessageContext', policy: ContextPolicy, fromIndex: number, droppedCount: number, limitTokens: number | null, cutByServer: boolean, summary: { __typename: 'Summary', id: string, content: string } | null } | null, citations: Array<{ __typename: 'Citation', url: string, title: string | null, start: number | null, end: number | null }>, continues: { __typename: 'Message', id: string } | null } }
+    | { __typename: 'MessageReasoningDelta', offset: number, text: string, message: { __typename: 'Message', id: string, attempt: number } }
+    | { __typename: 'MessageSnapshot', message: { __typename: 'Message', id: string, index: number, role: MessageRole, clientKey: string | null, content: string, reasoning: string, status: MessageStatus, finishReason: FinishReason | null, model: string | null, sentToModel: boolean, droppedParameters: Array<string>, omittedOutput: Array<OmittedOutput>, reasoningMs: number | null, firstTokenMs: number | null, attempt: number, editedAt: string | null, siblingCount: number, siblingPosition: number, createdAt: string, finishedAt: string | null, error: { __typename: 'MessageError', code: string, message: string, retryable: boolean } | null, usage: { __typename: 'Usage', promptTokens: number, completionTokens: number, cachedTokens: number | null, reasoningTokens: number | null, estimated: boolean } | null, context: { __typename: 'MessageContext', policy: ContextPolicy, fromIndex: number, droppedCount: number, limitTokens: number | null, cutByServer: boolean, summary: { __typename: 'Summary', id: string, content: string } | null } | null, citations: Array<{ __typename: 'Citation', url: string, title: string | null, start: number | null, end: number | null }>, continues: { __typename: 'Message', id: string } | null } }
+   };
+
+export type VersionsQueryVariables = Exact<{
+  id: string;
+}>;
+
+
+export type VersionsQuery = { __typename: 'Query', node:
+    | { __typename: 'Conversation' }
+    | { __typename: 'Message', id: string, siblings: { __typename: 'MessageConnection', nodes: Array<{ __typename: 'Message', id: string }> } }
+    | { __typename: 'Summary' }
+    | { __typename: 'User' }
+   | null };
+
+export type SelectVersionMutationVariables = Exact<{
+  input: SelectBranchInput;
+}>;
+
+
+export type SelectVersionMutation = { __typename: 'Mutation', selectBranch: { __typename: 'SelectBranchPayload', fromIndex: number | null, conversation: { __typename: 'Conversation', id: string, name: string, model: string | null, headId: string, pinned: boolean, archivedAt: string | null, runningReply: { __typename: 'Message', id: string, status: MessageStatus } | null, queuedReplies: Array<{ __typename: 'Message', id: string }> } } };
+
+export type RegenerateMutationVariables = Exact<{
+  input: RegenerateReplyInput;
+}>;
+
+
+export type RegenerateMutation = { __typename: 'Mutation', regenerateReply: { __typename: 'RegenerateReplyPayload', conversation: { __typename: 'Conversation', id: string, name: string, model: string | null, headId: string, pinned: boolean, archivedAt: string | null, runningReply: { __typename: 'Message', id: string, status: MessageStatus } | null, queuedReplies: Array<{ __typename: 'Message', id: string }> }, reply: { __typename: 'Message', id: string } } };
+
+export type ContinueReplyMutationVariables = Exact<{
+  input: ContinueReplyInput;
+}>;
+
+
+export type ContinueReplyMutation = { __typename: 'Mutation', continueReply: { __typename: 'ContinueReplyPayload', conversation: { __typename: 'Conversation', id: string, name: string, model: string | null, headId: string, pinned: boolean, archivedAt: string | null, runningReply: { __typename: 'Message', id: string, status: MessageStatus } | null, queuedReplies: Array<{ __typename: 'Message', id: string }> }, reply: { __typename: 'Message', id: string } } };
+
+export type CorrectMessageMutationVariables = Exact<{
+  input: UpdateMessageInput;
+}>;
+
+
+export type CorrectMessageMutation = { __typename: 'Mutation', updateMessage: { __typename: 'UpdateMessagePayload', message: { __typename: 'Message', id: string, index: number, role: MessageRole, clientKey: string | null, content: string, reasoning: string, status: MessageStatus, finishReason: FinishReason | null, model: string | null, sentToModel: boolean, droppedParameters: Array<string>, omittedOutput: Array<OmittedOutput>, reasoningMs: number | null, firstTokenMs: number | null, attempt: number, editedAt: string | null, siblingCount: number, siblingPosition: number, createdAt: string, finishedAt: string | null, error: { __typename: 'MessageError', code: string, message: string, retryable: boolean } | null, usage: { __typename: 'Usage', promptTokens: number, completionTokens: number, cachedTokens: number | null, reasoningTokens: number | null, estimated: boolean } | null, context: { __typename: 'MessageContext', policy: ContextPolicy, fromIndex: number, droppedCount: number, limitTokens: number | null, cutByServer: boolean, summary: { __typename: 'Summary', id: string, content: string } | null } | null, citations: Array<{ __typename: 'Citation', url: string, title: string | null, start: number | null, end: number | null }>, continues: { __typename: 'Message', id: string } | null } } };
+
+export type DeleteMessageMutationVariables = Exact<{
+  input: DeleteMessageInput;
+}>;
+
+
+export type DeleteMessageMutation = { __typename: 'Mutation', deleteMessage: { __typename: 'DeleteMessagePayload', deletedCount: number, fromIndex: number, conversation: { __typename: 'Conversation', id: string, name: string, model: string | null, headId: string, pinned: boolean, archivedAt: string | null, runningReply: { __typename: 'Message', id: string, status: MessageStatus } | null, queuedReplies: Array<{ __typename: 'Message', id: string }> } } };
+
+export type ForkTalkMutationVariables = Exact<{
+  input: ForkConversationInput;
+}>;
+
+
+export type ForkTalkMutation = { __typename: 'Mutation', forkConversation: { __typename: 'ForkConversationPayload', conversation: { __typename: 'Conversation', id: string, name: string, pinned: boolean, archivedAt: string | null, lastMessageAt: string, runningReply: { __typename: 'Message', id: string, status: MessageStatus } | null, queuedReplies: Array<{ __typename: 'Message', id: string }> } } };
+
+export type ChangeTalkMutationVariables = Exact<{
+  input: UpdateConversationInput;
+}>;
+
+
+export type ChangeTalkMutation = { __typename: 'Mutation', updateConversation: { __typename: 'UpdateConversationPayload', conversation: { __typename: 'Conversation', id: string, name: string, pinned: boolean, archivedAt: string | null, lastMessageAt: string, runningReply: { __typename: 'Message', id: string, status: MessageStatus } | null, queuedReplies: Array<{ __typename: 'Message', id: string }> } } };
+
+export type DeleteTalkMutationVariables = Exact<{
+  input: DeleteConversationInput;
+}>;
+
+
+export type DeleteTalkMutation = { __typename: 'Mutation', deleteConversation: { __typename: 'DeleteConversationPayload', conversationId: string } };
+
 export type ViewerQueryVariables = Exact<{ [key: string]: never; }>;
 
 
@@ -461,6 +683,19 @@ export const SaveTalkSettingsDocument = "mutation SaveTalkSettings($input:Update
 export const RenameByModelDocument = "mutation RenameByModel($input:RegenerateNameInput!){regenerateName(input:$input){conversation{id name nameSource __typename}__typename}}" as unknown as TypedDocumentNode<RenameByModelMutation, RenameByModelMutationVariables>;
 export const SummarizeTalkDocument = "mutation SummarizeTalk($input:SummarizeConversationInput!){summarizeConversation(input:$input){summary{id content model createdAt __typename}__typename}}" as unknown as TypedDocumentNode<SummarizeTalkMutation, SummarizeTalkMutationVariables>;
 export const DropSummaryDocument = "mutation DropSummary($input:DeleteSummaryInput!){deleteSummary(input:$input){summaryId __typename}}" as unknown as TypedDocumentNode<DropSummaryMutation, DropSummaryMutationVariables>;
+export const TalkDocument = "query Talk($id:ID!$last:Int!){conversation(id:$id){...TalkHead messages(last:$last){edges{cursor node{...TalkMessage __typename}__typename}pageInfo{hasPreviousPage __typename}__typename}__typename}}fragment TalkHead on Conversation{id name model headId pinned archivedAt runningReply{id status __typename}queuedReplies{id __typename}__typename}fragment TalkMessage on Message{id index role clientKey content reasoning status finishReason error{code message retryable __typename}model usage{promptTokens completionTokens cachedTokens reasoningTokens estimated __typename}context{policy fromIndex droppedCount limitTokens cutByServer summary{id content __typename}__typename}sentToModel droppedParameters citations{url title start end __typename}omittedOutput reasoningMs firstTokenMs attempt editedAt siblingCount siblingPosition continues{id __typename}createdAt finishedAt __typename}" as unknown as TypedDocumentNode<TalkQuery, TalkQueryVariables>;
+export const TalkOlderDocument = "query TalkOlder($id:ID!$last:Int!$before:String!){conversation(id:$id){id messages(last:$last before:$before){edges{cursor node{...TalkMessage __typename}__typename}pageInfo{hasPreviousPage __typename}__typename}__typename}}fragment TalkMessage on Message{id index role clientKey content reasoning status finishReason error{code message retryable __typename}model usage{promptTokens completionTokens cachedTokens reasoningTokens estimated __typename}context{policy fromIndex droppedCount limitTokens cutByServer summary{id content __typename}__typename}sentToModel droppedParameters citations{url title start end __typename}omittedOutput reasoningMs firstTokenMs attempt editedAt siblingCount siblingPosition continues{id __typename}createdAt finishedAt __typename}" as unknown as TypedDocumentNode<TalkOlderQuery, TalkOlderQueryVariables>;
+export const TalkNewerDocument = "query TalkNewer($id:ID!$first:Int!$after:String!){conversation(id:$id){id messages(first:$first after:$after){edges{cursor node{...TalkMessage __typename}__typename}pageInfo{hasNextPage __typename}__typename}__typename}}fragment TalkMessage on Message{id index role clientKey content reasoning status finishReason error{code message retryable __typename}model usage{promptTokens completionTokens cachedTokens reasoningTokens estimated __typename}context{policy fromIndex droppedCount limitTokens cutByServer summary{id content __typename}__typename}sentToModel droppedParameters citations{url title start end __typename}omittedOutput reasoningMs firstTokenMs attempt editedAt siblingCount siblingPosition continues{id __typename}createdAt finishedAt __typename}" as unknown as TypedDocumentNode<TalkNewerQuery, TalkNewerQueryVariables>;
+export const TalkEventsDocument = "subscription TalkEvents($id:ID!){conversationEvents(conversationId:$id){__typename ...on ConversationSnapshot{conversation{...TalkHead __typename}fromIndex __typename}...on ConversationUpdated{conversation{...TalkHead __typename}__typename}...on ConversationDeleted{conversationId __typename}...on MessageAdded{edge{cursor node{...TalkMessage __typename}__typename}__typename}...on MessageSnapshot{message{...TalkMessage __typename}__typename}...on MessageDelta{message{id attempt __typename}offset text __typename}...on MessageReasoningDelta{message{id attempt __typename}offset text __typename}...on MessageFinished{message{...TalkMessage parent{id sentToModel __typename}__typename}__typename}}}fragment TalkHead on Conversation{id name model headId pinned archivedAt runningReply{id status __typename}queuedReplies{id __typename}__typename}fragment TalkMessage on Message{id index role clientKey content reasoning status finishReason error{code message retryable __typename}model usage{promptTokens completionTokens cachedTokens reasoningTokens estimated __typename}context{policy fromIndex droppedCount limitTokens cutByServer summary{id content __typename}__typename}sentToModel droppedParameters citations{url title start end __typename}omittedOutput reasoningMs firstTokenMs attempt editedAt siblingCount siblingPosition continues{id __typename}createdAt finishedAt __typename}" as unknown as TypedDocumentNode<TalkEventsSubscription, TalkEventsSubscriptionVariables>;
+export const VersionsDocument = "query Versions($id:ID!){node(id:$id){__typename ...on Message{id siblings(first:100){nodes{id __typename}__typename}__typename}}}" as unknown as TypedDocumentNode<VersionsQuery, VersionsQueryVariables>;
+export const SelectVersionDocument = "mutation SelectVersion($input:SelectBranchInput!){selectBranch(input:$input){conversation{...TalkHead __typename}fromIndex __typename}}fragment TalkHead on Conversation{id name model headId pinned archivedAt runningReply{id status __typename}queuedReplies{id __typename}__typename}" as unknown as TypedDocumentNode<SelectVersionMutation, SelectVersionMutationVariables>;
+export const RegenerateDocument = "mutation Regenerate($input:RegenerateReplyInput!){regenerateReply(input:$input){conversation{...TalkHead __typename}reply{id __typename}__typename}}fragment TalkHead on Conversation{id name model headId pinned archivedAt runningReply{id status __typename}queuedReplies{id __typename}__typename}" as unknown as TypedDocumentNode<RegenerateMutation, RegenerateMutationVariables>;
+export const ContinueReplyDocument = "mutation ContinueReply($input:ContinueReplyInput!){continueReply(input:$input){conversation{...TalkHead __typename}reply{id __typename}__typename}}fragment TalkHead on Conversation{id name model headId pinned archivedAt runningReply{id status __typename}queuedReplies{id __typename}__typename}" as unknown as TypedDocumentNode<ContinueReplyMutation, ContinueReplyMutationVariables>;
+export const CorrectMessageDocument = "mutation CorrectMessage($input:UpdateMessageInput!){updateMessage(input:$input){message{...TalkMessage __typename}__typename}}fragment TalkMessage on Message{id index role clientKey content reasoning status finishReason error{code message retryable __typename}model usage{promptTokens completionTokens cachedTokens reasoningTokens estimated __typename}context{policy fromIndex droppedCount limitTokens cutByServer summary{id content __typename}__typename}sentToModel droppedParameters citations{url title start end __typename}omittedOutput reasoningMs firstTokenMs attempt editedAt siblingCount siblingPosition continues{id __typename}createdAt finishedAt __typename}" as unknown as TypedDocumentNode<CorrectMessageMutation, CorrectMessageMutationVariables>;
+export const DeleteMessageDocument = "mutation DeleteMessage($input:DeleteMessageInput!){deleteMessage(input:$input){conversation{...TalkHead __typename}deletedCount fromIndex __typename}}fragment TalkHead on Conversation{id name model headId pinned archivedAt runningReply{id status __typename}queuedReplies{id __typename}__typename}" as unknown as TypedDocumentNode<DeleteMessageMutation, DeleteMessageMutationVariables>;
+export const ForkTalkDocument = "mutation ForkTalk($input:ForkConversationInput!){forkConversation(input:$input){conversation{...ConversationRow __typename}__typename}}fragment ConversationRow on Conversation{id name pinned archivedAt lastMessageAt runningReply{id status __typename}queuedReplies{id __typename}__typename}" as unknown as TypedDocumentNode<ForkTalkMutation, ForkTalkMutationVariables>;
+export const ChangeTalkDocument = "mutation ChangeTalk($input:UpdateConversationInput!){updateConversation(input:$input){conversation{...ConversationRow __typename}__typename}}fragment ConversationRow on Conversation{id name pinned archivedAt lastMessageAt runningReply{id status __typename}queuedReplies{id __typename}__typename}" as unknown as TypedDocumentNode<ChangeTalkMutation, ChangeTalkMutationVariables>;
+export const DeleteTalkDocument = "mutation DeleteTalk($input:DeleteConversationInput!){deleteConversation(input:$input){conversationId __typename}}" as unknown as TypedDocumentNode<DeleteTalkMutation, DeleteTalkMutationVariables>;
 export const ViewerDocument = "query Viewer{viewer{id email name __typename}}" as unknown as TypedDocumentNode<ViewerQuery, ViewerQueryVariables>;
 export const SiteDocument = "query Site{site{name signUp issuers{name url __typename}suggestions features version __typename}}" as unknown as TypedDocumentNode<SiteQuery, SiteQueryVariables>;
 export const ChangePasswordDocument = "mutation ChangePassword($input:ChangePasswordInput!){changePassword(input:$input){user{id __typename}__typename}}" as unknown as TypedDocumentNode<ChangePasswordMutation, ChangePasswordMutationVariables>;
@@ -486,6 +721,19 @@ export const documentIds: Record<string, string> = {
   "RenameByModel": "8a4369866172ee44",
   "SummarizeTalk": "5381c81b62da0b6e",
   "DropSummary": "ecacfc858dda2319",
+  "Talk": "0747c0ab9fbf19f5",
+  "TalkOlder": "970d7872554461e9",
+  "TalkNewer": "47d86c58f521bc9b",
+  "TalkEvents": "5cc6be234ca2f6c0",
+  "Versions": "1401f4183ef6ef22",
+  "SelectVersion": "d331f9bf6a98d55a",
+  "Regenerate": "04f229f96a79ae94",
+  "ContinueReply": "fe3488e69105922d",
+  "CorrectMessage": "d632c7af3d2cfd54",
+  "DeleteMessage": "e9b24eecdf20e4e9",
+  "ForkTalk": "f01e22f4428a167f",
+  "ChangeTalk": "dbc49ce09a48de4a",
+  "DeleteTalk": "77ff8d3e6ea97644",
   "Viewer": "5a54cf1c54524b49",
   "Site": "aea532f0adfefbb5",
   "ChangePassword": "e810ae9e6709efc0"
