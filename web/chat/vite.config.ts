@@ -1,12 +1,31 @@
 import { gzipSync } from 'fflate';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { defineConfig } from 'vite';
 import { gzipOnly } from '../gzip.mts';
 
 const outDir = join(import.meta.dirname, '../dist/chat');
 
+/** What the page asks, for servers that run known documents only: see src/api/known.ts. */
+function documents() {
+  const generated = readFileSync(join(import.meta.dirname, 'src/api/generated.ts'), 'utf8');
+  const ids = JSON.parse(/documentIds[^{]*(\{[^]*?\});/.exec(generated)![1]!) as Record<string, string>;
+  const texts = [...generated.matchAll(/^export const (\w+)Document = (".*") as unknown/gm)];
+  return Object.fromEntries(texts.map(([, name, text]) => [`chat:${ids[name!]}`, JSON.parse(text!) as string]));
+}
+
+const known = {
+  name: 'known-documents',
+  apply: 'build' as const,
+  generateBundle(this: { emitFile(file: object): void }) {
+    this.emitFile({ type: 'asset', fileName: 'documents.json', source: JSON.stringify(documents(), null, 1) });
+  },
+};
+
+const server = process.env.PARLEY_URL ?? 'http://127.0.0.1:8080';
+
 export default defineConfig({
-  plugins: [gzipOnly(outDir, gzipSync)],
+  plugins: [known, gzipOnly(outDir, gzipSync)],
   // @parley/client as it is written, so that the page needs no build of it.
   resolve: { conditions: ['source', 'module', 'browser', 'development|production'] },
   build: {
@@ -21,4 +40,6 @@ export default defineConfig({
     license: { fileName: 'licenses.md' },
   },
   worker: { format: 'es' },
+  // For developing: the page as it is written, before a server that runs elsewhere.
+  server: { proxy: { '/graphql': { target: server, ws: true }, '/session': server } },
 });

@@ -94,7 +94,7 @@ func (r *run) project(ctx context.Context, p project) error {
 // tests reach further says so: "parley": {"databases": ["sqlite", "postgres"]}.
 func findProjects(root string) ([]project, error) {
 	var projects []project
-	for _, glob := range []string{"compat/package.json", "compat/*/package.json", "web/graphiql/package.json"} {
+	for _, glob := range []string{"compat/package.json", "compat/*/package.json", "web/*/package.json"} {
 		files, err := filepath.Glob(filepath.Join(root, glob))
 		if err != nil {
 			return nil, err

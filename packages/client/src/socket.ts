@@ -21,7 +21,10 @@ export const dialSocket =
     const socket = new Socket(url, 'graphql-transport-ws')
     let heard = false
     let ready = false
-    const say = (type: string, payload?: object, id?: string) => socket.send(JSON.stringify({ id, type, payload }))
+    const say = (type: string, payload?: object, id?: string) => {
+      // A socket that closes complains in the console.
+      if (socket.readyState === 1) socket.send(JSON.stringify({ id, type, payload }))
+    }
     const begin = (subscriber: Subscriber) => {
       if (!ready) return
       const id = number(subscriber)

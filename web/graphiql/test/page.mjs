@@ -1,32 +1,10 @@
-// What the tests of the page share: a browser, and what a person does in the page.
-import assert from 'node:assert/strict';
-import { existsSync, mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+// What the tests of GraphiQL share: what a person does in the page. The browser is in web/testing.
 import { chromium } from 'playwright-core';
+import { base, launch as launchBy, picture, timeout, watchForFaults } from '../../testing/browser.mjs';
 
-export const base = process.env.PARLEY_URL;
-/** How long one step may take: a busy machine is slow, and what hangs is seen all the same. */
-export const timeout = 120_000;
-const executablePath = process.env.CHROMIUM || '/usr/bin/chromium';
-const screenshots = process.env.PARLEY_SCREENSHOT;
+export { base, picture, timeout, watchForFaults };
 
-export function launch() {
-  assert.ok(base, 'PARLEY_URL must name a running server, for example http://127.0.0.1:8080');
-  assert.ok(existsSync(executablePath), `no Chromium at ${executablePath}: apt-get install chromium, or set CHROMIUM`);
-  return chromium.launch({
-    executablePath,
-    args: [
-      '--no-sandbox',
-      '--disable-dev-shm-usage',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
-  });
-}
+export const launch = () => launchBy(chromium);
 
 /** open opens GraphiQL in a context and waits until it can be used. */
 export async function open(context, server = base) {
@@ -70,27 +48,6 @@ export async function signIn(page, email, password) {
   await page.getByRole('status').getByText(`Signed in as ${email}`).waitFor();
 }
 
-/** watchForFaults collects everything that must not happen on any page of the context. */
-export function watchForFaults(context, page, server = base) {
-  const faults = [];
-  const host = new URL(server).host;
-  page.on('console', (message) => {
-    // Chromium reports a violation of the content security policy as a console error.
-    if (message.type() === 'error') faults.push(`console: ${message.text()}`);
-  });
-  page.on('pageerror', (error) => faults.push(`uncaught: ${error.message}`));
-  page.on('websocket', (socket) => new URL(socket.url()).host === host || faults.push(`socket to ${socket.url()}`));
-  context.on('request', (request) => {
-    const url = new URL(request.url());
-    if (url.protocol !== 'data:' && url.host !== host) faults.push(`request to ${url}`);
-  });
-  context.on(
-    'response',
-    (response) => response.status() >= 400 && faults.push(`${response.status()} for ${response.url()}`),
-  );
-  return faults;
-}
-
 /** The text of a Monaco editor as the user sees it. */
 export function editor(page, section) {
   return page.locator(`${section} .view-lines`).filter({ visible: true });
@@ -128,10 +85,4 @@ export async function recordReply(page) {
     };
     new MutationObserver(look).observe(pane, { childList: true, subtree: true, characterData: true, attributes: true });
   });
-}
-
-export async function picture(page, name) {
-  if (!screenshots) return;
-  mkdirSync(screenshots, { recursive: true });
-  await page.screenshot({ path: join(screenshots, `${name}.png`) });
 }

@@ -54,6 +54,7 @@ function Halves() {
 
 function Signed() {
   const texts = useTexts();
+  const site = useSite();
   const route = useRoute();
   const isForm = route.name === 'sign-in' || route.name === 'sign-up';
   // Somebody is signed in already: a form would be in the way.
@@ -78,22 +79,24 @@ function Signed() {
         {texts.app.skip}
       </a>
       <div className="app-side" inert={isNarrow && !isListOpen}>
-        <div className="app-head">
+        <header className="app-head">
           <Name />
           <IconButton icon="sliders" label={texts.account.settings} onClick={() => setAccountOpen(true)} />
           {isDrawer && <IconButton icon="close" label={texts.app.closeList} onClick={closeList} />}
-        </div>
+        </header>
         <Sidebar current={id} onGo={() => setListOpen(false)} />
       </div>
       {isDrawer && <button type="button" className="app-shade" tabIndex={-1} aria-hidden="true" onClick={closeList} />}
       <div className="app-main" id="main" tabIndex={-1} inert={isDrawer}>
-        <div className="app-bar">
+        <header className="app-bar">
           <IconButton ref={opener} icon="menu" label={texts.app.openList} aria-expanded={isListOpen} onClick={() => setListOpen(true)} />
           <Name />
           <IconButton icon="compose" label={texts.app.newTalk} onClick={() => go('/')} />
-        </div>
+        </header>
         <Banner />
-        <Fault place={id ?? route.name}>{route.name === 'unknown' ? <Nowhere /> : <Talk id={id} />}</Fault>
+          <Fault place={id ?? route.name}>
+            {route.name === 'unknown' ? <Nowhere /> : <Talk id={id} suggestions={site?.suggestions} />}
+          </Fault>
       </div>
       <KeyList />
       {isAccountOpen && (

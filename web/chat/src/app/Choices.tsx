@@ -8,14 +8,15 @@ import { setSetting, useSetting } from './settings.ts';
 export function ThemeChoice() {
   const texts = useTexts().app.settings;
   const options = (['system', 'light', 'dark'] as const).map((value) => ({ value, label: texts[value] }));
-  return <Listbox label={texts.theme} value={useSetting('theme')} options={options} onChange={(value) => setSetting('theme', value)} />;
+  const choose = (value: 'system' | 'light' | 'dark') => setSetting('theme', value);
+  return <Listbox label={texts.theme} icon="sun" value={useSetting('theme')} options={options} onChange={choose} />;
 }
 
 export function LanguageChoice() {
   const texts = useTexts().app.settings;
   const options = [{ value: '' as Language | '', label: texts.byBrowser }, ...spoken];
   const choose = (value: Language | '') => setSetting('language', value || null);
-  return <Listbox label={texts.language} value={useSetting('language') ?? ''} options={options} onChange={choose} />;
+  return <Listbox label={texts.language} icon="globe" value={useSetting('language') ?? ''} options={options} onChange={choose} />;
 }
 
 export function AnnounceChoice() {

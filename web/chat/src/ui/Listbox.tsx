@@ -1,6 +1,6 @@
 // A button that shows what is chosen, and opens the list to choose from.
-import { useId } from 'react';
 import { Icon } from './Icon.tsx';
+import type { IconName } from './Icon.tsx';
 import { moveBy, usePop } from './Menu.tsx';
 import './ui.css';
 
@@ -15,17 +15,19 @@ export interface ListboxProps<T extends string = string> {
   value: T;
   options: ListboxOption<T>[];
   onChange: (value: T) => void;
+  icon?: IconName;
   className?: string;
 }
 
-export function Listbox<T extends string>({ label, value, options, onChange, className }: ListboxProps<T>) {
+export function Listbox<T extends string>({ label, value, options, onChange, icon, className }: ListboxProps<T>) {
   const { isOpen, id, button, panel, close, onToggle } = usePop();
-  const shown = useId();
+  const shown = options.find((option) => option.value === value)?.label ?? value;
   return (
     <>
       <button ref={button} type="button" className={`ui-choice ${className ?? ''}`} aria-haspopup="listbox" popoverTarget={id}
-        aria-expanded={isOpen} aria-label={label} aria-describedby={shown}>
-        <span id={shown}>{options.find((option) => option.value === value)?.label ?? value}</span>
+        aria-expanded={isOpen} aria-label={`${label}: ${shown}`}>
+        {icon && <Icon name={icon} size={18} />}
+        <span className="ui-choice-value">{shown}</span>
         <Icon name="down" size={18} />
       </button>
       <div ref={panel} id={id} popover="auto" className="ui-pop" role="listbox" aria-label={label} onToggle={onToggle}
