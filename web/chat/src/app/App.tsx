@@ -94,9 +94,9 @@ function Signed() {
           <IconButton icon="compose" label={texts.app.newTalk} onClick={() => go('/')} />
         </header>
         <Banner />
-          <Fault place={id ?? route.name}>
-            {route.name === 'unknown' ? <Nowhere /> : <Talk id={id} suggestions={site?.suggestions} />}
-          </Fault>
+        <Fault place={id ?? route.name}>
+          {route.name === 'unknown'' ? <Nowhere /> : <Talk id={id} suggestions={site?.suggestions} />}
+        </Fault>
       </div>
       <KeyList />
       {isAccountOpen && (
