@@ -19,15 +19,18 @@ import (
 type seen struct {
 	mu            sync.Mutex // guards the fields below; fields are resolved side by side
 	conversations map[pid.ID]*ent.Conversation
-	// replies is apart for those that were read with their texts and those without.
-	replies map[messageKey]*ent.Message
+	// Replies are apart that were read with their texts and those without. The first one is
+	// not in the map: the event of a delta has one, and is made for each token.
+	firstKey   messageKey
+	firstReply *ent.Message
+	replies    map[messageKey]*ent.Message
 }
 
 // forget begins another answer.
 func (s *seen) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.conversations, s.replies = nil, nil
+	s.conversations, s.firstReply, s.replies = nil, nil, nil
 }
 
 // first returns for the value of a field the one that this answer has told already. What
@@ -83,15 +86,22 @@ func (s *seen) conversation(c *ent.Conversation) *ent.Conversation {
 func (s *seen) message(ctx context.Context, r *Resolver, m *ent.Message, selected ast.SelectionSet) *ent.Message {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if reply.IsFinal(m.Status) && s.replies == nil {
+	if reply.IsFinal(m.Status) && s.firstReply == nil {
 		return m
 	}
 	a := newAsker(ctx, r)
 	key := messageKey{m.ID, a.texts(selected)}
+	if s.firstReply != nil && s.firstKey == key {
+		return s.firstReply
+	}
 	if known := s.replies[key]; known != nil {
 		return known
 	}
 	if reply.IsFinal(m.Status) {
+		return m
+	}
+	if s.firstReply == nil {
+		s.firstKey, s.firstReply = key, m
 		return m
 	}
 	if s.replies == nil {

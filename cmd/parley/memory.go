@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
@@ -19,6 +20,8 @@ const (
 	// tideRest is how many looks pass between two times: load that comes and goes would
 	// be collected each time.
 	tideRest = 4
+	// tideStart is the look at which the start is over, which takes more than a server at rest.
+	tideStart = 1
 )
 
 // tide sees how much is allocated, and when a flood of it is over.
@@ -44,24 +47,31 @@ func (t *tide) over(allocated uint64) bool {
 
 // Collections are as frequent as the heap is small: at a live heap of 10 MB the collector took
 // 15 % of the processor under load. So while much is allocated there is room for some garbage,
-// in any case; a heap that is large has it anyhow.
+// in any case. Go's own room, as much again as is live, is more than that from a heap of 24 MB
+// on; one that is up to twice as large is read quickly enough to do with less. A large one that
+// is read often gets what Go gives.
 const (
 	gcEvery = time.Second
 	// gcBusy is how much has to be allocated in a second.
 	gcBusy = 8 << 20
 	// gcRoom is how much garbage there may be beside a heap of any size.
 	gcRoom = 24 << 20
-	// gcUsual is the percentage of the live heap that Go allows, gcMost the most it is set to.
+	// gcUsual is the percentage of what is live that Go allows; gcLeast and gcMost are bounds.
 	gcUsual = 100
+	gcLeast = 50
 	gcMost  = 400
 )
 
-// gcPercent returns how much garbage there may be, in percent of what is live.
+// gcPercent returns how much garbage there may be, in percent of what is live: objects, and what
+// the collector has to read beside them.
 func gcPercent(live, allocated uint64) int {
-	if allocated < gcBusy {
-		return gcUsual
+	switch live = max(live, 1); {
+	case allocated >= gcBusy && live <= 2*gcRoom:
+		return int(min(gcRoom*100/live, gcMost))
+	case allocated < gcBusy && live > gcRoom:
+		return gcLeast // A collection in several seconds.
 	}
-	return int(min(max(gcRoom*100/max(live, 1), gcUsual), gcMost))
+	return gcUsual
 }
 
 // memory is what the process does about its memory. The fields are functions of the runtime,
@@ -78,16 +88,25 @@ type memory struct {
 
 // newMemory returns what a server does.
 func newMemory() *memory {
-	m := &memory{every: gcEvery, giveBack: debug.FreeOSMemory, setPercent: debug.SetGCPercent}
+	m := &memory{every: gcEvery, giveBack: giveBack, setPercent: debug.SetGCPercent}
 	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
 		m.setPercent = nil
 	}
 	return m
 }
 
+// giveBack collects garbage, and returns to the system what is free of it and what is not used
+// of the program. Twice, since what pools keep survives one collection.
+func giveBack() {
+	runtime.GC()
+	debug.FreeOSMemory()
+	forgetProgram()
+}
+
 // keep looks at what is allocated until ctx ends.
 func (m *memory) keep(ctx context.Context) {
-	samples := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/live:bytes"}}
+	samples := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/live:bytes"},
+		{Name: "/gc/scan/stack:bytes"}, {Name: "/gc/scan/globals:bytes"}}
 	tick := time.NewTicker(m.every)
 	defer tick.Stop()
 	var t tide
@@ -95,16 +114,20 @@ func (m *memory) keep(ctx context.Context) {
 	percent := gcUsual
 	for n := 0; ; n++ {
 		metrics.Read(samples)
-		if samples[0].Value.Kind() != metrics.KindUint64 || samples[1].Value.Kind() != metrics.KindUint64 {
-			return // A Go that does not count it.
+		var counts [4]uint64
+		for i, sample := range samples {
+			if sample.Value.Kind() != metrics.KindUint64 {
+				return // A Go that does not count it.
+			}
+			counts[i] = sample.Value.Uint64()
 		}
-		allocated, live := samples[0].Value.Uint64(), samples[1].Value.Uint64()
+		allocated, live := counts[0], counts[1]+counts[2]+counts[3]
 		if want := gcPercent(live, allocated-last); m.setPercent != nil && differs(want, percent) {
 			percent = want
 			m.setPercent(percent)
 		}
 		last = allocated
-		if n%tideLooks == 0 && t.over(allocated) {
+		if flood := n%tideLooks == 0 && t.over(allocated); flood || n == tideStart {
 			m.giveBack()
 		}
 		select {

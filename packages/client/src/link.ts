@@ -89,7 +89,7 @@ export function makeLink(
     wire?.stop(subscriber)
     subscriber.end(refused)
     // The next one often follows at once.
-    setTimeout(rest)
+    setTimeout(rest, 0)
   }
   const endAll = (refused?: Refused) => subscribers.forEach((subscriber) => end(subscriber, refused))
   const open = async (token: string) => {

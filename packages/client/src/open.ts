@@ -72,7 +72,11 @@ function after(event: Event, shown: Opened | undefined): Opened | null | undefin
   if (!held && event.__typename !== 'MessageAdded') return shown
   const next = 'offset' in event ? extended(held!, event) : replaced(held, openMessage(event.message))
   if (!next || next === held) return next && shown
-  if (held) return showing(shown, shown.messages.map((message) => (message === held ? next : message)))
+  if (held)
+    return showing(
+      shown,
+      shown.messages.map((message) => (message === held ? next : message)),
+    )
   const line = shown.messages.filter(({ index }) => index < next.index)
   return showing({ ...shown, headId: next.id }, [...line, next])
 }
@@ -91,5 +95,5 @@ export const open = (
     options,
     after,
     // It was deleted while the connection was lost.
-    (code, shown) => shown && code === 'NOT_FOUND' ? null : false,
+    (code, shown) => (shown && code === 'NOT_FOUND' ? null : false),
   )

@@ -71,7 +71,7 @@ export function session({
     documentId: documentId?.(document),
   })
 
-  const post = async (request: object, token: string | null, accept: string, signal?: AbortSignal) => {
+  const post = async (request: object, token: string | null, accept: string, signal?: AbortSignal | null) => {
     const headers: Record<string, string> = { 'Content-Type': 'application/json', Accept: accept }
     if (token) headers.Authorization = `Bearer ${token}`
     try {
@@ -85,22 +85,18 @@ export function session({
     document: string,
     variables?: unknown,
     token: string | null = null,
-    signal?: AbortSignal | undefined,
+    signal?: AbortSignal | null,
   ): Promise<T> => {
-    const abort = new AbortController()
-    const stop = () => abort.abort()
-    const timer = setTimeout(stop, longest)
-    signal?.addEventListener('abort', stop)
+    // React Native has neither of the two.
+    const limits = [AbortSignal.timeout?.(longest), signal].filter((limit) => limit) as AbortSignal[]
+    const limit = AbortSignal.any ? AbortSignal.any(limits) : signal
     try {
-      const answer = await answerOf<T>(await post(body(document, variables), token, 'application/json', abort.signal))
+      const answer = await answerOf<T>(await post(body(document, variables), token, 'application/json', limit))
       const refused = refusal(answer)
       if (refused) throw refused
       return answer.data!
     } catch (error) {
       throw signal?.aborted ? signal.reason : error
-    } finally {
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', stop)
     }
   }
 
@@ -142,20 +138,17 @@ export function session({
   }
 
   const run = <T, V>(document: string, variables?: V, options: RunOptions = {}): Promise<T> =>
-    patiently(
-      async () => {
-        const held = await token()
-        try {
-          return await request<T>(document, variables, held, options.signal)
-        } catch (error) {
-          if (!held || codeOf(error) !== 'UNAUTHENTICATED') throw error
-          const next = await renew(held)
-          if (!next) throw error
-          return request<T>(document, variables, next, options.signal)
-        }
-      },
-      options,
-    )
+    patiently(async () => {
+      const held = await token()
+      try {
+        return await request<T>(document, variables, held, options.signal)
+      } catch (error) {
+        if (!held || codeOf(error) !== 'UNAUTHENTICATED') throw error
+        const next = await renew(held)
+        if (!next) throw error
+        return request<T>(document, variables, next, options.signal)
+      }
+    }, options)
 
   const adopt = ({ accessToken, refreshToken }: Tokens) =>
     alone(async () => {
@@ -226,11 +219,10 @@ export function session({
       async next() {
         while (!waiting.length && !ended) await new Promise<void>((done) => (wake = done))
         if (waiting.length) return { value: waiting.shift()!, done: false }
-        signal?.removeEventListener('abort', stop)
         const error = refused
         refused = undefined
         if (error) throw error
-        return { value: undefined, done: true }
+        return this.return!()
       },
       async return() {
         waiting.length = 0

@@ -3,7 +3,12 @@ import type { Dial, Subscriber } from './link.js'
 import type { Answer, answerOf } from './refused.js'
 import type { Body } from './socket.js'
 
-export type Post = (body: object, token: string | null, accept: string, signal?: AbortSignal) => Promise<Response>
+export type Post = (
+  body: object,
+  token: string | null,
+  accept: string,
+  signal?: AbortSignal | null,
+) => Promise<Response>
 
 /** The server sends at least a comment every 12 seconds. */
 const silence = 30_000
@@ -22,7 +27,7 @@ export const dialStream =
       up()
       const reader = response.body!.getReader()
       const decoder = new TextDecoder()
-      for (let buffer = ''; ; ) {
+      for (let buffer = ''; ;) {
         heard()
         const { done, value } = await reader.read()
         if (done) return down()

@@ -1,7 +1,8 @@
 import type { Reply } from './types.js'
 
 /** What a message is asked for. */
-export const fields = '{ id status content reasoning attempt error { code message retryable } finishReason conversation { id } }'
+export const fields =
+  '{ id status content reasoning attempt error { code message retryable } finishReason conversation { id } }'
 
 export type Stored = Omit<Reply, 'conversationId'> & { conversation: { id: string } }
 

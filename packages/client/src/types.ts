@@ -24,7 +24,8 @@ export interface SessionOptions {
   /** For subscriptions. The default is globalThis.WebSocket; where there is none, or for null, Server-Sent Events over
    * fetch are used. */
   webSocket?: typeof WebSocket | null
-  /** The id of a known document, for servers that run no other ones (PARLEY_DOCUMENTS_ONLY). It is sent beside the text. */
+  /** The id of a known document, for servers that run no other ones (PARLEY_DOCUMENTS_ONLY). It is sent beside the
+   * text. */
   documentId?: (document: string) => string | undefined
 }
 
@@ -55,8 +56,8 @@ export type Line =
 
 export interface Session {
   readonly url: string
-  /** Whether there is somebody: false after a sign-out here or elsewhere. With a store that only tells by asking, such as
-   * a cookie, it is false until the first token(). */
+  /** Whether there is somebody: false after a sign-out here or elsewhere. With a store that only tells by asking, such
+   * as a cookie, it is false until the first token(). */
   readonly signedIn: boolean
   signUp(input: { email: string; password: string; name?: string }): Promise<void>
   signIn(input: { email: string; password: string }): Promise<void>
@@ -64,11 +65,11 @@ export interface Session {
   signOut(): Promise<void>
   /** Takes tokens that were got by another way. */
   adopt(tokens: { accessToken: string; refreshToken: string }): Promise<void>
-  /** An access token that is good for some time, renewed if need be; one renewal at a time over all tabs. Null when nobody
-   * is signed in. */
+  /** An access token that is good for some time, renewed if need be; one renewal at a time over all tabs. Null when
+   * nobody is signed in. */
   token(): Promise<string | null>
-  /** Runs a query or a mutation, again after a back-off while the server is away, and once more with a new token. Throws
-   * Refused, with UNAVAILABLE when there is no answer. Give a mutation a clientKey: it may arrive twice. */
+  /** Runs a query or a mutation, again after a back-off while the server is away, and once more with a new token. It
+   * throws Refused, with UNAVAILABLE when there is no answer. Give a mutation a clientKey: it may arrive twice. */
   run<T, V = Record<string, unknown>>(document: string, variables?: V, options?: RunOptions): Promise<T>
   /** The responses of a subscription on the session's one connection. It ends when the server completes it, throws
    * Refused when the server refuses it, and comes back by itself otherwise: then `again` is called, and variables that
@@ -121,8 +122,8 @@ export type Sent =
   | { kind: 'busy'; clientKey: string; runningReplyId: string | null }
   /** Somebody has gone on in the conversation: show what is new, and send again with the new head. */
   | { kind: 'stale'; clientKey: string; headId: string | null }
-  /** Too much for the server or for this user: send again with the same key after so many milliseconds. send() has waited
-   * and tried by itself for as long as `patience` says. The extensions are the refusal's, such as `quota`. */
+  /** Too much for the server or for this user: send again with the same key after so many milliseconds. send() has
+   * waited and tried by itself for as long as `patience` says. The extensions are the refusal's, such as `quota`. */
   | {
       kind: 'overloaded'
       clientKey: string

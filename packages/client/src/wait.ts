@@ -14,6 +14,7 @@ export const pause = (milliseconds: number, signal?: AbortSignal | undefined) =>
       done()
     }
     const timer = setTimeout(end, milliseconds)
+    if (signal?.aborted) end()
     signal?.addEventListener('abort', end)
   })
 
@@ -35,7 +36,7 @@ export async function patiently<T>(
       const wait = Math.max(asked * (1 + Math.random() / 5), backOff(failures))
       if (Date.now() + Math.max(asked, wait) > end) throw error
       await pause(wait, signal)
-      signal?.throwIfAborted?.()
+      if (signal?.aborted) throw signal.reason
     }
   }
 }

@@ -6,28 +6,55 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import test, { after, afterEach, before } from 'node:test';
 import { data, Parley, send, until } from '../../../compat/lib/parley.mjs';
-import { assertNoFaults, box, button, enter, hold, launch, newPerson, questions, replies, say, serve, talkOf } from './composer/set-up.mjs';
+import {
+  assertNoFaults,
+  box,
+  button,
+  enter,
+  hold,
+  launch,
+  make,
+  newPerson,
+  questions,
+  replies,
+  say,
+  serve,
+  talkOf,
+} from './composer/set-up.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const pictures = process.env.PARLEY_PICTURES;
-let browser, free, tight, freeSite, tightSite;
+let browser, free, tight, files, freeSite, tightSite;
 
 before(async () => {
-  [browser, free, tight] = await Promise.all([
+  [files, browser, free, tight] = await Promise.all([
+    make(),
     launch(),
-    Parley.start({ PARLEY_SCRIPT: 'on', PARLEY_MODEL: 'script', PARLEY_SENDS_PER_MINUTE: '0', PARLEY_MAX_RUNNING: '100' }),
-    Parley.start({ PARLEY_SCRIPT: 'on', PARLEY_MODEL: 'script', PARLEY_MAX_RUNNING: '1', PARLEY_MAX_MESSAGE_BYTES: '1024', PARLEY_TOKENS_PER_DAY: '4000' }),
+    Parley.start({
+      PARLEY_SCRIPT: 'on',
+      PARLEY_MODEL: 'script',
+      PARLEY_SENDS_PER_MINUTE: '0',
+      PARLEY_MAX_RUNNING: '100',
+    }),
+    Parley.start({
+      PARLEY_SCRIPT: 'on',
+      PARLEY_MODEL: 'script',
+      PARLEY_MAX_RUNNING: '1',
+      PARLEY_MAX_MESSAGE_BYTES: '1024',
+      PARLEY_TOKENS_PER_DAY: '4000',
+    }),
   ]);
-  [freeSite, tightSite] = await Promise.all([serve(free.url), serve(tight.url)]);
+  [freeSite, tightSite] = await Promise.all([serve(files, free.url), serve(files, tight.url)]);
 });
-after(() => Promise.all([browser, free, tight, freeSite, tightSite].map((one) => one?.close())));
+after(() => Promise.all([browser, free, tight, files, freeSite, tightSite].map((one) => one?.close())));
 afterEach(assertNoFaults);
 
 const shot = (page, name) => pictures && page.screenshot({ path: join(pictures, `${name}.png`) });
 
 /** The questions of a conversation as the server has them. */
 async function stored(parley, { token }, id) {
-  const query = 'query ($id: ID!) { conversation(id: $id) { messages(last: 50) { nodes { id role content status } } } }';
+  const query =
+    'query ($id: ID!) { conversation(id: $id) { messages(last: 50) { nodes { id role content status } } } }';
   const { conversation } = await data(parley.url, query, { id }, token);
   return conversation.messages.nodes.filter(({ role }) => role === 'USER');
 }
@@ -41,7 +68,10 @@ test('keys: Enter sends, Shift+Enter breaks, an input method keeps its Enter, Es
   await page.keyboard.type('second');
   assert.equal(await box(page).inputValue(), 'first line /slow 2s\nsecond');
   // As a browser tells the Enter that takes a word: in a composition, and, in Safari, behind it as 229.
-  for (const how of [{ isComposing: true, keyCode: 13 }, { isComposing: false, keyCode: 229 }]) {
+  for (const how of [
+    { isComposing: true, keyCode: 13 },
+    { isComposing: false, keyCode: 229 },
+  ]) {
     await box(page).evaluate((area, how) => {
       area.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', bubbles: true, cancelable: true, ...how }));
     }, how);
@@ -73,7 +103,7 @@ test('keys: Enter sends, Shift+Enter breaks, an input method keeps its Enter, Es
   await button(page, 'Only correct it').click();
   await box(page).fill('corrected /slow 0');
   await box(page).press('Enter');
-  await page.getByText('You correct this').waitFor({ state: 'detached' });
+  await page.getByText('Nothing is answered again').waitFor({ state: 'detached' });
   const [{ content }] = (await stored(free, person, await talkOf(page))).slice(-1);
   assert.equal(content, 'corrected /slow 0');
   await page.context().close();
@@ -83,7 +113,10 @@ test('a draft outlives its page, and is gone when it is sent; nothing jumps', as
   const person = await newPerson(free);
   let page = await enter(browser, freeSite.url, { person });
   const { context } = { context: page.context() };
+  // Typed before the page knows whose it is.
   await box(page).fill('half a thought');
+  await page.locator('.comp-send[aria-disabled=false]').waitFor();
+  assert.equal(await box(page).inputValue(), 'half a thought');
   await page.reload();
   await page.waitForFunction(() => document.querySelector('.comp-text')?.value === 'half a thought');
   const place = () => page.locator('.comp-send').boundingBox();
@@ -97,7 +130,14 @@ test('a draft outlives its page, and is gone when it is sent; nothing jumps', as
   await page.close();
   page = await enter(browser, freeSite.url, { person, context });
   assert.equal(await box(page).inputValue(), '');
-  assert.equal(await page.evaluate(() => Object.keys(localStorage).filter((name) => name.startsWith('parley:')).join()), '');
+  assert.equal(
+    await page.evaluate(() =>
+      Object.keys(localStorage)
+        .filter((name) => name.startsWith('parley:'))
+        .join(),
+    ),
+    '',
+  );
   await context.close();
 });
 
@@ -122,6 +162,27 @@ test('a send whose page dies before the answer is sent again, and is one message
     assert.deepEqual(contents, ['begin /slow 0', 'only once /slow 0'], `arrives: ${arrives}`);
     await again.context().close();
   }
+});
+
+test('two tabs: the second waits while the first has a send, and sends it when that one is gone', async () => {
+  const person = await newPerson(free);
+  const page = await enter(browser, freeSite.url, { person });
+  await say(page, 'begin /slow 0');
+  const id = await talkOf(page);
+  await page.locator('li.ASSISTANT[data-status=COMPLETED]').waitFor();
+  const [context, heard] = [page.context(), await hold(page)];
+  await box(page).fill('in two tabs /slow 0');
+  await box(page).press('Enter');
+  await until('the send goes out', 0, heard);
+  const other = await enter(browser, freeSite.url, { person, id, context });
+  const count = await hold(other);
+  await other.getByText('Sending …').waitFor();
+  assert.equal(count(), 0, 'both tabs send');
+  await other.unroute('**/graphql');
+  await page.close();
+  await other.waitForFunction(() => !Object.keys(localStorage).some((name) => name.startsWith('parley:out:')));
+  assert.equal((await stored(free, person, id)).length, 2);
+  await context.close();
 });
 
 test('no answer: the page says that nobody knows, tries again by itself, and there is one message', async () => {
@@ -159,7 +220,9 @@ test('while a reply is written: queue by default, interrupt by the menu, cancel 
   await shot(page, 'ways');
   await page.keyboard.press('Enter');
   await replies(page).getByText('now', { exact: true }).waitFor();
-  const states = (await stored(free, person, await talkOf(page))).map(({ content, status }) => `${content.split(' ')[0]} ${status}`);
+  const states = (await stored(free, person, await talkOf(page))).map(
+    ({ content, status }) => `${content.split(' ')[0]} ${status}`,
+  );
   assert.deepEqual(states, ['long COMPLETED', 'next STOPPED', 'after STOPPED', 'now COMPLETED']);
   await page.context().close();
 });
@@ -194,7 +257,12 @@ test('another device: a head that is old, and a reply that is being written', as
   await shot(page, 'busy');
   await button(page, 'Wait for it').click();
   await page.getByText('It goes out when the reply has ended').waitFor();
-  await data(free.url, 'mutation ($id: ID!) { stopReply(input: { messageId: $id }) { message { id } } }', { id: reply.id }, person.token);
+  await data(
+    free.url,
+    'mutation ($id: ID!) { stopReply(input: { messageId: $id }) { message { id } } }',
+    { id: reply.id },
+    person.token,
+  );
   await replies(page).getByText('mine', { exact: true }).waitFor();
   const contents = (await stored(free, person, conversationId)).map(({ content }) => content.split(' ')[0]);
   assert.deepEqual(contents, ['begin', 'elsewhere', 'behind', 'long', 'mine']);
@@ -219,7 +287,12 @@ test('limits: too long, too much at once, the tokens of a day; what was typed co
   await box(page).press('Enter');
   await page.getByText(/It goes out again/).waitFor();
   await shot(page, 'waiting');
-  await data(tight.url, 'mutation ($id: ID!) { stopReply(input: { messageId: $id }) { message { id } } }', { id: other.reply.id }, person.token);
+  await data(
+    tight.url,
+    'mutation ($id: ID!) { stopReply(input: { messageId: $id }) { message { id } } }',
+    { id: other.reply.id },
+    person.token,
+  );
   await questions(page).getByText('later').waitFor();
 
   await page.locator('li.ASSISTANT[data-status=COMPLETED]').nth(1).waitFor();
@@ -278,8 +351,11 @@ test('settings: kept for a new talk, told field by field, the same on two device
   await button(third, 'Save').click();
   await third.waitFor({ state: 'detached' });
   assert.deepEqual(await read(), {
-    name: 'Pirates', model: null, systemPrompt: 'Speak like a pirate.',
-    parameters: { temperature: 0.5, maxTokens: null, stop: ['END'] }, contextSettings: { policy: 'LAST_N', turns: 3 },
+    name: 'Pirates',
+    model: null,
+    systemPrompt: 'Speak like a pirate.',
+    parameters: { temperature: 0.5, maxTokens: null, stop: ['END'] },
+    contextSettings: { policy: 'LAST_N', turns: 3 },
   });
   await button(page, 'Model: script').press('Enter');
   await page.getByRole('option', { name: /eliza/ }).waitFor();
@@ -296,8 +372,14 @@ test('everybody: axe in both themes, 390 px without a way aside, files are told 
     const page = await enter(browser, freeSite.url, { person, colorScheme, viewport: { width: 390, height: 844 } });
     const check = async (where) => {
       await page.evaluate(axe);
-      const { violations } = await page.evaluate(() => window.axe.run({ include: [['.comp']] }, { resultTypes: ['violations'] }));
-      assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes[0].html}`), [], `${where}, ${colorScheme}`);
+      const { violations } = await page.evaluate(() =>
+        window.axe.run({ include: [['.comp']] }, { resultTypes: ['violations'] }),
+      );
+      assert.deepEqual(
+        violations.map(({ id, nodes }) => `${id}: ${nodes[0].html}`),
+        [],
+        `${where}, ${colorScheme}`,
+      );
       const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       assert.ok(wide <= 0, `${where}: ${wide} px too wide`);
       await shot(page, `phone-${where}-${colorScheme}`);
@@ -309,7 +391,10 @@ test('everybody: axe in both themes, 390 px without a way aside, files are told 
     });
     await page.getByText('Files cannot be sent yet').waitFor();
     await check('start');
-    assert.ok((await box(page).evaluate((area) => parseFloat(getComputedStyle(area).fontSize))) >= 16, 'a phone zooms in');
+    assert.ok(
+      (await box(page).evaluate((area) => parseFloat(getComputedStyle(area).fontSize))) >= 16,
+      'a phone zooms in',
+    );
     await say(page, 'long /slow 2s /tokens 500');
     await say(page, 'waits');
     await box(page).fill('and this\n\nis\n\nlong '.repeat(20));

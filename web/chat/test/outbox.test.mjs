@@ -7,19 +7,39 @@ import { parts } from './composer/parts.mjs';
 const { Drafts, isHeld, keptMs, Outbox, read, step } = parts;
 
 const entryOf = (key, more = {}) => ({
-  key, user: 'ann', at: 0, kind: 'send', conversationId: 'c', messageId: null, content: `text of ${key}`, head: null,
-  onBusy: 'REJECT', choices: null, state: { name: 'sending', tries: 0 }, ...more,
+  key,
+  user: 'ann',
+  at: 0,
+  kind: 'send',
+  conversationId: 'c',
+  messageId: null,
+  content: `text of ${key}`,
+  head: null,
+  onBusy: 'REJECT',
+  choices: null,
+  state: { name: 'sending', tries: 0 },
+  ...more,
 });
 const refused = (code, extensions = {}) => ({ kind: 'refused', code, message: code, extensions });
 const answered = (answer, entry = entryOf('k')) => step(entry, { name: 'answered', answer, now: 1000, random: 0 });
 
 class Shelf {
   map = new Map();
-  get length() { return this.map.size; }
-  key(i) { return [...this.map.keys()][i] ?? null; }
-  getItem(name) { return this.map.get(name) ?? null; }
-  setItem(name, value) { this.map.set(name, value); }
-  removeItem(name) { this.map.delete(name); }
+  get length() {
+    return this.map.size;
+  }
+  key(i) {
+    return [...this.map.keys()][i] ?? null;
+  }
+  getItem(name) {
+    return this.map.get(name) ?? null;
+  }
+  setItem(name, value) {
+    this.map.set(name, value);
+  }
+  removeItem(name) {
+    this.map.delete(name);
+  }
 }
 
 test('each refusal has its state', () => {
@@ -30,16 +50,28 @@ test('each refusal has its state', () => {
     [refused('RATE_LIMITED', { retryAfter: 20 }), { name: 'waiting', tries: 1, retryAt: 21_000 }],
     [refused('UNAVAILABLE'), { name: 'unknown', tries: 1, retryAt: 1250 }],
     [{ kind: 'lost' }, { name: 'unknown', tries: 1, retryAt: 1250 }],
-    [refused('QUOTA_EXCEEDED', { quota: 'tokens_per_day', resetsOn: '2026-11-28', retryAfter: 50 }), { name: 'quota', quota: 'tokens_per_day', until: 51_000 }],
-    [refused('QUOTA_EXCEEDED', { quota: 'tokens_per_day', retryAfter: 5 }), { name: 'waiting', tries: 1, retryAt: 6000 }],
+    [
+      refused('QUOTA_EXCEEDED', { quota: 'tokens_per_day', resetsOn: '2026-11-28', retryAfter: 50 }),
+      { name: 'quota', quota: 'tokens_per_day', until: 51_000 },
+    ],
+    [
+      refused('QUOTA_EXCEEDED', { quota: 'tokens_per_day', retryAfter: 5 }),
+      { name: 'waiting', tries: 1, retryAt: 6000 },
+    ],
     [refused('QUOTA_EXCEEDED', { quota: 'bytes_per_user' }), { name: 'quota', quota: 'bytes_per_user', until: null }],
     [refused('QUEUE_FULL'), { name: 'full' }],
     [refused('NOT_FOUND'), { name: 'gone' }],
     [refused('CONTEXT_TOO_LONG', { limitTokens: 8, neededTokens: 9 }), { name: 'context', most: 8, have: 9 }],
     [refused('MODEL_UNAVAILABLE', { model: 'm' }), { name: 'model', model: 'm' }],
     [refused('BAD_USER_INPUT', { fields: { model: 'must be one of two' } }), { name: 'model', model: null }],
-    [refused('BAD_USER_INPUT', { fields: { content: 'may have at most 32768 bytes of UTF-8, not 40000' } }), { name: 'long', most: 32_768, have: 40_002 }],
-    [refused('BAD_USER_INPUT', { fields: { content: 'is empty' } }), { name: 'refused', code: 'BAD_USER_INPUT', message: 'BAD_USER_INPUT' }],
+    [
+      refused('BAD_USER_INPUT', { fields: { content: 'may have at most 32768 bytes of UTF-8, not 40000' } }),
+      { name: 'long', most: 32_768, have: 40_002 },
+    ],
+    [
+      refused('BAD_USER_INPUT', { fields: { content: 'is empty' } }),
+      { name: 'refused', code: 'BAD_USER_INPUT', message: 'BAD_USER_INPUT' },
+    ],
     [refused('OF_LATER'), { name: 'refused', code: 'OF_LATER', message: 'OF_LATER' }],
   ];
   const long = entryOf('k', { content: 'x'.repeat(39_996) + 'ä€' + 'x' });
@@ -70,7 +102,16 @@ test('back-off grows to half a minute', () => {
 test('what is stored is read with care', () => {
   const good = entryOf('k');
   assert.deepEqual(read(JSON.stringify(good), 5), good);
-  for (const bad of [null, '', '{', '[]', '7', '{"key":"k"}', JSON.stringify({ ...good, at: 'x' }), JSON.stringify({ ...good, state: null })]) {
+  for (const bad of [
+    null,
+    '',
+    '{',
+    '[]',
+    '7',
+    '{"key":"k"}',
+    JSON.stringify({ ...good, at: 'x' }),
+    JSON.stringify({ ...good, state: null }),
+  ]) {
     assert.equal(read(bad, 5), null, String(bad));
   }
   assert.equal(read(JSON.stringify(good), keptMs + 1), null, 'too old');
@@ -89,7 +130,9 @@ class Server {
   stored = new Map();
   arrivals = 0;
   running = false;
-  constructor(random) { this.random = random; }
+  constructor(random) {
+    this.random = random;
+  }
 
   async post(entry) {
     await tick(this.random() * 4);
@@ -103,7 +146,9 @@ class Server {
   #answer({ key, content, onBusy, conversationId }) {
     const sent = { kind: 'sent', conversationId: conversationId ?? 'new', headId: `r-${key}`, messageId: `q-${key}` };
     if (this.stored.has(key)) return sent;
-    const code = [null, null, null, 'OVERLOADED', 'RATE_LIMITED', 'UNAVAILABLE', 'STALE_HEAD'][Math.floor(this.random() * 7)];
+    const code = [null, null, null, 'OVERLOADED', 'RATE_LIMITED', 'UNAVAILABLE', 'STALE_HEAD'][
+      Math.floor(this.random() * 7)
+    ];
     if (code) return refused(code, { headId: 'h', retryAfter: 1 });
     if (this.random() < 0.3 && onBusy === 'REJECT') return refused('CONVERSATION_BUSY', { messageId: 'r' });
     this.stored.set(key, [...(this.stored.get(key) ?? []), content]);
@@ -119,27 +164,50 @@ class Locks {
   run(page, name, work) {
     const before = this.#held.get(name) ?? Promise.resolve();
     const mine = before.then(() => (page.dead ? undefined : Promise.race([work(), page.death])));
-    this.#held.set(name, mine.catch(() => {}));
+    this.#held.set(
+      name,
+      mine.catch(() => {}),
+    );
     return mine;
   }
 }
 
 function open(server, storage, locks, random, pages) {
   const page = { dead: false };
-  page.death = new Promise((resolve) => (page.die = () => { page.dead = true; resolve(); }));
+  page.death = new Promise(
+    (resolve) =>
+      (page.die = () => {
+        page.dead = true;
+        resolve();
+      }),
+  );
   const never = new Promise(() => {});
   const alive = (value) => (page.dead ? never : value);
-  const tell = (name) => { for (const one of pages) if (one !== page && !one.dead) one.outbox.changed(name); };
+  const tell = (name) => {
+    for (const one of pages) if (one !== page && !one.dead) one.outbox.changed(name);
+  };
   page.outbox = new Outbox({
     storage: {
-      get length() { return storage.length; },
+      get length() {
+        return storage.length;
+      },
       key: (i) => storage.key(i),
       getItem: (name) => storage.getItem(name),
-      setItem: (name, value) => { if (!page.dead) { storage.setItem(name, value); queueMicrotask(() => tell(name)); } },
-      removeItem: (name) => { if (!page.dead) { storage.removeItem(name); queueMicrotask(() => tell(name)); } },
+      setItem: (name, value) => {
+        if (!page.dead) {
+          storage.setItem(name, value);
+          queueMicrotask(() => tell(name));
+        }
+      },
+      removeItem: (name) => {
+        if (!page.dead) {
+          storage.removeItem(name);
+          queueMicrotask(() => tell(name));
+        }
+      },
     },
     post: async (entry) => alive(await server.post(entry)),
-    lock: (name, work) => locks ? locks.run(page, name, work) : work(),
+    lock: (name, work) => (locks ? locks.run(page, name, work) : work()),
     pause: async () => alive(await tick(1 + random() * 3)),
     now: () => 0,
     random,
@@ -173,7 +241,10 @@ for (const withLocks of [true, false]) {
         if (what < 0.35) {
           const key = `key-${seed}-${keys.length}`;
           const sentBy = page;
-          page.outbox.send(entryOf(key, { head: keys.at(-1) ? `r-${keys.at(-1)}` : null }), () => !sentBy.dead && keys.push(key));
+          page.outbox.send(
+            entryOf(key, { head: keys.at(-1) ? `r-${keys.at(-1)}` : null }),
+            () => !sentBy.dead && keys.push(key),
+          );
           await tick(2);
         } else if (what < 0.5) {
           page.die();
@@ -218,10 +289,13 @@ test('a send of somebody else stays where it is, and goes at forget', async () =
 test('a send waits for the one before it, and is queued behind it', async () => {
   const posted = [];
   let release;
-  const server = { post: (entry) => new Promise((resolve) => {
-    posted.push([entry.key, entry.head, entry.onBusy]);
-    release = () => resolve({ kind: 'sent', conversationId: 'c', headId: `r-${entry.key}`, messageId: 'q' });
-  }) };
+  const server = {
+    post: (entry) =>
+      new Promise((resolve) => {
+        posted.push([entry.key, entry.head, entry.onBusy]);
+        release = () => resolve({ kind: 'sent', conversationId: 'c', headId: `r-${entry.key}`, messageId: 'q' });
+      }),
+  };
   const { outbox } = open(server, new Shelf(), null, () => 0, []);
   outbox.send(entryOf('first-key', { head: 'h' }));
   outbox.send(entryOf('second-key', { head: 'h' }));
@@ -249,8 +323,18 @@ test('what waits can be taken back, and what is on its way cannot', async () => 
 test('a page without storage still sends', async () => {
   const server = new Server(() => 0.99);
   const page = open(server, new Shelf(), null, () => 0, []);
-  const fail = () => { throw new Error('no storage'); };
-  page.outbox.world.storage = { getItem: fail, setItem: fail, removeItem: fail, key: fail, get length() { return fail(); } };
+  const fail = () => {
+    throw new Error('no storage');
+  };
+  page.outbox.world.storage = {
+    getItem: fail,
+    setItem: fail,
+    removeItem: fail,
+    key: fail,
+    get length() {
+      return fail();
+    },
+  };
   page.outbox.send(entryOf('some-key', { onBusy: 'QUEUE' }));
   for (let i = 0; i < 50 && !server.arrivals; i++) await tick();
   assert.equal(server.arrivals, 1);
@@ -259,10 +343,16 @@ test('a page without storage still sends', async () => {
 test('drafts: one a conversation and person, seven days, and none after sign-out', () => {
   const storage = new Shelf();
   let now = 0;
-  const drafts = new Drafts(() => storage, () => now);
+  const drafts = new Drafts(
+    () => storage,
+    () => now,
+  );
   drafts.save('ann', null, 'new');
   drafts.save('ann', 'c', 'half a thought');
-  assert.deepEqual([drafts.load('ann', null), drafts.load('ann', 'c'), drafts.load('bob', 'c')], ['new', 'half a thought', '']);
+  assert.deepEqual(
+    [drafts.load('ann', null), drafts.load('ann', 'c'), drafts.load('bob', 'c')],
+    ['new', 'half a thought', ''],
+  );
   drafts.save('ann', null, '  \n');
   assert.equal(storage.length, 1, 'blank is no draft');
   now = keptMs + 1;
@@ -273,7 +363,9 @@ test('drafts: one a conversation and person, seven days, and none after sign-out
   drafts.save('ann', 'c', 'again');
   drafts.forget();
   assert.deepEqual([...storage.map.keys()], ['other']);
-  const locked = new Drafts(() => { throw new Error('no storage'); });
+  const locked = new Drafts(() => {
+    throw new Error('no storage');
+  });
   locked.save('ann', 'c', 'x');
   assert.equal(locked.load('ann', 'c'), '');
 });

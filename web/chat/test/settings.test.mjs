@@ -15,10 +15,19 @@ test('what is empty is not sent', () => {
 
 test('settings come back as they were', () => {
   const settings = {
-    name: 'A', model: 'm', systemPrompt: 's',
+    name: 'A',
+    model: 'm',
+    systemPrompt: 's',
     parameters: {
-      temperature: 0.5, topP: 1, maxTokens: 7, seed: -3, presencePenalty: -2, frequencyPenalty: 0.1,
-      stop: ['a\nb', 'c\\nd', ' e'], reasoningEffort: 'LOW', verbosity: 'HIGH',
+      temperature: 0.5,
+      topP: 1,
+      maxTokens: 7,
+      seed: -3,
+      presencePenalty: -2,
+      frequencyPenalty: 0.1,
+      stop: ['a\nb', 'c\\nd', ' e'],
+      reasoningEffort: 'LOW',
+      verbosity: 'HIGH',
       responseFormat: { type: 'JSON_SCHEMA', name: 'n', schema: '{}', strict: true },
     },
     contextSettings: { policy: 'LAST_N', turns: 3, limitTokens: 512 },
@@ -34,17 +43,40 @@ test('settings come back as they were', () => {
 
 test('each number has its range, and what is wrong stands at its field', () => {
   const range = (from, to) => ({ kind: 'range', from, to });
-  assert.deepEqual(problems({ temperature: '2.1', topP: '-0.1', maxTokens: '0', presencePenalty: '3', frequencyPenalty: '-3' }), {
-    temperature: range(0, 2), topP: range(0, 1), maxTokens: range(1, 1_048_576), presencePenalty: range(-2, 2), frequencyPenalty: range(-2, 2),
-  });
+  assert.deepEqual(
+    problems({ temperature: '2.1', topP: '-0.1', maxTokens: '0', presencePenalty: '3', frequencyPenalty: '-3' }),
+    {
+      temperature: range(0, 2),
+      topP: range(0, 1),
+      maxTokens: range(1, 1_048_576),
+      presencePenalty: range(-2, 2),
+      frequencyPenalty: range(-2, 2),
+    },
+  );
   assert.deepEqual(problems({ temperature: 'warm', seed: '1.5', maxTokens: 'Infinity' }), {
-    temperature: { kind: 'number' }, seed: { kind: 'whole' }, maxTokens: { kind: 'number' },
+    temperature: { kind: 'number' },
+    seed: { kind: 'whole' },
+    maxTokens: { kind: 'number' },
   });
   assert.deepEqual(problems({ stop: 'a\nb\nc\nd\ne' }), { stop: { kind: 'stops' } });
-  assert.deepEqual(problems({ responseFormat: 'JSON_SCHEMA' }), { schemaName: { kind: 'empty' }, schema: { kind: 'empty' } });
-  assert.deepEqual(problems({ policy: 'LAST_N', limitTokens: '3' }), { turns: { kind: 'empty' }, limitTokens: range(256, 2 ** 31 - 1) });
-  assert.deepEqual(problems({ policy: 'FULL', turns: 'x', limitTokens: 'x' }), {}, 'what does not belong to the policy is not read');
-  assert.equal(readForm({ ...empty, temperature: '0,7' }).parameters.temperature, 0.7, 'a comma, as many languages write it');
+  assert.deepEqual(problems({ responseFormat: 'JSON_SCHEMA' }), {
+    schemaName: { kind: 'empty' },
+    schema: { kind: 'empty' },
+  });
+  assert.deepEqual(problems({ policy: 'LAST_N', limitTokens: '3' }), {
+    turns: { kind: 'empty' },
+    limitTokens: range(256, 2 ** 31 - 1),
+  });
+  assert.deepEqual(
+    problems({ policy: 'FULL', turns: 'x', limitTokens: 'x' }),
+    {},
+    'what does not belong to the policy is not read',
+  );
+  assert.equal(
+    readForm({ ...empty, temperature: '0,7' }).parameters.temperature,
+    0.7,
+    'a comma, as many languages write it',
+  );
 });
 
 test('only what has changed goes out', () => {
@@ -52,7 +84,10 @@ test('only what has changed goes out', () => {
   assert.deepEqual(changesOf(before, { ...before }), {});
   assert.deepEqual(changesOf(before, { ...before, temperature: '1.0' }), {}, 'the same number, written otherwise');
   assert.deepEqual(changesOf(before, { ...before, name: ' ', model: null, systemPrompt: '', temperature: '' }), {
-    name: null, model: null, systemPrompt: null, parameters: null,
+    name: null,
+    model: null,
+    systemPrompt: null,
+    parameters: null,
   });
   assert.deepEqual(changesOf(before, { ...before, policy: 'TRUNCATE' }), { context: { policy: 'TRUNCATE' } });
 });
@@ -60,15 +95,38 @@ test('only what has changed goes out', () => {
 test('what the server finds wrong is put at its field, or told', () => {
   const said = (phrase) => ({ kind: 'said', phrase });
   assert.deepEqual(
-    problemsOf({ name: 'a', 'parameters.maxTokens': 'b', 'context.limitTokens': 'c', 'parameters.responseFormat.schema': 'd', context: 'e', 'parameters.stop': 'f', ofLater: 'g' }),
-    { problems: { name: said('a'), maxTokens: said('b'), limitTokens: said('c'), schema: said('d'), policy: said('e'), stop: said('f') }, rest: ['ofLater g'] },
+    problemsOf({
+      name: 'a',
+      'parameters.maxTokens': 'b',
+      'context.limitTokens': 'c',
+      'parameters.responseFormat.schema': 'd',
+      context: 'e',
+      'parameters.stop': 'f',
+      ofLater: 'g',
+    }),
+    {
+      problems: {
+        name: said('a'),
+        maxTokens: said('b'),
+        limitTokens: said('c'),
+        schema: said('d'),
+        policy: said('e'),
+        stop: said('f'),
+      },
+      rest: ['ofLater g'],
+    },
   );
 });
 
 test('a talk is made first where a message cannot carry what was chosen', () => {
   assert.equal(needsConversation({}), false);
   assert.equal(needsConversation({ model: 'm', parameters: {}, name: '', systemPrompt: null }), false);
-  for (const choices of [{ name: 'n' }, { systemPrompt: 's' }, { parameters: { temperature: 0 } }, { context: { policy: 'FULL' } }]) {
+  for (const choices of [
+    { name: 'n' },
+    { systemPrompt: 's' },
+    { parameters: { temperature: 0 } },
+    { context: { policy: 'FULL' } },
+  ]) {
     assert.equal(needsConversation(choices), true, JSON.stringify(choices));
   }
 });

@@ -1,10 +1,12 @@
-// The normalized cache: what is known of conversations and of messages that have ended.
+// The normalized cache: what is known of conversations and of messages that have ended. The list of
+// conversations is not here: see sidebar/talks.ts.
 import { cacheExchange } from '@urql/exchange-graphcache';
-import { relayPagination } from '@urql/exchange-graphcache/extras';
 
 export const cache = cacheExchange({
   keys: {
     PageInfo: () => null,
+    Site: () => null,
+    SiteIssuer: () => null,
     ConversationConnection: () => null,
     MessageConnection: () => null,
     ConversationEdge: () => null,
@@ -16,5 +18,4 @@ export const cache = cacheExchange({
     ContextUse: () => null,
     MessageContext: () => null,
   },
-  resolvers: { Query: { conversations: relayPagination() } },
 });

@@ -3,6 +3,14 @@ type Exact<T extends { [key: string]: unknown }> = { [K in keyof T]: T[K] };
 /** Internal type. DO NOT USE DIRECTLY. */
 export type Incremental<T> = T | { [P in keyof T]?: P extends ' $fragmentName' | '__typename' ? T[P] : never };
 import type { TypedDocumentNode } from 'urql';
+/** Input of changePassword. */
+export type ChangePasswordInput = {
+  /** The current password. */
+  currentPassword: string;
+  /** 8 to 128 characters, not a common password. */
+  newPassword: string;
+};
+
 /**
  * What is sent when a conversation is longer than the model's context. Clients must accept
  * unknown values.
@@ -423,24 +431,46 @@ export type QueuedOfQueryVariables = Exact<{
 
 export type QueuedOfQuery = { __typename: 'Query', conversation: { __typename: 'Conversation', id: string, queuedReplies: Array<{ __typename: 'Message', id: string, status: MessageStatus, parent: { __typename: 'Message', id: string, content: string } | null }> } | null };
 
-export type ConversationRowFragment = { __typename: 'Conversation', id: string, name: string, pinned: boolean, archivedAt: string | null, lastMessageAt: string, runningReply: { __typename: 'Message', id: string, status: MessageStatus } | null };
+export type ConversationRowFragment = { __typename: 'Conversation', id: string, name: string, pinned: boolean, archivedAt: string | null, lastMessageAt: string, runningReply: { __typename: 'Message', id: string, status: MessageStatus } | null, queuedReplies: Array<{ __typename: 'Message', id: string }> };
+
+export type ChangeRowMutationVariables = Exact<{
+  input: UpdateConversationInput;
+}>;
+
+
+export type ChangeRowMutation = { __typename: 'Mutation', updateConversation: { __typename: 'UpdateConversationPayload', conversation: { __typename: 'Conversation', id: string, name: string, pinned: boolean, archivedAt: string | null, lastMessageAt: string, runningReply: { __typename: 'Message', id: string, status: MessageStatus } | null, queuedReplies: Array<{ __typename: 'Message', id: string }> } } };
+
+export type NameRowMutationVariables = Exact<{
+  input: RegenerateNameInput;
+}>;
+
+
+export type NameRowMutation = { __typename: 'Mutation', regenerateName: { __typename: 'RegenerateNamePayload', conversation: { __typename: 'Conversation', id: string, name: string, pinned: boolean, archivedAt: string | null, lastMessageAt: string, runningReply: { __typename: 'Message', id: string, status: MessageStatus } | null, queuedReplies: Array<{ __typename: 'Message', id: string }> } } };
+
+export type DeleteRowMutationVariables = Exact<{
+  input: DeleteConversationInput;
+}>;
+
+
+export type DeleteRowMutation = { __typename: 'Mutation', deleteConversation: { __typename: 'DeleteConversationPayload', conversationId: string } };
 
 export type ConversationsQueryVariables = Exact<{
   first: number;
   after?: string | null | undefined;
   archived?: boolean | null | undefined;
+  pinned?: boolean | null | undefined;
 }>;
 
 
-export type ConversationsQuery = { __typename: 'Query', conversations: { __typename: 'ConversationConnection', edges: Array<{ __typename: 'ConversationEdge', cursor: string, node: { __typename: 'Conversation', id: string, name: string, pinned: boolean, archivedAt: string | null, lastMessageAt: string, runningReply: { __typename: 'Message', id: string, status: MessageStatus } | null } }>, pageInfo: { __typename: 'PageInfo', hasNextPage: boolean, endCursor: string | null } } };
+export type ConversationsQuery = { __typename: 'Query', conversations: { __typename: 'ConversationConnection', edges: Array<{ __typename: 'ConversationEdge', cursor: string, node: { __typename: 'Conversation', id: string, name: string, pinned: boolean, archivedAt: string | null, lastMessageAt: string, runningReply: { __typename: 'Message', id: string, status: MessageStatus } | null, queuedReplies: Array<{ __typename: 'Message', id: string }> } }>, pageInfo: { __typename: 'PageInfo', hasNextPage: boolean, endCursor: string | null } } };
 
 export type ViewerEventsSubscriptionVariables = Exact<{ [key: string]: never; }>;
 
 
 export type ViewerEventsSubscription = { __typename: 'Subscription', viewerEvents:
-    | { __typename: 'ConversationCreated', conversation: { __typename: 'Conversation', id: string, name: string, pinned: boolean, archivedAt: string | null, lastMessageAt: string, runningReply: { __typename: 'Message', id: string, status: MessageStatus } | null } }
+    | { __typename: 'ConversationCreated', conversation: { __typename: 'Conversation', id: string, name: string, pinned: boolean, archivedAt: string | null, lastMessageAt: string, runningReply: { __typename: 'Message', id: string, status: MessageStatus } | null, queuedReplies: Array<{ __typename: 'Message', id: string }> } }
     | { __typename: 'ConversationDeleted', conversationId: string }
-    | { __typename: 'ConversationUpdated', conversation: { __typename: 'Conversation', id: string, name: string, pinned: boolean, archivedAt: string | null, lastMessageAt: string, runningReply: { __typename: 'Message', id: string, status: MessageStatus } | null } }
+    | { __typename: 'ConversationUpdated', conversation: { __typename: 'Conversation', id: string, name: string, pinned: boolean, archivedAt: string | null, lastMessageAt: string, runningReply: { __typename: 'Message', id: string, status: MessageStatus } | null, queuedReplies: Array<{ __typename: 'Message', id: string }> } }
     | { __typename: 'ViewerReady', viewer: { __typename: 'User', id: string } }
    };
 
@@ -600,14 +630,14 @@ export type ForkTalkMutationVariables = Exact<{
 }>;
 
 
-export type ForkTalkMutation = { __typename: 'Mutation', forkConversation: { __typename: 'ForkConversationPayload', conversation: { __typename: 'Conversation', id: string, name: string, pinned: boolean, archivedAt: string | null, lastMessageAt: string, runningReply: { __typename: 'Message', id: string, status: MessageStatus } | null } } };
+export type ForkTalkMutation = { __typename: 'Mutation', forkConversation: { __typename: 'ForkConversationPayload', conversation: { __typename: 'Conversation', id: string, name: string, pinned: boolean, archivedAt: string | null, lastMessageAt: string, runningReply: { __typename: 'Message', id: string, status: MessageStatus } | null, queuedReplies: Array<{ __typename: 'Message', id: string }> } } };
 
 export type ChangeTalkMutationVariables = Exact<{
   input: UpdateConversationInput;
 }>;
 
 
-export type ChangeTalkMutation = { __typename: 'Mutation', updateConversation: { __typename: 'UpdateConversationPayload', conversation: { __typename: 'Conversation', id: string, name: string, pinned: boolean, archivedAt: string | null, lastMessageAt: string, runningReply: { __typename: 'Message', id: string, status: MessageStatus } | null } } };
+export type ChangeTalkMutation = { __typename: 'Mutation', updateConversation: { __typename: 'UpdateConversationPayload', conversation: { __typename: 'Conversation', id: string, name: string, pinned: boolean, archivedAt: string | null, lastMessageAt: string, runningReply: { __typename: 'Message', id: string, status: MessageStatus } | null, queuedReplies: Array<{ __typename: 'Message', id: string }> } } };
 
 export type DeleteTalkMutationVariables = Exact<{
   input: DeleteConversationInput;
@@ -621,34 +651,90 @@ export type ViewerQueryVariables = Exact<{ [key: string]: never; }>;
 
 export type ViewerQuery = { __typename: 'Query', viewer: { __typename: 'User', id: string, email: string | null, name: string } | null };
 
-export const EmptyTalksDocument = "query EmptyTalks{conversations(first:5){nodes{id model systemPrompt createdAt lastMessageAt parameters{...ParametersAll}contextSettings{policy turns limitTokens}messages(first:2){nodes{id}}}}}fragment ParametersAll on Parameters{temperature topP maxTokens stop seed presencePenalty frequencyPenalty responseFormat{type name schema strict}reasoningEffort verbosity}" as unknown as TypedDocumentNode<EmptyTalksQuery, EmptyTalksQueryVariables>;
-export const CreateTalkDocument = "mutation CreateTalk($input:CreateConversationInput!){createConversation(input:$input){conversation{id}}}" as unknown as TypedDocumentNode<CreateTalkMutation, CreateTalkMutationVariables>;
-export const EditQuestionDocument = "mutation EditQuestion($input:EditMessageInput!){editMessage(input:$input){conversation{id headId}userMessage{id}reply{id}}}" as unknown as TypedDocumentNode<EditQuestionMutation, EditQuestionMutationVariables>;
-export const CorrectQuestionDocument = "mutation CorrectQuestion($input:UpdateMessageInput!){updateMessage(input:$input){message{id content editedAt}}}" as unknown as TypedDocumentNode<CorrectQuestionMutation, CorrectQuestionMutationVariables>;
-export const StopReplyDocument = "mutation StopReply($input:StopReplyInput!){stopReply(input:$input){message{id status content}}}" as unknown as TypedDocumentNode<StopReplyMutation, StopReplyMutationVariables>;
-export const LastQuestionDocument = "query LastQuestion($id:ID!){conversation(id:$id){id messages(last:6){nodes{id role content status}}}}" as unknown as TypedDocumentNode<LastQuestionQuery, LastQuestionQueryVariables>;
-export const QueuedOfDocument = "query QueuedOf($id:ID!){conversation(id:$id){id queuedReplies{id status parent{id content}}}}" as unknown as TypedDocumentNode<QueuedOfQuery, QueuedOfQueryVariables>;
-export const ConversationsDocument = "query Conversations($first:Int!$after:String$archived:Boolean){conversations(first:$first after:$after archived:$archived){edges{cursor node{...ConversationRow}}pageInfo{hasNextPage endCursor}}}fragment ConversationRow on Conversation{id name pinned archivedAt lastMessageAt runningReply{id status}}" as unknown as TypedDocumentNode<ConversationsQuery, ConversationsQueryVariables>;
-export const ViewerEventsDocument = "subscription ViewerEvents{viewerEvents{__typename ...on ViewerReady{viewer{id}}...on ConversationCreated{conversation{...ConversationRow}}...on ConversationUpdated{conversation{...ConversationRow}}...on ConversationDeleted{conversationId}}}fragment ConversationRow on Conversation{id name pinned archivedAt lastMessageAt runningReply{id status}}" as unknown as TypedDocumentNode<ViewerEventsSubscription, ViewerEventsSubscriptionVariables>;
-export const ModelsDocument = "query Models{models{name description isDefault contextTokens}}" as unknown as TypedDocumentNode<ModelsQuery, ModelsQueryVariables>;
-export const TalkSettingsOfDocument = "query TalkSettingsOf($id:ID!){conversation(id:$id){...TalkSettings}}fragment TalkSettings on Conversation{id name nameSource model systemPrompt parameters{...ParametersAll}contextSettings{policy turns limitTokens}}fragment ParametersAll on Parameters{temperature topP maxTokens stop seed presencePenalty frequencyPenalty responseFormat{type name schema strict}reasoningEffort verbosity}" as unknown as TypedDocumentNode<TalkSettingsOfQuery, TalkSettingsOfQueryVariables>;
-export const TalkModelDocument = "query TalkModel($id:ID!){conversation(id:$id){id model}}" as unknown as TypedDocumentNode<TalkModelQuery, TalkModelQueryVariables>;
-export const ContextUseOfDocument = "query ContextUseOf($id:ID!){conversation(id:$id){id headId contextUse{usedTokens measured limitTokens reservedTokens droppedCount}messages(last:12){nodes{id role context{policy fromIndex messageCount droppedCount limitTokens cutByServer summary{id content model createdAt}}}}}}" as unknown as TypedDocumentNode<ContextUseOfQuery, ContextUseOfQueryVariables>;
-export const SaveTalkSettingsDocument = "mutation SaveTalkSettings($input:UpdateConversationInput!){updateConversation(input:$input){conversation{...TalkSettings}}}fragment TalkSettings on Conversation{id name nameSource model systemPrompt parameters{...ParametersAll}contextSettings{policy turns limitTokens}}fragment ParametersAll on Parameters{temperature topP maxTokens stop seed presencePenalty frequencyPenalty responseFormat{type name schema strict}reasoningEffort verbosity}" as unknown as TypedDocumentNode<SaveTalkSettingsMutation, SaveTalkSettingsMutationVariables>;
-export const RenameByModelDocument = "mutation RenameByModel($input:RegenerateNameInput!){regenerateName(input:$input){conversation{id name nameSource}}}" as unknown as TypedDocumentNode<RenameByModelMutation, RenameByModelMutationVariables>;
-export const SummarizeTalkDocument = "mutation SummarizeTalk($input:SummarizeConversationInput!){summarizeConversation(input:$input){summary{id content model createdAt}}}" as unknown as TypedDocumentNode<SummarizeTalkMutation, SummarizeTalkMutationVariables>;
-export const DropSummaryDocument = "mutation DropSummary($input:DeleteSummaryInput!){deleteSummary(input:$input){summaryId}}" as unknown as TypedDocumentNode<DropSummaryMutation, DropSummaryMutationVariables>;
-export const TalkDocument = "query Talk($id:ID!$last:Int!){conversation(id:$id){...TalkHead messages(last:$last){edges{cursor node{...TalkMessage}}pageInfo{hasPreviousPage}}}}fragment TalkHead on Conversation{id name model headId pinned archivedAt runningReply{id status}queuedReplies{id}}fragment TalkMessage on Message{id index role clientKey content reasoning status finishReason error{code message retryable}model usage{promptTokens completionTokens cachedTokens reasoningTokens estimated}context{policy fromIndex droppedCount limitTokens cutByServer summary{id content}}sentToModel droppedParameters citations{url title start end}omittedOutput reasoningMs firstTokenMs attempt editedAt siblingCount siblingPosition continues{id}createdAt finishedAt}" as unknown as TypedDocumentNode<TalkQuery, TalkQueryVariables>;
-export const TalkOlderDocument = "query TalkOlder($id:ID!$last:Int!$before:String!){conversation(id:$id){id messages(last:$last before:$before){edges{cursor node{...TalkMessage}}pageInfo{hasPreviousPage}}}}fragment TalkMessage on Message{id index role clientKey content reasoning status finishReason error{code message retryable}model usage{promptTokens completionTokens cachedTokens reasoningTokens estimated}context{policy fromIndex droppedCount limitTokens cutByServer summary{id content}}sentToModel droppedParameters citations{url title start end}omittedOutput reasoningMs firstTokenMs attempt editedAt siblingCount siblingPosition continues{id}createdAt finishedAt}" as unknown as TypedDocumentNode<TalkOlderQuery, TalkOlderQueryVariables>;
-export const TalkNewerDocument = "query TalkNewer($id:ID!$first:Int!$after:String!){conversation(id:$id){id messages(first:$first after:$after){edges{cursor node{...TalkMessage}}pageInfo{hasNextPage}}}}fragment TalkMessage on Message{id index role clientKey content reasoning status finishReason error{code message retryable}model usage{promptTokens completionTokens cachedTokens reasoningTokens estimated}context{policy fromIndex droppedCount limitTokens cutByServer summary{id content}}sentToModel droppedParameters citations{url title start end}omittedOutput reasoningMs firstTokenMs attempt editedAt siblingCount siblingPosition continues{id}createdAt finishedAt}" as unknown as TypedDocumentNode<TalkNewerQuery, TalkNewerQueryVariables>;
-export const TalkEventsDocument = "subscription TalkEvents($id:ID!){conversationEvents(conversationId:$id){__typename ...on ConversationSnapshot{conversation{...TalkHead}fromIndex}...on ConversationUpdated{conversation{...TalkHead}}...on ConversationDeleted{conversationId}...on MessageAdded{edge{cursor node{...TalkMessage}}}...on MessageSnapshot{message{...TalkMessage}}...on MessageDelta{message{id attempt}offset text}...on MessageReasoningDelta{message{id attempt}offset text}...on MessageFinished{message{...TalkMessage parent{id sentToModel}}}}}fragment TalkHead on Conversation{id name model headId pinned archivedAt runningReply{id status}queuedReplies{id}}fragment TalkMessage on Message{id index role clientKey content reasoning status finishReason error{code message retryable}model usage{promptTokens completionTokens cachedTokens reasoningTokens estimated}context{policy fromIndex droppedCount limitTokens cutByServer summary{id content}}sentToModel droppedParameters citations{url title start end}omittedOutput reasoningMs firstTokenMs attempt editedAt siblingCount siblingPosition continues{id}createdAt finishedAt}" as unknown as TypedDocumentNode<TalkEventsSubscription, TalkEventsSubscriptionVariables>;
-export const VersionsDocument = "query Versions($id:ID!){node(id:$id){__typename ...on Message{id siblings(first:100){nodes{id}}}}}" as unknown as TypedDocumentNode<VersionsQuery, VersionsQueryVariables>;
-export const SelectVersionDocument = "mutation SelectVersion($input:SelectBranchInput!){selectBranch(input:$input){conversation{...TalkHead}fromIndex}}fragment TalkHead on Conversation{id name model headId pinned archivedAt runningReply{id status}queuedReplies{id}}" as unknown as TypedDocumentNode<SelectVersionMutation, SelectVersionMutationVariables>;
-export const RegenerateDocument = "mutation Regenerate($input:RegenerateReplyInput!){regenerateReply(input:$input){conversation{...TalkHead}reply{id}}}fragment TalkHead on Conversation{id name model headId pinned archivedAt runningReply{id status}queuedReplies{id}}" as unknown as TypedDocumentNode<RegenerateMutation, RegenerateMutationVariables>;
-export const ContinueReplyDocument = "mutation ContinueReply($input:ContinueReplyInput!){continueReply(input:$input){conversation{...TalkHead}reply{id}}}fragment TalkHead on Conversation{id name model headId pinned archivedAt runningReply{id status}queuedReplies{id}}" as unknown as TypedDocumentNode<ContinueReplyMutation, ContinueReplyMutationVariables>;
-export const CorrectMessageDocument = "mutation CorrectMessage($input:UpdateMessageInput!){updateMessage(input:$input){message{...TalkMessage}}}fragment TalkMessage on Message{id index role clientKey content reasoning status finishReason error{code message retryable}model usage{promptTokens completionTokens cachedTokens reasoningTokens estimated}context{policy fromIndex droppedCount limitTokens cutByServer summary{id content}}sentToModel droppedParameters citations{url title start end}omittedOutput reasoningMs firstTokenMs attempt editedAt siblingCount siblingPosition continues{id}createdAt finishedAt}" as unknown as TypedDocumentNode<CorrectMessageMutation, CorrectMessageMutationVariables>;
-export const DeleteMessageDocument = "mutation DeleteMessage($input:DeleteMessageInput!){deleteMessage(input:$input){conversation{...TalkHead}deletedCount fromIndex}}fragment TalkHead on Conversation{id name model headId pinned archivedAt runningReply{id status}queuedReplies{id}}" as unknown as TypedDocumentNode<DeleteMessageMutation, DeleteMessageMutationVariables>;
-export const ForkTalkDocument = "mutation ForkTalk($input:ForkConversationInput!){forkConversation(input:$input){conversation{...ConversationRow}}}fragment ConversationRow on Conversation{id name pinned archivedAt lastMessageAt runningReply{id status}}" as unknown as TypedDocumentNode<ForkTalkMutation, ForkTalkMutationVariables>;
-export const ChangeTalkDocument = "mutation ChangeTalk($input:UpdateConversationInput!){updateConversation(input:$input){conversation{...ConversationRow}}}fragment ConversationRow on Conversation{id name pinned archivedAt lastMessageAt runningReply{id status}}" as unknown as TypedDocumentNode<ChangeTalkMutation, ChangeTalkMutationVariables>;
-export const DeleteTalkDocument = "mutation DeleteTalk($input:DeleteConversationInput!){deleteConversation(input:$input){conversationId}}" as unknown as TypedDocumentNode<DeleteTalkMutation, DeleteTalkMutationVariables>;
-export const ViewerDocument = "query Viewer{viewer{id email name}}" as unknown as TypedDocumentNode<ViewerQuery, ViewerQueryVariables>;
+export type SiteQueryVariables = Exact<{ [key: string]: never; }>;
+
+
+export type SiteQuery = { __typename: 'Query', site: { __typename: 'Site', name: string, signUp: boolean, suggestions: Array<string>, features: Array<string>, version: string, issuers: Array<{ __typename: 'SiteIssuer', name: string, url: string }> } };
+
+export type ChangePasswordMutationVariables = Exact<{
+  input: ChangePasswordInput;
+}>;
+
+
+export type ChangePasswordMutation = { __typename: 'Mutation', changePassword: { __typename: 'ChangePasswordPayload', user: { __typename: 'User', id: string } } };
+
+export const EmptyTalksDocument = "query EmptyTalks{conversations(first:5){nodes{id model systemPrompt createdAt lastMessageAt parameters{...ParametersAll __typename}contextSettings{policy turns limitTokens __typename}messages(first:2){nodes{id __typename}__typename}__typename}__typename}}fragment ParametersAll on Parameters{temperature topP maxTokens stop seed presencePenalty frequencyPenalty responseFormat{type name schema strict __typename}reasoningEffort verbosity __typename}" as unknown as TypedDocumentNode<EmptyTalksQuery, EmptyTalksQueryVariables>;
+export const CreateTalkDocument = "mutation CreateTalk($input:CreateConversationInput!){createConversation(input:$input){conversation{id __typename}__typename}}" as unknown as TypedDocumentNode<CreateTalkMutation, CreateTalkMutationVariables>;
+export const EditQuestionDocument = "mutation EditQuestion($input:EditMessageInput!){editMessage(input:$input){conversation{id headId __typename}userMessage{id __typename}reply{id __typename}__typename}}" as unknown as TypedDocumentNode<EditQuestionMutation, EditQuestionMutationVariables>;
+export const CorrectQuestionDocument = "mutation CorrectQuestion($input:UpdateMessageInput!){updateMessage(input:$input){message{id content editedAt __typename}__typename}}" as unknown as TypedDocumentNode<CorrectQuestionMutation, CorrectQuestionMutationVariables>;
+export const StopReplyDocument = "mutation StopReply($input:StopReplyInput!){stopReply(input:$input){message{id status content __typename}__typename}}" as unknown as TypedDocumentNode<StopReplyMutation, StopReplyMutationVariables>;
+export const LastQuestionDocument = "query LastQuestion($id:ID!){conversation(id:$id){id messages(last:6){nodes{id role content status __typename}__typename}__typename}}" as unknown as TypedDocumentNode<LastQuestionQuery, LastQuestionQueryVariables>;
+export const QueuedOfDocument = "query QueuedOf($id:ID!){conversation(id:$id){id queuedReplies{id status parent{id content __typename}__typename}__typename}}" as unknown as TypedDocumentNode<QueuedOfQuery, QueuedOfQueryVariables>;
+export const ChangeRowDocument = "mutation ChangeRow($input:UpdateConversationInput!){updateConversation(input:$input){conversation{...ConversationRow __typename}__typename}}fragment ConversationRow on Conversation{id name pinned archivedAt lastMessageAt runningReply{id status __typename}queuedReplies{id __typename}__typename}" as unknown as TypedDocumentNode<ChangeRowMutation, ChangeRowMutationVariables>;
+export const NameRowDocument = "mutation NameRow($input:RegenerateNameInput!){regenerateName(input:$input){conversation{...ConversationRow __typename}__typename}}fragment ConversationRow on Conversation{id name pinned archivedAt lastMessageAt runningReply{id status __typename}queuedReplies{id __typename}__typename}" as unknown as TypedDocumentNode<NameRowMutation, NameRowMutationVariables>;
+export const DeleteRowDocument = "mutation DeleteRow($input:DeleteConversationInput!){deleteConversation(input:$input){conversationId __typename}}" as unknown as TypedDocumentNode<DeleteRowMutation, DeleteRowMutationVariables>;
+export const ConversationsDocument = "query Conversations($first:Int!$after:String$archived:Boolean$pinned:Boolean){conversations(first:$first after:$after archived:$archived pinned:$pinned){edges{cursor node{...ConversationRow __typename}__typename}pageInfo{hasNextPage endCursor __typename}__typename}}fragment ConversationRow on Conversation{id name pinned archivedAt lastMessageAt runningReply{id status __typename}queuedReplies{id __typename}__typename}" as unknown as TypedDocumentNode<ConversationsQuery, ConversationsQueryVariables>;
+export const ViewerEventsDocument = "subscription ViewerEvents{viewerEvents{__typename ...on ViewerReady{viewer{id __typename}__typename}...on ConversationCreated{conversation{...ConversationRow __typename}__typename}...on ConversationUpdated{conversation{...ConversationRow __typename}__typename}...on ConversationDeleted{conversationId __typename}}}fragment ConversationRow on Conversation{id name pinned archivedAt lastMessageAt runningReply{id status __typename}queuedReplies{id __typename}__typename}" as unknown as TypedDocumentNode<ViewerEventsSubscription, ViewerEventsSubscriptionVariables>;
+export const ModelsDocument = "query Models{models{name description isDefault contextTokens __typename}}" as unknown as TypedDocumentNode<ModelsQuery, ModelsQueryVariables>;
+export const TalkSettingsOfDocument = "query TalkSettingsOf($id:ID!){conversation(id:$id){...TalkSettings __typename}}fragment TalkSettings on Conversation{id name nameSource model systemPrompt parameters{...ParametersAll __typename}contextSettings{policy turns limitTokens __typename}__typename}fragment ParametersAll on Parameters{temperature topP maxTokens stop seed presencePenalty frequencyPenalty responseFormat{type name schema strict __typename}reasoningEffort verbosity __typename}" as unknown as TypedDocumentNode<TalkSettingsOfQuery, TalkSettingsOfQueryVariables>;
+export const TalkModelDocument = "query TalkModel($id:ID!){conversation(id:$id){id model __typename}}" as unknown as TypedDocumentNode<TalkModelQuery, TalkModelQueryVariables>;
+export const ContextUseOfDocument = "query ContextUseOf($id:ID!){conversation(id:$id){id headId contextUse{usedTokens measured limitTokens reservedTokens droppedCount __typename}messages(last:12){nodes{id role context{policy fromIndex messageCount droppedCount limitTokens cutByServer summary{id content model createdAt __typename}__typename}__typename}__typename}__typename}}" as unknown as TypedDocumentNode<ContextUseOfQuery, ContextUseOfQueryVariables>;
+export const SaveTalkSettingsDocument = "mutation SaveTalkSettings($input:UpdateConversationInput!){updateConversation(input:$input){conversation{...TalkSettings __typename}__typename}}fragment TalkSettings on Conversation{id name nameSource model systemPrompt parameters{...ParametersAll __typename}contextSettings{policy turns limitTokens __typename}__typename}fragment ParametersAll on Parameters{temperature topP maxTokens stop seed presencePenalty frequencyPenalty responseFormat{type name schema strict __typename}reasoningEffort verbosity __typename}" as unknown as TypedDocumentNode<SaveTalkSettingsMutation, SaveTalkSettingsMutationVariables>;
+export const RenameByModelDocument = "mutation RenameByModel($input:RegenerateNameInput!){regenerateName(input:$input){conversation{id name nameSource __typename}__typename}}" as unknown as TypedDocumentNode<RenameByModelMutation, RenameByModelMutationVariables>;
+export const SummarizeTalkDocument = "mutation SummarizeTalk($input:SummarizeConversationInput!){summarizeConversation(input:$input){summary{id content model createdAt __typename}__typename}}" as unknown as TypedDocumentNode<SummarizeTalkMutation, SummarizeTalkMutationVariables>;
+export const DropSummaryDocument = "mutation DropSummary($input:DeleteSummaryInput!){deleteSummary(input:$input){summaryId __typename}}" as unknown as TypedDocumentNode<DropSummaryMutation, DropSummaryMutationVariables>;
+export const TalkDocument = "query Talk($id:ID!$last:Int!){conversation(id:$id){...TalkHead messages(last:$last){edges{cursor node{...TalkMessage __typename}__typename}pageInfo{hasPreviousPage __typename}__typename}__typename}}fragment TalkHead on Conversation{id name model headId pinned archivedAt runningReply{id status __typename}queuedReplies{id __typename}__typename}fragment TalkMessage on Message{id index role clientKey content reasoning status finishReason error{code message retryable __typename}model usage{promptTokens completionTokens cachedTokens reasoningTokens estimated __typename}context{policy fromIndex droppedCount limitTokens cutByServer summary{id content __typename}__typename}sentToModel droppedParameters citations{url title start end __typename}omittedOutput reasoningMs firstTokenMs attempt editedAt siblingCount siblingPosition continues{id __typename}createdAt finishedAt __typename}" as unknown as TypedDocumentNode<TalkQuery, TalkQueryVariables>;
+export const TalkOlderDocument = "query TalkOlder($id:ID!$last:Int!$before:String!){conversation(id:$id){id messages(last:$last before:$before){edges{cursor node{...TalkMessage __typename}__typename}pageInfo{hasPreviousPage __typename}__typename}__typename}}fragment TalkMessage on Message{id index role clientKey content reasoning status finishReason error{code message retryable __typename}model usage{promptTokens completionTokens cachedTokens reasoningTokens estimated __typename}context{policy fromIndex droppedCount limitTokens cutByServer summary{id content __typename}__typename}sentToModel droppedParameters citations{url title start end __typename}omittedOutput reasoningMs firstTokenMs attempt editedAt siblingCount siblingPosition continues{id __typename}createdAt finishedAt __typename}" as unknown as TypedDocumentNode<TalkOlderQuery, TalkOlderQueryVariables>;
+export const TalkNewerDocument = "query TalkNewer($id:ID!$first:Int!$after:String!){conversation(id:$id){id messages(first:$first after:$after){edges{cursor node{...TalkMessage __typename}__typename}pageInfo{hasNextPage __typename}__typename}__typename}}fragment TalkMessage on Message{id index role clientKey content reasoning status finishReason error{code message retryable __typename}model usage{promptTokens completionTokens cachedTokens reasoningTokens estimated __typename}context{policy fromIndex droppedCount limitTokens cutByServer summary{id content __typename}__typename}sentToModel droppedParameters citations{url title start end __typename}omittedOutput reasoningMs firstTokenMs attempt editedAt siblingCount siblingPosition continues{id __typename}createdAt finishedAt __typename}" as unknown as TypedDocumentNode<TalkNewerQuery, TalkNewerQueryVariables>;
+export const TalkEventsDocument = "subscription TalkEvents($id:ID!){conversationEvents(conversationId:$id){__typename ...on ConversationSnapshot{conversation{...TalkHead __typename}fromIndex __typename}...on ConversationUpdated{conversation{...TalkHead __typename}__typename}...on ConversationDeleted{conversationId __typename}...on MessageAdded{edge{cursor node{...TalkMessage __typename}__typename}__typename}...on MessageSnapshot{message{...TalkMessage __typename}__typename}...on MessageDelta{message{id attempt __typename}offset text __typename}...on MessageReasoningDelta{message{id attempt __typename}offset text __typename}...on MessageFinished{message{...TalkMessage parent{id sentToModel __typename}__typename}__typename}}}fragment TalkHead on Conversation{id name model headId pinned archivedAt runningReply{id status __typename}queuedReplies{id __typename}__typename}fragment TalkMessage on Message{id index role clientKey content reasoning status finishReason error{code message retryable __typename}model usage{promptTokens completionTokens cachedTokens reasoningTokens estimated __typename}context{policy fromIndex droppedCount limitTokens cutByServer summary{id content __typename}__typename}sentToModel droppedParameters citations{url title start end __typename}omittedOutput reasoningMs firstTokenMs attempt editedAt siblingCount siblingPosition continues{id __typename}createdAt finishedAt __typename}" as unknown as TypedDocumentNode<TalkEventsSubscription, TalkEventsSubscriptionVariables>;
+export const VersionsDocument = "query Versions($id:ID!){node(id:$id){__typename ...on Message{id siblings(first:100){nodes{id __typename}__typename}__typename}}}" as unknown as TypedDocumentNode<VersionsQuery, VersionsQueryVariables>;
+export const SelectVersionDocument = "mutation SelectVersion($input:SelectBranchInput!){selectBranch(input:$input){conversation{...TalkHead __typename}fromIndex __typename}}fragment TalkHead on Conversation{id name model headId pinned archivedAt runningReply{id status __typename}queuedReplies{id __typename}__typename}" as unknown as TypedDocumentNode<SelectVersionMutation, SelectVersionMutationVariables>;
+export const RegenerateDocument = "mutation Regenerate($input:RegenerateReplyInput!){regenerateReply(input:$input){conversation{...TalkHead __typename}reply{id __typename}__typename}}fragment TalkHead on Conversation{id name model headId pinned archivedAt runningReply{id status __typename}queuedReplies{id __typename}__typename}" as unknown as TypedDocumentNode<RegenerateMutation, RegenerateMutationVariables>;
+export const ContinueReplyDocument = "mutation ContinueReply($input:ContinueReplyInput!){continueReply(input:$input){conversation{...TalkHead __typename}reply{id __typename}__typename}}fragment TalkHead on Conversation{id name model headId pinned archivedAt runningReply{id status __typename}queuedReplies{id __typename}__typename}" as unknown as TypedDocumentNode<ContinueReplyMutation, ContinueReplyMutationVariables>;
+export const CorrectMessageDocument = "mutation CorrectMessage($input:UpdateMessageInput!){updateMessage(input:$input){message{...TalkMessage __typename}__typename}}fragment TalkMessage on Message{id index role clientKey content reasoning status finishReason error{code message retryable __typename}model usage{promptTokens completionTokens cachedTokens reasoningTokens estimated __typename}context{policy fromIndex droppedCount limitTokens cutByServer summary{id content __typename}__typename}sentToModel droppedParameters citations{url title start end __typename}omittedOutput reasoningMs firstTokenMs attempt editedAt siblingCount siblingPosition continues{id __typename}createdAt finishedAt __typename}" as unknown as TypedDocumentNode<CorrectMessageMutation, CorrectMessageMutationVariables>;
+export const DeleteMessageDocument = "mutation DeleteMessage($input:DeleteMessageInput!){deleteMessage(input:$input){conversation{...TalkHead __typename}deletedCount fromIndex __typename}}fragment TalkHead on Conversation{id name model headId pinned archivedAt runningReply{id status __typename}queuedReplies{id __typename}__typename}" as unknown as TypedDocumentNode<DeleteMessageMutation, DeleteMessageMutationVariables>;
+export const ForkTalkDocument = "mutation ForkTalk($input:ForkConversationInput!){forkConversation(input:$input){conversation{...ConversationRow __typename}__typename}}fragment ConversationRow on Conversation{id name pinned archivedAt lastMessageAt runningReply{id status __typename}queuedReplies{id __typename}__typename}" as unknown as TypedDocumentNode<ForkTalkMutation, ForkTalkMutationVariables>;
+export const ChangeTalkDocument = "mutation ChangeTalk($input:UpdateConversationInput!){updateConversation(input:$input){conversation{...ConversationRow __typename}__typename}}fragment ConversationRow on Conversation{id name pinned archivedAt lastMessageAt runningReply{id status __typename}queuedReplies{id __typename}__typename}" as unknown as TypedDocumentNode<ChangeTalkMutation, ChangeTalkMutationVariables>;
+export const DeleteTalkDocument = "mutation DeleteTalk($input:DeleteConversationInput!){deleteConversation(input:$input){conversationId __typename}}" as unknown as TypedDocumentNode<DeleteTalkMutation, DeleteTalkMutationVariables>;
+export const ViewerDocument = "query Viewer{viewer{id email name __typename}}" as unknown as TypedDocumentNode<ViewerQuery, ViewerQueryVariables>;
+export const SiteDocument = "query Site{site{name signUp issuers{name url __typename}suggestions features version __typename}}" as unknown as TypedDocumentNode<SiteQuery, SiteQueryVariables>;
+export const ChangePasswordDocument = "mutation ChangePassword($input:ChangePasswordInput!){changePassword(input:$input){user{id __typename}__typename}}" as unknown as TypedDocumentNode<ChangePasswordMutation, ChangePasswordMutationVariables>;
+
+export const documentIds: Record<string, string> = {
+  "EmptyTalks": "65470ef7101f1e47",
+  "CreateTalk": "00488dbef3783f0c",
+  "EditQuestion": "1dde2631333e92ed",
+  "CorrectQuestion": "11903f6d015eaa8c",
+  "StopReply": "4eb7a869c37c9c72",
+  "LastQuestion": "b59d27a6e51d91a5",
+  "QueuedOf": "9ae2adc24d0d5eb0",
+  "ChangeRow": "470dba1c5c6c6727",
+  "NameRow": "8e30c09f94c6f926",
+  "DeleteRow": "8389a3c10bf943d2",
+  "Conversations": "9c3605db54b1dcf1",
+  "ViewerEvents": "5b6dd1f0000fd2af",
+  "Models": "4f52e70e5bbea58f",
+  "TalkSettingsOf": "ccb479f6a886df12",
+  "TalkModel": "b7da34c55093cf47",
+  "ContextUseOf": "210aca30870379a3",
+  "SaveTalkSettings": "5dea491fd2aa0238",
+  "RenameByModel": "8a4369866172ee44",
+  "SummarizeTalk": "5381c81b62da0b6e",
+  "DropSummary": "ecacfc858dda2319",
+  "Talk": "0747c0ab9fbf19f5",
+  "TalkOlder": "970d7872554461e9",
+  "TalkNewer": "47d86c58f521bc9b",
+  "TalkEvents": "5cc6be234ca2f6c0",
+  "Versions": "1401f4183ef6ef22",
+  "SelectVersion": "d331f9bf6a98d55a",
+  "Regenerate": "04f229f96a79ae94",
+  "ContinueReply": "fe3488e69105922d",
+  "CorrectMessage": "d632c7af3d2cfd54",
+  "DeleteMessage": "e9b24eecdf20e4e9",
+  "ForkTalk": "f01e22f4428a167f",
+  "ChangeTalk": "dbc49ce09a48de4a",
+  "DeleteTalk": "77ff8d3e6ea97644",
+  "Viewer": "5a54cf1c54524b49",
+  "Site": "aea532f0adfefbb5",
+  "ChangePassword": "e810ae9e6709efc0"
+};

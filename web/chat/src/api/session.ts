@@ -1,4 +1,5 @@
 // Who is signed in, and the one connection to the server.
 import { cookieStore, session as open } from '@parley/client';
+import { idOf } from './known.ts';
 
-export const session = open({ url: '/graphql', store: cookieStore('/session') });
+export const session = open({ url: '/graphql', store: cookieStore('/session'), documentId: idOf });

@@ -19,7 +19,13 @@ export function Banner({ isCorrection, onChange, onCancel }: BannerProps) {
       <button type="button" className="comp-link" onClick={() => onChange(!isCorrection)}>
         {isCorrection ? texts.askInstead : texts.correctInstead}
       </button>
-      <button type="button" className="comp-quiet" aria-label={texts.cancelEdit} title={texts.cancelEdit} onClick={onCancel}>
+      <button
+        type="button"
+        className="comp-quiet"
+        aria-label={texts.cancelEdit}
+        title={texts.cancelEdit}
+        onClick={onCancel}
+      >
         <Glyph name="close" />
       </button>
     </div>

@@ -81,7 +81,9 @@ export function Composer(props: ComposerProps) {
     if (!canSend || user === null) return;
     setFilesRefused(false);
     if (edit && isCorrection) {
-      void correct({ input: { messageId: edit.messageId, content: box.text } }).then(({ error }) => !error && endEdit());
+      void correct({ input: { messageId: edit.messageId, content: box.text } }).then(
+        ({ error }) => !error && endEdit(),
+      );
       return;
     }
     const entry = entryOf(user, props, edit, box.text, onBusy);
@@ -125,46 +127,92 @@ export function Composer(props: ComposerProps) {
   };
 
   return (
-    <section className="comp" aria-label={texts.label}
+    <section
+      className="comp"
+      aria-label={texts.label}
       onDragOver={(event) => event.dataTransfer.types.includes('Files') && event.preventDefault()}
-      onDrop={(event) => refuseFiles(event, event.dataTransfer)}>
-      <Tray id={id} headId={headId} running={running} queuedCount={props.queuedCount} entries={mine.entries}
-        onTakeBack={takeBack} onShowNew={props.onShowNew} onSettings={() => setSettingsOpen(true)} onModel={talk.setModel}
+      onDrop={(event) => refuseFiles(event, event.dataTransfer)}
+    >
+      <Tray
+        id={id}
+        headId={headId}
+        running={running}
+        queuedCount={props.queuedCount}
+        entries={mine.entries}
+        onTakeBack={takeBack}
+        onShowNew={props.onShowNew}
+        onSettings={() => setSettingsOpen(true)}
+        onModel={talk.setModel}
         notes={[
           areFilesRefused ? { text: texts.noFiles, onClose: () => setFilesRefused(false) } : null,
           stop.failed ? { text: texts.stopFailed } : null,
           correction.error ? { text: texts.correctFailed(correction.error.graphQLErrors[0]?.message ?? '') } : null,
-        ]} />
+        ]}
+      />
       <div className="comp-sheet" onClick={(event) => event.target === event.currentTarget && area.current?.focus()}>
         {edit && <Banner isCorrection={isCorrection} onChange={setCorrection} onCancel={endEdit} />}
-        <textarea ref={area} className="comp-text" rows={1} dir="auto" enterKeyHint="send" aria-label={texts.label}
-          placeholder={id === null ? texts.placeholder : texts.placeholderTalk} value={box.text}
-          onChange={(event) => box.setText(event.target.value)} onKeyDown={onKeyDown}
-          onPaste={(event) => refuseFiles(event, event.clipboardData)} />
+        <textarea
+          ref={area}
+          className="comp-text"
+          rows={1}
+          dir={box.text ? 'auto' : undefined}
+          enterKeyHint="send"
+          aria-label={texts.label}
+          placeholder={id === null ? texts.placeholder : texts.placeholderTalk}
+          value={box.text}
+          onChange={(event) => box.setText(event.target.value)}
+          onKeyDown={onKeyDown}
+          onPaste={(event) => refuseFiles(event, event.clipboardData)}
+        />
         <div className="comp-bar">
           <ModelPicker value={talk.model} onChange={talk.setModel} />
-          <button type="button" className="comp-quiet" aria-label={texts.settings} title={texts.settings}
-            onClick={() => setSettingsOpen(true)}>
+          <button
+            type="button"
+            className="comp-quiet"
+            aria-label={texts.settings}
+            title={texts.settings}
+            onClick={() => setSettingsOpen(true)}
+          >
             <Glyph name="sliders" />
           </button>
-          {id !== null && <ContextGauge id={id} version={`${headId} ${running?.id}`} onSettings={() => setSettingsOpen(true)} />}
+          {id !== null && (
+            <ContextGauge id={id} version={`${headId} ${running?.id}`} onSettings={() => setSettingsOpen(true)} />
+          )}
           <span className="comp-space" />
           {have > limit.quiet && (
             <span className={have > limit.known ? 'comp-size comp-size-over' : 'comp-size'} role="status">
               {limit.known < Infinity ? texts.size(sizeOf(have), sizeOf(limit.known)) : sizeOf(have)}
             </span>
           )}
-          <SendButtons canSend={canSend} isRunning={running !== null} isStopping={stop.isRunning} isEdit={edit !== null}
-            isCorrection={isCorrection} onSend={submit} onStop={stop.run} />
+          <SendButtons
+            canSend={canSend}
+            isRunning={running !== null}
+            isStopping={stop.isRunning}
+            isEdit={edit !== null}
+            isCorrection={isCorrection}
+            onSend={submit}
+            onStop={stop.run}
+          />
         </div>
       </div>
-      <ConversationSettings id={id} open={areSettingsOpen} onClose={() => setSettingsOpen(false)} choices={talk.choices}
-        onChoose={talk.choose} />
+      <ConversationSettings
+        id={id}
+        open={areSettingsOpen}
+        onClose={() => setSettingsOpen(false)}
+        choices={talk.choices}
+        onChoose={talk.choose}
+      />
     </section>
   );
 }
 
-function entryOf(user: string, { id, headId }: ComposerProps, edit: Edit | null, content: string, onBusy: OnBusy): Outgoing {
+function entryOf(
+  user: string,
+  { id, headId }: ComposerProps,
+  edit: Edit | null,
+  content: string,
+  onBusy: OnBusy,
+): Outgoing {
   return {
     key: randomKey(),
     user,
@@ -194,7 +242,9 @@ function useEdit({ id, edit, onEditDone }: ComposerProps) {
     if (what !== 'last') return setOwn(what);
     if (id === null) return;
     const { data } = await client.query(LastQuestionDocument, { id }, { requestPolicy: 'network-only' });
-    const last = data?.conversation?.messages.nodes.findLast(({ role, status }) => role === 'USER' && status === 'COMPLETED');
+    const last = data?.conversation?.messages.nodes.findLast(
+      ({ role, status }) => role === 'USER' && status === 'COMPLETED',
+    );
     if (last) setOwn({ messageId: last.id, content: last.content });
   };
   const endEdit = () => {

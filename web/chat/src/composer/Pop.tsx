@@ -31,12 +31,27 @@ export function Pop({ label, className, button, kind, disabled, children }: PopP
   };
   return (
     <>
-      <button ref={trigger} type="button" className={className} aria-label={label} title={label} disabled={disabled}
-        aria-haspopup={kind} aria-expanded={isOpen} popoverTarget={id}>
+      <button
+        ref={trigger}
+        type="button"
+        className={className}
+        aria-label={label}
+        title={label}
+        disabled={disabled}
+        aria-haspopup={kind}
+        aria-expanded={isOpen}
+        popoverTarget={id}
+      >
         {button}
       </button>
-      <div ref={panel} id={id} popover="auto" className="comp-pop" onToggle={(event) => setOpen(event.newState === 'open')}
-        onKeyDown={(event) => event.key === 'Escape' && event.stopPropagation()}>
+      <div
+        ref={panel}
+        id={id}
+        popover="auto"
+        className="comp-pop"
+        onToggle={(event) => setOpen(event.newState === 'open')}
+        onKeyDown={(event) => event.key === 'Escape' && event.stopPropagation()}
+      >
         {isOpen && children(close)}
       </div>
     </>

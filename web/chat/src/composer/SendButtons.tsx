@@ -30,14 +30,26 @@ export function SendButtons(props: SendButtonsProps) {
     <>
       {showsSend && isRunning && !isEdit && <Ways onSend={onSend} />}
       {showsStop && (
-        <button type="button" className={showsSend ? 'comp-quiet' : 'comp-send comp-stop'} aria-label={texts.stop}
-          title={texts.stop} aria-disabled={isStopping} onClick={onStop}>
+        <button
+          type="button"
+          className={showsSend ? 'comp-quiet' : 'comp-send comp-stop'}
+          aria-label={texts.stop}
+          title={texts.stop}
+          aria-disabled={isStopping}
+          onClick={onStop}
+        >
           <Glyph name="stop" />
         </button>
       )}
       {showsSend && (
-        <button type="button" className="comp-send" aria-label={name} title={name} aria-disabled={!canSend}
-          onClick={() => onSend(way)}>
+        <button
+          type="button"
+          className="comp-send"
+          aria-label={name}
+          title={name}
+          aria-disabled={!canSend}
+          onClick={() => onSend(way)}
+        >
           <Glyph name={isCorrection ? 'check' : 'send'} />
         </button>
       )}
@@ -64,12 +76,18 @@ function Ways({ onSend }: { onSend: (onBusy: OnBusy) => void }) {
       {(close) => (
         <div role="menu" aria-label={texts.whileRunning} className="comp-menu" onKeyDown={onKeyDown}>
           {ways.map(({ onBusy, name, hint }, i) => (
-            <button key={onBusy} type="button" role="menuitem" tabIndex={i === at ? 0 : -1} className="comp-menu-item"
+            <button
+              key={onBusy}
+              type="button"
+              role="menuitem"
+              tabIndex={i === at ? 0 : -1}
+              className="comp-menu-item"
               {...(i === 0 ? { 'data-first': true } : {})}
               onClick={() => {
                 close();
                 onSend(onBusy);
-              }}>
+              }}
+            >
               <Glyph name={onBusy === 'QUEUE' ? 'queue' : 'stop'} />
               <span>
                 <span className="comp-menu-name">{name}</span>

@@ -53,7 +53,13 @@ export function Tray(props: TrayProps) {
 function CloseButton({ onClick }: { onClick: () => void }) {
   const texts = useTexts().settings;
   return (
-    <button type="button" className="comp-quiet comp-small" aria-label={texts.cancel} title={texts.cancel} onClick={onClick}>
+    <button
+      type="button"
+      className="comp-quiet comp-small"
+      aria-label={texts.cancel}
+      title={texts.cancel}
+      onClick={onClick}
+    >
       <Glyph name="close" />
     </button>
   );
@@ -200,8 +206,13 @@ function Queue({ id, count }: { id: string; count: number }) {
             <span className="comp-row-text" dir="auto">
               {reply.parent?.content.slice(0, 400)}
             </span>
-            <button type="button" className="comp-quiet comp-small" aria-label={texts.cancelQueued} title={texts.cancelQueued}
-              onClick={() => void stop({ input: { messageId: reply.id } })}>
+            <button
+              type="button"
+              className="comp-quiet comp-small"
+              aria-label={texts.cancelQueued}
+              title={texts.cancelQueued}
+              onClick={() => void stop({ input: { messageId: reply.id } })}
+            >
               <Glyph name="close" />
             </button>
           </li>

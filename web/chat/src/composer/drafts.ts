@@ -45,7 +45,9 @@ export class Drafts {
 
   #names(): string[] {
     const storage = this.storage();
-    return Array.from({ length: storage.length }, (_, i) => storage.key(i) ?? '').filter((name) => name.startsWith(prefix));
+    return Array.from({ length: storage.length }, (_, i) => storage.key(i) ?? '').filter((name) =>
+      name.startsWith(prefix),
+    );
   }
 }
 

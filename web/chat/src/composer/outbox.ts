@@ -1,5 +1,5 @@
-// Carries what is sent to the server, once: a send is stored here before it goes out, and taken away when the server has
-// answered. So it outlives this page, and whichever page comes next sends it again with the same key.
+// Carries what is sent to the server, once: a send is stored here before it goes out, and taken away when the server
+// has answered. So it outlives this page, and whichever page comes next sends it again with the same key.
 import { isHeld, read, step } from './sends.ts';
 import type { Answer, Outgoing, SendEvent } from './sends.ts';
 
@@ -157,7 +157,9 @@ export class Outbox {
       await this.#pause(entry);
       return true;
     }
-    const answer = await this.world.post(entry, (conversationId) => this.#event(key, { name: 'created', conversationId }));
+    const answer = await this.world.post(entry, (conversationId) =>
+      this.#event(key, { name: 'created', conversationId }),
+    );
     if (!answer) return false;
     if (answer.kind === 'sent') this.#passOn(entry, answer.headId);
     this.#event(key, { name: 'answered', answer, now: this.world.now(), random: this.world.random() });
@@ -226,7 +228,8 @@ export class Outbox {
   }
 
   #keys(): string[] {
-    const keys = this.#attempt((storage) => Array.from({ length: storage.length }, (_, i) => storage.key(i) ?? '')) ?? [];
+    const keys =
+      this.#attempt((storage) => Array.from({ length: storage.length }, (_, i) => storage.key(i) ?? '')) ?? [];
     return keys.filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length));
   }
 

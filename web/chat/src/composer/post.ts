@@ -39,7 +39,12 @@ async function sendNew(session: Session, entry: Outgoing, created: (id: string) 
   );
   switch (sent.kind) {
     case 'sent':
-      return { kind: 'sent', conversationId: sent.conversationId, headId: sent.reply.id, messageId: sent.userMessageId };
+      return {
+        kind: 'sent',
+        conversationId: sent.conversationId,
+        headId: sent.reply.id,
+        messageId: sent.userMessageId,
+      };
     case 'busy':
       return refusal('CONVERSATION_BUSY', { messageId: sent.runningReplyId });
     case 'stale':
@@ -88,9 +93,9 @@ async function edit(session: Session, entry: Outgoing): Promise<Answer> {
   return { kind: 'sent', conversationId: conversation.id, headId: reply.id, messageId: userMessage.id };
 }
 
-/** The documents are strings with types. */
+/** The documents are strings with types. Whoever carries a send tries again, and says so; nobody does it unseen. */
 function run<D, V extends object>(session: Session, document: TypedDocumentNode<D, V>, variables: V): Promise<D> {
-  return session.run<D, V>(document as unknown as string, variables);
+  return session.run<D, V>(document as unknown as string, variables, { patience: 0 });
 }
 
 function refusal(code: string, extensions: Record<string, unknown>): Answer {

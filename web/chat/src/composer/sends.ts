@@ -1,5 +1,5 @@
-// What has been sent and not answered yet, as data: an event gives the next state, and nothing here touches the network,
-// the clock or the storage. A send keeps its key through everything, so that the server stores it once.
+// What has been sent and not answered yet, as data: an event gives the next state, and nothing here touches the
+// network, the clock or the storage. A send keeps its key through everything, so that the server stores it once.
 import type { Choices } from '../settings/choices.ts';
 
 export type OnBusy = 'REJECT' | 'QUEUE' | 'INTERRUPT';
@@ -114,7 +114,8 @@ function refused(answer: Refusal, tries: number, now: number, random: number, co
       return { name: 'waiting', tries, retryAt: now + spread(wait || backOff(tries, random), random) };
     case 'QUOTA_EXCEEDED':
       // Without a day, replies that run hold what is left, and it comes back in seconds.
-      if (wait && wait <= 60_000 && !extensions.resetsOn) return { name: 'waiting', tries, retryAt: now + spread(wait, random) };
+      if (wait && wait <= 60_000 && !extensions.resetsOn)
+        return { name: 'waiting', tries, retryAt: now + spread(wait, random) };
       return { name: 'quota', quota: text(extensions.quota), until: wait ? now + wait : null };
     case 'CONVERSATION_BUSY':
       return { name: 'busy', replyId: text(extensions.messageId) };
@@ -180,7 +181,8 @@ export function read(stored: string | null, now: number): Outgoing | null {
   } catch {
     return null;
   }
-  if (typeof entry?.key !== 'string' || typeof entry.user !== 'string' || typeof entry.content !== 'string') return null;
+  if (typeof entry?.key !== 'string' || typeof entry.user !== 'string' || typeof entry.content !== 'string')
+    return null;
   if (typeof entry.at !== 'number' || now - entry.at > keptMs || typeof entry.state?.name !== 'string') return null;
   return entry;
 }

@@ -18,7 +18,8 @@ export interface Box {
 const pauseMs = 250;
 
 export function useBox(user: string | null, id: string | null, edit: Edit | null): Box {
-  const place = JSON.stringify([user, id, edit?.messageId ?? null]);
+  const placeOf = (whose: string | null) => JSON.stringify([whose, id, edit?.messageId ?? null]);
+  const place = placeOf(user);
   const [shown, show] = useState({ place: '', text: '' });
   const unsaved = useRef<(() => void) | null>(null);
   const isDraft = edit === null;
@@ -31,10 +32,17 @@ export function useBox(user: string | null, id: string | null, edit: Edit | null
   // What belongs to another place is never shown, not even for a moment.
   let { text } = shown;
   if (shown.place !== place) {
-    text = edit ? edit.content : user === null ? '' : drafts.load(user, id);
+    // What was typed before it was known whose it is stays.
+    const typed = user !== null && shown.place === placeOf(null) ? text : '';
+    text = edit ? edit.content : typed || (user === null ? '' : drafts.load(user, id));
     show({ place, text });
   }
   useEffect(() => flush, [place, flush]);
+  useEffect(() => {
+    if (isDraft && user !== null && text !== '') unsaved.current ??= () => drafts.save(user, id, text);
+    // Once for each place: what is typed later is kept as it is typed.
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, [place]);
 
   useEffect(() => {
     addEventListener('pagehide', flush);

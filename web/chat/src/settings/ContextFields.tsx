@@ -22,7 +22,13 @@ export function ContextFields({ id, ...filled }: Filled & { id: string | null })
       <div className="set-policies">
         {policies.map((policy) => (
           <label key={policy} className="set-policy">
-            <input type="radio" name={group} value={policy} checked={form.policy === policy} onChange={() => change('policy', policy)} />
+            <input
+              type="radio"
+              name={group}
+              value={policy}
+              checked={form.policy === policy}
+              onChange={() => change('policy', policy)}
+            />
             <span>
               <span className="set-policy-name">{texts.policies[policy]}</span>
               <span className="set-policy-hint">{texts.policyHints[policy]}</span>
@@ -32,7 +38,9 @@ export function ContextFields({ id, ...filled }: Filled & { id: string | null })
       </div>
       {problems.policy?.kind === 'said' && <p className="set-note set-wrong">{problems.policy.phrase}</p>}
       <div className="set-grid">
-        {form.policy === 'LAST_N' && <TextField {...filled} numeric name="turns" label={texts.turns} hint={texts.turnsHint} />}
+        {form.policy === 'LAST_N' && (
+          <TextField {...filled} numeric name="turns" label={texts.turns} hint={texts.turnsHint} />
+        )}
         {form.policy !== '' && form.policy !== 'FULL' && (
           <TextField {...filled} numeric name="limitTokens" label={texts.limitTokens} hint={texts.limitTokensHint} />
         )}
@@ -55,7 +63,13 @@ function Summaries({ id }: { id: string }) {
 
   const make = async () => {
     const { data, error } = await summarize({ input: { conversationId: id } });
-    setNote(error ? (error.graphQLErrors[0]?.message ?? error.message) : data?.summarizeConversation.summary ? null : texts.summaryTooShort);
+    setNote(
+      error
+        ? (error.graphQLErrors[0]?.message ?? error.message)
+        : data?.summarizeConversation.summary
+          ? null
+          : texts.summaryTooShort,
+    );
     if (data?.summarizeConversation.summary) setMade(data.summarizeConversation.summary);
   };
   const remove = async ({ id: summaryId }: Summary) => {
@@ -75,7 +89,11 @@ function Summaries({ id }: { id: string }) {
       ) : (
         <p className="set-note">{texts.summaryNone}</p>
       )}
-      {note && <p className="set-note" role="status">{note}</p>}
+      {note && (
+        <p className="set-note" role="status">
+          {note}
+        </p>
+      )}
       <div className="set-summary-acts">
         <Button variant="quiet" type="button" busy={fetching} onClick={() => void make()}>
           {texts.summarize}
@@ -91,7 +109,8 @@ function Summaries({ id }: { id: string }) {
 }
 
 function dateOf(at: string): string {
-  return new Intl.DateTimeFormat(document.documentElement.lang || undefined, { dateStyle: 'medium', timeStyle: 'short' }).format(
-    new Date(at),
-  );
+  return new Intl.DateTimeFormat(document.documentElement.lang || undefined, {
+    dateStyle: 'medium',
+    timeStyle: 'short',
+  }).format(new Date(at));
 }

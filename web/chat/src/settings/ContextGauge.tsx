@@ -24,15 +24,22 @@ export function ContextGauge({ id, version = '', onSettings }: ContextGaugeProps
   const state = isCut ? 'cut' : share !== null && share > 0.9 ? 'high' : isPartly ? 'part' : 'calm';
   const label = isCut ? texts.gaugeCut : share === null ? texts.gaugeUnknown : texts.gaugeShare(percent.format(share));
   return (
-    <Pop label={label} className={`comp-quiet set-gauge set-gauge-${state}`} kind="dialog" button={<Ring share={share} />}>
+    <Pop
+      label={label}
+      className={`comp-quiet set-gauge set-gauge-${state}`}
+      kind="dialog"
+      button={<Ring share={share} />}
+    >
       {(close) => (
-        <Facts reading={reading}
+        <Facts
+          reading={reading}
           {...(onSettings && {
             onSettings: () => {
               close();
               onSettings();
             },
-          })} />
+          })}
+        />
       )}
     </Pop>
   );
@@ -46,7 +53,13 @@ function Ring({ share }: { share: number | null }) {
     <svg className="set-ring" viewBox="0 0 20 20" width="20" height="20" aria-hidden="true">
       <circle cx="10" cy="10" r="7" className={share === null ? 'set-ring-unknown' : 'set-ring-all'} />
       {share !== null && (
-        <circle cx="10" cy="10" r="7" className="set-ring-used" strokeDasharray={`${Math.max(0.02, share) * round} ${round}`} />
+        <circle
+          cx="10"
+          cy="10"
+          r="7"
+          className="set-ring-used"
+          strokeDasharray={`${Math.max(0.02, share) * round} ${round}`}
+        />
       )}
     </svg>
   );
@@ -64,12 +77,17 @@ function Facts({ reading: { use, seen, summary }, onSettings }: { reading: Readi
       {limitTokens !== null && <Bar used={usedTokens / limitTokens} reserved={reservedTokens / limitTokens} />}
       <p className="set-facts-note">
         {isEmpty ? '' : measured ? texts.gaugeMeasured : texts.gaugeEstimated}{' '}
-        {limitTokens === null ? texts.gaugeNoLimit : reservedTokens > 0 ? texts.gaugeReserved(compact(reservedTokens)) : ''}
+        {limitTokens === null
+          ? texts.gaugeNoLimit
+          : reservedTokens > 0
+            ? texts.gaugeReserved(compact(reservedTokens))
+            : ''}
       </p>
       {seen?.cutByServer && <p className="set-facts-cut">{texts.gaugeCut}</p>}
       {seen && !seen.cutByServer && (
         <p className={dropped > 0 ? 'set-facts-part' : 'set-facts-note'}>
-          {dropped > 0 ? texts.gaugeDropped(dropped) : texts.gaugeAll} {dropped > 0 && summary ? texts.gaugeSummary : ''}
+          {dropped > 0 ? texts.gaugeDropped(dropped) : texts.gaugeAll}{' '}
+          {dropped > 0 && summary ? texts.gaugeSummary : ''}
         </p>
       )}
       {onSettings && (

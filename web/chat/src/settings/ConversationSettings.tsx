@@ -32,7 +32,12 @@ export function ConversationSettings(props: ConversationSettingsProps) {
 function Settings({ id, onClose, choices, onChoose }: ConversationSettingsProps) {
   const texts = useTexts().settings;
   const formId = useId();
-  const { before, given, filled, refused, isBusy, save, nameByModel } = useSettings(id, choices ?? {}, onClose, onChoose);
+  const { before, given, filled, refused, isBusy, save, nameByModel } = useSettings(
+    id,
+    choices ?? {},
+    onClose,
+    onChoose,
+  );
   const footer = (
     <>
       {refused && (
@@ -55,12 +60,16 @@ function Settings({ id, onClose, choices, onChoose }: ConversationSettingsProps)
           {texts.loading}
         </p>
       ) : (
-        <form id={formId} className="set-form" noValidate
+        <form
+          id={formId}
+          className="set-form"
+          noValidate
           onSubmit={(event) => {
             event.preventDefault();
             event.stopPropagation();
             void save();
-          }}>
+          }}
+        >
           <TextField {...filled} name="name" label={texts.name} hint={texts.nameHint} empty={given} />
           {id !== null && (
             <button type="button" className="comp-link set-by-model" onClick={() => void nameByModel()}>
@@ -70,7 +79,13 @@ function Settings({ id, onClose, choices, onChoose }: ConversationSettingsProps)
           <Frame label={texts.model} problem={filled.problems.model}>
             {() => <ModelPicker wide value={filled.form.model} onChange={(model) => filled.change('model', model)} />}
           </Frame>
-          <AreaField {...filled} name="systemPrompt" label={texts.systemPrompt} hint={texts.systemPromptHint} rows={4} />
+          <AreaField
+            {...filled}
+            name="systemPrompt"
+            label={texts.systemPrompt}
+            hint={texts.systemPromptHint}
+            rows={4}
+          />
           <ParameterFields {...filled} />
           <ContextFields {...filled} id={id} />
         </form>
@@ -130,7 +145,13 @@ function useSettings(id: string | null, choices: Choices, onClose: () => void, o
     if (Object.keys(problems).length > 0) return focusFirst();
     if (id === null) {
       const { model } = form;
-      onChoose?.({ name: form.name.trim() || null, model, systemPrompt: form.systemPrompt || null, parameters, context });
+      onChoose?.({
+        name: form.name.trim() || null,
+        model,
+        systemPrompt: form.systemPrompt || null,
+        parameters,
+        context,
+      });
       return onClose();
     }
     const changes = changesOf(before, form);

@@ -38,7 +38,11 @@ export function Frame({ label, hint, problem, children }: FrameProps) {
   return (
     <div className={problem ? 'set-field set-field-wrong' : 'set-field'}>
       <label htmlFor={id}>{label}</label>
-      {children({ id, 'aria-describedby': note ? `${id}-note` : undefined, 'aria-invalid': problem ? true : undefined })}
+      {children({
+        id,
+        'aria-describedby': note ? `${id}-note` : undefined,
+        'aria-invalid': problem ? true : undefined,
+      })}
       {note && (
         <p id={`${id}-note`} className="set-note">
           {note}
@@ -69,37 +73,84 @@ function useSaid(): (problem: Problem) => string {
   };
 }
 
-export function TextField({ name, label, hint, empty, form, problems, change, numeric }: FieldProps & { numeric?: boolean }) {
+export function TextField({
+  name,
+  label,
+  hint,
+  empty,
+  form,
+  problems,
+  change,
+  numeric,
+}: FieldProps & { numeric?: boolean }) {
   return (
     <Frame label={label} hint={hint} problem={problems[name]}>
       {(given) => (
-        <input {...given} className="set-input" type="text" dir={numeric ? 'ltr' : 'auto'} autoComplete="off" placeholder={empty}
-          inputMode={numeric ? 'decimal' : 'text'} value={String(form[name] ?? '')}
-          onChange={(event) => change(name, event.target.value)} />
+        <input
+          {...given}
+          className="set-input"
+          type="text"
+          dir={numeric ? 'ltr' : 'auto'}
+          autoComplete="off"
+          placeholder={empty}
+          inputMode={numeric ? 'decimal' : 'text'}
+          value={String(form[name] ?? '')}
+          onChange={(event) => change(name, event.target.value)}
+        />
       )}
     </Frame>
   );
 }
 
-export function AreaField({ name, label, hint, form, problems, change, rows, code }: FieldProps & { rows: number; code?: boolean }) {
+export function AreaField({
+  name,
+  label,
+  hint,
+  form,
+  problems,
+  change,
+  rows,
+  code,
+}: FieldProps & { rows: number; code?: boolean }) {
   return (
     <Frame label={label} hint={hint} problem={problems[name]}>
       {(given) => (
-        <textarea {...given} className={code ? 'set-input set-area set-code' : 'set-input set-area'} rows={rows} dir="auto"
-          spellCheck={!code} value={String(form[name] ?? '')} onChange={(event) => change(name, event.target.value)} />
+        <textarea
+          {...given}
+          className={code ? 'set-input set-area set-code' : 'set-input set-area'}
+          rows={rows}
+          dir="auto"
+          spellCheck={!code}
+          value={String(form[name] ?? '')}
+          onChange={(event) => change(name, event.target.value)}
+        />
       )}
     </Frame>
   );
 }
 
-export function ChoiceField({ name, label, hint, empty, options, form, problems, change }: FieldProps & { options: Record<string, string> }) {
+export function ChoiceField({
+  name,
+  label,
+  hint,
+  empty,
+  options,
+  form,
+  problems,
+  change,
+}: FieldProps & { options: Record<string, string> }) {
   const value = String(form[name] ?? '');
   // What a later server knows stays what it is.
   const isKnown = value === '' || value in options;
   return (
     <Frame label={label} hint={hint} problem={problems[name]}>
       {(given) => (
-        <select {...given} className="set-input set-select" value={value} onChange={(event) => change(name, event.target.value)}>
+        <select
+          {...given}
+          className="set-input set-select"
+          value={value}
+          onChange={(event) => change(name, event.target.value)}
+        >
           <option value="">{empty}</option>
           {Object.entries(options).map(([key, text]) => (
             <option key={key} value={key}>

@@ -28,18 +28,26 @@ export function ModelPicker({ value, onChange, disabled, wide }: ModelPickerProp
     </>
   );
   return (
-    <Pop label={`${texts.model}: ${shown}`} className={`set-model${wide ? ' set-model-wide' : ''}`} kind="listbox"
-      button={button} disabled={disabled}>
+    <Pop
+      label={`${texts.model}: ${shown}`}
+      className={`set-model${wide ? ' set-model-wide' : ''}`}
+      kind="listbox"
+      button={button}
+      disabled={disabled}
+    >
       {(close) =>
         failed ? (
           <p className="set-models-none">{texts.modelsFailed}</p>
         ) : (
-          <Models models={models} value={value ?? standard?.name ?? null}
+          <Models
+            models={models}
+            value={value ?? standard?.name ?? null}
             onChoose={(model) => {
               close();
               // The standard stays what it is when the operator changes it.
               onChange(model.isDefault ? null : model.name);
-            }} />
+            }}
+          />
         )
       }
     </Pop>
@@ -59,7 +67,12 @@ function Models({ models, value, onChoose }: ModelsProps) {
   const id = useId();
   const [sought, setSought] = useState('');
   const shown = found(models, sought);
-  const [at, setAt] = useState(() => Math.max(0, models.findIndex(({ name }) => name === value)));
+  const [at, setAt] = useState(() =>
+    Math.max(
+      0,
+      models.findIndex(({ name }) => name === value),
+    ),
+  );
   const place = Math.min(at, shown.length - 1);
   const list = useRef<HTMLUListElement>(null);
   const move = (to: number) => {
@@ -81,21 +94,43 @@ function Models({ models, value, onChoose }: ModelsProps) {
       {isLong && (
         <label className="set-models-search">
           <Glyph name="search" />
-          <input data-first type="search" role="combobox" aria-expanded="true" aria-controls={id} aria-activedescendant={active}
-            aria-label={texts.modelSearch} placeholder={texts.modelSearch} value={sought} autoComplete="off"
+          <input
+            data-first
+            type="search"
+            role="combobox"
+            aria-expanded="true"
+            aria-controls={id}
+            aria-activedescendant={active}
+            aria-label={texts.modelSearch}
+            placeholder={texts.modelSearch}
+            value={sought}
+            autoComplete="off"
             onChange={(event) => {
               setSought(event.target.value);
               setAt(0);
-            }} />
+            }}
+          />
         </label>
       )}
       {shown.length === 0 && <p className="set-models-none">{texts.modelNone}</p>}
-      <ul ref={list} id={id} role="listbox" aria-label={texts.model} tabIndex={isLong ? -1 : 0}
-        {...(isLong ? {} : { 'data-first': true, 'aria-activedescendant': active })}>
+      <ul
+        ref={list}
+        id={id}
+        role="listbox"
+        aria-label={texts.model}
+        tabIndex={isLong ? -1 : 0}
+        {...(isLong ? {} : { 'data-first': true, 'aria-activedescendant': active })}
+      >
         {shown.map((model, i) => (
-          <li key={model.name} id={`${id}-${i}`} role="option" aria-selected={model.name === value}
+          <li
+            key={model.name}
+            id={`${id}-${i}`}
+            role="option"
+            aria-selected={model.name === value}
             className={i === place ? 'set-option set-option-at' : 'set-option'}
-            onPointerMove={() => setAt(i)} onClick={() => onChoose(model)}>
+            onPointerMove={() => setAt(i)}
+            onClick={() => onChoose(model)}
+          >
             <ModelRow model={model} isChosen={model.name === value} />
           </li>
         ))}

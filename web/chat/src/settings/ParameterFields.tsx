@@ -5,7 +5,14 @@ import type { Filled } from './Fields.tsx';
 import type { FieldName } from './form.ts';
 
 const folded: FieldName[] = [
-  'topP', 'seed', 'presencePenalty', 'frequencyPenalty', 'stop', 'responseFormat', 'schemaName', 'schema',
+  'topP',
+  'seed',
+  'presencePenalty',
+  'frequencyPenalty',
+  'stop',
+  'responseFormat',
+  'schemaName',
+  'schema',
 ];
 
 export function ParameterFields(filled: Filled) {
@@ -50,7 +57,11 @@ function SchemaFields(filled: Filled) {
       <TextField {...filled} name="schemaName" label={texts.schemaName} hint={texts.schemaNameHint} />
       <AreaField {...filled} name="schema" label={texts.schema} rows={5} code />
       <label className="set-check">
-        <input type="checkbox" checked={filled.form.strict} onChange={(event) => filled.change('strict', event.target.checked)} />
+        <input
+          type="checkbox"
+          checked={filled.form.strict}
+          onChange={(event) => filled.change('strict', event.target.checked)}
+        />
         {texts.strict}
       </label>
     </>

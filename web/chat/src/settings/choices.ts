@@ -9,7 +9,7 @@ export interface Choices {
   context?: ContextSettingsInput | null;
 }
 
-/** needsConversation tells whether the talk has to be made before its first message: a message carries a model alone. */
+/** needsConversation tells whether the talk has to be made before its first message, which carries a model alone. */
 export function needsConversation({ name, systemPrompt, parameters, context }: Choices): boolean {
   return Boolean(name || systemPrompt || context || (parameters && Object.keys(parameters).length > 0));
 }

@@ -1,6 +1,11 @@
 // The settings of a talk as a form holds them: texts, empty where nothing is set. Read back with care, and as what has
 // changed only, so that two devices that change different things do not undo each other.
-import type { ContextSettingsInput, ParametersInput, ResponseFormatInput, TalkSettingsFragment } from '../api/generated.ts';
+import type {
+  ContextSettingsInput,
+  ParametersInput,
+  ResponseFormatInput,
+  TalkSettingsFragment,
+} from '../api/generated.ts';
 import type { Choices } from './choices.ts';
 
 export interface Form {
@@ -92,7 +97,9 @@ export interface Read {
 export function readForm(form: Form): Read {
   const problems: Problems = {};
   const number = (name: FieldName, from: number, to: number, isWhole: boolean): number | undefined => {
-    const typed = String(form[name]).trim().replace(/^([-+]?\d*),(\d+)$/, '$1.$2');
+    const typed = String(form[name])
+      .trim()
+      .replace(/^([-+]?\d*),(\d+)$/, '$1.$2');
     if (typed === '') return undefined;
     const value = Number(typed);
     if (!Number.isFinite(value)) problems[name] = { kind: 'number' };

@@ -18,7 +18,11 @@ export interface Reading {
 
 /** useReading asks again whenever version changes: it does with each reply that ends. */
 export function useReading(id: string, version: string): Reading {
-  const [{ data }, ask] = useQuery({ query: ContextUseOfDocument, variables: { id }, requestPolicy: 'cache-and-network' });
+  const [{ data }, ask] = useQuery({
+    query: ContextUseOfDocument,
+    variables: { id },
+    requestPolicy: 'cache-and-network',
+  });
   const first = useRef(version);
   useEffect(() => {
     if (version !== first.current) ask({ requestPolicy: 'network-only' });

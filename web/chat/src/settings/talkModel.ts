@@ -25,5 +25,10 @@ export function useTalkModel(id: string | null): TalkModel {
     },
     [id, save],
   );
-  return { model: id === null ? (choices.model ?? null) : (data?.conversation?.model ?? null), setModel, choices, choose };
+  return {
+    model: id === null ? (choices.model ?? null) : (data?.conversation?.model ?? null),
+    setModel,
+    choices,
+    choose,
+  };
 }

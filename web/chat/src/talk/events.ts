@@ -2,7 +2,7 @@
 import type { TalkHeadFragment, TalkMessageFragment } from '../api/generated.ts';
 import type { TalkEvent } from '../live/follow.ts';
 import type { Piece } from '../live/text.ts';
-import { cutFrom, isFinal, withAdded, withChanged, withPatch } from './list.ts';
+import { cutFrom, withAdded, withChanged, withPatch } from './list.ts';
 import type { Line } from './list.ts';
 
 /** What has to be done beside holding another line. */
@@ -98,5 +98,3 @@ function finished(line: Line | null, { parent, ...message }: FinishedMessage): S
   if (parent) next = withPatch(next, parent.id, { sentToModel: parent.sentToModel });
   return { line: next, tasks };
 }
-
-export { isFinal };

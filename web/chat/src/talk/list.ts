@@ -63,24 +63,26 @@ export function withEnd(held: Line | null, head: TalkHeadFragment, page: Page, f
   const above = (held?.messages ?? []).filter(({ index }) => index < first && index < (fromIndex ?? Infinity));
   const isJoined = above.length > 0 && above[above.length - 1]!.index === first - 1;
   if (!held || !isJoined) return { head, messages, hasOlder: page.hasMore, hasNewer: false };
-  return capped({ head, messages: [...above, ...messages], hasOlder: held.hasOlder, hasNewer: false }, 'first');
+  return { head, messages: [...above, ...messages], hasOlder: held.hasOlder, hasNewer: false };
 }
 
 /** withOlder puts a page in front. */
 export function withOlder(held: Line, page: Page): Line {
   const first = held.messages[0]?.index ?? Infinity;
   const older = page.messages.filter(({ index }) => index < first);
-  return capped({ ...held, messages: [...older, ...held.messages], hasOlder: page.hasMore }, 'last');
+  return { ...held, messages: [...older, ...held.messages], hasOlder: page.hasMore };
 }
 
 /** withNewer puts a page behind. */
 export function withNewer(held: Line, page: Page): Line {
   const last = held.messages[held.messages.length - 1]?.index ?? -1;
   const newer = page.messages.filter(({ index }) => index > last);
-  return capped({ ...held, messages: [...held.messages, ...newer], hasNewer: page.hasMore }, 'first');
+  return { ...held, messages: [...held.messages, ...newer], hasNewer: page.hasMore };
 }
 
-function capped(line: Line, drop: 'first' | 'last'): Line {
+/** capped drops an end of what is too much. It is a step of its own: a list on the screen keeps its place only when it
+ * changes at one end at a time. */
+export function capped(line: Line, drop: 'first' | 'last'): Line {
   const over = line.messages.length - kept;
   if (over <= 0) return line;
   return drop === 'first'
@@ -105,7 +107,7 @@ export function withAdded(held: Line, message: TalkMessage): Line | null {
   // It may be here already, from an answer that was faster.
   const rest = same?.id === message.id ? held.messages.slice(at + 1) : [];
   const headId = rest.length > 0 ? held.head.headId : message.id;
-  return capped({ ...held, head: { ...held.head, headId }, messages: [...before, newest(same, message), ...rest] }, 'first');
+  return { ...held, head: { ...held.head, headId }, messages: [...before, newest(same, message), ...rest] };
 }
 
 /** withChanged replaces a message where it stands. */

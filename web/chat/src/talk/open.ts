@@ -1,6 +1,5 @@
 // One open talk: what is loaded of it, kept in step by one subscription. It lives outside of React, so that coming back
 // to a talk shows it at once.
-import { Refused } from '@parley/client';
 import type { Session } from '@parley/client';
 import { TalkDocument, TalkNewerDocument, TalkOlderDocument } from '../api/generated.ts';
 import type { TalkHeadFragment, TalkMessageFragment, TalkNewerQuery, TalkOlderQuery, TalkQuery } from '../api/generated.ts';
@@ -9,7 +8,7 @@ import type { TalkEvent, Verdict } from '../live/follow.ts';
 import type { LiveTexts } from '../live/store.ts';
 import { step } from './events.ts';
 import type { Task } from './events.ts';
-import { pageOf, pageSize, withEnd, withNewer, withOlder, withPatch } from './list.ts';
+import { capped, kept, pageOf, pageSize, withEnd, withNewer, withOlder, withPatch } from './list.ts';
 import type { Line, TalkMessage } from './list.ts';
 
 export type Gone = 'deleted' | 'notFound';
@@ -31,6 +30,9 @@ export interface World {
   retry(tries: number): Promise<void>;
 }
 
+/** After this what came is on the screen, and something else may go. */
+const trimMs = 100;
+
 export class OpenTalk {
   private state: TalkState = { line: null, gone: null, isLoadingOlder: false, isLoadingNewer: false, hasFailed: false };
   private readonly listeners = new Set<() => void>();
@@ -39,6 +41,9 @@ export class OpenTalk {
   /** What is to be fetched next: from which index on; undefined when nothing is. */
   private wanted: number | null | undefined;
   private isFetching = false;
+  /** Which end is far from the reader. */
+  private farEnd: 'first' | 'last' = 'first';
+  private trimming: ReturnType<typeof setTimeout> | null = null;
 
   constructor(
     private readonly world: World,
@@ -176,6 +181,7 @@ export class OpenTalk {
     const { line, isLoadingOlder } = this.state;
     const first = line?.messages.find(({ cursor }) => cursor !== null);
     if (!line?.hasOlder || isLoadingOlder || !first) return;
+    this.farEnd = 'last';
     this.set({ isLoadingOlder: true });
     try {
       const { conversation } = await this.run<TalkOlderQuery>(TalkOlderDocument, { last: pageSize, before: first.cursor });
@@ -194,6 +200,7 @@ export class OpenTalk {
   readonly loadNewer = async () => {
     const { line, isLoadingNewer } = this.state;
     if (!line?.hasNewer || isLoadingNewer) return;
+    this.farEnd = 'first';
     this.set({ isLoadingNewer: true });
     try {
       const page = await this.newerThan(line);
@@ -210,6 +217,7 @@ export class OpenTalk {
 
   /** Shows the end, also where it had been dropped. */
   readonly loadEnd = async () => {
+    this.farEnd = 'first';
     if (this.state.line?.hasNewer) await this.showEndOf(null).catch(() => this.fetch(null));
   };
 
@@ -241,7 +249,12 @@ export class OpenTalk {
   private set(change: Partial<TalkState>) {
     this.state = { ...this.state, ...change };
     for (const listener of this.listeners) listener();
+    const count = this.state.line?.messages.length ?? 0;
+    if (count > kept) this.trimming ??= setTimeout(this.trim, trimMs);
   }
-}
 
-export { Refused };
+  private readonly trim = () => {
+    this.trimming = null;
+    if (this.state.line) this.set({ line: capped(this.state.line, this.farEnd) });
+  };
+}

@@ -1,4 +1,4 @@
-// The composer on a page of its own, with the least of a talk above it: for its tests, without the rest of the chat page.
+// The composer on a page of its own, with the least of a talk above it, for its tests.
 import { StrictMode, useEffect, useState } from 'react';
 import { createRoot } from 'react-dom/client';
 import { Provider } from 'urql';
@@ -51,7 +51,7 @@ function Page() {
   const [id, setId] = useState(() => location.hash.slice(1) || null);
   const [edit, setEdit] = useState<{ messageId: string; content: string } | null>(null);
   const talk = useTalk(id);
-  // A page that is behind what happens elsewhere, for what a send is refused for then: it sees nothing new, or not that a
+  // A page that is behind what happens elsewhere, for what a send is refused for: it sees nothing new, or not that a
   // reply is being written.
   const [frozen, setFrozen] = useState<Talk | null>(null);
   const [isBlind, setBlind] = useState(false);
@@ -67,18 +67,32 @@ function Page() {
         </button>
       </header>
       <ol>
-        {seen?.messages.nodes.filter(({ role }) => role !== 'SYSTEM').map(({ id: messageId, role, status, content }) => (
-          <li key={messageId} className={role} data-status={status} onDoubleClick={() => setEdit({ messageId, content })}>
-            {content}
-          </li>
-        ))}
+        {seen?.messages.nodes
+          .filter(({ role }) => role !== 'SYSTEM')
+          .map(({ id: messageId, role, status, content }) => (
+            <li
+              key={messageId}
+              className={role}
+              data-status={status}
+              onDoubleClick={() => setEdit({ messageId, content })}
+            >
+              {content}
+            </li>
+          ))}
       </ol>
-      <Composer id={id} headId={seen?.headId ?? null} running={(!isBlind && seen?.runningReply) || null} edit={edit}
-        queuedCount={seen?.queuedReplies.length ?? 0} onEditDone={() => setEdit(null)} onShowNew={() => setFrozen(null)}
+      <Composer
+        id={id}
+        headId={seen?.headId ?? null}
+        running={(!isBlind && seen?.runningReply) || null}
+        edit={edit}
+        queuedCount={seen?.queuedReplies.length ?? 0}
+        onEditDone={() => setEdit(null)}
+        onShowNew={() => setFrozen(null)}
         onSent={({ conversationId }) => {
           location.hash = conversationId;
           setId(conversationId);
-        }} />
+        }}
+      />
     </>
   );
 }

@@ -1,33 +1,42 @@
-// What the tests of the composer share: the page that mounts it, served by Vite before a binary, and what a person does.
+// What the tests of the composer share: the page that mounts it, served before a binary, and what a person does.
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
-import { createServer } from 'vite';
+import { build, preview } from 'vite';
 import { freePort, password, patience, signUp } from '../../../../compat/lib/parley.mjs';
 
 const root = join(import.meta.dirname, '../..');
 
-/** serve serves the page before a server; everything that is asked for goes there. */
-export async function serve(target) {
-  const cacheDir = mkdtempSync(join(tmpdir(), 'parley-vite-'));
-  const proxy = { '/graphql': { target, ws: true }, '/session': { target } };
-  const vite = await createServer({
+/** make builds the page once. It is a build for development, in which React says what is wrong. */
+export async function make(page = 'composer') {
+  const outDir = mkdtempSync(join(tmpdir(), 'parley-composer-'));
+  const define = { 'process.env.NODE_ENV': '"development"' };
+  const input = join(root, 'test', page, 'index.html');
+  await build({
     root,
-    configFile: join(root, 'vite.config.ts'),
-    cacheDir,
+    configFile: false,
+    mode: 'development',
     logLevel: 'error',
-    server: { host: '127.0.0.1', port: await freePort(), strictPort: true, hmr: false, watch: null, proxy, fs: { allow: [join(root, '../..')] } },
+    define,
+    resolve: { conditions: ['source', 'module', 'browser', 'development'] },
+    build: { target: 'es2023', outDir, minify: false, rollupOptions: { input } },
   });
-  await vite.listen();
-  return {
-    url: vite.resolvedUrls.local[0] + 'test/composer/index.html',
-    async close() {
-      await vite.close();
-      rmSync(cacheDir, { recursive: true, force: true });
-    },
-  };
+  return { outDir, close: () => rmSync(outDir, { recursive: true, force: true }) };
+}
+
+/** serve serves the page before a server; everything that is asked for goes there. */
+export async function serve({ outDir }, target) {
+  const proxy = { '/graphql': { target, ws: true }, '/session': { target } };
+  const site = await preview({
+    root,
+    configFile: false,
+    logLevel: 'silent',
+    build: { outDir },
+    preview: { host: '127.0.0.1', port: await freePort(), strictPort: true, proxy },
+  });
+  return { url: site.resolvedUrls.local[0] + 'test/composer/index.html', close: () => site.close() };
 }
 
 export function launch() {
@@ -48,7 +57,8 @@ export async function enter(browser, url, { person, id = '', context, ...options
   page.on('pageerror', (error) => faults.push(`uncaught: ${error.message}`));
   page.on('console', (message) => {
     // Chromium says a failed request itself; React and urql say what is wrong with this code.
-    if (['error', 'warning'].includes(message.type()) && !/Failed to load resource|WebSocket/.test(message.text())) faults.push(message.text());
+    if (['error', 'warning'].includes(message.type()) && !/Failed to load resource|WebSocket/.test(message.text()))
+      faults.push(message.text());
   });
   await page.goto(`${url}?${new URLSearchParams({ email: person.email, password })}${id && `#${id}`}`);
   await box(page).waitFor();

@@ -13,8 +13,8 @@ export const composer: Texts['composer'] = {
   queueHint: 'Wird beantwortet, wenn diese Antwort fertig ist.',
   interrupt: 'Unterbrechen',
   interruptHint: 'Diese Antwort hält an, ihr Text bleibt.',
-  editing: 'Du fragst das noch einmal. Die Antwort entsteht neu.',
-  correcting: 'Du berichtigst das. Es gibt keine neue Antwort.',
+  editing: 'Die Antwort entsteht neu.',
+  correcting: 'Es gibt keine neue Antwort.',
   correctInstead: 'Nur berichtigen',
   askInstead: 'Noch einmal fragen',
   correct: 'Berichtigung speichern',
@@ -26,7 +26,9 @@ export const composer: Texts['composer'] = {
   sending: 'Wird gesendet …',
   unknown: 'Ob es ankam, weiß noch niemand. Es geht noch einmal hinaus und zählt einmal.',
   waiting: (seconds) =>
-    seconds > 0 ? `Gerade ist zu viel zu tun. Es geht in ${seconds} s noch einmal hinaus.` : 'Es geht noch einmal hinaus.',
+    seconds > 0
+      ? `Gerade ist zu viel zu tun. Es geht in ${seconds} s noch einmal hinaus.`
+      : 'Es geht noch einmal hinaus.',
   turn: 'Es geht hinaus, wenn die Antwort fertig ist.',
   busy: 'Ein anderes Gerät fragt hier gerade.',
   busyBefore: 'Hier entstand gerade eine Antwort.',

@@ -91,7 +91,9 @@ export const settings: Texts['settings'] = {
     'Niemand hat gesagt, wie viel dieses Modell lesen kann. So bleibt nichts weg, bis der Modellserver es verlangt.',
   gaugeAll: 'Die letzte Antwort kannte alles, was über ihr steht.',
   gaugeDropped: (n) =>
-    n === 1 ? 'Die letzte Antwort kannte die älteste Nachricht nicht.' : `Die letzte Antwort kannte die ${n} ältesten Nachrichten nicht.`,
+    n === 1
+      ? 'Die letzte Antwort kannte die älteste Nachricht nicht.'
+      : `Die letzte Antwort kannte die ${n} ältesten Nachrichten nicht.`,
   gaugeSummary: 'Eine Zusammenfassung stand für sie.',
   gaugeCut: 'Der Modellserver hat wohl gekürzt, was er bekam, ohne es zu sagen. Nimm die Antwort mit Vorsicht.',
   gaugeChange: 'Ändern, was es liest',

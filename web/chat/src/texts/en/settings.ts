@@ -51,7 +51,13 @@ export const settings = {
   errorEmpty: 'is needed here',
   context: 'What the model reads',
   contextHint: 'When a talk becomes longer than a model can read.',
-  policies: { '': 'As the server does it', FULL: 'Everything', TRUNCATE: 'The newest that fits', LAST_N: 'The newest turns', SUMMARIZE: 'A summary, and the newest' },
+  policies: {
+    '': 'As the server does it',
+    FULL: 'Everything',
+    TRUNCATE: 'The newest that fits',
+    LAST_N: 'The newest turns',
+    SUMMARIZE: 'A summary, and the newest',
+  },
   policyHints: {
     '': 'By the model, or by the operator of this server.',
     FULL: 'The model may refuse when it becomes too much.',

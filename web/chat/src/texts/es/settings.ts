@@ -87,11 +87,12 @@ export const settings: Texts['settings'] = {
   gaugeMeasured: 'Contados por el servidor del modelo.',
   gaugeEstimated: 'Estimados por la longitud del texto.',
   gaugeReserved: (tokens) => `${tokens} quedan libres para la respuesta.`,
-  gaugeNoLimit:
-    'Nadie ha dicho cuánto puede leer este modelo, así que no se omite nada hasta que su servidor lo pida.',
+  gaugeNoLimit: 'Nadie ha dicho cuánto puede leer este modelo, así que no se omite nada hasta que su servidor lo pida.',
   gaugeAll: 'La última respuesta conocía todo lo que tiene encima.',
   gaugeDropped: (n) =>
-    n === 1 ? 'La última respuesta no vio el mensaje más antiguo.' : `La última respuesta no vio los ${n} mensajes más antiguos.`,
+    n === 1
+      ? 'La última respuesta no vio el mensaje más antiguo.'
+      : `La última respuesta no vio los ${n} mensajes más antiguos.`,
   gaugeSummary: 'Un resumen ocupó su lugar.',
   gaugeCut: 'Parece que el servidor del modelo recortó lo que recibió, sin decirlo. Toma la respuesta con cautela.',
   gaugeChange: 'Cambiar lo que lee',

@@ -91,7 +91,9 @@ export const settings: Texts['settings'] = {
     'Personne n’a dit combien ce modèle peut lire. Rien n’est donc omis tant que son serveur ne le demande pas.',
   gaugeAll: 'La dernière réponse connaissait tout ce qui la précède.',
   gaugeDropped: (n) =>
-    n === 1 ? 'La dernière réponse n’a pas vu le plus ancien message.' : `La dernière réponse n’a pas vu les ${n} plus anciens messages.`,
+    n === 1
+      ? 'La dernière réponse n’a pas vu le plus ancien message.'
+      : `La dernière réponse n’a pas vu les ${n} plus anciens messages.`,
   gaugeSummary: 'Un résumé en tenait lieu.',
   gaugeCut: 'Le serveur du modèle semble avoir coupé ce qu’il a reçu, sans le dire. Lisez la réponse avec prudence.',
   gaugeChange: 'Changer ce qu’il lit',

@@ -1,0 +1,59 @@
+import { useChat } from '@ai-sdk/react'
+import type { ParleyMessage, ParleyTransport } from '@parley/ai-sdk'
+import { useEffect, useState } from 'react'
+
+export function Chat(props: { transport: ParleyTransport; messages: ParleyMessage[] }) {
+  const { transport } = props
+  const { messages, status, error, sendMessage, regenerate, stop } = useChat({ ...props, resume: true })
+  // React stops a chat that it unmounts. With this the reply goes on on the server.
+  useEffect(() => () => transport.close(), [transport])
+  const busy = status === 'submitted' || status === 'streaming'
+
+  return (
+    <>
+      <a href="#">New chat</a>
+      {messages.map((message) => (
+        <Message key={message.id} message={message} />
+      ))}
+      {error && <p role="alert">{`${error.message} (${(error as Error & { code?: string }).code})`}</p>}
+      <Composer disabled={busy} onSend={(text) => void sendMessage({ text })} />
+      {busy ? (
+        <button onClick={() => void stop()}>Stop</button>
+      ) : (
+        messages.length > 0 && <button onClick={() => void regenerate()}>Regenerate</button>
+      )}
+    </>
+  )
+}
+
+function Message({ message: { role, parts, metadata } }: { message: ParleyMessage }) {
+  const { status, siblingCount = 1, siblingPosition } = metadata ?? {}
+  return (
+    <article className={role} data-status={status}>
+      {parts.map((part, index) => {
+        if (part.type === 'reasoning') return <blockquote key={index}>{part.text}</blockquote>
+        if (part.type === 'text') return <p key={index}>{part.text}</p>
+        if (part.type !== 'source-url') return null
+        return <a key={index} href={part.url} children={part.title ?? part.url} />
+      })}
+      {siblingCount > 1 && <small>{`Version ${siblingPosition} of ${siblingCount}`}</small>}
+    </article>
+  )
+}
+
+function Composer({ disabled, onSend }: { disabled: boolean; onSend: (text: string) => void }) {
+  const [text, setText] = useState('')
+  return (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault()
+        if (disabled || !text.trim()) return
+        onSend(text)
+        setText('')
+      }}
+    >
+      <input aria-label="Message" value={text} onChange={(event) => setText(event.target.value)} autoFocus />
+      <button disabled={disabled}>Send</button>
+    </form>
+  )
+}

@@ -1,0 +1,2 @@
+export type { Details, Metadata, ParleyMessage } from './message.js'
+export { ParleyTransport, type SendOptions, type TransportOptions } from './transport.js'

@@ -1,0 +1,97 @@
+// The drawer "Under the hood": the operations that a click sent, and the events that came.
+import { useState, useSyncExternalStore } from 'react';
+import { useTexts } from '../texts/index.ts';
+import { asCurl, recorder } from './recorder.ts';
+import type { Entry } from './recorder.ts';
+import { Tree } from './Tree.tsx';
+import './hood.css';
+
+export interface HoodProps {
+  open: boolean;
+  onClose(): void;
+  /** Where GraphiQL is; without it there is no link to it. */
+  graphiql?: string;
+}
+
+/** Hood is drawn only while it is open: recording costs little, drawing does not. */
+export function Hood(props: HoodProps) {
+  return props.open ? <Drawer {...props} /> : null;
+}
+
+function Drawer({ onClose, graphiql }: HoodProps) {
+  const texts = useTexts().hood;
+  const entries = useSyncExternalStore(recorder.subscribe, recorder.getSnapshot, recorder.getSnapshot);
+  const [filter, setFilter] = useState('');
+  const wanted = filter.toLowerCase();
+  const shown = entries.filter(({ name, kind, code }) => `${name} ${kind} ${code ?? ''}`.toLowerCase().includes(wanted));
+  return (
+    <aside className="hood" aria-label={texts.title} onKeyDown={(event) => event.key === 'Escape' && onClose()}>
+      <header className="hood-bar">
+        <h2 className="hood-title">{texts.title}</h2>
+        <button type="button" className="hood-button" onClick={() => recorder.clear()}>
+          {texts.clear}
+        </button>
+        <button type="button" className="hood-button" onClick={onClose}>
+          {texts.close}
+        </button>
+      </header>
+      <input className="hood-filter" type="search" value={filter} placeholder={texts.filter} aria-label={texts.filter} onChange={(event) => setFilter(event.target.value)} />
+      {shown.length === 0 && <p className="hood-empty">{texts.empty}</p>}
+      <ol className="hood-list" reversed>
+        {shown.toReversed().map((entry) => (
+          <Row key={entry.id} entry={entry} graphiql={graphiql} />
+        ))}
+      </ol>
+    </aside>
+  );
+}
+
+function Row({ entry, graphiql }: { entry: Entry; graphiql: string | undefined }) {
+  const texts = useTexts().hood;
+  const [isOpen, setOpen] = useState(false);
+  const time = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' }).format(entry.at);
+  return (
+    <li>
+      <details className="hood-entry" onToggle={(event) => event.target === event.currentTarget && setOpen(event.currentTarget.open)}>
+        <summary>
+          <span className={`hood-kind hood-kind-${entry.kind}`}>{entry.kind}</span> <bdi>{entry.name}</bdi>{' '}
+          {entry.code && <span className="hood-code">{entry.code}</span>}{' '}
+          <small>
+            {time}
+            {entry.took !== null && ` · ${entry.took} ms`}
+          </small>
+        </summary>
+        {isOpen && (
+          <div className="hood-inside">
+            {entry.document && <pre tabIndex={0}>{entry.document}</pre>}
+            {entry.variables != null && <Tree name={texts.variables} value={entry.variables} more={texts.more} />}
+            {entry.answer != null && <Tree name={texts.answer} value={entry.answer} more={texts.more} />}
+            {entry.document && <CopyCurl entry={entry} />}
+            {entry.document && graphiql && (
+              <a className="hood-button" href={graphiql} target="_blank" rel="noopener">
+                {texts.openGraphiql}
+              </a>
+            )}
+          </div>
+        )}
+      </details>
+    </li>
+  );
+}
+
+function CopyCurl({ entry }: { entry: Entry }) {
+  const texts = useTexts().hood;
+  const [label, setLabel] = useState(texts.copyCurl);
+  const copy = () =>
+    Promise.resolve()
+      .then(() => navigator.clipboard.writeText(asCurl(entry, location.origin)))
+      .then(
+        () => setLabel(texts.copied),
+        () => setLabel(texts.copyFailed),
+      );
+  return (
+    <button type="button" className="hood-button" onClick={() => void copy()}>
+      <span aria-live="polite">{label}</span>
+    </button>
+  );
+}

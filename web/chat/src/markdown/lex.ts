@@ -1,0 +1,166 @@
+// Markdown as tokens. marked does the work; here its work gets bounds (depth, length of what is searched for pairs),
+// formulas, and the rule that HTML is text.
+import { Lexer, Tokenizer } from 'marked';
+import type { Links, MarkedOptions, Token, TokenizerExtension, Tokens } from 'marked';
+
+/** How deep quotes and lists may be nested; what is deeper is shown as text. */
+const maxDepth = 24;
+/** How much is searched for pairs (stars, brackets) at once: what is longer is read in pieces, so that cost is linear. */
+const maxInline = 8192;
+const maxMarks = 512;
+/** How far the end of a formula may be. */
+const maxFormula = 2048;
+/** How far into a paragraph a formula may end it. */
+const maxParagraph = 2048;
+
+const marks = /[*_~[\]<`!$\\]/g;
+
+/** Formula is a token of ours. An open one has not got its end yet, while a reply grows. */
+export interface Formula {
+  type: 'formula';
+  raw: string;
+  text: string;
+  display: boolean;
+}
+
+class BoundedTokenizer extends Tokenizer {
+  depth = 0;
+  growing = false;
+
+  private nested<T>(read: () => T): T | undefined {
+    if (this.depth >= maxDepth) return undefined;
+    this.depth++;
+    try {
+      return read();
+    } finally {
+      this.depth--;
+    }
+  }
+
+  override blockquote(src: string) {
+    return this.nested(() => super.blockquote(src));
+  }
+
+  override list(src: string) {
+    return this.nested(() => super.list(src));
+  }
+
+  // A block of HTML would hide Markdown behind it, and an unclosed comment all that follows.
+  override html() {
+    return undefined;
+  }
+
+  override tag(src: string): Tokens.Tag | undefined {
+    const raw = this.rules.inline.tag.exec(src)?.[0];
+    return raw ? ({ type: 'html', raw, text: raw, inLink: false, inRawBlock: false, block: false } as Tokens.Tag) : undefined;
+  }
+
+  // A formula on lines of its own ends the paragraph before it. The look ahead is short: it is done at each paragraph.
+  override paragraph(src: string) {
+    const at = src.slice(0, maxParagraph).search(/\n {0,3}(?:\$\$|\\\[)/);
+    return super.paragraph(at < 0 ? src : src.slice(0, at + 1));
+  }
+
+  override inlineText(src: string) {
+    const token = super.inlineText(src);
+    const at = token ? token.raw.indexOf('$', 1) : -1;
+    if (token && at > 0) token.raw = token.text = token.raw.slice(0, at);
+    return token;
+  }
+}
+
+const blockFormula: TokenizerExtension = {
+  name: 'formula',
+  level: 'block',
+  tokenizer(src) {
+    const open = /^ {0,3}(\$\$|\\\[)/.exec(src);
+    if (!open) return undefined;
+    const from = open[0].length;
+    const near = src.slice(from, from + maxFormula);
+    const blank = near.search(/\n[ \t]*\n/);
+    const body = blank < 0 ? near : near.slice(0, blank);
+    const close = open[1] === '$$' ? '$$' : '\\]';
+    const end = body.indexOf(close);
+    if (end < 0) {
+      const isOpen = (this.lexer.options.tokenizer as BoundedTokenizer).growing && from + body.length === src.length;
+      return isOpen ? { type: 'code', raw: src, lang: 'latex', text: src } : undefined;
+    }
+    const rest = /^[ \t]*(?:\n|$)/.exec(src.slice(from + end + 2, from + end + 2 + 256));
+    const text = body.slice(0, end).trim();
+    if (!rest || !text) return undefined;
+    return { type: 'formula', raw: src.slice(0, from + end + 2) + rest[0], text, display: true };
+  },
+};
+
+const inlineFormula: TokenizerExtension = {
+  name: 'formulaInline',
+  level: 'inline',
+  tokenizer(src) {
+    // Money is no formula: no space behind the first sign or before the last, no digit behind the last.
+    const found =
+      /^\$\$([^$]{1,2000}?)\$\$/.exec(src) ??
+      /^\$(?![\s$])((?:\\[^\n]|[^$\\\n]){0,1000}?[^$\\\s]|\\[^\n])\$(?![\d\w$])/.exec(src) ??
+      /^\\\(([^\n]{1,1000}?)\\\)/.exec(src) ??
+      /^\\\[([\s\S]{1,2000}?)\\\]/.exec(src);
+    if (!found || !found[1]?.trim()) return undefined;
+    return { type: 'formula', raw: found[0], text: found[1].trim(), display: src.startsWith('$$') || src[1] === '[' };
+  },
+};
+
+class BoundedLexer extends Lexer {
+  override inlineTokens(src: string, tokens: Token[] = []): Token[] {
+    if (src.length <= maxMarks) return super.inlineTokens(src, tokens);
+    for (const piece of pieces(src)) super.inlineTokens(piece, tokens);
+    return tokens;
+  }
+}
+
+/** pieces cuts a long text at spaces, each with a bounded number of signs that may be halves of pairs. */
+function* pieces(src: string): Generator<string> {
+  let start = 0;
+  while (start < src.length) {
+    let limit = Math.min(src.length, start + maxInline);
+    marks.lastIndex = start;
+    for (let count = 0; count < maxMarks; count++) {
+      const mark = marks.exec(src);
+      if (!mark || mark.index >= limit) break;
+      if (count === maxMarks - 1) limit = mark.index + 1;
+    }
+    let end = limit;
+    if (end < src.length) {
+      const space = src.lastIndexOf(' ', end);
+      if (space > start + (limit - start) / 2) end = space + 1;
+      else if (/[\uDC00-\uDFFF]/.test(src[end]!)) end++;
+    }
+    yield src.slice(start, end);
+    start = end;
+  }
+}
+
+export interface Lexed {
+  tokens: Token[];
+  links: Links;
+}
+
+/** lex reads Markdown. What earlier text defined for links may be given. It never throws. */
+export function lex(src: string, links?: Links, growing = false): Lexed {
+  const tokenizer = new BoundedTokenizer();
+  tokenizer.growing = growing;
+  const lexer = new BoundedLexer({
+    gfm: true,
+    tokenizer,
+    extensions: {
+      renderers: {},
+      childTokens: {},
+      block: [blockFormula.tokenizer],
+      inline: [inlineFormula.tokenizer],
+    },
+  } as MarkedOptions);
+  Object.assign(lexer.tokens.links, links);
+  try {
+    return { tokens: lexer.lex(src), links: lexer.tokens.links };
+  } catch {
+    // Whatever breaks the reader is still a text.
+    return { tokens: [{ type: 'paragraph', raw: src, text: src, tokens: [{ type: 'text', raw: src, text: src }] }], links: {} };
+  }
+}

@@ -1,0 +1,201 @@
+// Markdown without a browser: what grows shows what the whole shows, what it costs, and that nothing hangs.
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { createServer } from 'vite';
+
+let vite, grow, nothing, lex, cite, show;
+
+before(async () => {
+  const root = join(import.meta.dirname, '..');
+  vite = await createServer({ root, configFile: join(root, 'vite.config.ts'), appType: 'custom', logLevel: 'error',
+    server: { middlewareMode: true, hmr: false, ws: false, watch: null }, optimizeDeps: { noDiscovery: true, include: [] } });
+  ({ grow, nothing } = await vite.ssrLoadModule('/src/markdown/grow.ts'));
+  ({ lex } = await vite.ssrLoadModule('/src/markdown/lex.ts'));
+  cite = await vite.ssrLoadModule('/src/markdown/cite.ts');
+  const { Markdown } = await vite.ssrLoadModule('/src/markdown/Markdown.tsx');
+  const { createElement } = await import('react');
+  const { renderToStaticMarkup } = await import('react-dom/server');
+  show = (props) => renderToStaticMarkup(createElement(Markdown, props));
+});
+
+after(() => vite?.close());
+
+/** random is a small generator with a seed, so that a failure can be seen again. */
+function random(seed) {
+  return () => {
+    seed = (seed + 0x6d2b79f5) | 0;
+    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+const words = ['word', '**bold**', '*soft*', '`code`', '漢字', 'שלום', '[link](https://example.com/a)', '$x^2$', '\\(y\\)', '~~gone~~', '$5', '<b>', '&amp;', '![p](http://x.y/z)', 'a_b_c', '[ref]', '😀'];
+const kinds = [
+  (r, line) => line(),
+  (r, line) => `${'#'.repeat(1 + r(6))} ${line()}`,
+  (r, line) => Array.from({ length: 1 + r(4) }, () => `- ${line()}`).join('\n'),
+  (r, line) => Array.from({ length: 1 + r(4) }, (_, i) => `${i + 1}. ${line()}`).join('\n'),
+  (r, line) => `- ${line()}\n  - ${line()}\n\n  ${line()}\n- [x] ${line()}`,
+  (r, line) => `> ${line()}\n> ${line()}`,
+  (r, line) => `\`\`\`js\n${line()}\n\n- ${line()}\n\`\`\``,
+  (r, line) => `| a | b |\n|---|--:|\n| ${line()} | 2 |`,
+  () => '---',
+  (r, line) => `$$\n\\frac{a}{b}\n= c\n- d\n$$`,
+  (r, line) => `${line()}\n\\[ x = 1 \\]`,
+  (r, line) => `${line()}\n===`,
+  () => '[ref]: https://example.org/ref',
+  (r, line) => `<div onclick="x()">\n${line()}\n</div>`,
+  (r, line) => `    ${line()}`,
+];
+
+function documentOf(next) {
+  const r = (n) => Math.floor(next() * n);
+  const line = () => Array.from({ length: 1 + r(6) }, () => words[r(words.length)]).join(' ');
+  const definitions = r(2) ? ['[ref]: https://example.org/first'] : [];
+  return [...definitions, ...Array.from({ length: 2 + r(6) }, () => kinds[r(kinds.length)](r, line))];
+}
+
+const tokensOf = (grown) => grown.blocks.map(({ at, token }) => ({ at, token }));
+
+test('a growing prefix shows what the whole shows, at each end of a block', () => {
+  for (let seed = 0; seed < 2000; seed++) {
+    const next = random(seed);
+    const parts = documentOf(next);
+    // A definition that comes late changes what stands before it; only the end knows it.
+    const late = parts.findIndex((part, i) => i > 0 && part.startsWith('[ref]:') && !parts[0].startsWith('[ref]:'));
+    const text = parts.slice(0, late < 0 ? undefined : late).join('\n\n') + '\n\n';
+    let grown = nothing;
+    let at = 0;
+    let end = 0;
+    const ends = new Set(parts.map((part) => (end += part.length + 2)));
+    while (at < text.length) {
+      const step = 1 + Math.floor(next() * 14);
+      const stop = [...ends].find((end) => end > at && end <= at + step) ?? at + step;
+      at = Math.min(stop, text.length);
+      grown = grow(grown, text.slice(0, at), true);
+      if (!ends.has(at)) continue;
+      const whole = grow(nothing, text.slice(0, at), false);
+      assert.deepEqual(tokensOf(grown), tokensOf(whole), `seed ${seed} at ${at}:\n${text.slice(0, at)}`);
+    }
+    const last = grow(grown, text, false);
+    assert.deepEqual(tokensOf(last), tokensOf(grow(nothing, text, false)));
+  }
+});
+
+test('a long reply is read in what it is long, also when it is one block', () => {
+  const texts = {
+    prose: 'Some words that make a paragraph of a usual length, with **bold** ones.\n\n'.repeat(900),
+    list: '- an item of a list with `code`\n'.repeat(2000),
+    code: '```js\n' + 'const a = 1;\n'.repeat(5000) + '```\n',
+    line: 'word '.repeat(13000),
+    quote: '> a line of a quote\n'.repeat(3000),
+    table: '| a | b |\n|---|---|\n' + '| 1 | 2 |\n'.repeat(6000),
+  };
+  for (const [name, text] of Object.entries(texts)) {
+    let grown = nothing;
+    for (let at = 14; at < text.length + 14; at += 14) grown = grow(grown, text.slice(0, at), true);
+    grown = grow(grown, text, false);
+    const updates = text.length / 14;
+    assert.ok(grown.cost / updates < 6000, `${name}: ${Math.round(grown.cost / updates)} characters read an update`);
+  }
+});
+
+test('blocks that are done stay the same objects', () => {
+  const text = 'First *one*.\n\n- second\n\nThird.\n\nFourth.\n\nFif';
+  const before = grow(nothing, text, true);
+  const after = grow(before, `${text}th one.\n\nSixth`, true);
+  assert.equal(after.blocks[0], before.blocks[0]);
+  const done = grow(after, after.text, false);
+  assert.equal(done.blocks[1], before.blocks[1]);
+});
+
+test('half a pair is shown as what it will be', () => {
+  const typeOf = (text) => grow(nothing, text, true).blocks.at(-1).token.tokens.map(({ type }) => type);
+  assert.deepEqual(typeOf('a **bo'), ['text', 'strong']);
+  assert.deepEqual(typeOf('a `co'), ['text', 'codespan']);
+  assert.deepEqual(typeOf('see [the li'), ['text']);
+});
+
+test('prices are no formulas', () => {
+  const types = (text) => lex(text).tokens[0].tokens.map(({ type }) => type);
+  assert.ok(!types('It is $5 and $6, or $7.50.').includes('formula'));
+  assert.ok(!types('From $5-$10, US$3.').includes('formula'));
+  for (const text of ['so $x^2$ is', 'so \\(x\\) is', 'so $$x$$ is', 'so \\[x\\] is', '$a$, $b$']) {
+    assert.ok(types(text).includes('formula'), text);
+  }
+});
+
+test('what is made to hang does not', { timeout: 60_000 }, () => {
+  const deep = {
+    quotes: '> '.repeat(10_000) + 'x',
+    quoteLines: Array.from({ length: 500 }, (_, i) => '> '.repeat(i) + 'x').join('\n'),
+    lists: '- '.repeat(10_000) + 'x',
+    indents: Array.from({ length: 300 }, (_, i) => `${'  '.repeat(i)}- x`).join('\n'),
+    brackets: '['.repeat(10_000),
+    links: '[a]('.repeat(10_000),
+    pictures: '![a]('.repeat(10_000),
+    stars: '*a '.repeat(50_000),
+    unders: 'a_'.repeat(50_000),
+    tildes: '~~a '.repeat(30_000),
+    ticks: Array.from({ length: 400 }, (_, i) => '`'.repeat(i + 1) + ' ').join(''),
+    dollars: '$a '.repeat(50_000),
+    formulas: '\\[\n'.repeat(20_000),
+    displays: '$$\n- x\n'.repeat(10_000),
+    lazy: '> a\nb\n'.repeat(5_000),
+    line: 'x'.repeat(1_000_000),
+    spaced: 'ab '.repeat(333_333),
+    blocks: '```js\na\n```\n\n'.repeat(5_000),
+    refs: '[a]: b\n'.repeat(5_000) + '[a] '.repeat(5_000),
+    comments: '<!-- '.repeat(20_000),
+    tags: '<a href="'.repeat(10_000),
+    mails: 'a@'.repeat(20_000),
+    webs: 'www.'.repeat(20_000),
+  };
+  for (const [name, text] of Object.entries(deep)) {
+    const { tokens } = lex(text);
+    assert.equal(tokens.map(({ raw }) => raw).join('').length > 0, true, name);
+    const depth = depthOf(tokens);
+    assert.ok(depth < 700, `${name} is ${depth} deep`);
+    if (text.length < 200_000) show({ text });
+    show({ text: text.slice(0, 20_000), growing: true });
+  }
+});
+
+function depthOf(tokens) {
+  let depth = 0;
+  let level = tokens ?? [];
+  while (level.length > 0) {
+    depth++;
+    level = level.flatMap((token) => [...(token.tokens ?? []), ...(token.items ?? [])]);
+  }
+  return depth;
+}
+
+test('only http, https and mailto are links', () => {
+  for (const href of ['javascript:alert(1)', 'JaVaScRiPt:alert(1)', 'java\tscript:alert(1)', 'javascript&colon;alert(1)', '&#106;avascript:alert(1)', 'data:text/html,x', 'vbscript:x', '//evil.example', '/relative', 'blob:https://a/b', 'file:///etc/passwd']) {
+    const html = show({ text: `[a](<${href}>) <${href}> ![b](<${href}>)` });
+    assert.ok(!html.includes('<a '), html);
+  }
+  const html = show({ text: '[a](https://user@evil.example/x?a=1&amp;b=2 "t")' });
+  assert.match(html, /href="https:\/\/user@evil\.example\/x\?a=1&amp;b=2"/);
+  assert.match(html, /title="evil\.example"/);
+  assert.match(html, /rel="noopener noreferrer nofollow" target="_blank"/);
+});
+
+test('HTML is text, images are not fetched, headings are demoted', () => {
+  assert.match(show({ text: '<img src=x onerror=alert(1)> **b**' }), /&lt;img src=x onerror=alert\(1\)&gt; <strong>b<\/strong>/);
+  assert.doesNotMatch(show({ text: '![a](https://evil.example/x.png)' }), /<img|src=/);
+  assert.match(show({ text: '# a\n\n###### b' }), /<h3 .*<h6 /);
+});
+
+test('citations stand where they belong', () => {
+  const citations = [{ title: 'One', url: 'https://one.example/', place: 3 }, { title: 'Two', url: 'javascript:x', place: 999 }];
+  const html = show({ text: 'A b. `c`', citations });
+  assert.match(html, /A b<sup class="md-cite"><a href="https:\/\/one\.example\/" title="One · one\.example"[^>]*>1<\/a><\/sup>\. /);
+  assert.match(html, /<sup class="md-cite"><span title="Two">2<\/span><\/sup>/);
+  const linked = show({ text: '[word](https://a.example/)', citations: [{ title: 'One', url: 'https://one.example/', place: 3 }] });
+  assert.match(linked, />word<\/a><sup/);
+  assert.equal(cite.withPlaces('\ufdd0' + '0\ufdd1', []), '\ufffd0\ufffd');
+});
