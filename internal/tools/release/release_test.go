@@ -85,7 +85,8 @@ func copyOf(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{"go.mod", "go.sum", "web/web.go", "LICENSE", "README.md", "CHANGELOG.md"} {
+	for _, name := range []string{"go.mod", "go.sum", "web/web.go", "web/chat.go", "LICENSE", "README.md",
+		"CHANGELOG.md"} {
 		text, err := os.ReadFile(filepath.Join(repository, name))
 		if err == nil {
 			err = os.WriteFile(filepath.Join(root, name), text, 0o600)
