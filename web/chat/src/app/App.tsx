@@ -95,7 +95,7 @@ function Signed() {
         </header>
         <Banner />
         <Fault place={id ?? route.name}>
-          {route.name === 'unknown'' ? <Nowhere /> : <Talk id={id} suggestions={site?.suggestions} />}
+          {route.name === 'unknown' ? <Nowhere /> : <Talk id={id} suggestions={site?.suggestions} />}
         </Fault>
       </div>
       <KeyList />
