@@ -51,6 +51,9 @@ func load(fsys fs.FS) (*house, error) {
 			if under(name, "examples") && slices.Contains([]string{"dist", "generated", "__generated__"}, base) {
 				return fs.SkipDir // Made by running them, and not kept.
 			}
+			if under(name, "web/chat/src") && base == "generated" {
+				return fs.SkipDir // Made from the documents beside it.
+			}
 			if _, err := fs.Stat(fsys, path.Join(name, "go.mod")); name != "." && err == nil {
 				return fs.SkipDir
 			}

@@ -5,7 +5,7 @@ const config: CodegenConfig = {
   documents: 'src/api/documents/*.graphql',
   emitLegacyCommonJSImports: false,
   generates: {
-    'src/api/generated.ts': {
+    'src/api/generated/documents.ts': {
       plugins: ['typescript-operations', './documents.plugin.mjs'],
       config: {
         scalars: { DateTime: 'string', ID: 'string' },

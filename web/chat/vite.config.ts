@@ -8,7 +8,7 @@ const outDir = join(import.meta.dirname, '../dist/chat');
 
 /** What the page asks, for servers that run known documents only: see src/api/known.ts. */
 function documents() {
-  const generated = readFileSync(join(import.meta.dirname, 'src/api/generated.ts'), 'utf8');
+  const generated = readFileSync(join(import.meta.dirname, 'src/api/generated/documents.ts'), 'utf8');
   const ids = JSON.parse(/documentIds[^{]*(\{[^]*?\});/.exec(generated)![1]!) as Record<string, string>;
   const texts = [...generated.matchAll(/^export const (\w+)Document = (".*") as unknown/gm)];
   return Object.fromEntries(texts.map(([, name, text]) => [`chat:${ids[name!]}`, JSON.parse(text!) as string]));

@@ -1,4 +1,5 @@
-// The rule for texts, the line of a talk and what is said of a reply, without a browser: random events with cuts, answers
+// The rule for texts, the line of a talk and what is said of a reply, without a browser: random events with cuts,
+// answers
 // that come late, pages that are dropped. Nothing is lost, repeated or out of order.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
@@ -76,7 +77,15 @@ test('a text paints once a frame, and a hidden tab keeps the newest alone', () =
 });
 
 const headOf = (headId, more = {}) => ({ id: 'c', headId, runningReply: null, queuedReplies: [], ...more });
-const message = (index, more = {}) => ({ id: `m${index}`, index, status: 'COMPLETED', attempt: 1, content: `text ${index}`, cursor: `k${index}`, ...more });
+const message = (index, more = {}) => ({
+  id: `m${index}`,
+  index,
+  status: 'COMPLETED',
+  attempt: 1,
+  content: `text ${index}`,
+  cursor: `k${index}`,
+  ...more,
+});
 const range = (first, last) => Array.from({ length: last - first + 1 }, (_, i) => message(first + i));
 const page = (first, last, hasMore = first > 1) => ({ messages: range(first, last), hasMore });
 const indexes = ({ messages }) => messages.map(({ index }) => index);
@@ -119,23 +128,39 @@ test('messages that are added come once, at their place, or ask for what is miss
   const held = line(1, 4);
   assert.deepEqual(indexes(withAdded(held, message(5))), [1, 2, 3, 4, 5]);
   assert.deepEqual(indexes(withAdded(held, message(4))), [1, 2, 3, 4]);
-  assert.deepEqual(withAdded(held, message(3, { id: 'other' })).messages.map(({ id }) => id), ['m1', 'm2', 'other']);
+  assert.deepEqual(
+    withAdded(held, message(3, { id: 'other' })).messages.map(({ id }) => id),
+    ['m1', 'm2', 'other'],
+  );
   assert.equal(withAdded(held, message(9)), null);
 });
 
 test('events keep what runs and what waits, and say what is to be fetched', () => {
   const event = (__typename, more) => ({ __typename, ...more });
-  const added = (index, status) => event('MessageAdded', { edge: { cursor: `k${index}`, node: message(index, { status, content: '' }) } });
+  const added = (index, status) =>
+    event('MessageAdded', { edge: { cursor: `k${index}`, node: message(index, { status, content: '' }) } });
   let { line: held } = step(line(1, 2), added(3, 'COMPLETED'));
   let tasks;
   ({ line: held, tasks } = step(held, added(4, 'STREAMING')));
   assert.deepEqual([held.head.runningReply.id, tasks.map(({ do: what }) => what)], ['m4', ['snapshot']]);
   ({ line: held } = step(held, added(5, 'COMPLETED')));
   ({ line: held } = step(held, added(6, 'QUEUED')));
-  assert.deepEqual(held.head.queuedReplies.map(({ id }) => id), ['m6']);
-  ({ line: held, tasks } = step(held, event('MessageFinished', { message: { ...message(4), parent: { id: 'm3', sentToModel: true } } })));
-  assert.deepEqual([held.head.runningReply, held.messages[3].content, tasks.map(({ do: what }) => what)], [null, 'text 4', ['drop']]);
-  ({ line: held } = step(held, event('MessageSnapshot', { message: message(6, { status: 'STREAMING', content: '' }) })));
+  assert.deepEqual(
+    held.head.queuedReplies.map(({ id }) => id),
+    ['m6'],
+  );
+  ({ line: held, tasks } = step(
+    held,
+    event('MessageFinished', { message: { ...message(4), parent: { id: 'm3', sentToModel: true } } }),
+  ));
+  assert.deepEqual(
+    [held.head.runningReply, held.messages[3].content, tasks.map(({ do: what }) => what)],
+    [null, 'text 4', ['drop']],
+  );
+  ({ line: held } = step(
+    held,
+    event('MessageSnapshot', { message: message(6, { status: 'STREAMING', content: '' }) }),
+  ));
   assert.deepEqual([held.head.runningReply.id, held.head.queuedReplies], ['m6', []]);
   ({ line: held, tasks } = step(held, event('ConversationSnapshot', { conversation: headOf('m3'), fromIndex: 3 })));
   assert.deepEqual([indexes(held), tasks], [[1, 2], [{ do: 'fetch', fromIndex: 3 }]]);

@@ -8,8 +8,14 @@ let vite, grow, nothing, lex, cite, show;
 
 before(async () => {
   const root = join(import.meta.dirname, '..');
-  vite = await createServer({ root, configFile: join(root, 'vite.config.ts'), appType: 'custom', logLevel: 'error',
-    server: { middlewareMode: true, hmr: false, ws: false, watch: null }, optimizeDeps: { noDiscovery: true, include: [] } });
+  vite = await createServer({
+    root,
+    configFile: join(root, 'vite.config.ts'),
+    appType: 'custom',
+    logLevel: 'error',
+    server: { middlewareMode: true, hmr: false, ws: false, watch: null },
+    optimizeDeps: { noDiscovery: true, include: [] },
+  });
   ({ grow, nothing } = await vite.ssrLoadModule('/src/markdown/grow.ts'));
   ({ lex } = await vite.ssrLoadModule('/src/markdown/lex.ts'));
   cite = await vite.ssrLoadModule('/src/markdown/cite.ts');
@@ -31,7 +37,25 @@ function random(seed) {
   };
 }
 
-const words = ['word', '**bold**', '*soft*', '`code`', '漢字', 'שלום', '[link](https://example.com/a)', '$x^2$', '\\(y\\)', '~~gone~~', '$5', '<b>', '&amp;', '![p](http://x.y/z)', 'a_b_c', '[ref]', '😀'];
+const words = [
+  'word',
+  '**bold**',
+  '*soft*',
+  '`code`',
+  '漢字',
+  'שלום',
+  '[link](https://example.com/a)',
+  '$x^2$',
+  '\\(y\\)',
+  '~~gone~~',
+  '$5',
+  '<b>',
+  '&amp;',
+  '![p](http://x.y/z)',
+  'a_b_c',
+  '[ref]',
+  '😀',
+];
 const kinds = [
   (r, line) => line(),
   (r, line) => `${'#'.repeat(1 + r(6))} ${line()}`,
@@ -112,7 +136,10 @@ test('blocks that are done stay the same objects', () => {
 });
 
 test('half a pair is shown as what it will be', () => {
-  const typeOf = (text) => grow(nothing, text, true).blocks.at(-1).token.tokens.map(({ type }) => type);
+  const typeOf = (text) =>
+    grow(nothing, text, true)
+      .blocks.at(-1)
+      .token.tokens.map(({ type }) => type);
   assert.deepEqual(typeOf('a **bo'), ['text', 'strong']);
   assert.deepEqual(typeOf('a `co'), ['text', 'codespan']);
   assert.deepEqual(typeOf('see [the li'), ['text']);
@@ -174,7 +201,19 @@ function depthOf(tokens) {
 }
 
 test('only http, https and mailto are links', () => {
-  for (const href of ['javascript:alert(1)', 'JaVaScRiPt:alert(1)', 'java\tscript:alert(1)', 'javascript&colon;alert(1)', '&#106;avascript:alert(1)', 'data:text/html,x', 'vbscript:x', '//evil.example', '/relative', 'blob:https://a/b', 'file:///etc/passwd']) {
+  for (const href of [
+    'javascript:alert(1)',
+    'JaVaScRiPt:alert(1)',
+    'java\tscript:alert(1)',
+    'javascript&colon;alert(1)',
+    '&#106;avascript:alert(1)',
+    'data:text/html,x',
+    'vbscript:x',
+    '//evil.example',
+    '/relative',
+    'blob:https://a/b',
+    'file:///etc/passwd',
+  ]) {
     const html = show({ text: `[a](<${href}>) <${href}> ![b](<${href}>)` });
     assert.ok(!html.includes('<a '), html);
   }
@@ -185,17 +224,29 @@ test('only http, https and mailto are links', () => {
 });
 
 test('HTML is text, images are not fetched, headings are demoted', () => {
-  assert.match(show({ text: '<img src=x onerror=alert(1)> **b**' }), /&lt;img src=x onerror=alert\(1\)&gt; <strong>b<\/strong>/);
+  assert.match(
+    show({ text: '<img src=x onerror=alert(1)> **b**' }),
+    /&lt;img src=x onerror=alert\(1\)&gt; <strong>b<\/strong>/,
+  );
   assert.doesNotMatch(show({ text: '![a](https://evil.example/x.png)' }), /<img|src=/);
   assert.match(show({ text: '# a\n\n###### b' }), /<h3 .*<h6 /);
 });
 
 test('citations stand where they belong', () => {
-  const citations = [{ title: 'One', url: 'https://one.example/', place: 3 }, { title: 'Two', url: 'javascript:x', place: 999 }];
+  const citations = [
+    { title: 'One', url: 'https://one.example/', place: 3 },
+    { title: 'Two', url: 'javascript:x', place: 999 },
+  ];
   const html = show({ text: 'A b. `c`', citations });
-  assert.match(html, /A b<sup class="md-cite"><a href="https:\/\/one\.example\/" title="One · one\.example"[^>]*>1<\/a><\/sup>\. /);
+  assert.match(
+    html,
+    /A b<sup class="md-cite"><a href="https:\/\/one\.example\/" title="One · one\.example"[^>]*>1<\/a><\/sup>\. /,
+  );
   assert.match(html, /<sup class="md-cite"><span title="Two">2<\/span><\/sup>/);
-  const linked = show({ text: '[word](https://a.example/)', citations: [{ title: 'One', url: 'https://one.example/', place: 3 }] });
+  const linked = show({
+    text: '[word](https://a.example/)',
+    citations: [{ title: 'One', url: 'https://one.example/', place: 3 }],
+  });
   assert.match(linked, />word<\/a><sup/);
   assert.equal(cite.withPlaces('\ufdd0' + '0\ufdd1', []), '\ufffd0\ufffd');
 });

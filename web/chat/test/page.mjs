@@ -29,7 +29,11 @@ export async function newPerson(server = base) {
 
 async function ask(server, token, query, variables) {
   const headers = { 'Content-Type': 'application/json', ...(token && { Authorization: `Bearer ${token}` }) };
-  const response = await fetch(`${server}/graphql`, { method: 'POST', headers, body: JSON.stringify({ query, variables }) });
+  const response = await fetch(`${server}/graphql`, {
+    method: 'POST',
+    headers,
+    body: JSON.stringify({ query, variables }),
+  });
   const { data, errors } = await response.json();
   assert.equal(errors, undefined, JSON.stringify(errors));
   return data;
@@ -55,7 +59,11 @@ export async function signIn(page, person) {
   await page.getByLabel('E-mail address').fill(person.email);
   await page.getByLabel('Password', { exact: true }).fill(person.password);
   await page.getByRole('button', { name: 'Sign in' }).click();
-  await page.getByRole('button', { name: 'Settings and account' }).or(page.getByRole('button', { name: 'Show conversations' })).first().waitFor();
+  await page
+    .getByRole('button', { name: 'Settings and account' })
+    .or(page.getByRole('button', { name: 'Show conversations' }))
+    .first()
+    .waitFor();
 }
 
 /** signUp makes an account in the page. */
@@ -85,9 +93,17 @@ export async function send(page, text) {
 export async function look(page, name) {
   await page.evaluate(axe);
   const found = await page.evaluate(async () => {
-    await Promise.all(document.getAnimations().filter((one) => one.effect.getComputedTiming().iterations !== Infinity).map((one) => one.finished.catch(() => {})));
+    await Promise.all(
+      document
+        .getAnimations()
+        .filter((one) => one.effect.getComputedTiming().iterations !== Infinity)
+        .map((one) => one.finished.catch(() => {})),
+    );
     const { violations } = await globalThis.axe.run(document, { resultTypes: ['violations'] });
-    return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.html.slice(0, 120)} ${node.any[0]?.message ?? ''}`).join(' | ')}`);
+    return violations.map(
+      ({ id, nodes }) =>
+        `${id}: ${nodes.map((node) => `${node.html.slice(0, 120)} ${node.any[0]?.message ?? ''}`).join(' | ')}`,
+    );
   });
   await picture(page, name);
   assert.deepEqual(found, [], name);

@@ -28,8 +28,13 @@ test('no password and no token is kept', () => {
     document: 'mutation SignIn($input: SignInInput!) { signIn(input: $input) { accessToken } }',
     variables: { input: { email: 'ada@example.com', password: 'hush-1' } },
   });
-  recorder.answered(id, { answer: { signIn: { accessToken: 'hush-2', refreshToken: 'hush-3', user: { email: 'a' } } } });
-  recorder.record('mutation', { name: 'X', document: 'mutation { x(input: {password: "hush-4", refreshToken: "hush-5"}) }' });
+  recorder.answered(id, {
+    answer: { signIn: { accessToken: 'hush-2', refreshToken: 'hush-3', user: { email: 'a' } } },
+  });
+  recorder.record('mutation', {
+    name: 'X',
+    document: 'mutation { x(input: {password: "hush-4", refreshToken: "hush-5"}) }',
+  });
   recorder.record('query', { name: 'Y', variables: { headers: { Authorization: 'Bearer hush-6' } } });
   recorder.record('event', { name: 'Z', answer: { note: 'it said Bearer hush-7', jwt: 'eyJhbGciOi.hush-8.hush-9' } });
   const kept = JSON.stringify(recorder.getSnapshot());
@@ -40,7 +45,10 @@ test('no password and no token is kept', () => {
 test('it lets the oldest go, by count and by size', () => {
   const few = newRecorder({ count: 3, size: 1e6 });
   for (let i = 0; i < 10; i++) few.record('event', { name: `e${i}` });
-  assert.deepEqual(few.getSnapshot().map(({ name }) => name), ['e7', 'e8', 'e9']);
+  assert.deepEqual(
+    few.getSnapshot().map(({ name }) => name),
+    ['e7', 'e8', 'e9'],
+  );
   const small = newRecorder({ count: 100, size: 5000 });
   for (let i = 0; i < 10; i++) small.record('event', { name: `e${i}`, answer: 'x'.repeat(2000) });
   assert.equal(small.getSnapshot().length, 2);

@@ -25,7 +25,9 @@ test('a person makes an account, comes back, and leaves', limit, async (t) => {
   const page = await visit(t, browser);
   await signUp(page);
   await list(page).getByText('Your conversations will be listed here.').waitFor();
-  const stored = await page.evaluate(() => JSON.stringify({ ...localStorage, ...sessionStorage, cookie: document.cookie }));
+  const stored = await page.evaluate(() =>
+    JSON.stringify({ ...localStorage, ...sessionStorage, cookie: document.cookie }),
+  );
   assert.ok(!/ey[\w-]+\.|[\w-]{40,}/.test(stored), `something like a token is within reach of scripts: ${stored}`);
   await page.reload();
   await list(page).waitFor();
@@ -107,7 +109,10 @@ test('two windows show one list, live', limit, async (t) => {
 
 test('a long list is loaded as it is scrolled, and looked through', limit, async (t) => {
   const person = await newPerson();
-  const many = Array.from({ length: 130 }, (_, i) => `c${i}: createConversation(input: {name: "Talk ${i}"}) { conversation { id } }`);
+  const many = Array.from(
+    { length: 130 },
+    (_, i) => `c${i}: createConversation(input: {name: "Talk ${i}"}) { conversation { id } }`,
+  );
   for (let i = 0; i < many.length; i += 5) await person.ask(`mutation { ${many.slice(i, i + 5).join(' ')} }`);
   const page = await visit(t, browser);
   await signIn(page, person);
@@ -184,8 +189,20 @@ for (const colorScheme of ['light', 'dark']) {
   ]) {
     test(`everybody can use it: ${colorScheme}, ${device}`, limit, async (t) => {
       const person = await newPerson();
-      await make(person, 'Reading list for the winter', 'Why bread rises', 'A letter to the landlord', 'Names for a boat');
-      const page = await visit(t, browser, { viewport, colorScheme, bypassCSP: true, hasTouch: device !== 'desk', isMobile: device !== 'desk' });
+      await make(
+        person,
+        'Reading list for the winter',
+        'Why bread rises',
+        'A letter to the landlord',
+        'Names for a boat',
+      );
+      const page = await visit(t, browser, {
+        viewport,
+        colorScheme,
+        bypassCSP: true,
+        hasTouch: device !== 'desk',
+        isMobile: device !== 'desk',
+      });
       const name = (state) => `shell-${colorScheme}-${device}-${state}`;
       await page.getByRole('link', { name: 'Create an account' }).waitFor();
       await look(page, name('sign-in'));

@@ -2,7 +2,7 @@
 import { useState } from 'react';
 import type { FormEvent, ReactNode } from 'react';
 import { useQuery } from 'urql';
-import { ChangePasswordDocument, ViewerDocument } from '../api/generated.ts';
+import { ChangePasswordDocument, ViewerDocument } from '../api/generated/documents.ts';
 import { session } from '../api/session.ts';
 import { AnnounceChoice, LanguageChoice, ThemeChoice } from '../app/Choices.tsx';
 import { leave } from '../app/who.ts';
@@ -104,9 +104,22 @@ function ChangePassword({ email, onDone }: { email: string; onDone: () => void }
   return (
     <form className="acct-form" onSubmit={(event) => void submit(event)}>
       {/* For password managers, which keep a password under a name. */}
-      <input className="ui-hidden" name="username" autoComplete="username" value={email} readOnly tabIndex={-1} aria-hidden="true" />
+      <input
+        className="ui-hidden"
+        name="username"
+        autoComplete="username"
+        value={email}
+        readOnly
+        tabIndex={-1}
+        aria-hidden="true"
+      />
       <Password label={texts.account.currentPassword} name="current" />
-      <Password label={texts.account.newPassword} name="next" isNew hint={`${texts.account.passwordHint}. ${texts.account.changeHint}`} />
+      <Password
+        label={texts.account.newPassword}
+        name="next"
+        isNew
+        hint={`${texts.account.passwordHint}. ${texts.account.changeHint}`}
+      />
       {problem && (
         <p className="acct-problem" role="alert">
           {problem}

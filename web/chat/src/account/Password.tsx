@@ -18,11 +18,25 @@ export function Password({ label, name, isNew, hint, error }: PasswordProps) {
   return (
     <div className="acct-password">
       <Field label={label} hint={hint} error={error}>
-        <input name={name} type={isShown ? 'text' : 'password'} autoComplete={isNew ? 'new-password' : 'current-password'} required
-          minLength={isNew ? 8 : undefined} maxLength={128} autoCapitalize="none" spellCheck={false} dir="ltr" />
+        <input
+          name={name}
+          type={isShown ? 'text' : 'password'}
+          autoComplete={isNew ? 'new-password' : 'current-password'}
+          required
+          minLength={isNew ? 8 : undefined}
+          maxLength={128}
+          autoCapitalize="none"
+          spellCheck={false}
+          dir="ltr"
+        />
       </Field>
-      <IconButton icon={isShown ? 'eyeOff' : 'eye'} label={isShown ? texts.hide : texts.show} className="acct-look"
-        aria-pressed={isShown} onClick={() => setShown(!isShown)} />
+      <IconButton
+        icon={isShown ? 'eyeOff' : 'eye'}
+        label={isShown ? texts.hide : texts.show}
+        className="acct-look"
+        aria-pressed={isShown}
+        onClick={() => setShown(!isShown)}
+      />
     </div>
   );
 }

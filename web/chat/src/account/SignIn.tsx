@@ -65,7 +65,9 @@ function Form({ isNew }: { isNew: boolean }) {
     setBusy(true);
     setProblem(null);
     try {
-      await (isNew ? session.signUp({ email, password, name: name || undefined }) : session.signIn({ email, password }));
+      await (isNew
+        ? session.signUp({ email, password, name: name || undefined })
+        : session.signIn({ email, password }));
     } catch (error) {
       setProblem(problemOf(error));
       setBusy(false);
@@ -79,10 +81,25 @@ function Form({ isNew }: { isNew: boolean }) {
         </Field>
       )}
       <Field label={texts.email} error={at('email')}>
-        <input name="email" type="email" autoComplete="username" inputMode="email" autoCapitalize="none" spellCheck={false} required
-          autoFocus dir="ltr" />
+        <input
+          name="email"
+          type="email"
+          autoComplete="username"
+          inputMode="email"
+          autoCapitalize="none"
+          spellCheck={false}
+          required
+          autoFocus
+          dir="ltr"
+        />
       </Field>
-      <Password label={texts.password} name="password" isNew={isNew} hint={isNew ? texts.passwordHint : undefined} error={at('password')} />
+      <Password
+        label={texts.password}
+        name="password"
+        isNew={isNew}
+        hint={isNew ? texts.passwordHint : undefined}
+        error={at('password')}
+      />
       {isGeneral && (
         <p className="acct-problem" role="alert">
           {problem.text}

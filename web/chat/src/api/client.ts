@@ -23,7 +23,9 @@ async function through(operation: Operation, signal: AbortSignal, next: (result:
     if (signal.aborted) return;
     const wrapped =
       error instanceof Refused
-        ? new CombinedError({ graphQLErrors: [{ message: error.message, extensions: { ...error.extensions, code: error.code } }] })
+        ? new CombinedError({
+            graphQLErrors: [{ message: error.message, extensions: { ...error.extensions, code: error.code } }],
+          })
         : (error as Error);
     next(makeErrorResult(operation, wrapped));
   }

@@ -1,5 +1,5 @@
 // The ids of the page's operations, which a server that runs known documents only (PARLEY_DOCUMENTS_ONLY) looks up.
-import { documentIds } from './generated.ts';
+import { documentIds } from './generated/documents.ts';
 
 /** idOf returns the id of a document by the name of its operation; one without a name by its text. */
 export function idOf(document: string): string {

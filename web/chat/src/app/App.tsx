@@ -89,7 +89,13 @@ function Signed() {
       {isDrawer && <button type="button" className="app-shade" tabIndex={-1} aria-hidden="true" onClick={closeList} />}
       <div className="app-main" id="main" tabIndex={-1} inert={isDrawer}>
         <header className="app-bar">
-          <IconButton ref={opener} icon="menu" label={texts.app.openList} aria-expanded={isListOpen} onClick={() => setListOpen(true)} />
+          <IconButton
+            ref={opener}
+            icon="menu"
+            label={texts.app.openList}
+            aria-expanded={isListOpen}
+            onClick={() => setListOpen(true)}
+          />
           <Name />
           <IconButton icon="compose" label={texts.app.newTalk} onClick={() => go('/')} />
         </header>

@@ -16,7 +16,15 @@ export function LanguageChoice() {
   const texts = useTexts().app.settings;
   const options = [{ value: '' as Language | '', label: texts.byBrowser }, ...spoken];
   const choose = (value: Language | '') => setSetting('language', value || null);
-  return <Listbox label={texts.language} icon="globe" value={useSetting('language') ?? ''} options={options} onChange={choose} />;
+  return (
+    <Listbox
+      label={texts.language}
+      icon="globe"
+      value={useSetting('language') ?? ''}
+      options={options}
+      onChange={choose}
+    />
+  );
 }
 
 export function AnnounceChoice() {

@@ -44,7 +44,7 @@ addEventListener('keydown', (event) => {
   }
 });
 
-/** useKey runs a handler on a key for as long as the component is shown. A handler that returns false has not wanted the key. */
+/** useKey runs a handler on a key while the component is shown. One that returns false has not wanted the key. */
 export function useKey(keys: string, handler: (event: KeyboardEvent) => void | false, label?: string) {
   const latest = useRef(handler);
   useEffect(() => {

@@ -3,11 +3,7 @@ import { createElement, useSyncExternalStore } from 'react';
 import type { AnchorHTMLAttributes, MouseEvent, ReactNode } from 'react';
 
 export type Route =
-  | { name: 'start' }
-  | { name: 'talk'; id: string }
-  | { name: 'sign-in' }
-  | { name: 'sign-up' }
-  | { name: 'unknown' };
+  { name: 'start' } | { name: 'talk'; id: string } | { name: 'sign-in' } | { name: 'sign-up' } | { name: 'unknown' };
 
 /** Called before the page goes elsewhere; what is not sent yet can be kept. */
 const changed = new Event('parley:route');
@@ -76,7 +72,8 @@ export interface LinkProps extends AnchorHTMLAttributes<HTMLAnchorElement> {
 export function Link({ to, onClick, ...rest }: LinkProps) {
   const follow = (event: MouseEvent<HTMLAnchorElement>) => {
     onClick?.(event);
-    if (event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+    if (event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey)
+      return;
     event.preventDefault();
     go(to);
   };

@@ -1,7 +1,7 @@
 // What the server says of itself, and whether it has become another one since the page was loaded.
 import { useSyncExternalStore } from 'react';
-import { SiteDocument } from '../api/generated.ts';
-import type { SiteQuery } from '../api/generated.ts';
+import { SiteDocument } from '../api/generated/documents.ts';
+import type { SiteQuery } from '../api/generated/documents.ts';
 import { session } from '../api/session.ts';
 
 export type Site = SiteQuery['site'];

@@ -6,7 +6,7 @@ import { useClient, useMutation } from 'urql';
 import { announce } from '../app/announce.ts';
 import { useKey } from '../app/keys.ts';
 import { go, pathOf } from '../app/route.ts';
-import { CorrectQuestionDocument, LastQuestionDocument, StopReplyDocument } from '../api/generated.ts';
+import { CorrectQuestionDocument, LastQuestionDocument, StopReplyDocument } from '../api/generated/documents.ts';
 import { ContextGauge } from '../settings/ContextGauge.tsx';
 import { ConversationSettings } from '../settings/ConversationSettings.tsx';
 import { ModelPicker } from '../settings/ModelPicker.tsx';

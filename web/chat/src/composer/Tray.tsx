@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from 'react';
 import type { ReactNode } from 'react';
 import { useMutation, useQuery } from 'urql';
 import { announce } from '../app/announce.ts';
-import { QueuedOfDocument, StopReplyDocument } from '../api/generated.ts';
+import { QueuedOfDocument, StopReplyDocument } from '../api/generated/documents.ts';
 import { compact, ModelPicker } from '../settings/ModelPicker.tsx';
 import { useTexts } from '../texts/index.ts';
 import type { Texts } from '../texts/index.ts';

@@ -1,7 +1,7 @@
 // The drafts and the outbox of this page, in the world of a browser.
 import { useEffect, useSyncExternalStore } from 'react';
 import { useQuery } from 'urql';
-import { ViewerDocument } from '../api/generated.ts';
+import { ViewerDocument } from '../api/generated/documents.ts';
 import { session } from '../api/session.ts';
 import { Drafts } from './drafts.ts';
 import { Outbox } from './outbox.ts';

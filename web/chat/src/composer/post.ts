@@ -2,7 +2,7 @@
 import { Refused, send } from '@parley/client';
 import type { Session } from '@parley/client';
 import type { TypedDocumentNode } from 'urql';
-import { CreateTalkDocument, EditQuestionDocument, EmptyTalksDocument } from '../api/generated.ts';
+import { CreateTalkDocument, EditQuestionDocument, EmptyTalksDocument } from '../api/generated/documents.ts';
 import { needsConversation } from '../settings/choices.ts';
 import type { Choices } from '../settings/choices.ts';
 import type { Answer, Outgoing } from './sends.ts';

@@ -23,7 +23,9 @@ function Drawer({ onClose, graphiql }: HoodProps) {
   const entries = useSyncExternalStore(recorder.subscribe, recorder.getSnapshot, recorder.getSnapshot);
   const [filter, setFilter] = useState('');
   const wanted = filter.toLowerCase();
-  const shown = entries.filter(({ name, kind, code }) => `${name} ${kind} ${code ?? ''}`.toLowerCase().includes(wanted));
+  const shown = entries.filter(({ name, kind, code }) =>
+    `${name} ${kind} ${code ?? ''}`.toLowerCase().includes(wanted),
+  );
   return (
     <aside className="hood" aria-label={texts.title} onKeyDown={(event) => event.key === 'Escape' && onClose()}>
       <header className="hood-bar">
@@ -35,7 +37,14 @@ function Drawer({ onClose, graphiql }: HoodProps) {
           {texts.close}
         </button>
       </header>
-      <input className="hood-filter" type="search" value={filter} placeholder={texts.filter} aria-label={texts.filter} onChange={(event) => setFilter(event.target.value)} />
+      <input
+        className="hood-filter"
+        type="search"
+        value={filter}
+        placeholder={texts.filter}
+        aria-label={texts.filter}
+        onChange={(event) => setFilter(event.target.value)}
+      />
       {shown.length === 0 && <p className="hood-empty">{texts.empty}</p>}
       <ol className="hood-list" reversed>
         {shown.toReversed().map((entry) => (
@@ -52,7 +61,10 @@ function Row({ entry, graphiql }: { entry: Entry; graphiql: string | undefined }
   const time = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' }).format(entry.at);
   return (
     <li>
-      <details className="hood-entry" onToggle={(event) => event.target === event.currentTarget && setOpen(event.currentTarget.open)}>
+      <details
+        className="hood-entry"
+        onToggle={(event) => event.target === event.currentTarget && setOpen(event.currentTarget.open)}
+      >
         <summary>
           <span className={`hood-kind hood-kind-${entry.kind}`}>{entry.kind}</span> <bdi>{entry.name}</bdi>{' '}
           {entry.code && <span className="hood-code">{entry.code}</span>}{' '}

@@ -4,7 +4,17 @@ import { useState } from 'react';
 const step = 100;
 
 /** Tree shows a value. */
-export function Tree({ value, name, level = 0, more }: { value: unknown; name?: string; level?: number; more: (n: number) => string }) {
+export function Tree({
+  value,
+  name,
+  level = 0,
+  more,
+}: {
+  value: unknown;
+  name?: string;
+  level?: number;
+  more: (n: number) => string;
+}) {
   const [isOpen, setOpen] = useState(level < 2);
   const [shown, setShown] = useState(step);
   const label = name === undefined ? null : <span className="hood-key">{name}: </span>;
@@ -24,7 +34,10 @@ export function Tree({ value, name, level = 0, more }: { value: unknown; name?: 
         {label}
         <span className="hood-sign">{sign}</span>
       </summary>
-      {isOpen && entries.slice(0, shown).map(([key, item]) => <Tree key={key} name={key} value={item} level={level + 1} more={more} />)}
+      {isOpen &&
+        entries
+          .slice(0, shown)
+          .map(([key, item]) => <Tree key={key} name={key} value={item} level={level + 1} more={more} />)}
       {isOpen && entries.length > shown && (
         <button type="button" className="hood-button" onClick={() => setShown(shown + step)}>
           {more(entries.length - shown)}

@@ -79,7 +79,11 @@ function withoutTokens(text: string): string {
 function hush(value: unknown, depth = 0): unknown {
   if (typeof value !== 'object' || value === null || depth >= maxDepth) return hidden;
   if (Array.isArray(value)) return value.slice(0, maxItems).map((item) => hush(item, depth + 1));
-  return Object.fromEntries(Object.entries(value).slice(0, maxItems).map(([key, item]) => [key, hush(item, depth + 1)]));
+  return Object.fromEntries(
+    Object.entries(value)
+      .slice(0, maxItems)
+      .map(([key, item]) => [key, hush(item, depth + 1)]),
+  );
 }
 
 /** newRecorder returns an empty ring. now may be given by tests. */
@@ -125,7 +129,10 @@ export function newRecorder(bounds: Bounds = { count: 300, size: 1_000_000 }, no
       const before = entries.find((entry) => entry.id === id);
       if (!before) return;
       const entry = { ...before, answer: redacted(answer), code, took: now() - before.at };
-      set(entries.map((other) => (other.id === id ? entry : other)), entry);
+      set(
+        entries.map((other) => (other.id === id ? entry : other)),
+        entry,
+      );
     },
     clear() {
       entries = [];

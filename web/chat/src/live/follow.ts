@@ -1,8 +1,8 @@
 // Follows the open talk by its one subscription, for as long as it is open.
 import { Refused } from '@parley/client';
 import type { Session } from '@parley/client';
-import { TalkEventsDocument } from '../api/generated.ts';
-import type { TalkEventsSubscription } from '../api/generated.ts';
+import { TalkEventsDocument } from '../api/generated/documents.ts';
+import type { TalkEventsSubscription } from '../api/generated/documents.ts';
 
 export type TalkEvent = TalkEventsSubscription['conversationEvents'];
 
@@ -27,7 +27,11 @@ export async function follow(session: Pick<Session, 'subscribe'>, id: string, li
     signal.addEventListener('abort', end, { once: true });
     let seen = 0;
     try {
-      const events = session.subscribe<TalkEventsSubscription>(String(TalkEventsDocument), { id }, { signal: one.signal });
+      const events = session.subscribe<TalkEventsSubscription>(
+        String(TalkEventsDocument),
+        { id },
+        { signal: one.signal },
+      );
       for await (const { conversationEvents: event } of events) {
         if (signal.aborted) return;
         seen++;

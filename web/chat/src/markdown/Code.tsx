@@ -29,7 +29,12 @@ export const Code = memo(function Code({ text, language, open }: CodeProps) {
         </button>
         <CopyButton text={text} />
       </figcaption>
-      <pre className={wrap ? 'md-pre md-wrap' : 'md-pre'} tabIndex={0} role="region" aria-label={texts.codeIn(name || texts.code)}>
+      <pre
+        className={wrap ? 'md-pre md-wrap' : 'md-pre'}
+        tabIndex={0}
+        role="region"
+        aria-label={texts.codeIn(name || texts.code)}
+      >
         <code>
           {coloured && text.startsWith(coloured.text) ? (
             <>

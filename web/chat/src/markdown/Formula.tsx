@@ -1,4 +1,5 @@
-// A formula, drawn by Temml, which is loaded with the first one. Until then, and when it has a fault, its source is shown.
+// A formula, drawn by Temml, which is loaded with the first one. Until then, and when it has a fault, its source is
+// shown.
 import { memo, useLayoutEffect, useRef, useState } from 'react';
 import type { default as Temml } from 'temml';
 

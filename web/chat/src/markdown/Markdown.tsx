@@ -38,7 +38,13 @@ export function Markdown({ text, growing = false, citations = none, level = 3 }:
   return (
     <div className="md">
       {blocks.map((block) => (
-        <BlockView key={block.at} block={block} citations={citations} level={level} rest={block === last && isCode ? rest : ''} />
+        <BlockView
+          key={block.at}
+          block={block}
+          citations={citations}
+          level={level}
+          rest={block === last && isCode ? rest : ''}
+        />
       ))}
       {rest && !isCode && (
         <p className="md-p" dir="auto">
@@ -140,7 +146,12 @@ function listOf(token: Tokens.List, context: Context, key: number): ReactNode {
   }
   const start = Number(token.start);
   return (
-    <ol key={key} className="md-list" dir="auto" start={Number.isSafeInteger(start) && start < 2 ** 31 ? start : undefined}>
+    <ol
+      key={key}
+      className="md-list"
+      dir="auto"
+      start={Number.isSafeInteger(start) && start < 2 ** 31 ? start : undefined}
+    >
       {items}
     </ol>
   );
@@ -150,7 +161,12 @@ function Table({ token, context }: { token: Tokens.Table; context: Context }) {
   const texts = useTexts().markdown;
   const cellsOf = (cells: Tokens.TableCell[], Cell: 'th' | 'td') =>
     cells.map((cell, i) => (
-      <Cell key={i} className={cell.align ? `md-${cell.align}` : undefined} dir="auto" scope={Cell === 'th' ? 'col' : undefined}>
+      <Cell
+        key={i}
+        className={cell.align ? `md-${cell.align}` : undefined}
+        dir="auto"
+        scope={Cell === 'th' ? 'col' : undefined}
+      >
         {inlineOf(cell.tokens, context)}
       </Cell>
     ));
@@ -195,7 +211,10 @@ function pieceOf(token: Token, context: Context, key: number): ReactNode {
     }
     case 'formula': {
       const { text, found } = bare(token.text);
-      return [<Formula key={key} source={text} display={token.display} />, ...found.map((index) => citationOf(index, context))];
+      return [
+        <Formula key={key} source={text} display={token.display} />,
+        ...found.map((index) => citationOf(index, context)),
+      ];
     }
     case 'link':
       return linkOf(token as Tokens.Link, context, key);
@@ -294,5 +313,12 @@ function Picture({ token, context }: { token: Tokens.Image; context: Context }) 
 
 function TaskBox({ checked }: { checked: boolean }) {
   const texts = useTexts().markdown;
-  return <span className="md-box" role="img" aria-label={checked ? texts.done : texts.open} data-checked={checked || undefined} />;
+  return (
+    <span
+      className="md-box"
+      role="img"
+      aria-label={checked ? texts.done : texts.open}
+      data-checked={checked || undefined}
+    />
+  );
 }

@@ -14,7 +14,10 @@ const places = /\ufdd0(\d+)\ufdd1/g;
 export function withPlaces(text: string, citations: readonly Citation[]): string {
   const clean = text.replace(/[\ufdd0\ufdd1\0]/g, '\ufffd');
   if (citations.length === 0) return clean;
-  const order = citations.map((citation, index) => ({ index, place: Math.min(Math.max(citation.place, 0), clean.length) }));
+  const order = citations.map((citation, index) => ({
+    index,
+    place: Math.min(Math.max(citation.place, 0), clean.length),
+  }));
   order.sort((a, b) => a.place - b.place || a.index - b.index);
   let marked = '';
   let from = 0;
@@ -28,7 +31,10 @@ export function withPlaces(text: string, citations: readonly Citation[]): string
 /** cut splits text at the places: strings, and indexes of citations. */
 export function cut(text: string): (string | number)[] {
   if (!text.includes(open)) return [text];
-  return text.split(places).map((part, i) => (i % 2 ? Number(part) : part)).filter((part) => part !== '');
+  return text
+    .split(places)
+    .map((part, i) => (i % 2 ? Number(part) : part))
+    .filter((part) => part !== '');
 }
 
 /** bare takes the places out, and says which they were. */

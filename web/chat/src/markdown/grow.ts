@@ -36,7 +36,13 @@ const longTail = 8192;
 /** A list longer than this is shown in parts while it grows. */
 const longList = 4096;
 
-const options = { htmlTags: false, images: false, katex: false, comparisonOperators: false, linkMode: 'text-only' } as const;
+const options = {
+  htmlTags: false,
+  images: false,
+  katex: false,
+  comparisonOperators: false,
+  linkMode: 'text-only',
+} as const;
 
 /** grow returns the blocks of text, from those of an earlier and shorter one. It is pure. */
 export function grow(before: Grown, text: string, growing: boolean): Grown {
@@ -123,7 +129,14 @@ function partOf({ at, token, known }: Block): { part: Block; rest: Block[]; from
   const start = token.ordered ? Number(token.start) + count : token.start;
   return {
     part: { at, token: { ...token, raw, items } as Token, known, open: false },
-    rest: [{ at: at + raw.length, token: { ...token, raw: left, start, items: token.items.slice(count) } as Token, known, open: true }],
+    rest: [
+      {
+        at: at + raw.length,
+        token: { ...token, raw: left, start, items: token.items.slice(count) } as Token,
+        known,
+        open: true,
+      },
+    ],
     from: at + raw.length,
   };
 }
@@ -143,7 +156,10 @@ function kept(before: Block[], now: Block[]): Block[] {
   const old = new Map(before.map((block) => [block.at, block]));
   return now.map((block) => {
     const same = old.get(block.at);
-    return same && same.token.type === block.token.type && same.token.raw === block.token.raw && same.known === block.known &&
+    return same &&
+      same.token.type === block.token.type &&
+      same.token.raw === block.token.raw &&
+      same.known === block.known &&
       same.open === block.open
       ? same
       : block;

@@ -25,7 +25,8 @@ function start(): Worker | null {
   if (typeof Worker === 'undefined') return null;
   try {
     const started = new Worker(trusted(workerUrl), { type: 'module' });
-    started.onmessage = ({ data }: MessageEvent<{ id: number; pieces: Piece[] | null }>) => settle(data.id, data.pieces);
+    started.onmessage = ({ data }: MessageEvent<{ id: number; pieces: Piece[] | null }>) =>
+      settle(data.id, data.pieces);
     started.onerror = () => {
       // Code without colours is code all the same.
       worker = null;

@@ -13,7 +13,9 @@ interface Node {
 
 function piecesOf(nodes: Node[]): Piece[] {
   return nodes.map((node) =>
-    node.type === 'text' ? (node.value ?? '') : [(node.properties?.className ?? []).join(' '), piecesOf(node.children ?? [])],
+    node.type === 'text'
+      ? (node.value ?? '')
+      : [(node.properties?.className ?? []).join(' '), piecesOf(node.children ?? [])],
   );
 }
 

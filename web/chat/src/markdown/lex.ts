@@ -5,7 +5,7 @@ import type { Links, MarkedOptions, Token, TokenizerExtension, Tokens } from 'ma
 
 /** How deep quotes and lists may be nested; what is deeper is shown as text. */
 const maxDepth = 24;
-/** How much is searched for pairs (stars, brackets) at once: what is longer is read in pieces, so that cost is linear. */
+/** How much is searched for pairs (stars, brackets) at once: what is longer is read in pieces, at linear cost. */
 const maxInline = 8192;
 const maxMarks = 512;
 /** How far the end of a formula may be. */
@@ -52,7 +52,9 @@ class BoundedTokenizer extends Tokenizer {
 
   override tag(src: string): Tokens.Tag | undefined {
     const raw = this.rules.inline.tag.exec(src)?.[0];
-    return raw ? ({ type: 'html', raw, text: raw, inLink: false, inRawBlock: false, block: false } as Tokens.Tag) : undefined;
+    return raw
+      ? ({ type: 'html', raw, text: raw, inLink: false, inRawBlock: false, block: false } as Tokens.Tag)
+      : undefined;
   }
 
   // A formula on lines of its own ends the paragraph before it. The look ahead is short: it is done at each paragraph.
@@ -161,6 +163,9 @@ export function lex(src: string, links?: Links, growing = false): Lexed {
     return { tokens: lexer.lex(src), links: lexer.tokens.links };
   } catch {
     // Whatever breaks the reader is still a text.
-    return { tokens: [{ type: 'paragraph', raw: src, text: src, tokens: [{ type: 'text', raw: src, text: src }] }], links: {} };
+    return {
+      tokens: [{ type: 'paragraph', raw: src, text: src, tokens: [{ type: 'text', raw: src, text: src }] }],
+      links: {},
+    };
   }
 }

@@ -1,23 +1,93 @@
 // What is text in a token: references to characters, and addresses that may be followed.
 const named: Record<string, string> = {
-  amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: '\u00a0', copy: '©', reg: '®', trade: '™', hellip: '…', mdash: '—',
-  ndash: '–', lsquo: '‘', rsquo: '’', ldquo: '“', rdquo: '”', laquo: '«', raquo: '»', bull: '•', middot: '·', times: '×',
-  divide: '÷', minus: '−', plusmn: '±', le: '≤', ge: '≥', ne: '≠', asymp: '≈', infin: '∞', rarr: '→', larr: '←', uarr: '↑',
-  darr: '↓', harr: '↔', rArr: '⇒', deg: '°', euro: '€', pound: '£', yen: '¥', cent: '¢', sect: '§', para: '¶', micro: 'µ',
-  alpha: 'α', beta: 'β', gamma: 'γ', delta: 'δ', pi: 'π', sum: '∑', radic: '√', frac12: '½', sup2: '²', sup3: '³', szlig: 'ß',
-  auml: 'ä', ouml: 'ö', uuml: 'ü', eacute: 'é', zwj: '\u200d', zwnj: '\u200c', shy: '\u00ad', ensp: '\u2002', emsp: '\u2003',
-  colon: ':', sol: '/', Tab: '\t', NewLine: '\n', num: '#', lpar: '(', rpar: ')', ast: '*', lowbar: '_', vert: '|', verbar: '|',
+  amp: '&',
+  lt: '<',
+  gt: '>',
+  quot: '"',
+  apos: "'",
+  nbsp: '\u00a0',
+  copy: '©',
+  reg: '®',
+  trade: '™',
+  hellip: '…',
+  mdash: '—',
+  ndash: '–',
+  lsquo: '‘',
+  rsquo: '’',
+  ldquo: '“',
+  rdquo: '”',
+  laquo: '«',
+  raquo: '»',
+  bull: '•',
+  middot: '·',
+  times: '×',
+  divide: '÷',
+  minus: '−',
+  plusmn: '±',
+  le: '≤',
+  ge: '≥',
+  ne: '≠',
+  asymp: '≈',
+  infin: '∞',
+  rarr: '→',
+  larr: '←',
+  uarr: '↑',
+  darr: '↓',
+  harr: '↔',
+  rArr: '⇒',
+  deg: '°',
+  euro: '€',
+  pound: '£',
+  yen: '¥',
+  cent: '¢',
+  sect: '§',
+  para: '¶',
+  micro: 'µ',
+  alpha: 'α',
+  beta: 'β',
+  gamma: 'γ',
+  delta: 'δ',
+  pi: 'π',
+  sum: '∑',
+  radic: '√',
+  frac12: '½',
+  sup2: '²',
+  sup3: '³',
+  szlig: 'ß',
+  auml: 'ä',
+  ouml: 'ö',
+  uuml: 'ü',
+  eacute: 'é',
+  zwj: '\u200d',
+  zwnj: '\u200c',
+  shy: '\u00ad',
+  ensp: '\u2002',
+  emsp: '\u2003',
+  colon: ':',
+  sol: '/',
+  Tab: '\t',
+  NewLine: '\n',
+  num: '#',
+  lpar: '(',
+  rpar: ')',
+  ast: '*',
+  lowbar: '_',
+  vert: '|',
+  verbar: '|',
 };
 
 /** decoded resolves references such as &amp; and &#65;. Unknown ones stay as they are. */
 export function decoded(text: string): string {
   if (!text.includes('&')) return text;
-  return text.replace(/&(?:#(\d{1,7})|#[xX]([0-9a-fA-F]{1,6})|([a-zA-Z][a-zA-Z0-9]{1,10}));/g, (all, decimal, hex, name) => {
-    if (name) return Object.hasOwn(named, name) ? named[name]! : all;
-    const code = decimal ? Number(decimal) : parseInt(hex, 16);
-    const isCharacter = code > 0 && code <= 0x10ffff && !(code >= 0xd800 && code <= 0xdfff);
-    return isCharacter ? String.fromCodePoint(code) : '\ufffd';
-  });
+  return text.replace(
+    /&(?:#(\d{1,7})|#[xX]([0-9a-fA-F]{1,6})|([a-zA-Z][a-zA-Z0-9]{1,10}));/g,
+    (all, decimal, hex, name) => {
+      if (name) return Object.hasOwn(named, name) ? named[name]! : all;
+      const code = decimal ? Number(decimal) : parseInt(hex, 16);
+      const isCharacter = code > 0 && code <= 0x10ffff && !(code >= 0xd800 && code <= 0xdfff);
+      return isCharacter ? String.fromCodePoint(code) : '\ufffd';
+    },
+  );
 }
 
 export interface Address {

@@ -1,7 +1,7 @@
 // How it is chosen what of a long talk the model reads, and the summary that may stand in for the rest.
 import { useId, useState } from 'react';
 import { useMutation } from 'urql';
-import { DropSummaryDocument, SummarizeTalkDocument } from '../api/generated.ts';
+import { DropSummaryDocument, SummarizeTalkDocument } from '../api/generated/documents.ts';
 import { useTexts } from '../texts/index.ts';
 import { Button } from '../ui/Button.tsx';
 import { TextField } from './Fields.tsx';

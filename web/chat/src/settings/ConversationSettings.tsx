@@ -2,7 +2,7 @@
 import { useEffect, useId, useState } from 'react';
 import { useClient } from 'urql';
 import type { CombinedError } from 'urql';
-import { RenameByModelDocument, SaveTalkSettingsDocument, TalkSettingsOfDocument } from '../api/generated.ts';
+import { RenameByModelDocument, SaveTalkSettingsDocument, TalkSettingsOfDocument } from '../api/generated/documents.ts';
 import { useTexts } from '../texts/index.ts';
 import { Button } from '../ui/Button.tsx';
 import { Dialog } from '../ui/Dialog.tsx';

@@ -1,5 +1,5 @@
 // What was chosen for a talk that does not exist yet.
-import type { ContextSettingsInput, ParametersInput } from '../api/generated.ts';
+import type { ContextSettingsInput, ParametersInput } from '../api/generated/documents.ts';
 
 export interface Choices {
   name?: string | null;

@@ -5,7 +5,7 @@ import type {
   ParametersInput,
   ResponseFormatInput,
   TalkSettingsFragment,
-} from '../api/generated.ts';
+} from '../api/generated/documents.ts';
 import type { Choices } from './choices.ts';
 
 export interface Form {

@@ -1,7 +1,7 @@
 // The models that this user may have.
 import { useQuery } from 'urql';
-import { ModelsDocument } from '../api/generated.ts';
-import type { ModelsQuery } from '../api/generated.ts';
+import { ModelsDocument } from '../api/generated/documents.ts';
+import type { ModelsQuery } from '../api/generated/documents.ts';
 
 export type Model = ModelsQuery['models'][number];
 

@@ -1,8 +1,8 @@
 // What the model reads of a talk: how full its context is, and what the last reply did and did not see.
 import { useEffect, useRef } from 'react';
 import { useQuery } from 'urql';
-import { ContextUseOfDocument } from '../api/generated.ts';
-import type { ContextUseOfQuery } from '../api/generated.ts';
+import { ContextUseOfDocument } from '../api/generated/documents.ts';
+import type { ContextUseOfQuery } from '../api/generated/documents.ts';
 
 type Talk = NonNullable<ContextUseOfQuery['conversation']>;
 type Seen = NonNullable<Talk['messages']['nodes'][number]['context']>;

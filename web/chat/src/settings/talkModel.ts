@@ -1,7 +1,7 @@
 // The model of a talk, and everything else that is chosen for one that does not exist yet.
 import { useCallback, useState } from 'react';
 import { useMutation, useQuery } from 'urql';
-import { SaveTalkSettingsDocument, TalkModelDocument } from '../api/generated.ts';
+import { SaveTalkSettingsDocument, TalkModelDocument } from '../api/generated/documents.ts';
 import type { Choices } from './choices.ts';
 
 export interface TalkModel {

@@ -60,17 +60,39 @@ function Finder({ onClose }: { onClose: () => void }) {
   };
   return (
     <>
-      <input className="ui-input" type="search" role="combobox" autoFocus autoComplete="off" aria-label={texts.find} dir="auto"
-        placeholder={texts.findHint} aria-expanded={found.length > 0} aria-controls={id} enterKeyHint="go"
-        aria-activedescendant={found[at] && `${id}-${at}`} value={text} onKeyDown={onKeyDown}
+      <input
+        className="ui-input"
+        type="search"
+        role="combobox"
+        autoFocus
+        autoComplete="off"
+        aria-label={texts.find}
+        dir="auto"
+        placeholder={texts.findHint}
+        aria-expanded={found.length > 0}
+        aria-controls={id}
+        enterKeyHint="go"
+        aria-activedescendant={found[at] && `${id}-${at}`}
+        value={text}
+        onKeyDown={onKeyDown}
         onChange={(event) => {
           setText(event.target.value);
           setActive(0);
-        }} />
+        }}
+      />
       <ul ref={list} id={id} role="listbox" aria-label={texts.title} className="side-found">
         {found.map((row, i) => (
-          <li key={row.id} id={`${id}-${i}`} role="option" aria-selected={i === at} data-active={i === at} className="ui-item"
-            dir="auto" onPointerMove={() => setActive(i)} onClick={() => choose(row)}>
+          <li
+            key={row.id}
+            id={`${id}-${i}`}
+            role="option"
+            aria-selected={i === at}
+            data-active={i === at}
+            className="ui-item"
+            dir="auto"
+            onPointerMove={() => setActive(i)}
+            onClick={() => choose(row)}
+          >
             {row.name || texts.unnamed}
           </li>
         ))}

@@ -33,7 +33,12 @@ export function Row({ row, isCurrent, onGo }: RowProps) {
         <Going row={row} />
       </Link>
       <Menu label={texts.menuOf(name)} items={items} className="ui-icon-button side-more" />
-      <Dialog open={doing === 'remove'} onClose={done} title={texts.removeTitle} footer={<RemoveFoot onDone={done} {...actions} />}>
+      <Dialog
+        open={doing === 'remove'}
+        onClose={done}
+        title={texts.removeTitle}
+        footer={<RemoveFoot onDone={done} {...actions} />}
+      >
         <p dir="auto">{texts.removeText(name)}</p>
       </Dialog>
     </div>
@@ -45,7 +50,14 @@ function Going({ row }: { row: Talk }) {
   const waiting = row.queuedReplies.length;
   if (!row.runningReply && !waiting) return null;
   const label = row.runningReply ? texts.running : texts.waiting(waiting);
-  return <span className={row.runningReply ? 'side-going' : 'side-going side-going-waits'} role="img" aria-label={label} title={label} />;
+  return (
+    <span
+      className={row.runningReply ? 'side-going' : 'side-going side-going-waits'}
+      role="img"
+      aria-label={label}
+      title={label}
+    />
+  );
 }
 
 type Actions = ReturnType<typeof useRowActions>;
@@ -87,8 +99,16 @@ function Rename({ name, onDone, onName }: { name: string; onDone: () => void; on
     onDone();
   };
   return (
-    <input className="ui-input side-rename" autoFocus maxLength={200} aria-label={texts.renameOf} value={text} dir="auto"
-      enterKeyHint="done" onFocus={(event) => event.target.select()} onChange={(event) => setText(event.target.value)}
+    <input
+      className="ui-input side-rename"
+      autoFocus
+      maxLength={200}
+      aria-label={texts.renameOf}
+      value={text}
+      dir="auto"
+      enterKeyHint="done"
+      onFocus={(event) => event.target.select()}
+      onChange={(event) => setText(event.target.value)}
       onBlur={() => end(true)}
       onKeyDown={(event) => {
         if (event.nativeEvent.isComposing) return;
@@ -97,6 +117,7 @@ function Rename({ name, onDone, onName }: { name: string; onDone: () => void; on
           event.preventDefault();
           end(false);
         }
-      }} />
+      }}
+    />
   );
 }

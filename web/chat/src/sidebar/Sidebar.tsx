@@ -40,11 +40,14 @@ export function Sidebar({ current, onGo }: SidebarProps) {
         <IconButton icon="search" label={texts.sidebar.find} onClick={() => setFinding(true)} />
       </div>
       <List key={`${isArchive}`} isArchive={isArchive} current={current} onGo={onGo} />
-      <button type="button" className="side-archive"
+      <button
+        type="button"
+        className="side-archive"
         onClick={() => {
           if (!isArchive) openArchive();
           setArchive(!isArchive);
-        }}>
+        }}
+      >
         <Icon name={isArchive ? 'back' : 'archive'} size={18} />
         {isArchive ? texts.sidebar.leaveArchive : texts.sidebar.archive}
       </button>
@@ -74,7 +77,9 @@ function List({ isArchive, current, onGo }: SidebarProps & { isArchive: boolean 
       {entries.map((entry) => (
         <Line key={entry.key} entry={entry} current={current} onGo={onGo} />
       ))}
-      <p className="side-end">{view.isLoadingMore ? texts.loading : !view.hasMore && entries.length > 30 ? texts.end : ''}</p>
+      <p className="side-end">
+        {view.isLoadingMore ? texts.loading : !view.hasMore && entries.length > 30 ? texts.end : ''}
+      </p>
     </VList>
   );
 }
@@ -86,7 +91,12 @@ function Line({ entry, current, onGo }: SidebarProps & { entry: Entry }) {
 
 function Nothing({ view, isArchive, onAgain }: { view: View; isArchive: boolean; onAgain: () => void }) {
   const texts = useTexts().sidebar;
-  if (view.state === 'loading') return <p className="side-nothing" role="status">{texts.loading}</p>;
+  if (view.state === 'loading')
+    return (
+      <p className="side-nothing" role="status">
+        {texts.loading}
+      </p>
+    );
   if (view.state === 'failed') {
     return (
       <div className="side-nothing" role="alert">

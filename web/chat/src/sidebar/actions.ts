@@ -2,7 +2,7 @@
 import { useState } from 'react';
 import type { CombinedError, OperationResult } from 'urql';
 import { client } from '../api/client.ts';
-import { ChangeRowDocument, DeleteRowDocument, NameRowDocument } from '../api/generated.ts';
+import { ChangeRowDocument, DeleteRowDocument, NameRowDocument } from '../api/generated/documents.ts';
 import { go } from '../app/route.ts';
 import { useTexts } from '../texts/index.ts';
 import { toast } from '../ui/toast.tsx';
@@ -20,9 +20,14 @@ export function useRowActions(row: Row, isCurrent: boolean) {
   const [isBusy, setBusy] = useState(false);
 
   /** Shows what is asked for at once, and takes it back when the server refuses it. */
-  async function change(input: { name?: string; pinned?: boolean; archived?: boolean }, shown: Change): Promise<boolean> {
+  async function change(
+    input: { name?: string; pinned?: boolean; archived?: boolean },
+    shown: Change,
+  ): Promise<boolean> {
     put({ ...row, ...shown });
-    const { data, error } = await client.mutation(ChangeRowDocument, { input: { conversationId: row.id, ...input } }).toPromise();
+    const { data, error } = await client
+      .mutation(ChangeRowDocument, { input: { conversationId: row.id, ...input } })
+      .toPromise();
     put(data?.updateConversation.conversation ?? row);
     if (error) toast(texts.notDone(codeOf(error)));
     return !error;
@@ -42,7 +47,9 @@ export function useRowActions(row: Row, isCurrent: boolean) {
     pin: () => void change({ pinned: !row.pinned }, { pinned: !row.pinned }),
     async archive() {
       if (!(await change({ archived: true }, { archivedAt: new Date().toISOString() }))) return;
-      toast(texts.archived, { action: { label: texts.undo, run: () => void change({ archived: false }, { archivedAt: null }) } });
+      toast(texts.archived, {
+        action: { label: texts.undo, run: () => void change({ archived: false }, { archivedAt: null }) },
+      });
     },
     unarchive: () => void change({ archived: false }, { archivedAt: null }),
     async regenerate() {

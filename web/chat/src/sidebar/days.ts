@@ -14,7 +14,9 @@ export function dayOf(time: string, now: Date, language: string, names: DayNames
   const at = new Date(time);
   const midnight = new Date(now.getFullYear(), now.getMonth(), now.getDate());
   // Days are counted by the calendar: they have 23 to 25 hours.
-  const days = Math.round((midnight.getTime() - new Date(at.getFullYear(), at.getMonth(), at.getDate()).getTime()) / day);
+  const days = Math.round(
+    (midnight.getTime() - new Date(at.getFullYear(), at.getMonth(), at.getDate()).getTime()) / day,
+  );
   if (days <= 0) return names.today;
   if (days === 1) return names.yesterday;
   if (days <= 7) return names.week;

@@ -2,14 +2,16 @@
 import { useSyncExternalStore } from 'react';
 import { pipe, subscribe as listen } from 'wonka';
 import { client } from '../api/client.ts';
-import { ConversationsDocument, ViewerEventsDocument } from '../api/generated.ts';
+import { ConversationsDocument, ViewerEventsDocument } from '../api/generated/documents.ts';
 import { session } from '../api/session.ts';
 import { Talks } from './talks.ts';
 import type { Row, Source, View } from './talks.ts';
 
 const source: Source = {
   async page(variables) {
-    const { data, error } = await client.query(ConversationsDocument, variables, { requestPolicy: 'network-only' }).toPromise();
+    const { data, error } = await client
+      .query(ConversationsDocument, variables, { requestPolicy: 'network-only' })
+      .toPromise();
     if (!data) throw error ?? new Error('no data');
     const { edges, pageInfo } = data.conversations;
     return { rows: edges.map(({ node }) => node), endCursor: pageInfo.endCursor, hasMore: pageInfo.hasNextPage };

@@ -1,6 +1,6 @@
 // The list of conversations: pages of the server and what happens meanwhile, as one list without doubles. It is kept
 // here and not in the cache, since its order changes with each message, anywhere.
-import type { ConversationRowFragment } from '../api/generated.ts';
+import type { ConversationRowFragment } from '../api/generated/documents.ts';
 
 export type Row = ConversationRowFragment;
 

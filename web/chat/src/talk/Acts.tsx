@@ -29,7 +29,10 @@ export function Acts(props: MessageProps) {
   );
 }
 
-function itemsOf({ message, actions, onCorrect, onRemove, onOtherModel }: MessageProps, texts: Texts['talk']): MenuItem[] {
+function itemsOf(
+  { message, actions, onCorrect, onRemove, onOtherModel }: MessageProps,
+  texts: Texts['talk'],
+): MenuItem[] {
   const isReply = message.role === 'ASSISTANT';
   const isCancelled = message.status === 'STOPPED' && message.content === '';
   return [
@@ -42,7 +45,15 @@ function itemsOf({ message, actions, onCorrect, onRemove, onOtherModel }: Messag
   ];
 }
 
-function Busy({ icon, label, run }: { icon: 'refresh' | 'left' | 'right'; label: string; run: () => Promise<boolean> }) {
+function Busy({
+  icon,
+  label,
+  run,
+}: {
+  icon: 'refresh' | 'left' | 'right';
+  label: string;
+  run: () => Promise<boolean>;
+}) {
   const [isBusy, setBusy] = useState(false);
   const press = async () => {
     if (isBusy) return;
@@ -78,7 +89,13 @@ function Copy({ text }: { text: string }) {
       toast(texts.notCopied);
     }
   };
-  return <IconButton icon={isCopied ? 'check' : 'copy'} label={isCopied ? texts.copied : texts.copy} onClick={() => void copy()} />;
+  return (
+    <IconButton
+      icon={isCopied ? 'check' : 'copy'}
+      label={isCopied ? texts.copied : texts.copy}
+      onClick={() => void copy()}
+    />
+  );
 }
 
 /** By which model, how long, how much, and what the model did not see. */
@@ -96,10 +113,24 @@ function Details({ message }: { message: TalkMessage }) {
   };
   return (
     <>
-      <button ref={button} type="button" className="talk-model" popoverTarget={id} aria-label={`${texts.details}: ${message.model ?? ''}`} title={texts.details}>
+      <button
+        ref={button}
+        type="button"
+        className="talk-model"
+        popoverTarget={id}
+        aria-label={`${texts.details}: ${message.model ?? ''}`}
+        title={texts.details}
+      >
         {message.model || <Icon name="info" size={16} />}
       </button>
-      <div ref={panel} id={id} popover="auto" className="talk-details" aria-label={texts.details} onToggle={(event) => event.newState === 'open' && place()}>
+      <div
+        ref={panel}
+        id={id}
+        popover="auto"
+        className="talk-details"
+        aria-label={texts.details}
+        onToggle={(event) => event.newState === 'open' && place()}
+      >
         <dl>
           {rowsOf(message, texts).map(([name, value]) => (
             <div key={name}>
@@ -121,7 +152,8 @@ function Details({ message }: { message: TalkMessage }) {
 function rowsOf(message: TalkMessage, texts: Texts['talk']): [string, string][] {
   const language = document.documentElement.lang || 'en';
   const number = new Intl.NumberFormat(language);
-  const seconds = (ms: number) => new Intl.NumberFormat(language, { style: 'unit', unit: 'second', maximumFractionDigits: 1 }).format(ms / 1000);
+  const seconds = (ms: number) =>
+    new Intl.NumberFormat(language, { style: 'unit', unit: 'second', maximumFractionDigits: 1 }).format(ms / 1000);
   const { usage, finishedAt, createdAt, firstTokenMs, context } = message;
   const estimated = usage?.estimated ? ` (${texts.estimated})` : '';
   const rows: [string, string | null][] = [

@@ -24,17 +24,35 @@ export function Correct({ message, actions, onClose }: Props) {
     if (done) onClose();
   };
   return (
-    <Dialog open onClose={onClose} title={texts.correctTitle} className="talk-correct"
+    <Dialog
+      open
+      onClose={onClose}
+      title={texts.correctTitle}
+      className="talk-correct"
       footer={
         <>
           <Button onClick={onClose}>{texts.cancel}</Button>
-          <Button variant="primary" busy={isBusy} disabled={text.trim() === '' || text === message.content} onClick={() => void save()}>
+          <Button
+            variant="primary"
+            busy={isBusy}
+            disabled={text.trim() === '' || text === message.content}
+            onClick={() => void save()}
+          >
             {texts.save}
           </Button>
         </>
-      }>
+      }
+    >
       <p className="talk-hint">{texts.correctHint}</p>
-      <textarea className="ui-input" aria-label={texts.correctTitle} dir="auto" rows={12} autoFocus value={text} onChange={(event) => setText(event.target.value)} />
+      <textarea
+        className="ui-input"
+        aria-label={texts.correctTitle}
+        dir="auto"
+        rows={12}
+        autoFocus
+        value={text}
+        onChange={(event) => setText(event.target.value)}
+      />
     </Dialog>
   );
 }
@@ -47,7 +65,11 @@ export function OtherModel({ message, actions, onClose }: Props) {
       <ul className="talk-models">
         {models.map(({ name, description }) => (
           <li key={name}>
-            <button type="button" onClick={() => (onClose(), void actions.again(message, name))} aria-current={name === message.model || undefined}>
+            <button
+              type="button"
+              onClick={() => (onClose(), void actions.again(message, name))}
+              aria-current={name === message.model || undefined}
+            >
               <strong>{name}</strong>
               {description && <span>{description}</span>}
             </button>

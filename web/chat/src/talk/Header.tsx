@@ -2,7 +2,7 @@
 import { useState } from 'react';
 import type { FormEvent, ReactNode } from 'react';
 import { useMutation } from 'urql';
-import { ChangeTalkDocument, DeleteTalkDocument } from '../api/generated.ts';
+import { ChangeTalkDocument, DeleteTalkDocument } from '../api/generated/documents.ts';
 import { go, pathOf } from '../app/route.ts';
 import { ConversationSettings } from '../settings/ConversationSettings.tsx';
 import { useTexts } from '../texts/index.ts';
@@ -38,9 +38,17 @@ export function Header({ state, actions, lead, onHood }: HeaderProps) {
   const items: MenuItem[] = [
     { label: texts.rename, icon: 'pencil', onSelect: () => setOpen('rename') },
     { label: texts.settings, icon: 'sliders', onSelect: () => setOpen('settings') },
-    { label: conversation?.pinned ? texts.unpin : texts.pin, icon: conversation?.pinned ? 'unpin' : 'pin', onSelect: () => void save({ pinned: !conversation?.pinned }) },
+    {
+      label: conversation?.pinned ? texts.unpin : texts.pin,
+      icon: conversation?.pinned ? 'unpin' : 'pin',
+      onSelect: () => void save({ pinned: !conversation?.pinned }),
+    },
     { label: texts.fork, icon: 'fork', disabled: !last, onSelect: () => last && void actions.fork(last) },
-    { label: isArchived ? texts.unarchive : texts.archive, icon: isArchived ? 'unarchive' : 'archive', onSelect: () => void save({ archived: !isArchived }) },
+    {
+      label: isArchived ? texts.unarchive : texts.archive,
+      icon: isArchived ? 'unarchive' : 'archive',
+      onSelect: () => void save({ archived: !isArchived }),
+    },
     ...(onHood ? [{ label: texts.hood, icon: 'code' as const, onSelect: onHood }] : []),
     { label: texts.remove, icon: 'trash', danger: true, onSelect: () => setOpen('remove') },
   ];
@@ -51,7 +59,12 @@ export function Header({ state, actions, lead, onHood }: HeaderProps) {
         {conversation?.name || texts.title}
       </h1>
       <Menu label={texts.menu} items={items} />
-      <Rename open={open === 'rename'} name={conversation?.name ?? ''} onClose={() => setOpen(null)} onSave={(name) => save({ name })} />
+      <Rename
+        open={open === 'rename'}
+        name={conversation?.name ?? ''}
+        onClose={() => setOpen(null)}
+        onSave={(name) => save({ name })}
+      />
       <ConversationSettings id={talk.id} open={open === 'settings'} onClose={() => setOpen(null)} />
       <Remove open={open === 'remove'} id={talk.id} onClose={() => setOpen(null)} />
     </header>
@@ -73,7 +86,10 @@ function Rename({ open, name, onClose, onSave }: RenameProps) {
     if (await onSave(typeof typed === 'string' ? typed : '')) onClose();
   };
   return (
-    <Dialog open={open} onClose={onClose} title={texts.rename}
+    <Dialog
+      open={open}
+      onClose={onClose}
+      title={texts.rename}
       footer={
         <>
           <Button onClick={onClose}>{texts.cancel}</Button>
@@ -81,10 +97,19 @@ function Rename({ open, name, onClose, onSave }: RenameProps) {
             {texts.save}
           </Button>
         </>
-      }>
+      }
+    >
       <form id="talk-rename" onSubmit={(event) => void submit(event)}>
-        <input className="ui-input" name="name" aria-label={texts.name} defaultValue={name} maxLength={200} dir="auto" autoFocus
-          onFocus={(event) => event.target.select()} />
+        <input
+          className="ui-input"
+          name="name"
+          aria-label={texts.name}
+          defaultValue={name}
+          maxLength={200}
+          dir="auto"
+          autoFocus
+          onFocus={(event) => event.target.select()}
+        />
       </form>
     </Dialog>
   );
@@ -99,7 +124,16 @@ function Remove({ open, id, onClose }: { open: boolean; id: string; onClose: () 
     onClose();
     go(pathOf(null));
   };
-  return <Sure open={open} title={texts.removeTalkTitle} text={texts.removeTalk} isBusy={fetching} onClose={onClose} onYes={() => void run()} />;
+  return (
+    <Sure
+      open={open}
+      title={texts.removeTalkTitle}
+      text={texts.removeTalk}
+      isBusy={fetching}
+      onClose={onClose}
+      onYes={() => void run()}
+    />
+  );
 }
 
 interface SureProps {
@@ -115,7 +149,10 @@ interface SureProps {
 export function Sure({ open, title, text, isBusy, onClose, onYes }: SureProps) {
   const texts = useTexts().talk;
   return (
-    <Dialog open={open} onClose={onClose} title={title}
+    <Dialog
+      open={open}
+      onClose={onClose}
+      title={title}
       footer={
         <>
           <Button onClick={onClose}>{texts.cancel}</Button>
@@ -123,7 +160,8 @@ export function Sure({ open, title, text, isBusy, onClose, onYes }: SureProps) {
             {texts.remove}
           </Button>
         </>
-      }>
+      }
+    >
       <p>{text}</p>
     </Dialog>
   );

@@ -37,10 +37,13 @@ export function List({ state, pending, row, onTurn, toEnd }: ListProps) {
   useEffect(() => end.ask());
 
   const onKeyDown = (event: KeyboardEvent) => {
-    if (!event.altKey || event.ctrlKey || event.metaKey || (event.key !== 'ArrowLeft' && event.key !== 'ArrowRight')) return;
+    if (!event.altKey || event.ctrlKey || event.metaKey || (event.key !== 'ArrowLeft' && event.key !== 'ArrowRight'))
+      return;
     const focused = (event.target as Element).closest('[data-message]')?.getAttribute('data-message');
     // Without a message in focus the last one that has versions is meant.
-    const message = focused ? messages.find(({ id }) => id === focused) : messages.findLast(({ siblingCount }) => siblingCount > 1);
+    const message = focused
+      ? messages.find(({ id }) => id === focused)
+      : messages.findLast(({ siblingCount }) => siblingCount > 1);
     if (!message || message.siblingCount < 2 || (event.target as Element).closest('input, textarea')) return;
     event.preventDefault();
     onTurn(message, event.key === 'ArrowLeft' ? -1 : 1);
@@ -48,7 +51,15 @@ export function List({ state, pending, row, onTurn, toEnd }: ListProps) {
 
   return (
     <div className="talk-room">
-      <div ref={scroller} className="talk-scroll" tabIndex={0} role="region" aria-label={texts.menu} onScroll={end.onScroll} onKeyDown={onKeyDown}>
+      <div
+        ref={scroller}
+        className="talk-scroll"
+        tabIndex={0}
+        role="region"
+        aria-label={texts.menu}
+        onScroll={end.onScroll}
+        onKeyDown={onKeyDown}
+      >
         <div ref={sheet} className="talk-sheet">
           <p className="talk-edge" role="status">
             {state.isLoadingOlder ? texts.loadingOlder : ''}
@@ -86,7 +97,11 @@ function useRelation(messages: readonly TalkMessage[]) {
 }
 
 /** Follows the end while the reader is there, asks for more at both edges, and counts what came meanwhile. */
-function useEnd(scroller: RefObject<HTMLDivElement | null>, sheet: RefObject<HTMLDivElement | null>, state: TalkOfPage) {
+function useEnd(
+  scroller: RefObject<HTMLDivElement | null>,
+  sheet: RefObject<HTMLDivElement | null>,
+  state: TalkOfPage,
+) {
   const follows = useRef(true);
   const was = useRef<Scroll>({ top: 0, height: 0, size: 0 });
   const [isNear, setNear] = useState(true);

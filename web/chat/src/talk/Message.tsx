@@ -45,8 +45,12 @@ function Question(props: MessageProps) {
   const headingId = useId();
   const isCancelled = message.status === 'STOPPED';
   return (
-    <article className={isCancelled ? 'talk-question talk-question-off' : 'talk-question'} aria-labelledby={headingId}
-      data-message={message.id} data-status={message.status}>
+    <article
+      className={isCancelled ? 'talk-question talk-question-off' : 'talk-question'}
+      aria-labelledby={headingId}
+      data-message={message.id}
+      data-status={message.status}
+    >
       <h2 id={headingId} className="ui-hidden" tabIndex={-1}>
         {texts.you}
       </h2>
@@ -87,11 +91,20 @@ function Reply(props: MessageProps) {
   const isThinking = isRunning && content === '';
   // Those that the model server gave no place for stand in the list of sources only.
   const citations = useMemo(
-    () => message.citations.flatMap(({ url, title, end }) => (end === null ? [] : [{ url, title: title ?? url, place: end }])),
+    () =>
+      message.citations.flatMap(({ url, title, end }) =>
+        end === null ? [] : [{ url, title: title ?? url, place: end }],
+      ),
     [message.citations],
   );
   return (
-    <article className="talk-reply" aria-labelledby={headingId} aria-busy={isRunning} data-message={message.id} data-status={message.status}>
+    <article
+      className="talk-reply"
+      aria-labelledby={headingId}
+      aria-busy={isRunning}
+      data-message={message.id}
+      data-status={message.status}
+    >
       <h2 id={headingId} className="ui-hidden" tabIndex={-1}>
         {texts.reply(message.model ?? '')}
       </h2>
@@ -133,7 +146,11 @@ function Thoughts({ message, text, isThinking }: { message: TalkMessage; text: s
     );
   }
   const took = message.reasoningMs === null ? null : Math.max(1, Math.round(message.reasoningMs / 1000));
-  const label = isThinking ? texts.thinking(secondsText(seconds)) : took === null ? texts.thoughts : texts.thought(secondsText(took));
+  const label = isThinking
+    ? texts.thinking(secondsText(seconds))
+    : took === null
+      ? texts.thoughts
+      : texts.thought(secondsText(took));
   return (
     <details className={isThinking ? 'talk-thoughts talk-alive' : 'talk-thoughts'}>
       <summary>
@@ -174,13 +191,20 @@ function End({ message, isHead, actions, onOtherModel }: MessageProps) {
   const texts = useTexts().talk;
   const end = endOf(message, texts);
   const again = <Way key="again" label={texts.again} run={() => actions.again(message)} />;
-  const goOn = isHead && message.content !== '' && <Way key="on" label={texts.goOn} run={() => actions.goOn(message)} />;
+  const goOn = isHead && message.content !== '' && (
+    <Way key="on" label={texts.goOn} run={() => actions.goOn(message)} />
+  );
   const other = (
     <button key="other" type="button" className="talk-way" onClick={() => onOtherModel(message)}>
       {texts.otherModel}
     </button>
   );
-  const ways: Record<string, ReactNode[]> = { length: [goOn], stopped: [goOn, again], failed: [goOn, again, other], interrupted: [goOn, again] };
+  const ways: Record<string, ReactNode[]> = {
+    length: [goOn],
+    stopped: [goOn, again],
+    failed: [goOn, again, other],
+    interrupted: [goOn, again],
+  };
   return (
     <>
       {message.omittedOutput.map((kind) => (
@@ -188,7 +212,9 @@ function End({ message, isHead, actions, onOtherModel }: MessageProps) {
           {texts.omitted[kind] ?? texts.omitted.other}
         </p>
       ))}
-      {message.droppedParameters.length > 0 && <p className="talk-note">{texts.dropped(message.droppedParameters.join(', '))}</p>}
+      {message.droppedParameters.length > 0 && (
+        <p className="talk-note">{texts.dropped(message.droppedParameters.join(', '))}</p>
+      )}
       {message.context?.cutByServer && <p className="talk-note talk-warn">{texts.cutByServer}</p>}
       {message.citations.length > 0 && <Sources message={message} />}
       {end && (
@@ -201,10 +227,17 @@ function End({ message, isHead, actions, onOtherModel }: MessageProps) {
   );
 }
 
-function endOf({ status, finishReason, error }: TalkMessage, texts: Texts['talk']): { kind: string; text: string } | null {
-  if (status === 'FAILED') return { kind: 'failed', text: texts.errors[error?.code ?? ''] ?? error?.message ?? texts.failedReply };
+function endOf(
+  { status, finishReason, error }: TalkMessage,
+  texts: Texts['talk'],
+): { kind: string; text: string } | null {
+  if (status === 'FAILED')
+    return { kind: 'failed', text: texts.errors[error?.code ?? ''] ?? error?.message ?? texts.failedReply };
   if (status === 'INTERRUPTED') return { kind: 'interrupted', text: texts.interrupted };
-  if (status === 'STOPPED') return error?.code === 'DELETED' ? { kind: 'deleted', text: texts.deletedElsewhere } : { kind: 'stopped', text: texts.stopped };
+  if (status === 'STOPPED')
+    return error?.code === 'DELETED'
+      ? { kind: 'deleted', text: texts.deletedElsewhere }
+      : { kind: 'stopped', text: texts.stopped };
   if (finishReason === 'LENGTH') return { kind: 'length', text: texts.cutByLength };
   if (finishReason === 'CONTENT_FILTER') return { kind: 'filter', text: texts.cutByFilter };
   return null;

@@ -72,14 +72,35 @@ export function Talk({ id, lead, suggestions }: TalkProps) {
   return (
     <main className={isStart ? 'talk talk-start' : 'talk'}>
       {id === null ? (
-        <Start lead={lead} isStart={isStart} pending={pending} suggestions={suggestions ?? texts.suggested} onChoose={(text) => setSuggestion({ text })} />
+        <Start
+          lead={lead}
+          isStart={isStart}
+          pending={pending}
+          suggestions={suggestions ?? texts.suggested}
+          onChoose={(text) => setSuggestion({ text })}
+        />
       ) : (
-        <Opened key={id} id={id} lead={lead} onHood={() => setHoodOpen(true)} pending={pending} toEnd={toEnd} onKnown={setKnown}
-          onEdit={({ id: messageId, content }) => setEdit({ messageId, content })} />
+        <Opened
+          key={id}
+          id={id}
+          lead={lead}
+          onHood={() => setHoodOpen(true)}
+          pending={pending}
+          toEnd={toEnd}
+          onKnown={setKnown}
+          onEdit={({ id: messageId, content }) => setEdit({ messageId, content })}
+        />
       )}
       <div ref={place} className="talk-foot">
-        <Composer id={id} {...known} edit={edit} onEditDone={() => setEdit(null)} onSent={onSent} suggestion={suggestion}
-          onShowNew={() => toEnd.current?.()} />
+        <Composer
+          id={id}
+          {...known}
+          edit={edit}
+          onEditDone={() => setEdit(null)}
+          onSent={onSent}
+          suggestion={suggestion}
+          onShowNew={() => toEnd.current?.()}
+        />
       </div>
       {isHoodOpen && (
         <Suspense fallback={null}>
@@ -93,7 +114,10 @@ export function Talk({ id, lead, suggestions }: TalkProps) {
 /** What is on its way in this talk and is shown at once. What is late or refused is shown by the composer. */
 function usePending(id: string | null) {
   const all = useOutbox();
-  return all.filter(({ kind, conversationId, state, onBusy }) => kind === 'send' && conversationId === id && state.name === 'sending' && onBusy !== 'QUEUE');
+  return all.filter(
+    ({ kind, conversationId, state, onBusy }) =>
+      kind === 'send' && conversationId === id && state.name === 'sending' && onBusy !== 'QUEUE',
+  );
 }
 
 /** Lets the composer glide to its place when the talk begins. */
@@ -106,7 +130,10 @@ function useMove(isStart: boolean) {
     const was = before.current;
     before.current = { isStart, top };
     if (!was?.isStart || isStart || matchMedia('(prefers-reduced-motion: reduce)').matches) return;
-    element.animate([{ transform: `translateY(${was.top - top}px)` }, { transform: 'none' }], { duration: 260, easing: 'cubic-bezier(0.2, 0.75, 0.25, 1)' });
+    element.animate([{ transform: `translateY(${was.top - top}px)` }, { transform: 'none' }], {
+      duration: 260,
+      easing: 'cubic-bezier(0.2, 0.75, 0.25, 1)',
+    });
   });
   return place;
 }
@@ -188,10 +215,21 @@ function Opened({ id, lead, onHood, pending, toEnd, onKnown, onEdit }: OpenedPro
       <Header state={state} actions={actions} lead={lead} onHood={onHood} />
       {state.line === null && <Loading hasFailed={state.hasFailed} />}
       {state.line !== null && (
-        <List state={state} toEnd={toEnd} onTurn={(message, by) => void actions.turn(message, by)}
+        <List
+          state={state}
+          toEnd={toEnd}
+          onTurn={(message, by) => void actions.turn(message, by)}
           row={(message) => (
-            <Message message={message} place={queued.findIndex((reply) => reply.id === message.id) + 1} isHead={message.id === headId}
-              actions={actions} onEdit={edit} onCorrect={onCorrect} onRemove={onRemove} onOtherModel={onOtherModel} />
+            <Message
+              message={message}
+              place={queued.findIndex((reply) => reply.id === message.id) + 1}
+              isHead={message.id === headId}
+              actions={actions}
+              onEdit={edit}
+              onCorrect={onCorrect}
+              onRemove={onRemove}
+              onOtherModel={onOtherModel}
+            />
           )}
           pending={pending
             .filter(({ key }) => !shown.has(key))
@@ -199,15 +237,21 @@ function Opened({ id, lead, onHood, pending, toEnd, onKnown, onEdit }: OpenedPro
               <div key={key} className="talk-row">
                 <Pending content={content} />
               </div>
-            ))} />
+            ))}
+        />
       )}
       {asked?.what === 'correct' && <Correct message={asked.message} actions={actions} onClose={close} />}
       {asked?.what === 'model' && <OtherModel message={asked.message} actions={actions} onClose={close} />}
-      <Sure open={asked?.what === 'remove'} title={texts.removeTitle} text={texts.removeMessage} onClose={close}
+      <Sure
+        open={asked?.what === 'remove'}
+        title={texts.removeTitle}
+        text={texts.removeMessage}
+        onClose={close}
         onYes={() => {
           if (asked) void actions.remove(asked.message);
           close();
-        }} />
+        }}
+      />
     </>
   );
 }

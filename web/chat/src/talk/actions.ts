@@ -2,7 +2,15 @@
 import { useMemo } from 'react';
 import { useClient } from 'urql';
 import type { AnyVariables, Client, CombinedError, TypedDocumentNode } from 'urql';
-import { ContinueReplyDocument, CorrectMessageDocument, DeleteMessageDocument, ForkTalkDocument, RegenerateDocument, SelectVersionDocument, VersionsDocument } from '../api/generated.ts';
+import {
+  ContinueReplyDocument,
+  CorrectMessageDocument,
+  DeleteMessageDocument,
+  ForkTalkDocument,
+  RegenerateDocument,
+  SelectVersionDocument,
+  VersionsDocument,
+} from '../api/generated/documents.ts';
 import { go, pathOf } from '../app/route.ts';
 import { useTexts } from '../texts/index.ts';
 import type { Texts } from '../texts/index.ts';
@@ -30,7 +38,11 @@ export function useActions(talk: OpenTalk): Actions {
 
 function actionsOf(client: Client, talk: OpenTalk, texts: Texts['talk']): Actions {
   /** Runs it; false when it was refused, which has been said then. */
-  const run = async <D, V extends AnyVariables>(document: TypedDocumentNode<D, V>, variables: V, anyway?: () => void) => {
+  const run = async <D, V extends AnyVariables>(
+    document: TypedDocumentNode<D, V>,
+    variables: V,
+    anyway?: () => void,
+  ) => {
     const { data, error } = await client.mutation(document, variables);
     if (!error && data) return data;
     const code = codeOf(error);
@@ -42,8 +54,19 @@ function actionsOf(client: Client, talk: OpenTalk, texts: Texts['talk']): Action
   /** The head that is shown guards against a page that is behind; one that is told to go on all the same has none. */
   const guard = () => talk.get().line?.head.headId;
 
-  const again = async (message: TalkMessage, model?: string, onBusy: OnBusy = 'REJECT', key = newKey()): Promise<boolean> => {
-    const input = { messageId: message.id, clientKey: key, expectedHeadId: onBusy === 'REJECT' ? guard() : undefined, onBusy, model };
+  const again = async (
+    message: TalkMessage,
+    model?: string,
+    onBusy: OnBusy = 'REJECT',
+    key = newKey(),
+  ): Promise<boolean> => {
+    const input = {
+      messageId: message.id,
+      clientKey: key,
+      expectedHeadId: onBusy === 'REJECT' ? guard() : undefined,
+      onBusy,
+      model,
+    };
     const data = await run(RegenerateDocument, { input }, () => void again(message, model, 'INTERRUPT', newKey()));
     return data !== null;
   };

@@ -1,5 +1,5 @@
 // What an event of the open talk makes of what is held: pure, so that any order of events can be tried.
-import type { TalkHeadFragment, TalkMessageFragment } from '../api/generated.ts';
+import type { TalkHeadFragment, TalkMessageFragment } from '../api/generated/documents.ts';
 import type { TalkEvent } from '../live/follow.ts';
 import type { Piece } from '../live/text.ts';
 import { cutFrom, withAdded, withChanged, withPatch } from './list.ts';
@@ -37,7 +37,10 @@ export function step(line: Line | null, event: TalkEvent): Step {
     case 'MessageReasoningDelta': {
       const of = event.__typename === 'MessageDelta' ? 'content' : 'reasoning';
       const { offset, text, message } = event;
-      return { line, tasks: [{ do: 'piece', messageId: message.id, piece: { attempt: message.attempt, of, offset, text } }] };
+      return {
+        line,
+        tasks: [{ do: 'piece', messageId: message.id, piece: { attempt: message.attempt, of, offset, text } }],
+      };
     }
     default:
       return { line, tasks: [] };
@@ -71,7 +74,10 @@ function inTurn(line: Line, { id, status }: TalkMessageFragment): Line {
   }
   const queue = waits ? queuedReplies.filter((reply) => reply.id !== id) : queuedReplies;
   if (status === 'STREAMING') {
-    return { ...line, head: { ...line.head, runningReply: { __typename: 'Message', id, status }, queuedReplies: queue } };
+    return {
+      ...line,
+      head: { ...line.head, runningReply: { __typename: 'Message', id, status }, queuedReplies: queue },
+    };
   }
   const running = runningReply?.id === id ? null : runningReply;
   return { ...line, head: { ...line.head, runningReply: running, queuedReplies: queue } };

@@ -1,6 +1,6 @@
 // The visible line of a talk as far as it is loaded: pure functions from what is held and what has come to what is held
 // then. Indexes count up by one along the line, so that pages and events find their places by them.
-import type { TalkHeadFragment, TalkMessageFragment } from '../api/generated.ts';
+import type { TalkHeadFragment, TalkMessageFragment } from '../api/generated/documents.ts';
 
 export type TalkMessage = TalkMessageFragment & {
   /** Of its place in the line, for asking what is before and behind it; null for one that no list has brought yet. */
@@ -122,5 +122,8 @@ export function withChanged(held: Line, message: TalkMessageFragment): Line {
 
 /** withPatch changes some of a message where it stands. */
 export function withPatch(held: Line, id: string, patch: Partial<TalkMessage>): Line {
-  return { ...held, messages: held.messages.map((message) => (message.id === id ? { ...message, ...patch } : message)) };
+  return {
+    ...held,
+    messages: held.messages.map((message) => (message.id === id ? { ...message, ...patch } : message)),
+  };
 }

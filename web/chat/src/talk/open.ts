@@ -1,8 +1,14 @@
 // One open talk: what is loaded of it, kept in step by one subscription. It lives outside of React, so that coming back
 // to a talk shows it at once.
 import type { Session } from '@parley/client';
-import { TalkDocument, TalkNewerDocument, TalkOlderDocument } from '../api/generated.ts';
-import type { TalkHeadFragment, TalkMessageFragment, TalkNewerQuery, TalkOlderQuery, TalkQuery } from '../api/generated.ts';
+import { TalkDocument, TalkNewerDocument, TalkOlderDocument } from '../api/generated/documents.ts';
+import type {
+  TalkHeadFragment,
+  TalkMessageFragment,
+  TalkNewerQuery,
+  TalkOlderQuery,
+  TalkQuery,
+} from '../api/generated/documents.ts';
 import { follow } from '../live/follow.ts';
 import type { TalkEvent, Verdict } from '../live/follow.ts';
 import type { LiveTexts } from '../live/store.ts';
@@ -114,7 +120,12 @@ export class OpenTalk {
 
   /** Fetches the end, one request at a time; what is asked meanwhile is fetched once more behind it. */
   readonly fetch = (fromIndex: number | null) => {
-    const least = this.wanted === undefined ? fromIndex : this.wanted === null || fromIndex === null ? null : Math.min(this.wanted, fromIndex);
+    const least =
+      this.wanted === undefined
+        ? fromIndex
+        : this.wanted === null || fromIndex === null
+          ? null
+          : Math.min(this.wanted, fromIndex);
     this.wanted = least;
     if (!this.isFetching) void this.fetchWanted();
   };
@@ -122,7 +133,7 @@ export class OpenTalk {
   private async fetchWanted() {
     const signal = this.abort?.signal;
     this.isFetching = true;
-    for (let tries = 0; this.wanted !== undefined && !signal?.aborted; ) {
+    for (let tries = 0; this.wanted !== undefined && !signal?.aborted;) {
       const fromIndex = this.wanted;
       this.wanted = undefined;
       try {
@@ -184,11 +195,16 @@ export class OpenTalk {
     this.farEnd = 'last';
     this.set({ isLoadingOlder: true });
     try {
-      const { conversation } = await this.run<TalkOlderQuery>(TalkOlderDocument, { last: pageSize, before: first.cursor });
+      const { conversation } = await this.run<TalkOlderQuery>(TalkOlderDocument, {
+        last: pageSize,
+        before: first.cursor,
+      });
       const now = this.state.line;
       // What is in front may be another line by now.
       if (conversation && now?.messages[0]?.id === line.messages[0]?.id) {
-        this.set({ line: withOlder(now!, pageOf(conversation.messages, conversation.messages.pageInfo.hasPreviousPage)) });
+        this.set({
+          line: withOlder(now!, pageOf(conversation.messages, conversation.messages.pageInfo.hasPreviousPage)),
+        });
       }
     } catch {
       await this.world.retry(1);
@@ -233,7 +249,14 @@ export class OpenTalk {
     this.set({ line: withPatch(this.state.line, id, patch) });
     return () => {
       const { line } = this.state;
-      if (line) this.set({ line: withPatch(line, id, Object.fromEntries(Object.keys(patch).map((key) => [key, old[key as keyof TalkMessage]]))) });
+      if (line)
+        this.set({
+          line: withPatch(
+            line,
+            id,
+            Object.fromEntries(Object.keys(patch).map((key) => [key, old[key as keyof TalkMessage]])),
+          ),
+        });
     };
   }
 

@@ -1,11 +1,17 @@
-// What a screen reader hears of a running reply: whole sentences, never pieces of words, and not faster than it can say.
+// What a screen reader hears of a running reply: whole sentences, never pieces of words, and not faster than it can
+// say.
 
 /** So long between two announcements. */
 export const apartMs = 2000;
 
-/** sentencesOf returns the whole sentences from a place on, and where the rest begins. While it grows, the last one is not
- * whole, unless a line ends behind it. */
-export function sentencesOf(text: string, from: number, isEnd: boolean, language: string): { said: string; upTo: number } {
+/** sentencesOf returns the whole sentences from a place on, and where the rest begins. While it grows, the last one is
+ * not whole, unless a line ends behind it. */
+export function sentencesOf(
+  text: string,
+  from: number,
+  isEnd: boolean,
+  language: string,
+): { said: string; upTo: number } {
   const rest = text.slice(from);
   if (isEnd) return { said: plain(rest), upTo: text.length };
   const segments = [...new Intl.Segmenter(language, { granularity: 'sentence' }).segment(rest)];
@@ -70,6 +76,7 @@ export class Speaker {
 /** wordsOf counts words as a reader of the language does. */
 export function wordsOf(text: string, language: string): number {
   let count = 0;
-  for (const { isWordLike } of new Intl.Segmenter(language, { granularity: 'word' }).segment(text)) if (isWordLike) count++;
+  for (const { isWordLike } of new Intl.Segmenter(language, { granularity: 'word' }).segment(text))
+    if (isWordLike) count++;
   return count;
 }

@@ -9,8 +9,13 @@ export interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
 
 export function Button({ variant = 'quiet', busy, className, type = 'button', onClick, ...rest }: ButtonProps) {
   return (
-    <button {...rest} type={type} aria-busy={busy || undefined} aria-disabled={busy || undefined}
+    <button
+      {...rest}
+      type={type}
+      aria-busy={busy || undefined}
+      aria-disabled={busy || undefined}
       className={`ui-button ui-button-${variant} ${className ?? ''}`}
-      onClick={(event) => (busy ? event.preventDefault() : onClick?.(event))} />
+      onClick={(event) => (busy ? event.preventDefault() : onClick?.(event))}
+    />
   );
 }

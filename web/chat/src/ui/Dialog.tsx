@@ -33,14 +33,18 @@ function Opened({ onClose, title, children, footer, className }: Omit<DialogProp
     };
   }, []);
   return (
-    <dialog ref={dialog} className={`ui-dialog ${className ?? ''}`} aria-labelledby={titleId}
+    <dialog
+      ref={dialog}
+      className={`ui-dialog ${className ?? ''}`}
+      aria-labelledby={titleId}
       onCancel={(event) => {
         // Whoever opened it says when it is closed.
         event.preventDefault();
         if (event.target === event.currentTarget) onClose();
       }}
       onKeyDown={(event) => event.key === 'Escape' && event.stopPropagation()}
-      onPointerDown={(event) => isOutside(event.currentTarget, event) && onClose()}>
+      onPointerDown={(event) => isOutside(event.currentTarget, event) && onClose()}
+    >
       <header className="ui-dialog-head">
         <h2 id={titleId} className="ui-dialog-title">
           {title}

@@ -2,7 +2,8 @@
 const paths = {
   menu: 'M3.5 6h13M3.5 10h9M3.5 14h13',
   plus: 'M10 4v12M4 10h12',
-  compose: 'M9 4.5H6A2.5 2.5 0 003.5 7v7A2.5 2.5 0 006 16.5h7a2.5 2.5 0 002.5-2.5v-3M8 12l.7-2.9 6-6a1.55 1.55 0 012.2 2.2l-6 6z',
+  compose:
+    'M9 4.5H6A2.5 2.5 0 003.5 7v7A2.5 2.5 0 006 16.5h7a2.5 2.5 0 002.5-2.5v-3M8 12l.7-2.9 6-6a1.55 1.55 0 012.2 2.2l-6 6z',
   search: 'M9 4a5 5 0 110 10A5 5 0 019 4zM12.7 12.7L16.5 16.5',
   close: 'M5 5l10 10M15 5L5 15',
   more: 'M5 10h.01M10 10h.01M15 10h.01',
@@ -50,8 +51,14 @@ const turning: ReadonlySet<IconName> = new Set<IconName>(['left', 'right', 'back
 
 export function Icon({ name, size = 20 }: { name: IconName; size?: number }) {
   return (
-    <svg className={turning.has(name) ? 'ui-icon ui-icon-turns' : 'ui-icon'} viewBox="0 0 20 20" width={size} height={size}
-      aria-hidden="true" focusable="false">
+    <svg
+      className={turning.has(name) ? 'ui-icon ui-icon-turns' : 'ui-icon'}
+      viewBox="0 0 20 20"
+      width={size}
+      height={size}
+      aria-hidden="true"
+      focusable="false"
+    >
       <path d={paths[name]} strokeWidth={name === 'more' ? 2.25 : undefined} />
     </svg>
   );

@@ -31,16 +31,39 @@ export function Menu({ label, icon = 'more', items, className, children }: MenuP
   };
   return (
     <>
-      <button ref={button} type="button" className={className ?? 'ui-icon-button'} aria-label={label} title={label}
-        aria-haspopup="menu" aria-expanded={isOpen} popoverTarget={id}>
+      <button
+        ref={button}
+        type="button"
+        className={className ?? 'ui-icon-button'}
+        aria-label={label}
+        title={label}
+        aria-haspopup="menu"
+        aria-expanded={isOpen}
+        popoverTarget={id}
+      >
         {children ?? <Icon name={icon} />}
       </button>
-      <div ref={panel} id={id} popover="auto" className="ui-pop" role="menu" aria-label={label} onToggle={onToggle}
-        onKeyDown={(event) => moveBy(event, close)}>
+      <div
+        ref={panel}
+        id={id}
+        popover="auto"
+        className="ui-pop"
+        role="menu"
+        aria-label={label}
+        onToggle={onToggle}
+        onKeyDown={(event) => moveBy(event, close)}
+      >
         {isOpen &&
           items.map((item) => (
-            <button key={item.label} type="button" role="menuitem" tabIndex={-1} disabled={item.disabled}
-              className={item.danger ? 'ui-item ui-item-danger' : 'ui-item'} onClick={() => choose(item)}>
+            <button
+              key={item.label}
+              type="button"
+              role="menuitem"
+              tabIndex={-1}
+              disabled={item.disabled}
+              className={item.danger ? 'ui-item ui-item-danger' : 'ui-item'}
+              onClick={() => choose(item)}
+            >
               {item.icon && <Icon name={item.icon} size={18} />}
               <span>{item.label}</span>
             </button>
@@ -72,7 +95,14 @@ export function usePop() {
     panel.current?.hidePopover();
     button.current?.focus();
   };
-  return { isOpen, id, button, panel, close, onToggle: (event: { newState: string }) => setOpen(event.newState === 'open') };
+  return {
+    isOpen,
+    id,
+    button,
+    panel,
+    close,
+    onToggle: (event: { newState: string }) => setOpen(event.newState === 'open'),
+  };
 }
 
 function itemsOf(panel: HTMLElement): HTMLButtonElement[] {
@@ -90,7 +120,8 @@ export function moveBy(event: KeyboardEvent<HTMLElement>, close: () => void) {
   }
   const items = itemsOf(event.currentTarget);
   const current = items.indexOf(document.activeElement as HTMLButtonElement);
-  const next = nextOf(key, current, items.length) ?? (key.length === 1 && key !== ' ' ? startingWith(items, current, key) : null);
+  const next =
+    nextOf(key, current, items.length) ?? (key.length === 1 && key !== ' ' ? startingWith(items, current, key) : null);
   if (next === null) return;
   event.preventDefault();
   items[next]?.focus();

@@ -79,14 +79,23 @@ function One({ toast }: { toast: Toast }) {
   }, [toast]);
   const hold = (isOn: boolean) => () => void (isHeld.current = isOn);
   return (
-    <div className="ui-toast" onPointerEnter={hold(true)} onPointerLeave={hold(false)} onFocus={hold(true)} onBlur={hold(false)}>
+    <div
+      className="ui-toast"
+      onPointerEnter={hold(true)}
+      onPointerLeave={hold(false)}
+      onFocus={hold(true)}
+      onBlur={hold(false)}
+    >
       <span>{toast.text}</span>
       {toast.action && (
-        <button type="button" className="ui-toast-action"
+        <button
+          type="button"
+          className="ui-toast-action"
           onClick={() => {
             drop(toast, true);
             toast.action?.run();
-          }}>
+          }}
+        >
           {toast.action.label}
         </button>
       )}

@@ -5,5 +5,8 @@ import { Markdown } from '../../src/markdown/Markdown.tsx';
 
 const root = createRoot(document.getElementById('root')!);
 Object.assign(window, {
-  show: (text: string, growing: boolean) => flushSync(() => root.render(<Markdown key={`${text.length} ${growing}`} text={text} growing={growing} />)),
+  show: (text: string, growing: boolean) => {
+    const key = `${text.length} ${growing}`;
+    flushSync(() => root.render(<Markdown key={key} text={text} growing={growing} />));
+  },
 });

@@ -16,7 +16,8 @@ export const app: Texts['app'] = {
   reload: 'Neu laden',
   line: {
     connecting: 'Wird verbunden …',
-    waiting: (seconds) => (seconds > 0 ? `Verbindung unterbrochen. Nächster Versuch in ${seconds} s` : 'Wird wieder verbunden …'),
+    waiting: (seconds) =>
+      seconds > 0 ? `Verbindung unterbrochen. Nächster Versuch in ${seconds} s` : 'Wird wieder verbunden …',
     offline: 'Sie sind offline. Was Sie schreiben, bleibt erhalten.',
     restarting: 'Der Server startet neu. Nichts geht verloren.',
     live: 'Wieder verbunden',

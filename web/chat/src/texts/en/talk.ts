@@ -58,9 +58,14 @@ export const talk = {
   deletedElsewhere: 'This reply was deleted.',
   edited: 'edited',
   fromBranch: 'Goes on from an earlier version',
-  omitted: { IMAGE: 'The model also made an image, which cannot be kept yet.', AUDIO: 'The model also made sound, which cannot be kept yet.', other: 'The model also made something that cannot be kept yet.' } as Record<string, string>,
+  omitted: {
+    IMAGE: 'The model also made an image, which cannot be kept yet.',
+    AUDIO: 'The model also made sound, which cannot be kept yet.',
+    other: 'The model also made something that cannot be kept yet.',
+  } as Record<string, string>,
   dropped: (names: string) => `The model does not know ${names}; it answered without.`,
-  unseen: (n: number) => (n === 1 ? 'One earlier message was not sent to the model.' : `${n} earlier messages were not sent to the model.`),
+  unseen: (n: number) =>
+    n === 1 ? 'One earlier message was not sent to the model.' : `${n} earlier messages were not sent to the model.`,
   summarized: 'It had a summary of them.',
   cutByServer: 'The model server seems to have read much less than it was sent.',
   notSent: 'The model does not see this.',
