@@ -132,7 +132,9 @@ function useEnd(
 
   const onScroll = useCallback(() => {
     const is = read();
-    follows.current = !latest.current.hasNewer && isFollowing(follows.current, was.current, is);
+    // While the end is not loaded nobody comes to follow it; who followed it does so still, as when a branch is
+    // exchanged and for a moment the line ends too early.
+    follows.current = (follows.current || !latest.current.hasNewer) && isFollowing(follows.current, was.current, is);
     was.current = is;
     setNear(follows.current || (isNearEnd(is) && !latest.current.hasNewer));
     ask();

@@ -195,7 +195,8 @@ interface OpenedProps {
 function Opened({ id, lead, onHood, pending, toEnd, onKnown, onEdit }: OpenedProps) {
   const texts = useTexts().talk;
   const state = useTalk(id);
-  const actions = useActions(state.talk);
+  const showEnd = useCallback(() => toEnd.current?.(), [toEnd]);
+  const actions = useActions(state.talk, showEnd);
   const [asked, setAsked] = useState<{ what: 'correct' | 'remove' | 'model'; message: TalkMessage } | null>(null);
   useSpeech(state.talk, state.running?.id ?? null);
   useTell(state, onKnown);

@@ -30,13 +30,14 @@ export interface Actions {
 
 type OnBusy = 'REJECT' | 'INTERRUPT';
 
-export function useActions(talk: OpenTalk): Actions {
+/** onAsked is called when a new reply begins: who asked wants to see it. It stays the same function. */
+export function useActions(talk: OpenTalk, onAsked: () => void): Actions {
   const client = useClient();
   const texts = useTexts().talk;
-  return useMemo(() => actionsOf(client, talk, texts), [client, talk, texts]);
+  return useMemo(() => actionsOf(client, talk, texts, onAsked), [client, talk, texts, onAsked]);
 }
 
-function actionsOf(client: Client, talk: OpenTalk, texts: Texts['talk']): Actions {
+function actionsOf(client: Client, talk: OpenTalk, texts: Texts['talk'], onAsked: () => void): Actions {
   /** Runs it; false when it was refused, which has been said then. */
   const run = async <D, V extends AnyVariables>(
     document: TypedDocumentNode<D, V>,
@@ -68,6 +69,7 @@ function actionsOf(client: Client, talk: OpenTalk, texts: Texts['talk']): Action
       model,
     };
     const data = await run(RegenerateDocument, { input }, () => void again(message, model, 'INTERRUPT', newKey()));
+    if (data) onAsked();
     return data !== null;
   };
 
@@ -75,7 +77,9 @@ function actionsOf(client: Client, talk: OpenTalk, texts: Texts['talk']): Action
     again,
     async goOn(message) {
       const input = { messageId: message.id, clientKey: newKey(), expectedHeadId: guard() };
-      return (await run(ContinueReplyDocument, { input })) !== null;
+      const data = await run(ContinueReplyDocument, { input });
+      if (data) onAsked();
+      return data !== null;
     },
     async correct(message, content) {
       const undo = talk.patch(message.id, { content });
