@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Parley } from '../../../compat/lib/parley.mjs';
-import { launch, look, newPerson, openTalk, send, signIn, timeout, visit } from './page.mjs';
+import { launch, look, newPerson, send, signIn, timeout, visit } from './page.mjs';
 
 const limit = { timeout: 2 * timeout };
 let parley, browser, person;
@@ -34,7 +34,7 @@ const words = (text) => text.trim().split(/\s+/);
 
 /** stored is what the server has of the talk that is open. */
 async function stored(page) {
-  const read = `query ($id: ID!) { conversation(id: $id) { messages(first: 100) { nodes { id role status content reasoningMs } } } }`;
+  const read = `query ($id: ID!) { conversation(id: $id) { messages(first: 100) { nodes { id role status content } } } }`;
   return (await person.ask(read, { id: talkId(page) })).conversation.messages.nodes;
 }
 
@@ -162,7 +162,7 @@ test('what ends early says why, and how it goes on', limit, async (t) => {
 
 test('a server that is killed in mid-reply loses nothing and repeats nothing', limit, async (t) => {
   const page = await enter(t, { allow: /./ });
-  await send(page, '/tokens 200 /slow 15');
+  await send(page, '/tokens 120 /slow 15');
   await grows(page, 20);
   const seen = await replies(page).locator('.talk-prose').innerText();
   await parley.kill();
@@ -173,7 +173,7 @@ test('a server that is killed in mid-reply loses nothing and repeats nothing', l
   await parley.start();
   await replies(page, 'COMPLETED').waitFor();
   const [, reply] = await agrees(page, 2);
-  assert.equal(words(reply.content).length, 200, 'it is whole');
+  assert.equal(words(reply.content).length, 120, 'it is whole');
   assert.ok(words(reply.content).length > words(seen).length);
   assert.equal(await page.locator('article').count(), 2, 'once');
 });
@@ -249,12 +249,68 @@ test('a question is edited, corrected, deleted, and taken along', limit, async (
 
 test('a lost network is no lost word', limit, async (t) => {
   const page = await enter(t, { allow: /./ });
-  await send(page, '/tokens 200 /slow 15');
+  await send(page, '/tokens 120 /slow 15');
   await grows(page, 10);
   await page.context().setOffline(true);
   await page.getByText('You are offline.', { exact: false }).first().waitFor();
   await page.context().setOffline(false);
   await replies(page, 'COMPLETED').waitFor();
   const [, reply] = await agrees(page, 2);
-  assert.equal(words(reply.content).length, 200);
+  assert.equal(words(reply.content).length, 120);
+});
+
+test('a talk of 2,000 messages is light, and does not jump', limit, async (t) => {
+  const add = `mutation ($i: AddMessagesInput!) { addMessages(input: $i) { conversation { id } } }`;
+  let conversationId;
+  for (let n = 0; n < 2000; n += 100) {
+    const messages = Array.from({ length: 100 }, (_, i) => ({
+      role: i % 2 ? 'ASSISTANT' : 'USER',
+      content: `Number ${n + i}. ${'The tide comes and goes. '.repeat(1 + ((n + i) % 23))}`,
+    }));
+    conversationId = (await person.ask(add, { i: { conversationId, messages } })).addMessages.conversation.id;
+  }
+  const page = await enter(t, { path: `/c/${conversationId}`, bypassCSP: true });
+  await page.getByText('Number 1999.').waitFor();
+  await atEnd(page);
+  // Each turn of the wheel moves what is seen by as much as it turned, also when older ones come in front.
+  const jumps = await page.evaluate(async () => {
+    const scroller = document.querySelector('.talk-scroll');
+    const frame = () => new Promise(requestAnimationFrame);
+    const tops = () =>
+      new Map(
+        [...document.querySelectorAll('article[data-message]')].map((one) => [
+          one.dataset.message,
+          one.getBoundingClientRect().top,
+        ]),
+      );
+    const seen = new Set();
+    let worst = 0;
+    let most = 0;
+    let compared = 0;
+    for (let i = 0; i < 80; i++) {
+      const before = tops();
+      scroller.scrollBy(0, -400);
+      await frame();
+      await frame();
+      await frame();
+      const after = tops();
+      for (const id of after.keys()) seen.add(id);
+      most = Math.max(most, after.size);
+      for (const [id, top] of after)
+        if (before.get(id) > -200 && before.get(id) < 600 && ++compared)
+          worst = Math.max(worst, Math.abs(top - before.get(id) - 400));
+    }
+    return { worst, most, compared, seen: seen.size };
+  });
+  assert.ok(jumps.most <= 60, `${jumps.most} messages are in the page`);
+  assert.ok(jumps.seen > 110, `${jumps.seen} messages have been seen: older ones are loaded`);
+  assert.ok(jumps.compared > 150, `${jumps.compared} places have been compared`);
+  assert.ok(jumps.worst <= 2, `it jumps by ${jumps.worst} px`);
+  await page.getByRole('button', { name: 'Jump to the end' }).click();
+  await page.getByText('Number 1999.').waitFor();
+  await atEnd(page);
+  for (const colorScheme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme });
+    await look(page, `talk-${colorScheme}`);
+  }
 });
