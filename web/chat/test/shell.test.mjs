@@ -31,12 +31,26 @@ test('a person makes an account, comes back, and leaves', limit, async (t) => {
   assert.ok(!/ey[\w-]+\.|[\w-]{40,}/.test(stored), `something like a token is within reach of scripts: ${stored}`);
   await page.reload();
   await list(page).waitFor();
+  await page.getByRole('textbox', { name: 'Message' }).fill('a thought half');
+  await page.waitForFunction(() => Object.keys(localStorage).some((name) => name.startsWith('parley:draft:')));
+  // Not every browser empties its store by itself.
+  await page.route('**/session', async (route) => {
+    const response = await route.fetch();
+    const { 'clear-site-data': cleared, ...headers } = response.headers();
+    assert.ok(cleared, 'the server asks for it');
+    await route.fulfill({ response, headers });
+  });
   await page.getByRole('button', { name: 'Settings and account' }).click();
   await page.getByRole('button', { name: 'Appearance' }).click();
   await page.getByRole('option', { name: 'Dark' }).click();
   await page.getByRole('button', { name: 'Sign out' }).click();
   await page.getByRole('heading', { name: 'Welcome to Parley' }).waitFor();
   assert.equal(await page.locator('html').getAttribute('data-theme'), 'dark', 'the theme is of the device, and stays');
+  assert.deepEqual(
+    await page.evaluate(() => Object.keys(localStorage)),
+    ['parley:settings'],
+    'something typed is left',
+  );
   await page.reload();
   await page.getByRole('button', { name: 'Sign in' }).waitFor();
 });
@@ -76,6 +90,7 @@ test('two windows show one list, live', limit, async (t) => {
   await list(one).getByRole('link', { name: 'Olives' }).focus();
   await one.keyboard.press('Tab');
   await one.keyboard.press('Enter');
+  await one.locator('[role=menuitem]:focus').waitFor();
   await one.keyboard.press('Enter');
   await one.getByLabel('Name of the conversation').waitFor();
   await one.keyboard.type('Green olives');
@@ -210,10 +225,8 @@ for (const colorScheme of ['light', 'dark']) {
       await look(page, name('sign-up'));
       await page.getByRole('link', { name: 'Sign in' }).click();
       await signIn(page, person);
-      await list(page).getByText('Why bread rises').waitFor({ state: 'attached' });
-      if (device !== 'desk') {
-        await page.getByRole('button', { name: 'Show conversations' }).click();
-      }
+      if (device !== 'desk') await page.getByRole('button', { name: 'Show conversations' }).click();
+      await list(page).getByText('Why bread rises').waitFor();
       await look(page, name('list'));
       await page.getByRole('button', { name: 'Actions for Why bread rises' }).click();
       await look(page, name('menu'));
