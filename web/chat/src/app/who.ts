@@ -2,6 +2,7 @@
 // seen leaves the page with the session: the page is loaded anew.
 import { useSyncExternalStore } from 'react';
 import { session } from '../api/session.ts';
+import { forgetTyped } from '../composer/box.ts';
 import { keepSettings } from './settings.ts';
 
 export type Who = 'asking' | 'away' | 'nobody' | 'somebody';
@@ -56,6 +57,8 @@ export async function leave() {
     isLeaving = false;
     throw error;
   }
+  // What was typed is of whoever leaves; what was chosen for this device stays.
+  forgetTyped();
   keepSettings();
   location.assign('/sign-in');
 }

@@ -7,6 +7,8 @@ type Shelf = Pick<Storage, 'getItem' | 'setItem' | 'removeItem' | 'key' | 'lengt
 const prefix = 'parley:draft:';
 
 export class Drafts {
+  #isForgotten = false;
+
   constructor(
     readonly storage: () => Shelf,
     readonly now: () => number = Date.now,
@@ -18,6 +20,7 @@ export class Drafts {
 
   save(user: string, conversationId: string | null, text: string) {
     const name = nameOf(user, conversationId);
+    if (this.#isForgotten) return;
     attempt(() => {
       if (text.trim()) this.storage().setItem(name, JSON.stringify({ text, at: this.now() }));
       else this.storage().removeItem(name);
@@ -29,8 +32,9 @@ export class Drafts {
     attempt(() => this.#names().forEach((name) => this.#read(name)));
   }
 
-  /** forget throws everything away, of whomever it is. */
+  /** forget throws everything away, of whomever it is. What a page still holds as it ends is not kept after it. */
   forget() {
+    this.#isForgotten = true;
     attempt(() => this.#names().forEach((name) => this.storage().removeItem(name)));
   }
 
