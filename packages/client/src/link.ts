@@ -1,15 +1,15 @@
-import { type Answer, Refused, refusal } from './refused.js'
+import { type Answer, codeOf, isOver, refusal, signedOut } from './refused.js'
 import type { Line } from './types.js'
 import { backOff, transient } from './wait.js'
 
 /** A subscription while it lasts. */
 export interface Subscriber {
-  document: string
-  variables(): unknown
+  /** The body of the request that begins it, for the first time or again. */
+  request(): object
   next(data: unknown): void
   /** The end: of itself, or with what the server refuses it for. */
-  end(refused?: Refused): void
-  again(): void
+  end(refused?: unknown): void
+  /** What the wire calls it. */
   id?: string
 }
 
@@ -21,20 +21,17 @@ export interface Wire {
   close(): void
 }
 
-/** What a wire tells. */
-export interface Ends {
-  subscribers: Set<Subscriber>
-  up(): void
-  /** The id of a subscription that begins, for the first time or again: no other one has ever had it. */
-  number(subscriber: Subscriber): string
-  /** The wire is gone: with the code of its close frame, where there was one. */
-  down(code?: number): void
-  answer(subscriber: Subscriber, answer: Answer<unknown>): void
-  complete(subscriber: Subscriber): void
-}
-
 /** Opens a wire. */
-export type Dial = (token: string, ends: Ends) => Wire | Promise<Wire>
+export type Dial = (
+  token: string,
+  subscribers: Set<Subscriber>,
+  up: () => void,
+  /** The wire is gone: with the code of its close frame, where there was one. */
+  down: (code?: number) => void,
+  answer: (subscriber: Subscriber, answer: Answer<unknown>) => void,
+  end: (subscriber: Subscriber) => void,
+  fail: (subscriber: Subscriber, error: unknown) => void,
+) => Wire | Promise<Wire>
 
 const tokenRefused = 4403
 const serverRestarts = 1012
@@ -54,17 +51,19 @@ export function makeLink(
   let failures = 0
   let restarts = false
   let timer: ReturnType<typeof setTimeout> | undefined
-  let ids = 0
 
-  const show = (line: Line) => {
+  const offline = () => globalThis.navigator?.onLine === false
+  const show = (line: Line) =>
     // A server that has said it restarts is given some tries before it counts as lost.
-    const offline = globalThis.navigator?.onLine === false
-    tell(offline ? { state: 'offline' } : restarts && failures < 5 ? { state: 'restarting' } : line)
+    tell(offline() ? { state: 'offline' } : restarts && failures < 5 ? { state: 'restarting' } : line)
+  const stopTimer = () => {
+    clearTimeout(timer)
+    timer = undefined
   }
   const hangUp = () => {
-    clearTimeout(timer)
+    stopTimer()
     const former = wire
-    wire = timer = undefined
+    wire = undefined
     former?.close()
   }
   const rest = () => {
@@ -84,14 +83,14 @@ export function makeLink(
     show({ state: 'waiting', retryAt: Date.now() + wait })
     timer = setTimeout(connect, wait)
   }
-  const end = (subscriber: Subscriber, refused?: Refused) => {
+  const end = (subscriber: Subscriber, refused?: unknown) => {
     if (!subscribers.delete(subscriber)) return
     wire?.stop(subscriber)
     subscriber.end(refused)
     // The next one often follows at once.
     setTimeout(rest, 0)
   }
-  const endAll = (refused?: Refused) => subscribers.forEach((subscriber) => end(subscriber, refused))
+  const endAll = (refused?: unknown) => subscribers.forEach((subscriber) => end(subscriber, refused))
   const open = async (token: string) => {
     let mine: Wire | undefined
     const lost = (code?: number) => {
@@ -99,33 +98,28 @@ export function makeLink(
       if (code === tokenRefused) refuse(token)
       down(code)
     }
-    mine = wire = await dial(token, {
-      subscribers,
-      up() {
-        since = Date.now()
-        restarts = false
-        show({ state: 'live' })
-      },
-      number(subscriber) {
-        if (subscriber.id) subscriber.again()
-        return (subscriber.id = `${++ids}`)
-      },
-      down: lost,
-      answer(subscriber, answer) {
-        const refused = refusal(answer)
-        if (!refused) subscriber.next(answer.data)
-        else if (refused.code === 'UNAUTHENTICATED') lost(tokenRefused)
-        else if (transient.test(refused.code)) lost()
-        else end(subscriber, refused)
-      },
-      complete: end,
-    })
+    const fail = (subscriber: Subscriber, error: unknown) => {
+      const code = codeOf(error)
+      if (isOver(error)) lost(tokenRefused)
+      else if (!code || transient.test(code)) lost()
+      else end(subscriber, error)
+    }
+    const up = () => {
+      since = Date.now()
+      restarts = false
+      show({ state: 'live' })
+    }
+    const answer = (subscriber: Subscriber, answer: Answer<unknown>) => {
+      const refused = refusal(answer)
+      if (refused) fail(subscriber, refused)
+      else subscriber.next(answer.data)
+    }
+    mine = wire = await dial(token, subscribers, up, lost, answer, end, fail)
     // A socket does so when it is ready.
     subscribers.forEach(mine.begin)
   }
   const connect = async () => {
-    clearTimeout(timer)
-    timer = undefined
+    stopTimer()
     if (wire || asking || !subscribers.size) return
     show({ state: 'connecting' })
     asking = true
@@ -133,7 +127,7 @@ export function makeLink(
     if (token && subscribers.size) await open(token)
     asking = false
     if (token || !subscribers.size) rest()
-    else if (token === null) endAll(new Refused('UNAUTHENTICATED', 'Nobody is signed in.'))
+    else if (token === null) endAll(signedOut())
     else down()
   }
   return {
@@ -144,7 +138,7 @@ export function makeLink(
     },
     end,
     endAll,
-    connect,
-    down,
+    /** What the browser says of the network. */
+    network: () => (offline() ? down() : connect()),
   }
 }

@@ -8,17 +8,15 @@ interface Frame {
   payload: unknown
 }
 
-/** The body of a request, with the id of its document where it has one. */
-export type Body = (document: string, variables: unknown) => object
-
 /** How often the server is asked whether it is there, and how long it may be silent. */
 const silence = 10_000
 
 export const dialSocket =
-  (Socket: typeof WebSocket, url: string, body: Body): Dial =>
-  (token, { subscribers, up, down, number, answer, complete }) => {
+  (Socket: typeof WebSocket, url: string): Dial =>
+  (token, subscribers, up, down, answer, end) => {
     const running = new Map<string, Subscriber>()
     const socket = new Socket(url, 'graphql-transport-ws')
+    let ids = 0
     let heard = false
     let ready = false
     const say = (type: string, payload?: object, id?: string) => {
@@ -27,9 +25,9 @@ export const dialSocket =
     }
     const begin = (subscriber: Subscriber) => {
       if (!ready) return
-      const id = number(subscriber)
-      running.set(id, subscriber)
-      say('subscribe', body(subscriber.document, subscriber.variables()), id)
+      const id = `${++ids}`
+      running.set((subscriber.id = id), subscriber)
+      say('subscribe', subscriber.request(), id)
     }
     const take = ({ id, type, payload }: Frame) => {
       if (type === 'connection_ack') {
@@ -40,10 +38,11 @@ export const dialSocket =
       if (type === 'ping') say('pong')
       const subscriber = running.get(id)
       if (!subscriber) return
+      const next = type === 'next'
       // An error is the last of a subscription.
-      if (type !== 'next' || (payload as Answer<unknown>).errors) running.delete(id)
-      if (type === 'complete') complete(subscriber)
-      else answer(subscriber, (type === 'next' ? payload : { errors: payload }) as Answer<unknown>)
+      if (!next || (payload as Answer<unknown>).errors) running.delete(id)
+      if (type === 'complete') end(subscriber)
+      else answer(subscriber, (next ? payload : { errors: payload }) as Answer<unknown>)
     }
     const watch = setInterval(() => {
       if (!heard) return down()

@@ -1,11 +1,10 @@
 // Subscriptions over Server-Sent Events: one request for each.
 import type { Dial, Subscriber } from './link.js'
 import type { Answer, answerOf } from './refused.js'
-import type { Body } from './socket.js'
 
 export type Post = (
   body: object,
-  token: string | null,
+  token: string | null | undefined,
   accept: string,
   signal?: AbortSignal | null,
 ) => Promise<Response>
@@ -14,13 +13,11 @@ export type Post = (
 const silence = 30_000
 
 export const dialStream =
-  (post: Post, body: Body, read: typeof answerOf): Dial =>
-  (token, { up, down, number, answer, complete }) => {
+  (post: Post, read: typeof answerOf): Dial =>
+  (token, _, up, down, answer, end, fail) => {
     const running = new Map<Subscriber, AbortController>()
     const listen = async (subscriber: Subscriber, { signal }: AbortController, heard: () => void) => {
-      number(subscriber)
-      const request = body(subscriber.document, subscriber.variables())
-      const response = await post(request, token, 'text/event-stream', signal)
+      const response = await post(subscriber.request(), token, 'text/event-stream', signal)
       if (!response.headers.get('Content-Type')?.includes('event-stream')) {
         return answer(subscriber, await read(response))
       }
@@ -35,7 +32,7 @@ export const dialStream =
         buffer = frames.pop()!
         for (const frame of frames) {
           if (signal.aborted) return
-          if (frame.includes('event: complete')) return complete(subscriber)
+          if (frame.includes('event: complete')) return end(subscriber)
           const json = /^data: (.+)$/m.exec(frame)?.[1]
           if (json) answer(subscriber, JSON.parse(json) as Answer<unknown>)
         }
@@ -52,9 +49,9 @@ export const dialStream =
       heard()
       try {
         await listen(subscriber, abort, heard)
-      } catch {
+      } catch (error) {
         // The end of one is the end of all: they share what lies between.
-        if (running.get(subscriber) === abort) down()
+        if (running.get(subscriber) === abort) fail(subscriber, error)
       }
       clearTimeout(timer)
     }
