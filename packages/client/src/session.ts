@@ -1,6 +1,5 @@
-import { makeLink, type Subscriber } from './link.js'
+import { makeLink, type Socket } from './link.js'
 import { answerOf, away, isOver, signedOut, unlessOver } from './refused.js'
-import { dialSocket } from './socket.js'
 import { memoryStore } from './stores.js'
 import type { Post } from './stream.js'
 import type { Line, RunOptions, Session, SessionOptions, SubscribeOptions } from './types.js'
@@ -138,9 +137,15 @@ export function session({
   let line: Line = { state: 'idle' }
   const link = makeLink(
     webSocket
-      ? dialSocket(webSocket, ((url[0] === '/' ? location.origin : '') + url).replace(/^http/, 'ws'))
+      ? () => () => {
+          const from = url[0] === '/' ? location.origin : ''
+          return new webSocket((from + url).replace(/^http/, 'ws'), 'graphql-transport-ws') as Socket
+        }
       : // Browsers have WebSockets: they do not load this.
-        async (...wire) => (await import('./stream.js')).dialStream(post, answerOf)(...wire),
+        async () => {
+          const { streams } = await import('./stream.js')
+          return () => streams(post)
+        },
     token,
     (old) => {
       if (access === old) since = 0
@@ -163,10 +168,10 @@ export function session({
     leaving(signal, (signal) => {
       let waiting: T[] = []
       let begun = false
-      let ended = false
+      let ended = signal.aborted
       let refused: unknown
       let wake = () => {}
-      const subscriber: Subscriber = {
+      const stop = !signal.aborted && link.add({
         request() {
           if (begun) {
             waiting = []
@@ -184,13 +189,11 @@ export function session({
           refused = error
           wake()
         },
-      }
+      })
       signal.onabort = () => {
         waiting = []
-        link.end(subscriber)
+        if (stop) stop()
       }
-      if (signal.aborted) ended = true
-      else link.add(subscriber)
       return (async function* () {
         for (;;) {
           while (waiting.length) yield waiting.shift()!
