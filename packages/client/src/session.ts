@@ -171,25 +171,27 @@ export function session({
       let ended = signal.aborted
       let refused: unknown
       let wake = () => {}
-      const stop = !signal.aborted && link.add({
-        request() {
-          if (begun) {
-            waiting = []
-            again?.()
-          }
-          begun = true
-          return body(document, typeof variables === 'function' ? (variables as () => V)() : variables)
-        },
-        next(data) {
-          waiting.push(data as T)
-          wake()
-        },
-        end(error) {
-          ended = true
-          refused = error
-          wake()
-        },
-      })
+      const stop =
+        !signal.aborted &&
+        link.add({
+          request() {
+            if (begun) {
+              waiting = []
+              again?.()
+            }
+            begun = true
+            return body(document, typeof variables === 'function' ? (variables as () => V)() : variables)
+          },
+          next(data) {
+            waiting.push(data as T)
+            wake()
+          },
+          end(error) {
+            ended = true
+            refused = error
+            wake()
+          },
+        })
       signal.onabort = () => {
         waiting = []
         if (stop) stop()
