@@ -95,6 +95,37 @@ for (const name of Object.keys(transports)) {
     }
   })
 
+  test(`${name}: return() ends what waits, at once`, { timeout: 30_000 }, async () => {
+    const tokens = await signUp(parley.url)
+    const session = await enter(parley.url, transports[name], tokens)
+    const away = await enter('http://127.0.0.1:1', transports[name], tokens)
+    const { conversationId, reply } = await send(session, script('Long /tokens 2 /slow 60000'))
+    const feeds = (session) => [
+      session.subscribe('subscription { viewerEvents { __typename } }'),
+      follow(session, reply.id),
+      open(session, conversationId),
+    ]
+    const here = feeds(session)
+    for (const feed of here) assert.equal((await feed.next()).done, false)
+    const left = []
+    for (const feed of [...here, ...feeds(away)]) {
+      // What is there already is taken; then nothing comes.
+      const waits = (async () => {
+        while (!(await feed.next()).done);
+        return 'ended'
+      })()
+      await new Promise((resolve) => setImmediate(resolve))
+      left.push(Promise.all([feed.return(), waits]))
+    }
+    for (const [end, waited] of await Promise.all(left)) {
+      assert.deepEqual([end, waited], [{ value: undefined, done: true }, 'ended'])
+    }
+    await until('the lines are idle', 0, () => [session, away].every(({ line }) => line.state === 'idle'))
+    assert.deepEqual(await follow(session, reply.id).return(), { value: undefined, done: true })
+    session.close()
+    away.close()
+  })
+
   test(`${name}: the end of a conversation, and of a message in it`, async () => {
     const session = await enter(parley.url, transports[name])
     const { conversationId, userMessageId, reply } = await send(session, script('Once /tokens 3'))

@@ -1,6 +1,6 @@
 import { Refused } from './refused.js'
 import type { Session } from './types.js'
-import { backOff, pause } from './wait.js'
+import { backOff, leaving, pause } from './wait.js'
 
 export interface FeedOptions {
   /** Ends the iteration, without an error. */
@@ -9,30 +9,31 @@ export interface FeedOptions {
 
 /** States that come of events, also behind holes and ends that were none. step gives the next state, null for the end,
  * and undefined when something was lost; solve does the same for what the server refuses. */
-export async function* feed<S extends object, E>(
+export const feed = <S extends object, E>(
   session: Session,
   document: string,
   variables: () => object,
-  { signal }: FeedOptions,
+  options: FeedOptions,
   step: (event: E, state: S | undefined) => S | null | undefined,
   solve: (code: string, state: S | undefined) => null | undefined | false,
-): AsyncGenerator<S, void, undefined> {
-  let state: S | undefined
-  for (let failures = 0; !signal?.aborted; failures++) {
-    await pause(backOff(failures), signal)
-    try {
-      for await (const data of session.subscribe<Record<string, E>, object>(document, variables, { signal })) {
-        failures = -1
-        const next = step(Object.values(data)[0]!, state)
-        if (next === null) return
-        if (!next) break
-        if (next !== state) yield (state = next)
-        if ('final' in next && next.final) return
+) =>
+  leaving<S>(options.signal, async function* (signal) {
+    let state: S | undefined
+    for (let failures = 0; !signal.aborted; failures++) {
+      await pause(backOff(failures), signal)
+      try {
+        for await (const data of session.subscribe<Record<string, E>, object>(document, variables, { signal })) {
+          failures = -1
+          const next = step(Object.values(data)[0]!, state)
+          if (next === null) return
+          if (!next) break
+          if (next !== state) yield (state = next)
+          if ('final' in next && next.final) return
+        }
+      } catch (error) {
+        const solved = error instanceof Refused && solve(error.code, state)
+        if (solved === null) return
+        if (solved === false) throw error
       }
-    } catch (error) {
-      const solved = error instanceof Refused && solve(error.code, state)
-      if (solved === null) return
-      if (solved === false) throw error
     }
-  }
-}
+  })

@@ -1,71 +1,79 @@
-import { type Answer, Refused, refusal } from './refused.js'
+import { type Answer, isOver, refusal, signedOut } from './refused.js'
 import type { Line } from './types.js'
 import { backOff, transient } from './wait.js'
 
 /** A subscription while it lasts. */
 export interface Subscriber {
-  document: string
-  variables(): unknown
+  /** The body of the request that begins it, for the first time or again. */
+  request(): object
   next(data: unknown): void
   /** The end: of itself, or with what the server refuses it for. */
   end(refused?: Refused): void
-  again(): void
-  id?: string
+}
+type Refused = ReturnType<typeof signedOut>
+
+export interface Frame {
+  /** As in graphql-transport-ws; and "ready", which wants subscriptions before it is connected. */
+  type: string
+  id?: string | undefined
+  payload?: unknown
 }
 
-/** A connection that is open or opening. */
-export interface Wire {
-  /** Subscribes, now or as soon as it can. */
-  begin(subscriber: Subscriber): void
-  stop(subscriber: Subscriber): void
+/** What is used of a WebSocket. */
+export interface Socket {
+  readonly readyState: number
+  onopen: (() => void) | null
+  onmessage: ((event: { data: string }) => void) | null
+  onclose: ((event: { code?: number }) => void) | null
+  onerror: (() => void) | null
+  send(frame: string): void
   close(): void
 }
 
-/** What a wire tells. */
-export interface Ends {
-  subscribers: Set<Subscriber>
-  up(): void
-  /** The id of a subscription that begins, for the first time or again: no other one has ever had it. */
-  number(subscriber: Subscriber): string
-  /** The wire is gone: with the code of its close frame, where there was one. */
-  down(code?: number): void
-  answer(subscriber: Subscriber, answer: Answer<unknown>): void
-  complete(subscriber: Subscriber): void
-}
-
-/** Opens a wire. */
-export type Dial = (token: string, ends: Ends) => Wire | Promise<Wire>
-
+/** How often the server is asked whether it is there, and how long it may be silent. */
+const silence = 10_000
 const tokenRefused = 4403
 const serverRestarts = 1012
 
 /** Keeps one connection for as long as somebody subscribes. */
 export function makeLink(
-  dial: Dial,
+  dial: () => (() => Socket) | Promise<() => Socket>,
   getToken: () => Promise<string | null>,
   /** The server does not take this token any more. */
   refuse: (token: string) => void,
   tell: (line: Line) => void,
 ) {
-  const subscribers = new Set<Subscriber>()
-  let wire: Wire | undefined
-  let asking = false
+  const subscribers = new Map<string, Subscriber>()
+  /** Empty while it is dialled. */
+  let socket: Partial<Socket> | undefined
+  let ready = false
   let since = 0
   let failures = 0
   let restarts = false
-  let timer: ReturnType<typeof setTimeout> | undefined
   let ids = 0
+  let timer: ReturnType<typeof setTimeout> | undefined
+  let watch: ReturnType<typeof setInterval> | undefined
 
-  const show = (line: Line) => {
+  const offline = () => globalThis.navigator?.onLine === false
+  const show = (line: Line) =>
     // A server that has said it restarts is given some tries before it counts as lost.
-    const offline = globalThis.navigator?.onLine === false
-    tell(offline ? { state: 'offline' } : restarts && failures < 5 ? { state: 'restarting' } : line)
+    tell(offline() ? { state: 'offline' } : restarts && failures < 5 ? { state: 'restarting' } : line)
+  const say = (type: string, id?: string, payload?: object) => {
+    // A socket that closes complains in the console.
+    if (socket?.readyState === 1) socket.send!(JSON.stringify({ id, type, payload }))
+  }
+  const begin = (id: string, subscriber: Subscriber) => {
+    if (ready) say('subscribe', id, subscriber.request())
   }
   const hangUp = () => {
     clearTimeout(timer)
-    const former = wire
-    wire = timer = undefined
-    former?.close()
+    clearInterval(watch)
+    const former = socket
+    timer = socket = undefined
+    ready = false
+    if (!former?.close) return
+    former.onmessage = null
+    former.close()
   }
   const rest = () => {
     if (subscribers.size) return
@@ -84,67 +92,89 @@ export function makeLink(
     show({ state: 'waiting', retryAt: Date.now() + wait })
     timer = setTimeout(connect, wait)
   }
-  const end = (subscriber: Subscriber, refused?: Refused) => {
-    if (!subscribers.delete(subscriber)) return
-    wire?.stop(subscriber)
-    subscriber.end(refused)
+  const end = (id: string, refused?: Refused) => {
+    const subscriber = subscribers.get(id)
+    subscribers.delete(id)
+    subscriber?.end(refused)
     // The next one often follows at once.
     setTimeout(rest, 0)
   }
-  const endAll = (refused?: Refused) => subscribers.forEach((subscriber) => end(subscriber, refused))
-  const open = async (token: string) => {
-    let mine: Wire | undefined
-    const lost = (code?: number) => {
-      if (wire !== mine) return
-      if (code === tokenRefused) refuse(token)
-      down(code)
-    }
-    mine = wire = await dial(token, {
-      subscribers,
-      up() {
-        since = Date.now()
-        restarts = false
-        show({ state: 'live' })
-      },
-      number(subscriber) {
-        if (subscriber.id) subscriber.again()
-        return (subscriber.id = `${++ids}`)
-      },
-      down: lost,
-      answer(subscriber, answer) {
-        const refused = refusal(answer)
-        if (!refused) subscriber.next(answer.data)
-        else if (refused.code === 'UNAUTHENTICATED') lost(tokenRefused)
-        else if (transient.test(refused.code)) lost()
-        else end(subscriber, refused)
-      },
-      complete: end,
-    })
-    // A socket does so when it is ready.
-    subscribers.forEach(mine.begin)
+  const endAll = (refused?: Refused) => {
+    // Who comes next may be somebody else.
+    hangUp()
+    for (const id of subscribers.keys()) end(id, refused)
   }
   const connect = async () => {
     clearTimeout(timer)
     timer = undefined
-    if (wire || asking || !subscribers.size) return
+    if (socket || !subscribers.size) return
     show({ state: 'connecting' })
-    asking = true
-    const token = await getToken().catch(() => undefined)
-    if (token && subscribers.size) await open(token)
-    asking = false
-    if (token || !subscribers.size) rest()
-    else if (token === null) endAll(new Refused('UNAUTHENTICATED', 'Nobody is signed in.'))
-    else down()
+    const dialling = (socket = {})
+    const [token, open] = await Promise.all([getToken(), dial()]).catch(() => [])
+    if (socket !== dialling) return
+    if (token === null) return endAll(signedOut())
+    if (!token || !subscribers.size) return down()
+    const mine = (socket = open!())
+    const lost = (code?: number) => {
+      if (socket !== mine) return
+      if (code === tokenRefused) refuse(token)
+      down(code)
+    }
+    const take = ({ id, type, payload }: Frame) => {
+      const connected = type === 'connection_ack'
+      if (!ready && (connected || type === 'ready')) {
+        ready = true
+        subscribers.forEach((subscriber, id) => begin(id, subscriber))
+      }
+      if (connected) {
+        since = Date.now()
+        restarts = false
+        show({ state: 'live' })
+      }
+      if (type === 'ping') say('pong')
+      const subscriber = subscribers.get(id!)
+      if (!subscriber) return
+      if (type === 'complete') return end(id!)
+      const answer = (type === 'next' ? payload : { errors: payload }) as Answer<unknown>
+      const refused = refusal(answer)
+      if (!refused) subscriber.next(answer.data)
+      else if (isOver(refused)) lost(tokenRefused)
+      else if (transient.test(refused.code)) lost()
+      else end(id!, refused)
+    }
+    let heard = false
+    watch = setInterval(() => {
+      if (!heard) return lost()
+      heard = false
+      if (ready) say('ping')
+    }, silence)
+    mine.onopen = () => say('connection_init', undefined, { Authorization: `Bearer ${token}` })
+    mine.onmessage = ({ data }) => {
+      heard = true
+      try {
+        take(JSON.parse(data) as Frame)
+      } catch {
+        lost()
+      }
+    }
+    mine.onerror = () => {} // The close follows.
+    mine.onclose = ({ code }) => lost(code)
   }
   return {
+    /** Returns how to end it. */
     add(subscriber: Subscriber) {
-      subscribers.add(subscriber)
-      if (wire) wire.begin(subscriber)
-      else if (!timer) connect()
+      const id = `${++ids}`
+      subscribers.set(id, subscriber)
+      begin(id, subscriber)
+      if (!timer) connect()
+      return () => {
+        if (!subscribers.has(id)) return
+        say('complete', id)
+        end(id)
+      }
     },
-    end,
     endAll,
-    connect,
-    down,
+    /** What the browser says of the network. */
+    network: () => (offline() ? down() : connect()),
   }
 }

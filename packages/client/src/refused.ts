@@ -1,15 +1,13 @@
 /** What the server has refused. The codes are in docs/protocol.md. UNAVAILABLE is also what is thrown when there is no
  * answer: then it is not known whether the request has arrived. */
 export class Refused extends Error {
-  override name = 'Refused'
+  declare readonly code: string
+  /** The error's other extensions: retryAfter, fields, headId, … */
+  declare readonly extensions: Record<string, unknown>
 
-  constructor(
-    readonly code: string,
-    message: string,
-    /** The error's other extensions: retryAfter, fields, headId, … */
-    readonly extensions: Record<string, unknown> = {},
-  ) {
+  constructor(code: string, message: string, extensions: Record<string, unknown> = {}) {
     super(message)
+    Object.assign(this, { name: 'Refused', code, extensions })
   }
 }
 
@@ -26,12 +24,24 @@ export function refusal({ errors }: Answer<unknown>): Refused | undefined {
 /** The server cannot be reached, or something before it answers in its place. */
 export const away = () => new Refused('UNAVAILABLE', 'The server cannot be reached.')
 
+/** There is no session, or none any more. */
+export const signedOut = () => new Refused('UNAUTHENTICATED', 'Nobody is signed in.')
+
 export const codeOf = (error: unknown) => (error instanceof Refused ? error.code : '')
 
-/** The body of a JSON answer. A proxy before a server that restarts answers with a page of its own. */
+export const isOver = (error: unknown) => codeOf(error) === 'UNAUTHENTICATED'
+
+/** For catch: nothing, when the session is over. */
+export function unlessOver(error: unknown): undefined {
+  if (!isOver(error)) throw error
+}
+
+/** The body of a JSON answer, or what it refuses. A proxy before a server that restarts answers with a page of its
+ * own. */
 export async function answerOf<T>(response: Response): Promise<Answer<T>> {
   const answer = (await response.json().catch(() => null)) as Answer<T> | null
-  if (answer?.errors || response.ok) return answer ?? Promise.reject(away())
-  const { status } = response
-  throw status < 500 ? new Refused('BAD_REQUEST', `The answer has the status ${status}.`) : away()
+  const refused = answer && refusal(answer)
+  if (answer && !refused && response.ok) return answer
+  const { ok, status } = response
+  throw refused ?? (ok || status > 499 ? away() : new Refused('BAD_REQUEST', `The answer has the status ${status}.`))
 }

@@ -1,9 +1,9 @@
-import { dialSocket } from './socket.js'
-import { makeLink, type Subscriber } from './link.js'
-import { Refused, answerOf, away, codeOf, refusal } from './refused.js'
+import { makeLink, type Socket } from './link.js'
+import { answerOf, away, isOver, signedOut, unlessOver } from './refused.js'
 import { memoryStore } from './stores.js'
+import type { Post } from './stream.js'
 import type { Line, RunOptions, Session, SessionOptions, SubscribeOptions } from './types.js'
-import { patiently, pause } from './wait.js'
+import { leaving, patiently, pause } from './wait.js'
 
 interface Tokens {
   accessToken: string
@@ -14,8 +14,6 @@ interface Tokens {
 const lifetime = 600_000
 /** A server answers a request, even one that waits for a reply, within a minute. */
 const longest = 70_000
-
-const fields = '{ accessToken refreshToken }'
 
 /** Begins with what is in the store. */
 export function session({
@@ -36,87 +34,72 @@ export function session({
     if (typeof store.load() === 'string') access = ''
   } catch {}
 
-  const channel = store.shared && globalThis.BroadcastChannel ? new BroadcastChannel(store.shared) : null
+  const { shared } = store
+  const channel = shared && globalThis.BroadcastChannel ? new BroadcastChannel(shared) : null
   // In Node it would keep the process.
   ;(channel as { unref?: () => void } | null)?.unref?.()
-  if (channel) channel.onmessage = ({ data: [token, begins] }) => hold(token, begins)
+  if (channel) channel.onmessage = ({ data }) => hold(...(data as Told))
 
-  /** Takes an access token, of the next user when it begins a session. */
-  const hold = (token: string | null, begins?: boolean) => {
+  /** An access token, and whether it begins a session of another user. */
+  type Told = [token: string | null, begins?: boolean]
+  const hold = (...[token, begins]: Told) => {
     const ends = begins ? access : token === null
     access = token
     since = Date.now()
     // What runs belongs to whoever was there before.
-    if (ends) link.endAll(new Refused('UNAUTHENTICATED', 'The session has ended.'))
+    if (ends) link.endAll(signedOut())
     changed()
     return token
   }
-  const tell = (token: string | null, begins?: boolean) => {
-    channel?.postMessage([token, begins])
-    return hold(token, begins)
+  const tell = (...told: Told) => {
+    channel?.postMessage(told)
+    return hold(...told)
   }
 
   let queue: Promise<unknown> = Promise.resolve()
   /** One at a time, in this session and over all tabs. */
   const alone = <T>(work: () => Promise<T>): Promise<T> => {
-    const locks = store.shared && globalThis.navigator?.locks
-    const turn = queue.then(() => (locks ? (locks.request(store.shared!, work) as Promise<T>) : work()))
+    const locks = shared && globalThis.navigator?.locks
+    const turn = queue.then(() => (locks ? (locks.request(shared, work) as Promise<T>) : work()))
     queue = turn.catch(() => {})
     return turn
   }
 
-  const body = (document: string, variables: unknown) => ({
-    query: document,
-    variables,
-    documentId: documentId?.(document),
-  })
+  const body = (query: string, variables: unknown) => ({ query, variables, documentId: documentId?.(query) })
 
-  const post = async (request: object, token: string | null, accept: string, signal?: AbortSignal | null) => {
-    const headers: Record<string, string> = { 'Content-Type': 'application/json', Accept: accept }
-    if (token) headers.Authorization = `Bearer ${token}`
-    try {
-      return await fetch(url, { method: 'POST', headers, body: JSON.stringify(request), signal: signal ?? null })
-    } catch {
-      throw away()
-    }
-  }
+  const post: Post = (request, token, Accept, signal) =>
+    fetch(url, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', Accept, ...(token && { Authorization: `Bearer ${token}` }) },
+      body: JSON.stringify(request),
+      signal: signal ?? null,
+    }).catch(() => Promise.reject(away()))
 
   const request = async <T>(
     document: string,
     variables?: unknown,
-    token: string | null = null,
-    signal?: AbortSignal | null,
+    token?: string | null,
+    signal?: AbortSignal,
   ): Promise<T> => {
     // React Native has neither of the two.
-    const limits = [AbortSignal.timeout?.(longest), signal].filter((limit) => limit) as AbortSignal[]
-    const limit = AbortSignal.any ? AbortSignal.any(limits) : signal
-    try {
-      const answer = await answerOf<T>(await post(body(document, variables), token, 'application/json', limit))
-      const refused = refusal(answer)
-      if (refused) throw refused
-      return answer.data!
-    } catch (error) {
-      throw signal?.aborted ? signal.reason : error
-    }
+    const limit = AbortSignal.any?.([AbortSignal.timeout(longest), ...(signal ? [signal] : [])]) ?? signal
+    return (await answerOf<T>(await post(body(document, variables), token, 'application/json', limit))).data!
   }
 
-  const exchange = async (): Promise<{ accessToken: string } | null> => {
-    for (;;) {
-      const refreshToken = await store.load()
-      if (!refreshToken) return null
-      try {
-        const document = `mutation ($input: RefreshSessionInput!) { refreshSession(input: $input) ${fields} }`
-        const { refreshSession } = await request<{ refreshSession: Tokens }>(document, { input: { refreshToken } })
-        await store.save(refreshSession.refreshToken)
-        return refreshSession
-      } catch (error) {
-        if (codeOf(error) !== 'UNAUTHENTICATED') throw error
-        // Without locks another tab may have been quicker: then there is a new one.
-        if ((await store.load()) !== refreshToken) continue
-        await store.save(null)
-        return null
-      }
-    }
+  const grant = async (name: string, type: string, input: object) => {
+    const document = `mutation ($input: ${type}Input!) { ${name}(input: $input) { accessToken refreshToken } }`
+    return (await request<Record<string, Tokens>>(document, { input }))[name]!
+  }
+
+  const exchange = async (tried?: string): Promise<Tokens | undefined> => {
+    const refreshToken = await store.load()
+    if (!refreshToken) return
+    // Without locks another tab may have been quicker: then there is a new one.
+    if (refreshToken === tried) return void (await store.save(null))
+    const tokens = await grant('refreshSession', 'RefreshSession', { refreshToken }).catch(unlessOver)
+    if (!tokens) return exchange(refreshToken)
+    await store.save(tokens.refreshToken)
+    return tokens
   }
 
   /** The access token that comes after this one. */
@@ -125,48 +108,44 @@ export function session({
       // Who had the lock before has told what it got, which may come a little later.
       if (old && channel) await pause(50)
       if (access === null || (access && access !== old)) return access
-      const next = await (store.refresh ? store.refresh() : exchange()).catch((error) => {
-        if (codeOf(error) !== 'UNAUTHENTICATED') throw error
-        return null
-      })
-      return tell(next && next.accessToken)
+      const next = await (store.refresh ? store.refresh().catch(unlessOver) : exchange())
+      return tell(next?.accessToken ?? null)
     })
 
-  const token = async () => {
-    if (access === null || (access && Date.now() - since < lifetime)) return access
-    return renew(access)
-  }
+  const token = async () => (access === null || (access && Date.now() - since < lifetime) ? access : renew(access))
 
   const run = <T, V>(document: string, variables?: V, options: RunOptions = {}): Promise<T> =>
     patiently(async () => {
+      const ask = (token: string | null) => request<T>(document, variables, token, options.signal)
       const held = await token()
       try {
-        return await request<T>(document, variables, held, options.signal)
+        return await ask(held)
       } catch (error) {
-        if (!held || codeOf(error) !== 'UNAUTHENTICATED') throw error
-        const next = await renew(held)
+        const next = held && isOver(error) && (await renew(held))
         if (!next) throw error
-        return request<T>(document, variables, next, options.signal)
+        return ask(next)
       }
     }, options)
 
-  const adopt = ({ accessToken, refreshToken }: Tokens) =>
+  const keep = (refreshToken: string | null, ...told: Told) =>
     alone(async () => {
       await store.save(refreshToken)
-      tell(accessToken, true)
+      tell(...told)
     })
-
-  const enter = async (name: 'signUp' | 'signIn', type: string, input: object) => {
-    const document = `mutation ($input: ${type}!) { ${name}(input: $input) ${fields} }`
-    await adopt((await request<Record<string, Tokens>>(document, { input }))[name]!)
-  }
+  const adopt = ({ accessToken, refreshToken }: Tokens) => keep(refreshToken, accessToken, true)
 
   let line: Line = { state: 'idle' }
   const link = makeLink(
     webSocket
-      ? dialSocket(webSocket, ((url[0] === '/' ? location.origin : '') + url).replace(/^http/, 'ws'), body)
+      ? () => () => {
+          const from = url[0] === '/' ? location.origin : ''
+          return new webSocket((from + url).replace(/^http/, 'ws'), 'graphql-transport-ws') as Socket
+        }
       : // Browsers have WebSockets: they do not load this.
-        async (...wire) => (await import('./stream.js')).dialStream(post, body, answerOf)(...wire),
+        async () => {
+          const { streams } = await import('./stream.js')
+          return () => streams(post)
+        },
     token,
     (old) => {
       if (access === old) since = 0
@@ -177,61 +156,55 @@ export function session({
     },
   )
 
-  const online = () => void link.connect()
-  const offline = () => link.down()
-  globalThis.addEventListener?.('online', online)
-  globalThis.addEventListener?.('offline', offline)
+  const listen = (verb: 'add' | 'remove') =>
+    ['online', 'offline'].forEach((event) => globalThis[`${verb}EventListener`]?.(event, link.network))
+  listen('add')
 
   const subscribe = <T, V>(
     document: string,
     variables?: V | (() => V),
     { signal, again }: SubscribeOptions = {},
-  ): AsyncIterableIterator<T> => {
-    const waiting: T[] = []
-    let ended = false
-    let refused: Refused | undefined
-    let wake = () => {}
-    const subscriber: Subscriber = {
-      document,
-      variables: () => (typeof variables === 'function' ? (variables as () => V)() : variables),
-      next(data) {
-        waiting.push(data as T)
-        wake()
-      },
-      end(error) {
-        ended = true
-        refused = error
-        wake()
-      },
-      again() {
-        waiting.length = 0
-        again?.()
-      },
-    }
-    const stop = () => link.end(subscriber)
-    signal?.addEventListener('abort', stop)
-    if (signal?.aborted) ended = true
-    else link.add(subscriber)
-    return {
-      [Symbol.asyncIterator]() {
-        return this
-      },
-      async next() {
-        while (!waiting.length && !ended) await new Promise<void>((done) => (wake = done))
-        if (waiting.length) return { value: waiting.shift()!, done: false }
-        const error = refused
-        refused = undefined
-        if (error) throw error
-        return this.return!()
-      },
-      async return() {
-        waiting.length = 0
-        stop()
-        signal?.removeEventListener('abort', stop)
-        return { value: undefined, done: true }
-      },
-    }
-  }
+  ): AsyncIterableIterator<T> =>
+    leaving(signal, (signal) => {
+      let waiting: T[] = []
+      let begun = false
+      let ended = signal.aborted
+      let refused: unknown
+      let wake = () => {}
+      const stop =
+        !signal.aborted &&
+        link.add({
+          request() {
+            if (begun) {
+              waiting = []
+              again?.()
+            }
+            begun = true
+            return body(document, typeof variables === 'function' ? (variables as () => V)() : variables)
+          },
+          next(data) {
+            waiting.push(data as T)
+            wake()
+          },
+          end(error) {
+            ended = true
+            refused = error
+            wake()
+          },
+        })
+      signal.onabort = () => {
+        waiting = []
+        if (stop) stop()
+      }
+      return (async function* () {
+        for (;;) {
+          while (waiting.length) yield waiting.shift()!
+          if (refused) throw refused
+          if (ended) return
+          await new Promise<void>((done) => (wake = done))
+        }
+      })()
+    })
 
   return {
     url,
@@ -241,19 +214,12 @@ export function session({
     get line() {
       return line
     },
-    signUp: (input) => enter('signUp', 'SignUpInput', input),
-    signIn: (input) => enter('signIn', 'SignInInput', input),
+    signUp: async (input) => adopt(await grant('signUp', 'SignUp', input)),
+    signIn: async (input) => adopt(await grant('signIn', 'SignIn', input)),
     async signOut() {
       // A store that renews by itself also ends the session by itself.
-      if (!store.refresh && (await token())) {
-        await run('mutation { signOut { signedOut } }').catch((error) => {
-          if (codeOf(error) !== 'UNAUTHENTICATED') throw error
-        })
-      }
-      await alone(async () => {
-        await store.save(null)
-        tell(null)
-      })
+      if (!store.refresh && (await token())) await run('mutation { signOut { signedOut } }').catch(unlessOver)
+      await keep(null, null)
     },
     adopt,
     token,
@@ -264,8 +230,7 @@ export function session({
       return () => listeners.delete(listener)
     },
     close() {
-      globalThis.removeEventListener?.('online', online)
-      globalThis.removeEventListener?.('offline', offline)
+      listen('remove')
       link.endAll()
       channel?.close()
     },

@@ -1,4 +1,4 @@
-import { answerOf, away, refusal } from './refused.js'
+import { answerOf, away } from './refused.js'
 import type { Store } from './types.js'
 
 /** The session ends with its process or page. */
@@ -23,10 +23,7 @@ export function cookieStore(url = '/session'): Store {
     const response = await fetch(url + path, { method, headers, body: body || null }).catch(() => null)
     if (!response) throw away()
     if (response.status === 204) return null
-    const answer = await answerOf(response)
-    const refused = refusal(answer)
-    if (refused) throw refused
-    return answer as { accessToken: string }
+    return (await answerOf(response)) as { accessToken: string }
   }
   return {
     shared: url,

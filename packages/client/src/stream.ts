@@ -1,11 +1,9 @@
-// Subscriptions over Server-Sent Events: one request for each.
-import type { Dial, Subscriber } from './link.js'
-import type { Answer, answerOf } from './refused.js'
-import type { Body } from './socket.js'
+// Server-Sent Events in the manner of a WebSocket: one request for each subscription.
+import type { Frame, Socket } from './link.js'
 
 export type Post = (
   body: object,
-  token: string | null,
+  token: string | null | undefined,
   accept: string,
   signal?: AbortSignal | null,
 ) => Promise<Response>
@@ -13,55 +11,74 @@ export type Post = (
 /** The server sends at least a comment every 12 seconds. */
 const silence = 30_000
 
-export const dialStream =
-  (post: Post, body: Body, read: typeof answerOf): Dial =>
-  (token, { up, down, number, answer, complete }) => {
-    const running = new Map<Subscriber, AbortController>()
-    const listen = async (subscriber: Subscriber, { signal }: AbortController, heard: () => void) => {
-      number(subscriber)
-      const request = body(subscriber.document, subscriber.variables())
-      const response = await post(request, token, 'text/event-stream', signal)
-      if (!response.headers.get('Content-Type')?.includes('event-stream')) {
-        return answer(subscriber, await read(response))
-      }
-      up()
-      const reader = response.body!.getReader()
-      const decoder = new TextDecoder()
-      for (let buffer = ''; ;) {
-        heard()
-        const { done, value } = await reader.read()
-        if (done) return down()
-        const frames = (buffer + decoder.decode(value, { stream: true })).split('\n\n')
-        buffer = frames.pop()!
-        for (const frame of frames) {
-          if (signal.aborted) return
-          if (frame.includes('event: complete')) return complete(subscriber)
-          const json = /^data: (.+)$/m.exec(frame)?.[1]
-          if (json) answer(subscriber, JSON.parse(json) as Answer<unknown>)
-        }
-      }
+export function streams(post: Post): Socket {
+  const running = new Map<string, AbortController>()
+  let token: string
+  const tell = (frame: Frame) => socket.onmessage?.({ data: JSON.stringify(frame) })
+  const listen = async (id: string, body: object, { signal }: AbortController, heard: () => void) => {
+    const response = await post(body, token, 'text/event-stream', signal)
+    if (!response.headers.get('Content-Type')?.includes('event-stream')) {
+      const { errors } = (await response.json()) as { errors: unknown }
+      return tell({ type: 'error', id, payload: errors })
     }
-    const begin = async (subscriber: Subscriber) => {
-      const abort = new AbortController()
-      let timer: ReturnType<typeof setTimeout> | undefined
-      running.set(subscriber, abort)
-      const heard = () => {
-        clearTimeout(timer)
-        timer = setTimeout(() => abort.abort(), silence)
-      }
+    tell({ type: 'connection_ack' })
+    const reader = response.body!.getReader()
+    const decoder = new TextDecoder()
+    for (let buffer = ''; ;) {
       heard()
-      try {
-        await listen(subscriber, abort, heard)
-      } catch {
-        // The end of one is the end of all: they share what lies between.
-        if (running.get(subscriber) === abort) down()
+      const { done, value } = await reader.read()
+      if (done) throw signal
+      const frames = (buffer + decoder.decode(value, { stream: true })).split('\n\n')
+      buffer = frames.pop()!
+      for (const frame of frames) {
+        if (signal.aborted) return
+        if (frame.includes('event: complete')) return tell({ type: 'complete', id })
+        const json = /^data: (.+)$/m.exec(frame)?.[1]
+        if (json) tell({ type: 'next', id, payload: JSON.parse(json) })
       }
-      clearTimeout(timer)
     }
-    const stop = (subscriber: Subscriber) => {
-      const abort = running.get(subscriber)
-      running.delete(subscriber)
-      abort?.abort()
-    }
-    return { begin, stop, close: () => [...running.keys()].forEach(stop) }
   }
+  const begin = async (id: string, body: object) => {
+    const abort = new AbortController()
+    let timer: ReturnType<typeof setTimeout> | undefined
+    running.set(id, abort)
+    const heard = () => {
+      clearTimeout(timer)
+      timer = setTimeout(() => abort.abort(), silence)
+    }
+    heard()
+    try {
+      await listen(id, body, abort, heard)
+    } catch {
+      // The end of one is the end of all: they share what lies between.
+      if (running.get(id) === abort) socket.onclose?.({})
+    }
+    clearTimeout(timer)
+    if (running.get(id) === abort) running.delete(id)
+  }
+  const stop = (id: string) => {
+    const abort = running.get(id)
+    running.delete(id)
+    abort?.abort()
+  }
+  const socket: Socket = {
+    readyState: 1,
+    onopen: null,
+    onmessage: null,
+    onclose: null,
+    onerror: null,
+    send(frame) {
+      const { type, id, payload } = JSON.parse(frame) as Frame & { id: string; payload: { Authorization: string } }
+      if (type === 'connection_init') {
+        token = payload.Authorization.slice('Bearer '.length)
+        tell({ type: 'ready' })
+      }
+      if (type === 'subscribe') begin(id, payload)
+      if (type === 'complete') stop(id)
+      if (type === 'ping') tell({ type: 'pong' })
+    },
+    close: () => [...running.keys()].forEach(stop),
+  }
+  queueMicrotask(() => socket.onopen?.())
+  return socket
+}

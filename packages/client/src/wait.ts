@@ -1,4 +1,4 @@
-import { Refused } from './refused.js'
+import { codeOf, type Refused } from './refused.js'
 import type { RunOptions } from './types.js'
 
 /** Not at all for the first failure, then longer each time, up to 10 seconds, and not as long as everybody else. */
@@ -14,8 +14,8 @@ export const pause = (milliseconds: number, signal?: AbortSignal | undefined) =>
       done()
     }
     const timer = setTimeout(end, milliseconds)
-    if (signal?.aborted) end()
     signal?.addEventListener('abort', end)
+    if (signal?.aborted) end()
   })
 
 /** What may go well after a while. */
@@ -31,12 +31,45 @@ export async function patiently<T>(
     try {
       return await work()
     } catch (error) {
-      if (!(error instanceof Refused) || !again.test(error.code)) throw error
-      const asked = Number(error.extensions.retryAfter ?? 0) * 1_000
-      const wait = Math.max(asked * (1 + Math.random() / 5), backOff(failures))
-      if (Date.now() + Math.max(asked, wait) > end) throw error
-      await pause(wait, signal)
+      if (!signal?.aborted) {
+        if (!again.test(codeOf(error))) throw error
+        const asked = +((error as Refused).extensions?.retryAfter ?? 0) * 1_000
+        const wait = Math.max(asked * (1 + Math.random() / 5), backOff(failures))
+        if (Date.now() + wait > end) throw error
+        await pause(wait, signal)
+      }
       if (signal?.aborted) throw signal.reason
     }
+  }
+}
+
+/** The values of a generator. Its signal is given by return(), which so takes effect at once, also while the generator
+ * waits, and by the outer signal. */
+export function leaving<T>(
+  outer: AbortSignal | undefined,
+  work: (signal: AbortSignal) => AsyncGenerator<T, void, undefined>,
+): AsyncIterableIterator<T> {
+  const abort = new AbortController()
+  const { signal } = abort
+  const end = () => {
+    outer?.removeEventListener('abort', end)
+    abort.abort()
+  }
+  outer?.addEventListener('abort', end)
+  if (outer?.aborted) end()
+  const values = work(signal)
+  return {
+    [Symbol.asyncIterator]() {
+      return this
+    },
+    async next() {
+      const value = await values.next()
+      if (value.done) end()
+      return value
+    },
+    return() {
+      end()
+      return values.return()
+    },
   }
 }
