@@ -1,5 +1,6 @@
 // The texts of the page, as data: every language says everything, in its own words.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { createServer } from 'vite';
@@ -86,4 +87,14 @@ test('counted things follow the rules of their language', () => {
     assert.ok(count('ar', path).size >= 5, `ar ${path}: ${[...count('ar', path)].join(' | ')}`);
   const french = new Map(all.get('fr')).get('talk.toEndNew');
   assert.equal(french(0), '0 nouveau message');
+});
+
+test('the suggestions of the server are said in every language', () => {
+  const server = readFileSync(new URL('../../../cmd/parley/site.go', import.meta.url), 'utf8');
+  const builtIn = /builtInSuggestions = \[\]string\{([^}]*)\}/.exec(server)[1];
+  const ours = all.get('en').filter(([path]) => path.startsWith('talk.suggested.'));
+  assert.deepEqual(
+    ours.map(([, text]) => text),
+    [...builtIn.matchAll(/"(.*)"/g)].map(([, text]) => text),
+  );
 });

@@ -18,11 +18,12 @@ export const talk = {
   fresh: 'New conversation',
   startTitle: 'What is on your mind?',
   suggestions: 'Suggestions',
+  // Those that the server offers when it is told nothing, in the same order.
   suggested: [
-    'Explain the tides as if I were ten',
-    'Draft a short letter of thanks',
-    'Compare two ways to store time in a database',
-    'Plan a quiet weekend by the sea',
+    'Explain what a database index does, as to a friend',
+    'Help me to plan the week ahead of me',
+    'Write a short letter that says no kindly',
+    'Ask me questions until you know what I want',
   ] as readonly string[],
   menu: 'This conversation',
   rename: 'Rename',
