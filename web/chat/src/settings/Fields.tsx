@@ -90,7 +90,7 @@ export function TextField({
           {...given}
           className="set-input"
           type="text"
-          dir={numeric ? 'ltr' : 'auto'}
+          dir={form[name] ? (numeric ? 'ltr' : 'auto') : undefined}
           autoComplete="off"
           placeholder={empty}
           inputMode={numeric ? 'decimal' : 'text'}
@@ -119,7 +119,7 @@ export function AreaField({
           {...given}
           className={code ? 'set-input set-area set-code' : 'set-input set-area'}
           rows={rows}
-          dir="auto"
+          dir={form[name] ? 'auto' : undefined}
           spellCheck={!code}
           value={String(form[name] ?? '')}
           onChange={(event) => change(name, event.target.value)}

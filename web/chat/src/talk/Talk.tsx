@@ -6,7 +6,9 @@ import { Composer } from '../composer/Composer.tsx';
 import { useOutbox } from '../composer/box.ts';
 import type { SentMessage } from '../composer/Composer.tsx';
 import { go, Link, pathOf } from '../app/route.ts';
+import en from '../texts/en/index.ts';
 import { useTexts } from '../texts/index.ts';
+import type { Texts } from '../texts/index.ts';
 import { useActions } from './actions.ts';
 import { Correct, OtherModel } from './Dialogs.tsx';
 import { Header, Sure } from './Header.tsx';
@@ -75,7 +77,7 @@ export function Talk({ id, lead, suggestions }: TalkProps) {
           lead={lead}
           isStart={isStart}
           pending={pending}
-          suggestions={suggestions ?? texts.suggested}
+          suggestions={suggestions?.map((text) => inOurs(text, texts)) ?? texts.suggested}
           onChoose={(text) => setSuggestion({ text })}
         />
       ) : (
@@ -137,6 +139,11 @@ function useMove(isStart: boolean) {
   return place;
 }
 
+/** The server offers its own in English. The page says them in its language; an operator's stay as they are. */
+function inOurs(text: string, texts: Texts['talk']): string {
+  return texts.suggested[en.talk.suggested.indexOf(text)] ?? text;
+}
+
 interface StartProps {
   lead?: ReactNode;
   isStart: boolean;
@@ -156,7 +163,7 @@ function Start({ lead, isStart, pending, suggestions, onChoose }: StartProps) {
           <ul aria-label={texts.suggestions}>
             {suggestions.slice(0, 6).map((text) => (
               <li key={text}>
-                <button type="button" onClick={() => onChoose(text)}>
+                <button type="button" dir="auto" onClick={() => onChoose(text)}>
                   {text}
                 </button>
               </li>

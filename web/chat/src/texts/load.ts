@@ -5,20 +5,28 @@ import type { Language, Texts } from './index.ts';
 
 type Loaded = { default: Texts };
 
-const loaders: Partial<Record<Language, () => Promise<Loaded>>> = {
+const loaders: Record<Exclude<Language, 'en'>, () => Promise<Loaded>> = {
   de: () => import('./de/index.ts'),
+  fr: () => import('./fr/index.ts'),
+  es: () => import('./es/index.ts'),
+  ja: () => import('./ja/index.ts'),
+  zh: () => import('./zh/index.ts'),
   ar: () => import('./ar/index.ts'),
 };
 
-/** Those that there are texts for, each by its own name. */
+/** The languages, each by its own name. */
 export const spoken: readonly { value: Language; label: string }[] = [
   { value: 'en', label: 'English' },
   { value: 'de', label: 'Deutsch' },
+  { value: 'fr', label: 'Français' },
+  { value: 'es', label: 'Español' },
+  { value: 'ja', label: '日本語' },
+  { value: 'zh', label: '中文' },
   { value: 'ar', label: 'العربية' },
 ];
 
 export async function textsIn(language: Language): Promise<Texts> {
-  return (await loaders[language]?.())?.default ?? en;
+  return language === 'en' ? en : (await loaders[language]()).default;
 }
 
 /** languageOf returns the first language of the browser that there are texts for. */

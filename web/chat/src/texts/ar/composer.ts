@@ -1,20 +1,7 @@
 import type { Texts } from '../index.ts';
+import { pluralIn } from '../plural.ts';
 
-const plural = new Intl.PluralRules('ar');
-
-/** Six forms, as the language has them. */
-function messages(n: number): string {
-  switch (plural.select(n)) {
-    case 'one':
-      return 'رسالة واحدة تنتظر';
-    case 'two':
-      return 'رسالتان تنتظران';
-    case 'few':
-      return `${n} رسائل تنتظر`;
-    default:
-      return `${n} رسالة تنتظر`;
-  }
-}
+const plural = pluralIn('ar');
 
 export const composer: Texts['composer'] = {
   label: 'رسالة',
@@ -66,7 +53,15 @@ export const composer: Texts['composer'] = {
   wait: 'الانتظار',
   takeBack: 'استرجاع',
   settings: 'الإعدادات',
-  queued: messages,
+  queued: (n) =>
+    plural(n, {
+      zero: 'لا رسائل تنتظر',
+      one: 'رسالة واحدة تنتظر',
+      two: 'رسالتان تنتظران',
+      few: '# رسائل تنتظر',
+      many: '# رسالة تنتظر',
+      other: '# رسالة تنتظر',
+    }),
   cancelQueued: 'إلغاء هذه الرسالة',
   recovered: 'أُرسلت رسالة كانت في الطريق.',
   open: 'فتح',

@@ -1,19 +1,7 @@
 import type { Texts } from '../index.ts';
+import { pluralIn } from '../plural.ts';
 
-const plural = new Intl.PluralRules('ar');
-
-function dropped(n: number): string {
-  switch (plural.select(n)) {
-    case 'one':
-      return 'لم يرَ الرد الأخير أقدم رسالة.';
-    case 'two':
-      return 'لم يرَ الرد الأخير أقدم رسالتين.';
-    case 'few':
-      return `لم يرَ الرد الأخير أقدم ${n} رسائل.`;
-    default:
-      return `لم يرَ الرد الأخير أقدم ${n} رسالة.`;
-  }
-}
+const plural = pluralIn('ar');
 
 export const settings: Texts['settings'] = {
   title: 'إعدادات هذه المحادثة',
@@ -104,7 +92,15 @@ export const settings: Texts['settings'] = {
   gaugeReserved: (tokens) => `يُترك ${tokens} للرد.`,
   gaugeNoLimit: 'لم يقل أحد كم يستطيع هذا النموذج أن يقرأ، فلا يُترك شيء حتى يطلب خادمه ذلك.',
   gaugeAll: 'كُتب الرد الأخير مع كل ما فوقه.',
-  gaugeDropped: dropped,
+  gaugeDropped: (n) =>
+    plural(n, {
+      zero: 'رأى الرد الأخير كل الرسائل.',
+      one: 'لم يرَ الرد الأخير أقدم رسالة.',
+      two: 'لم يرَ الرد الأخير أقدم رسالتين.',
+      few: 'لم يرَ الرد الأخير أقدم # رسائل.',
+      many: 'لم يرَ الرد الأخير أقدم # رسالة.',
+      other: 'لم يرَ الرد الأخير أقدم # رسالة.',
+    }),
   gaugeSummary: 'وحل محلها ملخص.',
   gaugeCut: 'يبدو أن خادم النموذج قطع ما وصله دون أن يقول. خذ الرد بحذر.',
   gaugeChange: 'تغيير ما يقرؤه',

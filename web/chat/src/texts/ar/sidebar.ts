@@ -1,5 +1,7 @@
 import type { Texts } from '../index.ts';
+import { pluralIn } from '../plural.ts';
 
+const plural = pluralIn('ar');
 const number = new Intl.NumberFormat('ar');
 
 export const sidebar: Texts['sidebar'] = {
@@ -12,7 +14,15 @@ export const sidebar: Texts['sidebar'] = {
   week: 'آخر 7 أيام',
   unnamed: 'محادثة جديدة',
   running: 'يُكتب رد الآن',
-  waiting: (n) => `رسائل في الانتظار: ${number.format(n)}`,
+  waiting: (n) =>
+    plural(n, {
+      zero: 'لا رسائل تنتظر',
+      one: 'رسالة واحدة تنتظر',
+      two: 'رسالتان تنتظران',
+      few: '# رسائل تنتظر',
+      many: '# رسالة تنتظر',
+      other: '# رسالة تنتظر',
+    }),
   loading: 'جارٍ التحميل …',
   empty: 'ستظهر محادثاتك هنا.',
   emptyArchive: 'الأرشيف فارغ.',
@@ -42,5 +52,13 @@ export const sidebar: Texts['sidebar'] = {
   searched: (n) => `تم البحث في أحدث ${number.format(n)}.`,
   searchedAll: (n) => `تم البحث في الكل: ${number.format(n)}.`,
   searchOlder: 'البحث في الأقدم',
-  found: (n) => `عدد النتائج: ${number.format(n)}`,
+  found: (n) =>
+    plural(n, {
+      zero: 'لا نتائج',
+      one: 'نتيجة واحدة',
+      two: 'نتيجتان',
+      few: '# نتائج',
+      many: '# نتيجة',
+      other: '# نتيجة',
+    }),
 };

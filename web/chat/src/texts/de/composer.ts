@@ -2,14 +2,14 @@ import type { Texts } from '../index.ts';
 
 export const composer: Texts['composer'] = {
   label: 'Nachricht',
-  placeholder: 'Frag, was du willst',
+  placeholder: 'Fragen Sie etwas',
   placeholderTalk: 'Weiter',
   send: 'Senden',
-  sendQueued: 'In die Warteschlange',
+  sendQueued: 'In die Warteschlange stellen',
   sendInterrupting: 'Antwort anhalten und senden',
   stop: 'Antwort anhalten',
   whileRunning: 'Was geschieht, solange eine Antwort entsteht',
-  queue: 'Anstellen',
+  queue: 'In die Warteschlange',
   queueHint: 'Wird beantwortet, wenn diese Antwort fertig ist.',
   interrupt: 'Unterbrechen',
   interruptHint: 'Diese Antwort hält an, ihr Text bleibt.',
@@ -24,29 +24,29 @@ export const composer: Texts['composer'] = {
   tooLong: (have, most) => `Das sind ${have}, der Server nimmt ${most}.`,
   notSent: 'Noch nicht gesendet',
   sending: 'Wird gesendet …',
-  unknown: 'Ob es ankam, weiß noch niemand. Es geht noch einmal hinaus und zählt einmal.',
+  unknown: 'Ob es ankam, weiß noch niemand. Es wird noch einmal gesendet und zählt einmal.',
   waiting: (seconds) =>
     seconds > 0
-      ? `Gerade ist zu viel zu tun. Es geht in ${seconds} s noch einmal hinaus.`
-      : 'Es geht noch einmal hinaus.',
-  turn: 'Es geht hinaus, wenn die Antwort fertig ist.',
+      ? `Der Server ist gerade ausgelastet. Es wird in ${seconds} s noch einmal gesendet.`
+      : 'Es wird noch einmal gesendet.',
+  turn: 'Wird gesendet, sobald die Antwort fertig ist.',
   busy: 'Ein anderes Gerät fragt hier gerade.',
   busyBefore: 'Hier entstand gerade eine Antwort.',
-  stale: 'Das Gespräch ist inzwischen weitergegangen.',
+  stale: 'Die Unterhaltung ist inzwischen weitergegangen.',
   quota: {
     tokens_per_day: 'Die Token für heute sind verbraucht.',
-    conversations_per_day: 'Heute gehen keine neuen Gespräche mehr.',
-    bytes_per_user: 'Dein Speicher ist voll. Gespräche zu löschen schafft Platz.',
-    other: 'Was dir zusteht, ist verbraucht.',
+    conversations_per_day: 'Heute sind keine neuen Unterhaltungen mehr möglich.',
+    bytes_per_user: 'Ihr Speicher ist voll. Löschen Sie Unterhaltungen, um Platz zu schaffen.',
+    other: 'Ihr Kontingent ist verbraucht.',
   },
   until: (when) => `Ab ${when} geht es weiter.`,
   context: (have, most) =>
     have && most
       ? `Das Modell liest ${most} Token, das hier wären etwa ${have}.`
       : 'Das ist länger, als das Modell lesen kann.',
-  model: (name) => (name ? `Das Modell ${name} ist nicht da.` : 'Das Modell ist nicht da.'),
+  model: (name) => (name ? `Das Modell ${name} ist nicht verfügbar.` : 'Das Modell ist nicht verfügbar.'),
   full: 'Hier warten schon zehn Nachrichten.',
-  gone: 'Dieses Gespräch wurde gelöscht.',
+  gone: 'Diese Unterhaltung wurde gelöscht.',
   failed: (message) => `Es wurde abgelehnt: ${message}`,
   tryNow: 'Jetzt versuchen',
   again: 'Noch einmal senden',
@@ -59,6 +59,6 @@ export const composer: Texts['composer'] = {
   cancelQueued: 'Diese Nachricht zurückziehen',
   recovered: 'Eine Nachricht, die unterwegs war, ist gesendet.',
   open: 'Öffnen',
-  stopFailed: 'Die Antwort ließ sich nicht anhalten. Versuch es noch einmal.',
+  stopFailed: 'Die Antwort ließ sich nicht anhalten. Versuchen Sie es noch einmal.',
   correctFailed: (message) => `Nicht berichtigt: ${message}`,
 };

@@ -1,8 +1,8 @@
 import type { Texts } from '../index.ts';
 
 export const settings: Texts['settings'] = {
-  title: 'Einstellungen dieses Gesprächs',
-  titleNew: 'Einstellungen des neuen Gesprächs',
+  title: 'Einstellungen dieser Unterhaltung',
+  titleNew: 'Einstellungen des neuen Unterhaltung',
   save: 'Speichern',
   cancel: 'Abbrechen',
   failed: (message) => `Nichts wurde gespeichert: ${message}`,
@@ -52,7 +52,7 @@ export const settings: Texts['settings'] = {
   errorStops: 'darf höchstens 4 Zeilen haben',
   errorEmpty: 'fehlt hier',
   context: 'Was das Modell liest',
-  contextHint: 'Wenn ein Gespräch länger wird, als ein Modell lesen kann.',
+  contextHint: 'Wenn eine Unterhaltung länger wird, als ein Modell lesen kann.',
   policies: {
     '': 'Wie der Server es hält',
     FULL: 'Alles',
@@ -63,7 +63,7 @@ export const settings: Texts['settings'] = {
   policyHints: {
     '': 'Nach dem Modell oder dem Betreiber dieses Servers.',
     FULL: 'Das Modell kann ablehnen, wenn es zu viel wird.',
-    TRUNCATE: 'Ältere Runden bleiben weg. Im Gespräch bleiben sie.',
+    TRUNCATE: 'Ältere Runden bleiben weg. In der Unterhaltung bleiben sie.',
     LAST_N: 'So viele Fragen mit ihren Antworten.',
     SUMMARIZE: 'Was nicht hineinpasst, erfährt das Modell in Kürze.',
   },
@@ -95,6 +95,6 @@ export const settings: Texts['settings'] = {
       ? 'Die letzte Antwort kannte die älteste Nachricht nicht.'
       : `Die letzte Antwort kannte die ${n} ältesten Nachrichten nicht.`,
   gaugeSummary: 'Eine Zusammenfassung stand für sie.',
-  gaugeCut: 'Der Modellserver hat wohl gekürzt, was er bekam, ohne es zu sagen. Nimm die Antwort mit Vorsicht.',
+  gaugeCut: 'Der Modellserver hat wohl gekürzt, was er bekam, ohne es zu sagen. Lesen Sie die Antwort mit Vorsicht.',
   gaugeChange: 'Ändern, was es liest',
 };

@@ -1,3 +1,7 @@
+import { pluralIn } from '../plural.ts';
+
+const plural = pluralIn('en');
+
 export const talk = {
   you: 'You said',
   reply: (model: string) => (model ? `${model} replied` : 'Reply'),
@@ -14,11 +18,12 @@ export const talk = {
   fresh: 'New conversation',
   startTitle: 'What is on your mind?',
   suggestions: 'Suggestions',
+  // Those that the server offers when it is told nothing, in the same order.
   suggested: [
-    'Explain the tides as if I were ten',
-    'Draft a short letter of thanks',
-    'Compare two ways to store time in a database',
-    'Plan a quiet weekend by the sea',
+    'Explain what a database index does, as to a friend',
+    'Help me to plan the week ahead of me',
+    'Write a short letter that says no kindly',
+    'Ask me questions until you know what I want',
   ] as readonly string[],
   menu: 'This conversation',
   rename: 'Rename',
@@ -38,7 +43,7 @@ export const talk = {
   removeTitle: 'Delete from here on?',
   removeMessage: 'This message and everything that follows it, on all versions, is deleted for good.',
   toEnd: 'Jump to the end',
-  toEndNew: (n: number) => (n === 1 ? 'One new message' : `${n} new messages`),
+  toEndNew: (n: number) => plural(n, { one: 'One new message', other: '# new messages' }),
   toReply: 'Go to the running reply',
   sending: 'Sending …',
   queued: (n: number) => (n <= 1 ? 'Next in line' : `Waiting, number ${n} in line`),
@@ -47,8 +52,8 @@ export const talk = {
   thought: (seconds: string) => `Thought for ${seconds}`,
   thoughts: 'Thoughts',
   writing: 'Writing',
-  complete: (words: number) => (words === 1 ? 'Reply complete, one word' : `Reply complete, ${words} words`),
-  ended: (words: number) => (words === 1 ? 'Reply ended early, one word' : `Reply ended early, ${words} words`),
+  complete: (words: number) => plural(words, { one: 'Reply complete, one word', other: 'Reply complete, # words' }),
+  ended: (words: number) => plural(words, { one: 'Reply ended early, one word', other: 'Reply ended early, # words' }),
   cutByLength: 'The model stopped here because the reply had become as long as it may.',
   cutByFilter: 'The model’s filter ended this reply.',
   stopped: 'Stopped.',
@@ -65,7 +70,10 @@ export const talk = {
   } as Record<string, string>,
   dropped: (names: string) => `The model does not know ${names}; it answered without.`,
   unseen: (n: number) =>
-    n === 1 ? 'One earlier message was not sent to the model.' : `${n} earlier messages were not sent to the model.`,
+    plural(n, {
+      one: 'One earlier message was not sent to the model.',
+      other: '# earlier messages were not sent to the model.',
+    }),
   summarized: 'It had a summary of them.',
   cutByServer: 'The model server seems to have read much less than it was sent.',
   notSent: 'The model does not see this.',

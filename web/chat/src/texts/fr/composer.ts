@@ -31,7 +31,7 @@ export const composer: Texts['composer'] = {
   busyBefore: 'Une réponse était en cours ici.',
   stale: 'La conversation a continué entre-temps.',
   quota: {
-    tokens_per_day: 'Les jetons du jour sont épuisés.',
+    tokens_per_day: 'Les tokens du jour sont épuisés.',
     conversations_per_day: 'Plus de nouvelle conversation aujourd’hui.',
     bytes_per_user: 'Votre espace est plein. Supprimer des conversations en libère.',
     other: 'Votre quota est épuisé.',
@@ -39,7 +39,7 @@ export const composer: Texts['composer'] = {
   until: (when) => `Il y en aura de nouveau à partir de ${when}.`,
   context: (have, most) =>
     have && most
-      ? `Le modèle lit ${most} jetons, il en faudrait environ ${have}.`
+      ? `Le modèle lit ${most} tokens, il en faudrait environ ${have}.`
       : 'C’est plus long que ce que le modèle peut lire.',
   model: (name) => (name ? `Le modèle ${name} n’est pas là.` : 'Le modèle n’est pas là.'),
   full: 'Dix messages attendent déjà ici.',

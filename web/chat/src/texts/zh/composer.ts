@@ -31,13 +31,14 @@ export const composer: Texts['composer'] = {
   busyBefore: '刚才这里正在写回复。',
   stale: '对话在此期间已有新内容。',
   quota: {
-    tokens_per_day: '今天的令牌已用完。',
+    tokens_per_day: '今天的 Token 已用完。',
     conversations_per_day: '今天不能再开始新对话。',
     bytes_per_user: '存储空间已满，删除对话可以腾出空间。',
-    other: '您的配额已用完。',
+    other: '你的配额已用完。',
   },
   until: (when) => `${when} 起恢复。`,
-  context: (have, most) => (have && most ? `模型可读 ${most} 个令牌，这里约需 ${have} 个。` : '超出了模型可读的长度。'),
+  context: (have, most) =>
+    have && most ? `模型可读 ${most} 个 Token，这里约需 ${have} 个。` : '超出了模型可读的长度。',
   model: (name) => (name ? `模型 ${name} 不可用。` : '模型不可用。'),
   full: '这里已有十条消息在等待。',
   gone: '此对话已被删除。',
