@@ -2,6 +2,7 @@
 // seen leaves the page with the session: the page is loaded anew.
 import { useSyncExternalStore } from 'react';
 import { session } from '../api/session.ts';
+import { forgetTyped } from '../composer/box.ts';
 import { keepSettings } from './settings.ts';
 
 export type Who = 'asking' | 'away' | 'nobody' | 'somebody';
@@ -47,6 +48,9 @@ session.onChange(() => {
   location.assign(`/sign-in?ended&to=${encodeURIComponent(location.pathname)}`);
 });
 
+// Back may bring a page as it was: by now it may be of somebody who has signed out.
+addEventListener('pageshow', ({ persisted }) => persisted && location.reload());
+
 /** leave signs out here. It fails when the server cannot be reached: then nothing has changed. */
 export async function leave() {
   isLeaving = true;
@@ -56,6 +60,8 @@ export async function leave() {
     isLeaving = false;
     throw error;
   }
+  // The server's answer has emptied the store where the page came by https; and what is typed is here still.
+  forgetTyped();
   keepSettings();
   location.assign('/sign-in');
 }

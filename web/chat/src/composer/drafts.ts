@@ -7,6 +7,8 @@ type Shelf = Pick<Storage, 'getItem' | 'setItem' | 'removeItem' | 'key' | 'lengt
 const prefix = 'parley:draft:';
 
 export class Drafts {
+  #isClosed = false;
+
   constructor(
     readonly storage: () => Shelf,
     readonly now: () => number = Date.now,
@@ -17,6 +19,7 @@ export class Drafts {
   }
 
   save(user: string, conversationId: string | null, text: string) {
+    if (this.#isClosed) return;
     const name = nameOf(user, conversationId);
     attempt(() => {
       if (text.trim()) this.storage().setItem(name, JSON.stringify({ text, at: this.now() }));
@@ -29,8 +32,9 @@ export class Drafts {
     attempt(() => this.#names().forEach((name) => this.#read(name)));
   }
 
-  /** forget throws everything away, of whomever it is. */
+  /** forget throws everything away, of whomever it is, and takes nothing more: a page saves once more as it goes. */
   forget() {
+    this.#isClosed = true;
     attempt(() => this.#names().forEach((name) => this.storage().removeItem(name)));
   }
 
