@@ -1,4 +1,4 @@
-import { type Answer, Refused, refusal } from './refused.js'
+import { type Answer, type Refused, nobody, refusal } from './refused.js'
 import type { Line } from './types.js'
 import { backOff, transient } from './wait.js'
 
@@ -133,7 +133,7 @@ export function makeLink(
     if (token && subscribers.size) await open(token)
     asking = false
     if (token || !subscribers.size) rest()
-    else if (token === null) endAll(new Refused('UNAUTHENTICATED', 'Nobody is signed in.'))
+    else if (token === null) endAll(nobody())
     else down()
   }
   return {

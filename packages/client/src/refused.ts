@@ -26,6 +26,9 @@ export function refusal({ errors }: Answer<unknown>): Refused | undefined {
 /** The server cannot be reached, or something before it answers in its place. */
 export const away = () => new Refused('UNAVAILABLE', 'The server cannot be reached.')
 
+/** Also for what somebody has asked for who is not there any more. */
+export const nobody = () => new Refused('UNAUTHENTICATED', 'Sign in first.')
+
 export const codeOf = (error: unknown) => (error instanceof Refused ? error.code : '')
 
 /** The body of a JSON answer. A proxy before a server that restarts answers with a page of its own. */

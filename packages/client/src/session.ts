@@ -1,6 +1,6 @@
 import { dialSocket } from './socket.js'
 import { makeLink, type Subscriber } from './link.js'
-import { Refused, answerOf, away, codeOf, refusal } from './refused.js'
+import { type Refused, answerOf, away, codeOf, nobody, refusal } from './refused.js'
 import { memoryStore } from './stores.js'
 import type { Line, RunOptions, Session, SessionOptions, SubscribeOptions } from './types.js'
 import { patiently, pause } from './wait.js'
@@ -31,6 +31,8 @@ export function session({
   // Undefined: nobody has asked yet. Null: nobody is signed in.
   let access: string | null | undefined
   let since = 0
+  /** Counts the sessions that have ended: what one user asked for is not asked for another. */
+  let endings = 0
   try {
     // A store that cannot tell at once is asked by the first token().
     if (typeof store.load() === 'string') access = ''
@@ -44,10 +46,11 @@ export function session({
   /** Takes an access token, of the next user when it begins a session. */
   const hold = (token: string | null, begins?: boolean) => {
     const ends = begins ? access : token === null
+    if (ends && access) endings++
     access = token
     since = Date.now()
     // What runs belongs to whoever was there before.
-    if (ends) link.endAll(new Refused('UNAUTHENTICATED', 'The session has ended.'))
+    if (ends) link.endAll(nobody())
     changed()
     return token
   }
@@ -137,18 +140,20 @@ export function session({
     return renew(access)
   }
 
-  const run = <T, V>(document: string, variables?: V, options: RunOptions = {}): Promise<T> =>
-    patiently(async () => {
+  const run = <T, V>(document: string, variables?: V, options: RunOptions = {}): Promise<T> => {
+    const mine = endings
+    const attempt = async (isSecond?: boolean): Promise<T> => {
       const held = await token()
+      if (endings > mine) throw nobody()
       try {
         return await request<T>(document, variables, held, options.signal)
       } catch (error) {
-        if (!held || codeOf(error) !== 'UNAUTHENTICATED') throw error
-        const next = await renew(held)
-        if (!next) throw error
-        return request<T>(document, variables, next, options.signal)
+        if (isSecond || !held || codeOf(error) !== 'UNAUTHENTICATED' || !(await renew(held))) throw error
+        return attempt(true)
       }
-    }, options)
+    }
+    return patiently(attempt, options)
+  }
 
   const adopt = ({ accessToken, refreshToken }: Tokens) =>
     alone(async () => {
