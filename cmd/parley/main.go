@@ -29,7 +29,6 @@
 //	metrics.go              metrics and profiles, on a listener of their own
 //	housekeeping.go         what runs by itself
 //	memory.go               memory is given back after the start and after a burst
-//	program_linux.go, program_other.go   what is not used of the program leaves memory
 //	greeting.go             what a person at the terminal reads
 //	backup.go, user.go, user_list.go, probe.go   the commands for operators
 //	failpoints.go, failpoints_off.go   what only tests arm

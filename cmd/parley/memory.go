@@ -95,12 +95,11 @@ func newMemory() *memory {
 	return m
 }
 
-// giveBack collects garbage, and returns to the system what is free of it and what is not used
-// of the program. Twice, since what pools keep survives one collection.
+// giveBack collects garbage and returns to the system what is free. Twice, since what pools keep
+// survives one collection.
 func giveBack() {
 	runtime.GC()
 	debug.FreeOSMemory()
-	forgetProgram()
 }
 
 // keep looks at what is allocated until ctx ends.

@@ -43,16 +43,15 @@ export function Talk({ id, lead, suggestions }: TalkProps) {
   const texts = useTexts().talk;
   const [edit, setEdit] = useState<{ messageId: string; content: string } | null>(null);
   const [suggestion, setSuggestion] = useState<{ text: string } | null>(null);
-  const [known, setKnown] = useState(unknown);
+  const [told, setTold] = useState({ of: id, known: unknown });
+  const known = told.of === id ? told.known : unknown;
+  const onKnown = useCallback((known: Known) => setTold({ of: id, known }), [id]);
   const [isHoodOpen, setHoodOpen] = useState(false);
   const toEnd = useRef<(() => void) | null>(null);
   const pending = usePending(id);
   const isStart = id === null && pending.length === 0;
   const place = useMove(isStart);
-  useEffect(() => {
-    setEdit(null);
-    setKnown(unknown);
-  }, [id]);
+  useEffect(() => setEdit(null), [id]);
 
   const sent = useRef(new Map<string, string>());
   for (const { key, content } of pending) sent.current.set(key, content);
@@ -87,7 +86,7 @@ export function Talk({ id, lead, suggestions }: TalkProps) {
           onHood={() => setHoodOpen(true)}
           pending={pending}
           toEnd={toEnd}
-          onKnown={setKnown}
+          onKnown={onKnown}
           onEdit={({ id: messageId, content }) => setEdit({ messageId, content })}
         />
       )}
