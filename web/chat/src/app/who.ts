@@ -60,7 +60,7 @@ export async function leave() {
     isLeaving = false;
     throw error;
   }
-  // The server's answer has emptied the store where the page came by https; and what is typed is here still.
+  // What was typed is of whoever leaves; what was chosen for this device stays.
   forgetTyped();
   keepSettings();
   location.assign('/sign-in');

@@ -7,7 +7,7 @@ type Shelf = Pick<Storage, 'getItem' | 'setItem' | 'removeItem' | 'key' | 'lengt
 const prefix = 'parley:draft:';
 
 export class Drafts {
-  #isClosed = false;
+  #isForgotten = false;
 
   constructor(
     readonly storage: () => Shelf,
@@ -19,8 +19,8 @@ export class Drafts {
   }
 
   save(user: string, conversationId: string | null, text: string) {
-    if (this.#isClosed) return;
     const name = nameOf(user, conversationId);
+    if (this.#isForgotten) return;
     attempt(() => {
       if (text.trim()) this.storage().setItem(name, JSON.stringify({ text, at: this.now() }));
       else this.storage().removeItem(name);
@@ -32,9 +32,9 @@ export class Drafts {
     attempt(() => this.#names().forEach((name) => this.#read(name)));
   }
 
-  /** forget throws everything away, of whomever it is, and takes nothing more: a page saves once more as it goes. */
+  /** forget throws everything away, of whomever it is. What a page still holds as it ends is not kept after it. */
   forget() {
-    this.#isClosed = true;
+    this.#isForgotten = true;
     attempt(() => this.#names().forEach((name) => this.storage().removeItem(name)));
   }
 

@@ -43,7 +43,10 @@ function Finder({ onClose }: { onClose: () => void }) {
   const list = useRef<HTMLUListElement>(null);
   const found = matching(view.rows, text).slice(0, shown);
   const at = Math.min(active, found.length - 1);
-  useEffect(() => list.current?.children[at]?.scrollIntoView({ block: 'nearest' }), [at]);
+  useEffect(() => {
+    // Newer browsers return a promise, which is nothing that React may clean up by.
+    void list.current?.children[at]?.scrollIntoView({ block: 'nearest' });
+  }, [at]);
   const choose = (row: Row | undefined) => {
     if (!row) return;
     onClose();
@@ -64,7 +67,7 @@ function Finder({ onClose }: { onClose: () => void }) {
         className="ui-input"
         type="search"
         role="combobox"
-        autoFocus
+        data-first
         autoComplete="off"
         aria-label={texts.find}
         dir="auto"

@@ -49,7 +49,7 @@ export function Correct({ message, actions, onClose }: Props) {
         aria-label={texts.correctTitle}
         dir="auto"
         rows={12}
-        autoFocus
+        data-first
         value={text}
         onChange={(event) => setText(event.target.value)}
       />

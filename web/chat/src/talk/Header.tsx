@@ -107,7 +107,7 @@ function Rename({ open, name, onClose, onSave }: RenameProps) {
           defaultValue={name}
           maxLength={200}
           dir="auto"
-          autoFocus
+          data-first
           onFocus={(event) => event.target.select()}
         />
       </form>

@@ -1,4 +1,5 @@
-// A dialog of the browser's own: it holds the focus, gives it back, and closes by Esc.
+// A dialog of the browser's own: it holds the focus, gives it back, and closes by Esc. The focus begins at the element
+// with data-first, or else at the first.
 import { useEffect, useId, useRef } from 'react';
 import type { ReactNode } from 'react';
 import { useTexts } from '../texts/index.ts';
@@ -26,6 +27,8 @@ function Opened({ onClose, title, children, footer, className }: Omit<DialogProp
     const element = dialog.current!;
     const before = document.activeElement;
     element.showModal();
+    // React has done its autoFocus already, in a dialog that was closed: that is nothing.
+    element.querySelector<HTMLElement>('[data-first]')?.focus();
     return () => {
       element.close();
       // React takes the element out before the browser gives the focus back.
