@@ -135,6 +135,19 @@ test('without locks a tab that was slower takes the token of the quicker one', a
   assert.notEqual(held, tokens.refreshToken)
 })
 
+for (const code of ['UNAUTHENTICATED', 'UNAVAILABLE']) {
+  test(`${code}: what one user has asked for is not asked again for the next`, async () => {
+    const next = await signUp(parley.url)
+    const fetch = counting(/viewer/, async () => {
+      await session.adopt({ accessToken: next.accessToken, refreshToken: next.refreshToken })
+      return refusal(code)
+    })
+    const session = await enter(parley.url, { fetch })
+    await assert.rejects(session.run(viewer), { code: 'UNAUTHENTICATED' })
+    assert.equal(fetch.count, 1)
+  })
+}
+
 test('all subscriptions share one socket, which is opened by need and closed when nothing is left', async () => {
   const sockets = []
   class Counted extends WebSocket {

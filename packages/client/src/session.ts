@@ -40,10 +40,13 @@ export function session({
   ;(channel as { unref?: () => void } | null)?.unref?.()
   if (channel) channel.onmessage = ({ data }) => hold(...(data as Told))
 
+  /** Counts the sessions that have ended: what one user asked for is not asked for another. */
+  let endings = 0
   /** An access token, and whether it begins a session of another user. */
   type Told = [token: string | null, begins?: boolean]
   const hold = (...[token, begins]: Told) => {
     const ends = begins ? access : token === null
+    if (ends && access) endings++
     access = token
     since = Date.now()
     // What runs belongs to whoever was there before.
@@ -114,18 +117,20 @@ export function session({
 
   const token = async () => (access === null || (access && Date.now() - since < lifetime) ? access : renew(access))
 
-  const run = <T, V>(document: string, variables?: V, options: RunOptions = {}): Promise<T> =>
-    patiently(async () => {
-      const ask = (token: string | null) => request<T>(document, variables, token, options.signal)
+  const run = <T, V>(document: string, variables?: V, options: RunOptions = {}): Promise<T> => {
+    const mine = endings
+    const attempt = async (isSecond?: boolean): Promise<T> => {
       const held = await token()
+      if (endings > mine) throw signedOut()
       try {
-        return await ask(held)
+        return await request<T>(document, variables, held, options.signal)
       } catch (error) {
-        const next = held && isOver(error) && (await renew(held))
-        if (!next) throw error
-        return ask(next)
+        if (isSecond || !held || !isOver(error) || !(await renew(held))) throw error
+        return attempt(true)
       }
-    }, options)
+    }
+    return patiently(attempt, options)
+  }
 
   const keep = (refreshToken: string | null, ...told: Told) =>
     alone(async () => {

@@ -257,6 +257,9 @@ test('another device: a head that is old, and a reply that is being written', as
   await shot(page, 'busy');
   await button(page, 'Wait for it').click();
   await page.getByText('It goes out when the reply has ended').waitFor();
+  // What was decided stands, although a page that begins does not know of the reply at first.
+  await page.reload();
+  await questions(page).getByText('long').waitFor();
   await data(
     free.url,
     'mutation ($id: ID!) { stopReply(input: { messageId: $id }) { message { id } } }',

@@ -60,6 +60,7 @@ async function open(person, storage) {
     },
   });
   await page.session.adopt({ accessToken: person.accessToken, refreshToken: person.refreshToken });
+  page.user = (await page.session.run('{ viewer { id } }')).viewer.id;
   page.outbox = new Outbox({
     storage: {
       get length() {
@@ -71,7 +72,7 @@ async function open(person, storage) {
       removeItem: (name) => page.dead || storage.removeItem(name),
     },
     post: async (entry, created) => {
-      const answer = await post(page.session, entry, (id) => page.dead || created(id));
+      const answer = await post(page.session, { ...entry, user: page.user }, (id) => page.dead || created(id));
       return page.dead ? never : answer;
     },
     lock: (_, work) => work(),
@@ -161,7 +162,7 @@ test('a page that dies when the talk is made, and before its message, leaves one
   const page = await open(person, storage);
   // It dies in the moment in which the server has answered, and nothing is written of it.
   page.outbox.world.post = (entry) =>
-    post(page.session, entry, () => {
+    post(page.session, { ...entry, user: page.user }, () => {
       page.dead = true;
       throw new Error('dead');
     }).then(
@@ -178,4 +179,13 @@ test('a page that dies when the talk is made, and before its message, leaves one
     ['Be brief.'],
   );
   assert.deepEqual(await contents(person, conversations.nodes[0].id), ['hello /slow 0']);
+});
+
+test('what one person has sent does not go out for another who has signed in meanwhile', async () => {
+  const other = await signUp(parley.url);
+  const { session: shared, user } = await open(await signUp(parley.url), new Shelf());
+  await shared.adopt({ accessToken: other.accessToken, refreshToken: other.refreshToken });
+  assert.equal(await post(shared, entryOf('secret /slow 0', { user }), () => {}), null);
+  const { conversations } = await data(parley.url, '{ conversations { nodes { id } } }', {}, other.token);
+  assert.deepEqual(conversations.nodes, []);
 });

@@ -48,6 +48,9 @@ session.onChange(() => {
   location.assign(`/sign-in?ended&to=${encodeURIComponent(location.pathname)}`);
 });
 
+// Back may bring a page as it was: by now it may be of somebody who has signed out.
+addEventListener('pageshow', ({ persisted }) => persisted && location.reload());
+
 /** leave signs out here. It fails when the server cannot be reached: then nothing has changed. */
 export async function leave() {
   isLeaving = true;

@@ -225,7 +225,8 @@ function Queue({ id, count }: { id: string; count: number }) {
 /** Sends what waits for its turn when the reply has ended. */
 function useTurn(entries: readonly Outgoing[], running: { id: string } | null, headId: string | null) {
   useEffect(() => {
-    if (running) return;
+    // Without a head the talk is not known yet: its reply may be running.
+    if (running || headId === null) return;
     for (const { key, state } of entries) {
       if (state.name === 'turn') outbox.decide(key, { name: 'again', head: headId });
     }

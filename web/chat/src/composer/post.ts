@@ -7,15 +7,28 @@ import { needsConversation } from '../settings/choices.ts';
 import type { Choices } from '../settings/choices.ts';
 import type { Answer, Outgoing } from './sends.ts';
 
-/** post sends an entry once. It is null when nobody is signed in: then nothing can be said of it. */
+/** post sends an entry once. It is null when its user is not signed in: then nothing can be said of it. */
 export async function post(session: Session, entry: Outgoing, created: (id: string) => void): Promise<Answer | null> {
   try {
+    if (isOfAnother(await session.token(), entry.user)) return null;
     if (entry.kind === 'edit') return await edit(session, entry);
     return await sendNew(session, entry, created);
   } catch (error) {
     if (!(error instanceof Refused)) return { kind: 'lost' };
     const { code, message, extensions } = error;
     return code === 'UNAUTHENTICATED' ? null : { kind: 'refused', code, message, extensions };
+  }
+}
+
+/** Somebody else may have signed in in another tab, and this page not have gone yet. */
+function isOfAnother(token: string | null, user: string): boolean {
+  try {
+    const [, claims = ''] = (token ?? '').split('.');
+    const { sub } = JSON.parse(atob(claims.replaceAll('-', '+').replaceAll('_', '/'))) as { sub?: unknown };
+    // The tokens of another issuer name their users otherwise.
+    return typeof sub === 'string' && sub.startsWith('usr_') && sub !== user;
+  } catch {
+    return false;
   }
 }
 

@@ -39,7 +39,10 @@ export function useBox(user: string | null, id: string | null, edit: Edit | null
   }
   useEffect(() => flush, [place, flush]);
   useEffect(() => {
-    if (isDraft && user !== null && text !== '') unsaved.current ??= () => drafts.save(user, id, text);
+    // What was only loaded is not written again: meanwhile another page may have sent it, or signed out.
+    if (isDraft && user !== null && text !== '' && text !== drafts.load(user, id)) {
+      unsaved.current ??= () => drafts.save(user, id, text);
+    }
     // Once for each place: what is typed later is kept as it is typed.
     // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [place]);
