@@ -163,8 +163,8 @@ function Start({ lead, isStart, pending, suggestions, onChoose }: StartProps) {
           <ul aria-label={texts.suggestions}>
             {suggestions.slice(0, 6).map((text) => (
               <li key={text}>
-                <button type="button" dir="auto" onClick={() => onChoose(text)}>
-                  {text}
+                <button type="button" onClick={() => onChoose(text)}>
+                  <bdi>{text}</bdi>
                 </button>
               </li>
             ))}
