@@ -1,5 +1,5 @@
 // The frame of the page: who is signed in decides between the two halves.
-import { lazy, Suspense, useEffect, useRef, useState } from 'react';
+import { lazy, useEffect, useRef, useState } from 'react';
 import { Provider } from 'urql';
 import { SignIn } from '../account/SignIn.tsx';
 import { client } from '../api/client.ts';
@@ -14,6 +14,7 @@ import { Banner } from './Banner.tsx';
 import { Fault } from './Fault.tsx';
 import { useKey } from './keys.ts';
 import { KeyList } from './KeyList.tsx';
+import { Late } from './Late.tsx';
 import { Mark } from './Mark.tsx';
 import { go, Link, useRoute } from './route.ts';
 import { useSite } from './site.ts';
@@ -106,9 +107,9 @@ function Signed() {
       </div>
       <KeyList />
       {isAccountOpen && (
-        <Suspense fallback={null}>
+        <Late onGone={() => setAccountOpen(false)}>
           <Account open onClose={() => setAccountOpen(false)} />
-        </Suspense>
+        </Late>
       )}
     </div>
   );

@@ -1,11 +1,13 @@
 // The open talk: its header, its messages, and where one writes. Without a talk it is the start, whose first message
 // makes one; then the composer goes to its place, and is the same element all the time.
-import { lazy, Suspense, useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react';
+import { lazy, useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react';
 import type { ReactNode } from 'react';
 import { Composer } from '../composer/Composer.tsx';
 import { useOutbox } from '../composer/box.ts';
 import type { SentMessage } from '../composer/Composer.tsx';
+import { Late } from '../app/Late.tsx';
 import { go, Link, pathOf } from '../app/route.ts';
+import { fetchMarkdown } from '../markdown/index.tsx';
 import { useTexts } from '../texts/index.ts';
 import { useActions } from './actions.ts';
 import { Correct, OtherModel } from './Dialogs.tsx';
@@ -48,6 +50,7 @@ export function Talk({ id, lead, suggestions }: TalkProps) {
   const toEnd = useRef<(() => void) | null>(null);
   const pending = usePending(id);
   const isStart = id === null && pending.length === 0;
+  useEffect(() => (isStart ? undefined : fetchMarkdown()), [isStart]);
   const place = useMove(isStart);
   useEffect(() => {
     setEdit(null);
@@ -103,9 +106,9 @@ export function Talk({ id, lead, suggestions }: TalkProps) {
         />
       </div>
       {isHoodOpen && (
-        <Suspense fallback={null}>
+        <Late onGone={() => setHoodOpen(false)}>
           <Hood open onClose={() => setHoodOpen(false)} />
-        </Suspense>
+        </Late>
       )}
     </main>
   );
