@@ -23,6 +23,7 @@ import { useWho, whereTo } from './who.ts';
 import './app.css';
 
 const Account = lazy(() => import('../account/Account.tsx'));
+const Hood = lazy(() => import('../hood/Hood.tsx').then(({ Hood: one }) => ({ default: one })));
 
 export function App() {
   return (
@@ -66,6 +67,11 @@ function Signed() {
   const isNarrow = useNarrow();
   const [isListOpen, setListOpen] = useState(false);
   const [isAccountOpen, setAccountOpen] = useState(false);
+  const [isHoodOpen, setHoodOpen] = useState(false);
+  const openHood = () => {
+    setAccountOpen(false);
+    setHoodOpen(true);
+  };
   useTitle(id);
   useKey('Escape', () => (isNarrow && isListOpen ? setListOpen(false) : false));
   const isDrawer = isNarrow && isListOpen;
@@ -102,13 +108,22 @@ function Signed() {
         </header>
         <Banner />
         <Fault place={id ?? route.name}>
-          {route.name === 'unknown' ? <Nowhere /> : <Talk id={id} suggestions={site?.suggestions} />}
+          {route.name === 'unknown' ? <Nowhere /> : <Talk id={id} suggestions={site?.suggestions} onHood={openHood} />}
         </Fault>
       </div>
       <KeyList />
       {isAccountOpen && (
         <Late onGone={() => setAccountOpen(false)}>
-          <Account open onClose={() => setAccountOpen(false)} />
+          <Account open onClose={() => setAccountOpen(false)} onHood={openHood} />
+        </Late>
+      )}
+      {isHoodOpen && (
+        <Late onGone={() => setHoodOpen(false)}>
+          <Hood
+            open
+            onClose={() => setHoodOpen(false)}
+            {...(site?.features.includes('graphiql') && { graphiql: '/graphiql/' })}
+          />
         </Late>
       )}
     </div>

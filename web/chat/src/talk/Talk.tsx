@@ -10,7 +10,6 @@ import { go, Link, pathOf } from '../app/route.ts';
 import { fetchMarkdown } from '../markdown/index.tsx';
 import { useTexts } from '../texts/index.ts';
 import { useActions } from './actions.ts';
-import { Correct, OtherModel } from './Dialogs.tsx';
 import { Header, Sure } from './Header.tsx';
 import { List } from './List.tsx';
 import type { TalkMessage } from './list.ts';
@@ -21,6 +20,9 @@ import type { TalkOfPage } from './state.ts';
 import { useSpeech } from './useSpeech.ts';
 import './talk.css';
 
+const Correct = lazy(() => import('./Dialogs.tsx').then((all) => ({ default: all.Correct })));
+const OtherModel = lazy(() => import('./Dialogs.tsx').then((all) => ({ default: all.OtherModel })));
+
 export interface TalkProps {
   /** Null: the empty start. */
   id: string | null;
@@ -28,6 +30,8 @@ export interface TalkProps {
   lead?: ReactNode;
   /** Of the operator, for the empty start. */
   suggestions?: readonly string[];
+  /** Shows what went over the line. */
+  onHood?: (() => void) | undefined;
 }
 
 /** What the composer has to know of a talk. */
@@ -39,14 +43,11 @@ interface Known {
 
 const unknown: Known = { headId: null, running: null, queuedCount: 0 };
 
-const Hood = lazy(() => import('../hood/Hood.tsx').then(({ Hood: one }) => ({ default: one })));
-
-export function Talk({ id, lead, suggestions }: TalkProps) {
+export function Talk({ id, lead, suggestions, onHood }: TalkProps) {
   const texts = useTexts().talk;
   const [edit, setEdit] = useState<{ messageId: string; content: string } | null>(null);
   const [suggestion, setSuggestion] = useState<{ text: string } | null>(null);
   const [known, setKnown] = useState(unknown);
-  const [isHoodOpen, setHoodOpen] = useState(false);
   const toEnd = useRef<(() => void) | null>(null);
   const pending = usePending(id);
   const isStart = id === null && pending.length === 0;
@@ -87,7 +88,7 @@ export function Talk({ id, lead, suggestions }: TalkProps) {
           key={id}
           id={id}
           lead={lead}
-          onHood={() => setHoodOpen(true)}
+          onHood={onHood}
           pending={pending}
           toEnd={toEnd}
           onKnown={setKnown}
@@ -105,11 +106,6 @@ export function Talk({ id, lead, suggestions }: TalkProps) {
           onShowNew={() => toEnd.current?.()}
         />
       </div>
-      {isHoodOpen && (
-        <Late onGone={() => setHoodOpen(false)}>
-          <Hood open onClose={() => setHoodOpen(false)} />
-        </Late>
-      )}
     </main>
   );
 }
@@ -188,7 +184,7 @@ function Start({ lead, isStart, pending, suggestions, onChoose }: StartProps) {
 interface OpenedProps {
   id: string;
   lead?: ReactNode;
-  onHood: () => void;
+  onHood: (() => void) | undefined;
   pending: { key: string; content: string }[];
   toEnd: { current: (() => void) | null };
   onKnown: (known: Known) => void;
@@ -243,8 +239,16 @@ function Opened({ id, lead, onHood, pending, toEnd, onKnown, onEdit }: OpenedPro
             ))}
         />
       )}
-      {asked?.what === 'correct' && <Correct message={asked.message} actions={actions} onClose={close} />}
-      {asked?.what === 'model' && <OtherModel message={asked.message} actions={actions} onClose={close} />}
+      {asked?.what === 'correct' && (
+        <Late onGone={close}>
+          <Correct message={asked.message} actions={actions} onClose={close} />
+        </Late>
+      )}
+      {asked?.what === 'model' && (
+        <Late onGone={close}>
+          <OtherModel message={asked.message} actions={actions} onClose={close} />
+        </Late>
+      )}
       <Sure
         open={asked?.what === 'remove'}
         title={texts.removeTitle}
