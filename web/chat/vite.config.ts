@@ -22,10 +22,13 @@ const known = {
   },
 };
 
+const inBase =
+  /node_modules\/(react|react-dom|scheduler|urql|@urql|wonka|@0no-co|virtua)\/|chat\/src\/(styles|ui|api)\/|src\/texts\/(en\/|index)|preload-helper/;
+
 const server = process.env.PARLEY_URL ?? 'http://127.0.0.1:8080';
 
 export default defineConfig({
-  plugins: [known, gzipOnly(outDir, gzipSync)],
+  plugins: [known, gzipOnly(gzipSync)],
   // @parley/client as it is written, so that the page needs no build of it.
   resolve: { conditions: ['source', 'module', 'browser', 'development|production'] },
   build: {
@@ -37,6 +40,14 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     // What is committed and served is a redistribution: it carries the licences of what it bundles.
+    rolldownOptions: {
+      output: {
+        codeSplitting: {
+          // What every part stands on is one file: many small ones are longer together, and have to be asked for.
+          groups: [{ name: 'base', test: inBase }],
+        },
+      },
+    },
     license: { fileName: 'licenses.md' },
   },
   worker: { format: 'es' },

@@ -7,7 +7,7 @@ const outDir = join(import.meta.dirname, '../dist/graphiql');
 
 export default defineConfig({
   base: './',
-  plugins: [gzipOnly(outDir, gzipSync)],
+  plugins: [gzipOnly(gzipSync)],
   build: {
     outDir,
     emptyOutDir: true,

@@ -17,9 +17,11 @@ import './account.css';
 export interface AccountProps {
   open: boolean;
   onClose: () => void;
+  /** Shows what goes over the line. */
+  onHood: () => void;
 }
 
-export default function Account({ open, onClose }: AccountProps) {
+export default function Account({ open, onClose, onHood }: AccountProps) {
   const texts = useTexts();
   const words = texts.app.settings;
   return (
@@ -34,6 +36,11 @@ export default function Account({ open, onClose }: AccountProps) {
         <AnnounceChoice />
       </Line>
       <Person />
+      <p>
+        <Button variant="plain" onClick={onHood}>
+          {texts.hood.title}
+        </Button>
+      </p>
     </Dialog>
   );
 }

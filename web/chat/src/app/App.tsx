@@ -1,5 +1,5 @@
 // The frame of the page: who is signed in decides between the two halves.
-import { lazy, Suspense, useEffect, useRef, useState } from 'react';
+import { lazy, useEffect, useRef, useState } from 'react';
 import { Provider } from 'urql';
 import { SignIn } from '../account/SignIn.tsx';
 import { client } from '../api/client.ts';
@@ -14,6 +14,7 @@ import { Banner } from './Banner.tsx';
 import { Fault } from './Fault.tsx';
 import { useKey } from './keys.ts';
 import { KeyList } from './KeyList.tsx';
+import { Late } from './Late.tsx';
 import { Mark } from './Mark.tsx';
 import { go, Link, useRoute } from './route.ts';
 import { useSite } from './site.ts';
@@ -22,6 +23,7 @@ import { useWho, whereTo } from './who.ts';
 import './app.css';
 
 const Account = lazy(() => import('../account/Account.tsx'));
+const Hood = lazy(() => import('../hood/Hood.tsx').then(({ Hood: one }) => ({ default: one })));
 
 export function App() {
   return (
@@ -65,6 +67,11 @@ function Signed() {
   const isNarrow = useNarrow();
   const [isListOpen, setListOpen] = useState(false);
   const [isAccountOpen, setAccountOpen] = useState(false);
+  const [isHoodOpen, setHoodOpen] = useState(false);
+  const openHood = () => {
+    setAccountOpen(false);
+    setHoodOpen(true);
+  };
   useTitle(id);
   useKey('Escape', () => (isNarrow && isListOpen ? setListOpen(false) : false));
   const isDrawer = isNarrow && isListOpen;
@@ -101,14 +108,23 @@ function Signed() {
         </header>
         <Banner />
         <Fault place={id ?? route.name}>
-          {route.name === 'unknown' ? <Nowhere /> : <Talk id={id} suggestions={site?.suggestions} />}
+          {route.name === 'unknown' ? <Nowhere /> : <Talk id={id} suggestions={site?.suggestions} onHood={openHood} />}
         </Fault>
       </div>
       <KeyList />
       {isAccountOpen && (
-        <Suspense fallback={null}>
-          <Account open onClose={() => setAccountOpen(false)} />
-        </Suspense>
+        <Late onGone={() => setAccountOpen(false)}>
+          <Account open onClose={() => setAccountOpen(false)} onHood={openHood} />
+        </Late>
+      )}
+      {isHoodOpen && (
+        <Late onGone={() => setHoodOpen(false)}>
+          <Hood
+            open
+            onClose={() => setHoodOpen(false)}
+            {...(site?.features.includes('graphiql') && { graphiql: '/graphiql/' })}
+          />
+        </Late>
       )}
     </div>
   );

@@ -8,7 +8,7 @@ import { useKey } from '../app/keys.ts';
 import { go, pathOf } from '../app/route.ts';
 import { CorrectQuestionDocument, LastQuestionDocument, StopReplyDocument } from '../api/generated/documents.ts';
 import { ContextGauge } from '../settings/ContextGauge.tsx';
-import { ConversationSettings } from '../settings/ConversationSettings.tsx';
+import { ConversationSettings } from '../settings/Late.tsx';
 import { ModelPicker } from '../settings/ModelPicker.tsx';
 import { useTalkModel } from '../settings/talkModel.ts';
 import { useTexts } from '../texts/index.ts';

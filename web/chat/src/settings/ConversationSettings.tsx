@@ -25,11 +25,7 @@ export interface ConversationSettingsProps {
   onChoose?: (choices: Choices) => void;
 }
 
-export function ConversationSettings(props: ConversationSettingsProps) {
-  return props.open ? <Settings {...props} /> : null;
-}
-
-function Settings({ id, onClose, choices, onChoose }: ConversationSettingsProps) {
+export default function Settings({ id, onClose, choices, onChoose }: ConversationSettingsProps) {
   const texts = useTexts().settings;
   const formId = useId();
   const { before, given, filled, refused, isBusy, save, nameByModel } = useSettings(

@@ -25,10 +25,10 @@ export function matching(rows: readonly Row[], text: string): Row[] {
 
 const shown = 50;
 
-export function Find({ open, onClose }: { open: boolean; onClose: () => void }) {
+export default function Find({ onClose }: { onClose: () => void }) {
   const texts = useTexts().sidebar;
   return (
-    <Dialog open={open} onClose={onClose} title={texts.find} className="side-find">
+    <Dialog open onClose={onClose} title={texts.find} className="side-find">
       <Finder onClose={onClose} />
     </Dialog>
   );

@@ -1,9 +1,10 @@
 // The conversations, newest first, by day: live, and as long as they are.
-import { useContext, useEffect, useRef, useState } from 'react';
+import { lazy, useContext, useEffect, useRef, useState } from 'react';
 import type { KeyboardEvent } from 'react';
 import { VList } from 'virtua';
 import type { VListHandle } from 'virtua';
 import { useKey } from '../app/keys.ts';
+import { Late } from '../app/Late.tsx';
 import { go, Link } from '../app/route.ts';
 import { SpokenContext, useTexts } from '../texts/index.ts';
 import { Button } from '../ui/Button.tsx';
@@ -11,11 +12,12 @@ import { Icon } from '../ui/Icon.tsx';
 import { IconButton } from '../ui/IconButton.tsx';
 import { dayOf, entriesOf } from './days.ts';
 import type { Entry } from './days.ts';
-import { Find } from './Find.tsx';
 import { archive, follow, openArchive, talks, useTalks } from './live.ts';
 import { Row } from './Row.tsx';
 import type { View } from './talks.ts';
 import './sidebar.css';
+
+const Find = lazy(() => import('./Find.tsx'));
 
 export interface SidebarProps {
   current: string | null;
@@ -51,7 +53,11 @@ export function Sidebar({ current, onGo }: SidebarProps) {
         <Icon name={isArchive ? 'back' : 'archive'} size={18} />
         {isArchive ? texts.sidebar.leaveArchive : texts.sidebar.archive}
       </button>
-      <Find open={isFinding} onClose={() => setFinding(false)} />
+      {isFinding && (
+        <Late onGone={() => setFinding(false)}>
+          <Find onClose={() => setFinding(false)} />
+        </Late>
+      )}
     </nav>
   );
 }

@@ -4,7 +4,7 @@ import type { FormEvent, ReactNode } from 'react';
 import { useMutation } from 'urql';
 import { ChangeTalkDocument, DeleteTalkDocument } from '../api/generated/documents.ts';
 import { go, pathOf } from '../app/route.ts';
-import { ConversationSettings } from '../settings/ConversationSettings.tsx';
+import { ConversationSettings } from '../settings/Late.tsx';
 import { useTexts } from '../texts/index.ts';
 import { Button } from '../ui/Button.tsx';
 import { Dialog } from '../ui/Dialog.tsx';

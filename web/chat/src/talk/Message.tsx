@@ -2,7 +2,7 @@
 import { memo, useEffect, useId, useMemo, useState } from 'react';
 import type { ReactNode } from 'react';
 import { useLiveText } from '../live/index.ts';
-import { Markdown } from '../markdown/Markdown.tsx';
+import { Markdown } from '../markdown/index.tsx';
 import { useTexts } from '../texts/index.ts';
 import type { Texts } from '../texts/index.ts';
 import { Icon } from '../ui/Icon.tsx';

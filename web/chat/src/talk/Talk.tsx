@@ -1,16 +1,17 @@
 // The open talk: its header, its messages, and where one writes. Without a talk it is the start, whose first message
 // makes one; then the composer goes to its place, and is the same element all the time.
-import { lazy, Suspense, useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react';
+import { lazy, useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react';
 import type { ReactNode } from 'react';
 import { Composer } from '../composer/Composer.tsx';
 import { useOutbox } from '../composer/box.ts';
 import type { SentMessage } from '../composer/Composer.tsx';
+import { Late } from '../app/Late.tsx';
 import { go, Link, pathOf } from '../app/route.ts';
+import { fetchMarkdown } from '../markdown/index.tsx';
 import en from '../texts/en/index.ts';
 import { useTexts } from '../texts/index.ts';
 import type { Texts } from '../texts/index.ts';
 import { useActions } from './actions.ts';
-import { Correct, OtherModel } from './Dialogs.tsx';
 import { Header, Sure } from './Header.tsx';
 import { List } from './List.tsx';
 import type { TalkMessage } from './list.ts';
@@ -21,6 +22,9 @@ import type { TalkOfPage } from './state.ts';
 import { useSpeech } from './useSpeech.ts';
 import './talk.css';
 
+const Correct = lazy(() => import('./Dialogs.tsx').then((all) => ({ default: all.Correct })));
+const OtherModel = lazy(() => import('./Dialogs.tsx').then((all) => ({ default: all.OtherModel })));
+
 export interface TalkProps {
   /** Null: the empty start. */
   id: string | null;
@@ -28,6 +32,8 @@ export interface TalkProps {
   lead?: ReactNode;
   /** Of the operator, for the empty start. */
   suggestions?: readonly string[];
+  /** Shows what went over the line. */
+  onHood?: (() => void) | undefined;
 }
 
 /** What the composer has to know of a talk. */
@@ -39,19 +45,17 @@ interface Known {
 
 const unknown: Known = { headId: null, running: null, queuedCount: 0 };
 
-const Hood = lazy(() => import('../hood/Hood.tsx').then(({ Hood: one }) => ({ default: one })));
-
-export function Talk({ id, lead, suggestions }: TalkProps) {
+export function Talk({ id, lead, suggestions, onHood }: TalkProps) {
   const texts = useTexts().talk;
   const [edit, setEdit] = useState<{ messageId: string; content: string } | null>(null);
   const [suggestion, setSuggestion] = useState<{ text: string } | null>(null);
   const [told, setTold] = useState({ of: id, known: unknown });
   const known = told.of === id ? told.known : unknown;
   const onKnown = useCallback((known: Known) => setTold({ of: id, known }), [id]);
-  const [isHoodOpen, setHoodOpen] = useState(false);
   const toEnd = useRef<(() => void) | null>(null);
   const pending = usePending(id);
   const isStart = id === null && pending.length === 0;
+  useEffect(() => (isStart ? undefined : fetchMarkdown()), [isStart]);
   const place = useMove(isStart);
   useEffect(() => setEdit(null), [id]);
 
@@ -85,7 +89,7 @@ export function Talk({ id, lead, suggestions }: TalkProps) {
           key={id}
           id={id}
           lead={lead}
-          onHood={() => setHoodOpen(true)}
+          onHood={onHood}
           pending={pending}
           toEnd={toEnd}
           onKnown={onKnown}
@@ -103,11 +107,6 @@ export function Talk({ id, lead, suggestions }: TalkProps) {
           onShowNew={() => toEnd.current?.()}
         />
       </div>
-      {isHoodOpen && (
-        <Suspense fallback={null}>
-          <Hood open onClose={() => setHoodOpen(false)} />
-        </Suspense>
-      )}
     </main>
   );
 }
@@ -191,7 +190,7 @@ function Start({ lead, isStart, pending, suggestions, onChoose }: StartProps) {
 interface OpenedProps {
   id: string;
   lead?: ReactNode;
-  onHood: () => void;
+  onHood: (() => void) | undefined;
   pending: { key: string; content: string }[];
   toEnd: { current: (() => void) | null };
   onKnown: (known: Known) => void;
@@ -247,8 +246,16 @@ function Opened({ id, lead, onHood, pending, toEnd, onKnown, onEdit }: OpenedPro
             ))}
         />
       )}
-      {asked?.what === 'correct' && <Correct message={asked.message} actions={actions} onClose={close} />}
-      {asked?.what === 'model' && <OtherModel message={asked.message} actions={actions} onClose={close} />}
+      {asked?.what === 'correct' && (
+        <Late onGone={close}>
+          <Correct message={asked.message} actions={actions} onClose={close} />
+        </Late>
+      )}
+      {asked?.what === 'model' && (
+        <Late onGone={close}>
+          <OtherModel message={asked.message} actions={actions} onClose={close} />
+        </Late>
+      )}
       <Sure
         open={asked?.what === 'remove'}
         title={texts.removeTitle}
