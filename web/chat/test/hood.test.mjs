@@ -8,9 +8,7 @@ let browser;
 before(async () => (browser = await launch()));
 after(() => browser?.close());
 
-for (const [colorScheme, device, options] of [
-  ['light', 'desk', {}],
-]) {
+for (const [colorScheme, device, options] of [['light', 'desk', {}]]) {
   test(`the drawer shows what went over the line: ${colorScheme}, ${device}`, limit, async (t) => {
     const page = await visit(t, browser, { colorScheme, bypassCSP: true, ...options });
     const person = await signUp(page);

@@ -7,7 +7,6 @@ import { announce } from '../app/announce.ts';
 import { useKey } from '../app/keys.ts';
 import { go, pathOf } from '../app/route.ts';
 import { CorrectQuestionDocument, LastQuestionDocument, StopReplyDocument } from '../api/generated/documents.ts';
-import { ContextGauge } from '../settings/ContextGauge.tsx';
 import { ConversationSettings } from '../settings/Late.tsx';
 import { ModelPicker } from '../settings/ModelPicker.tsx';
 import { useTalkModel } from '../settings/talkModel.ts';
@@ -176,7 +175,9 @@ export function Composer(props: ComposerProps) {
             <Glyph name="sliders" />
           </button>
           {id !== null && (
-            <ContextGauge id={id} version={`${headId} ${running?.id}`} onSettings={() => setSettingsOpen(true)} />
+            <Late>
+              <ContextGauge id={id} version={`${headId} ${running?.id}`} onSettings={() => setSettingsOpen(true)} />
+            </Late>
           )}
           <span className="comp-space" />
           {have > limit.quiet && (
