@@ -7,7 +7,7 @@ import { announce } from '../app/announce.ts';
 import { useKey } from '../app/keys.ts';
 import { go, pathOf } from '../app/route.ts';
 import { CorrectQuestionDocument, LastQuestionDocument, StopReplyDocument } from '../api/generated/documents.ts';
-import { ConversationSettings } from '../settings/Late.tsx';
+import { ContextGauge, ConversationSettings } from '../settings/Late.tsx';
 import { ModelPicker } from '../settings/ModelPicker.tsx';
 import { useTalkModel } from '../settings/talkModel.ts';
 import { useTexts } from '../texts/index.ts';
@@ -175,9 +175,7 @@ export function Composer(props: ComposerProps) {
             <Glyph name="sliders" />
           </button>
           {id !== null && (
-            <Late>
-              <ContextGauge id={id} version={`${headId} ${running?.id}`} onSettings={() => setSettingsOpen(true)} />
-            </Late>
+            <ContextGauge id={id} version={`${headId} ${running?.id}`} onSettings={() => setSettingsOpen(true)} />
           )}
           <span className="comp-space" />
           {have > limit.quiet && (
