@@ -2,7 +2,10 @@ import { gzipSync } from 'fflate';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { defineConfig } from 'vite';
+import { send, session } from '../../packages/client/src/index.ts';
+import type { Session } from '../../packages/client/src/index.ts';
 import { gzipOnly } from '../gzip.mts';
+import { idOf } from './src/api/known.ts';
 
 const outDir = join(import.meta.dirname, '../dist/chat');
 
@@ -11,7 +14,26 @@ function documents() {
   const generated = readFileSync(join(import.meta.dirname, 'src/api/generated/documents.ts'), 'utf8');
   const ids = JSON.parse(/documentIds[^{]*(\{[^]*?\});/.exec(generated)![1]!) as Record<string, string>;
   const texts = [...generated.matchAll(/^export const (\w+)Document = (".*") as unknown/gm)];
-  return Object.fromEntries(texts.map(([, name, text]) => [`chat:${ids[name!]}`, JSON.parse(text!) as string]));
+  return Object.fromEntries([
+    ...texts.map(([, name, text]) => [`chat:${ids[name!]}`, JSON.parse(text!) as string]),
+    ...ofClient().map((text) => [idOf(text), text]),
+  ]);
+}
+
+/** What @parley/client sends for the page: asked of itself. */
+function ofClient(): string[] {
+  const sent: string[] = [];
+  const never = new Promise<never>(() => {});
+  const fetch = (_: unknown, request?: { body?: unknown }) => {
+    sent.push((JSON.parse(String(request!.body)) as { query: string }).query);
+    return never;
+  };
+  const { signIn, signUp } = session({ url: 'http://localhost', fetch });
+  void signIn({ email: '', password: '' });
+  void signUp({ email: '', password: '', name: '' });
+  const run = (document: string) => (sent.push(document), never);
+  void send({ run } as unknown as Session, { content: '' });
+  return sent;
 }
 
 const known = {
@@ -22,8 +44,14 @@ const known = {
   },
 };
 
-const inBase =
-  /node_modules\/(react|react-dom|scheduler|urql|@urql|wonka|@0no-co|virtua)\/|chat\/src\/(styles|ui|api)\/|src\/texts\/(en\/|index)|preload-helper/;
+const inBase = new RegExp(
+  [
+    'node_modules/(react|react-dom|scheduler|urql|@urql|wonka|@0no-co|virtua)/',
+    'chat/src/(styles|ui|api)/',
+    'src/texts/(en/|index)',
+    'preload-helper',
+  ].join('|'),
+);
 
 const server = process.env.PARLEY_URL ?? 'http://127.0.0.1:8080';
 
