@@ -290,6 +290,8 @@ for (const [name, connect] of Object.entries(setups)) {
         }),
       )
       await Promise.all(queries)
+      // One that was answered before the end may have come behind it: whoever asks then asks once more.
+      await client.query({ query: message, variables: { id: reply.id }, fetchPolicy: 'network-only' })
 
       const { node } = await client
         .query({ query: message, variables: { id: reply.id }, fetchPolicy: 'cache-only' })

@@ -20,7 +20,9 @@ export function cookieStore(url = '/session'): Store {
   const ask = async (method: string, path = '', token?: string | null) => {
     const headers = { 'Parley-Session': '1', ...(token && { 'Content-Type': 'application/json' }) }
     const body = token && JSON.stringify({ refreshToken: token })
-    const response = await fetch(url + path, { method, headers, body: body || null }).catch(() => null)
+    // All tabs wait for one that asks.
+    const signal = AbortSignal.timeout?.(30_000)
+    const response = await fetch(url + path, { method, headers, body: body || null, signal }).catch(() => null)
     if (!response) throw away()
     if (response.status === 204) return null
     return (await answerOf(response)) as { accessToken: string }

@@ -119,6 +119,10 @@ test('an answer that is older than an event does not undo it', () => {
   const held = line(1, 4);
   const late = { ...page(1, 4), messages: [...range(1, 3), message(4, { status: 'STREAMING', content: '' })] };
   assert.equal(withEnd(held, headOf('m4'), late, null).messages[3].content, 'text 4');
+  // Nor does its head say that something runs or waits which has ended.
+  const running = { runningReply: { id: 'm4', status: 'STREAMING' }, queuedReplies: [{ id: 'm3' }, { id: 'm9' }] };
+  const { head } = withEnd(held, headOf('m4', running), late, null);
+  assert.deepEqual([head.runningReply, head.queuedReplies], [null, [{ id: 'm9' }]]);
   const corrected = withChanged(held, message(4, { attempt: 2, content: 'better' }));
   assert.equal(corrected.messages[3].content, 'better');
   assert.equal(withEnd(corrected, headOf('m4'), page(1, 4), null).messages[3].content, 'better');

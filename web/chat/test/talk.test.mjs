@@ -123,6 +123,24 @@ test('a reply waits, thinks, is written, and is whole', limit, async (t) => {
   assert.ok(gaps.paragraphs >= 10, `${gaps.paragraphs} px between paragraphs`);
 });
 
+test('what is sent before it is known who is signed in is sent', limit, async (t) => {
+  const page = await enter(t);
+  let release;
+  const held = new Promise((resolve) => (release = resolve));
+  const isViewer = (request) => request.postData()?.includes('query Viewer');
+  await page.route('**/graphql', async (route) => {
+    if (isViewer(route.request())) await held;
+    await route.continue();
+  });
+  const asked = page.waitForRequest(isViewer);
+  await page.reload();
+  await asked;
+  await send(page, 'At once /tokens 5');
+  release();
+  await replies(page, 'COMPLETED').waitFor();
+  await agrees(page);
+});
+
 test('what ends early says why, and how it goes on', limit, async (t) => {
   const page = await enter(t);
   await send(page, '/tokens 300 /slow 0 /length');

@@ -76,7 +76,10 @@ export function Composer(props: ComposerProps) {
   const have = bytesOf(box.text);
   const canSend = box.text.trim() !== '' && !isWaiting && user !== null && have <= limit.known;
 
+  /** An Enter that came before it was known who is signed in; it counts as soon as it is. */
+  const early = useRef<OnBusy | null>(null);
   const submit = (onBusy: OnBusy) => {
+    if (user === null) early.current = onBusy;
     if (!canSend || user === null) return;
     setFilesRefused(false);
     if (edit && isCorrection) {
@@ -92,6 +95,14 @@ export function Composer(props: ComposerProps) {
     box.clear();
     if (edit) endEdit();
   };
+
+  useEffect(() => {
+    const onBusy = early.current;
+    early.current = null;
+    if (onBusy !== null) submit(onBusy);
+    // Once, with what stands in the box then.
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, [user]);
 
   const takeBack = (entry: Outgoing) => {
     if (!outbox.take(entry.key)) return;

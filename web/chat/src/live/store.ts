@@ -1,6 +1,5 @@
 // The texts that grow, outside of React and of the cache: a delta costs a string and at most one paint a frame of the
-// one
-// message that shows it.
+// one message that shows it.
 import { grow, takeSnapshot } from './text.ts';
 import type { Growing, Piece } from './text.ts';
 

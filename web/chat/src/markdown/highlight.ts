@@ -11,6 +11,9 @@ interface Waiting {
 let worker: Worker | null | undefined;
 let last = 0;
 const waiting = new Map<number, Waiting>();
+let watch: ReturnType<typeof setTimeout> | undefined;
+/** A grammar that takes longer for one block is lost in it; those behind would wait for ever. */
+const patienceMs = 10_000;
 
 /** highlight returns the pieces of a code, or null when there are no colours for it. It never rejects. */
 export function highlight(text: string, language: string): Promise<Piece[] | null> {
@@ -18,7 +21,22 @@ export function highlight(text: string, language: string): Promise<Piece[] | nul
   if (!worker) return Promise.resolve(null);
   const id = ++last;
   worker.postMessage({ id, text, language });
-  return new Promise((resolve) => waiting.set(id, { resolve }));
+  return new Promise((resolve) => {
+    waiting.set(id, { resolve });
+    if (waiting.size === 1) expect();
+  });
+}
+
+function expect() {
+  clearTimeout(watch);
+  if (waiting.size > 0) watch = setTimeout(giveUp, patienceMs);
+}
+
+/** Code without colours is code all the same. */
+function giveUp() {
+  worker?.terminate();
+  worker = undefined;
+  for (const id of [...waiting.keys()]) settle(id, null);
 }
 
 function start(): Worker | null {
@@ -27,11 +45,7 @@ function start(): Worker | null {
     const started = new Worker(trusted(workerUrl), { type: 'module' });
     started.onmessage = ({ data }: MessageEvent<{ id: number; pieces: Piece[] | null }>) =>
       settle(data.id, data.pieces);
-    started.onerror = () => {
-      // Code without colours is code all the same.
-      worker = null;
-      for (const id of [...waiting.keys()]) settle(id, null);
-    };
+    started.onerror = giveUp;
     return started;
   } catch {
     return null;
@@ -41,6 +55,7 @@ function start(): Worker | null {
 function settle(id: number, pieces: Piece[] | null) {
   waiting.get(id)?.resolve(pieces);
   waiting.delete(id);
+  expect();
 }
 
 interface TrustedTypes {

@@ -62,8 +62,21 @@ export function withEnd(held: Line | null, head: TalkHeadFragment, page: Page, f
   const messages = merged(held?.messages ?? [], page.messages);
   const above = (held?.messages ?? []).filter(({ index }) => index < first && index < (fromIndex ?? Infinity));
   const isJoined = above.length > 0 && above[above.length - 1]!.index === first - 1;
-  if (!held || !isJoined) return { head, messages, hasOlder: page.hasMore, hasNewer: false };
-  return { head, messages: [...above, ...messages], hasOlder: held.hasOlder, hasNewer: false };
+  const now = settled(head, messages);
+  if (!held || !isJoined) return { head: now, messages, hasOlder: page.hasMore, hasNewer: false };
+  return { head: now, messages: [...above, ...messages], hasOlder: held.hasOlder, hasNewer: false };
+}
+
+/** settled leaves out of what runs and waits what is known to do so no more: the head of an answer may be old, too. */
+function settled(head: TalkHeadFragment, messages: readonly TalkMessage[]): TalkHeadFragment {
+  const isStill = ({ id }: { id: string }, status: string) =>
+    (messages.find((message) => message.id === id)?.status ?? status) === status;
+  const { runningReply, queuedReplies } = head;
+  return {
+    ...head,
+    runningReply: runningReply && isStill(runningReply, runningReply.status) ? runningReply : null,
+    queuedReplies: queuedReplies.filter((reply) => isStill(reply, 'QUEUED')),
+  };
 }
 
 /** withOlder puts a page in front. */
