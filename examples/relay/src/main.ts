@@ -83,6 +83,7 @@ async function print(id: string, reply: reply_message$key) {
     shown = content
   }
   const watching = environment.subscribe(environment.lookup(selector), show)
+  show() // The answer of the mutation may hold some of the text already, and then nothing changes.
   await follow(id)
   watching.dispose()
   show()
