@@ -1,6 +1,6 @@
 // Says that a question is asked again, and offers to correct it without an answer.
 import { useTexts } from '../texts/index.ts';
-import { Glyph } from './icons.tsx';
+import { Icon } from '../ui/Icon.tsx';
 
 interface BannerProps {
   isCorrection: boolean;
@@ -12,7 +12,7 @@ export function Banner({ isCorrection, onChange, onCancel }: BannerProps) {
   const texts = useTexts().composer;
   return (
     <div className="comp-banner">
-      <Glyph name="pencil" />
+      <Icon name="pencil" />
       <span className="comp-banner-text" role="status">
         {isCorrection ? texts.correcting : texts.editing}
       </span>
@@ -26,7 +26,7 @@ export function Banner({ isCorrection, onChange, onCancel }: BannerProps) {
         title={texts.cancelEdit}
         onClick={onCancel}
       >
-        <Glyph name="close" />
+        <Icon name="close" />
       </button>
     </div>
   );

@@ -11,10 +11,10 @@ import { ContextGauge, ConversationSettings } from '../settings/Late.tsx';
 import { ModelPicker } from '../settings/ModelPicker.tsx';
 import { useTalkModel } from '../settings/talkModel.ts';
 import { useTexts } from '../texts/index.ts';
+import { Icon } from '../ui/Icon.tsx';
 import { toast } from '../ui/toast.tsx';
 import { Banner } from './Banner.tsx';
 import { outbox, useOutbox, useSender } from './box.ts';
-import { Glyph } from './icons.tsx';
 import { SendButtons } from './SendButtons.tsx';
 import { bytesOf } from './sends.ts';
 import type { OnBusy, Outgoing } from './sends.ts';
@@ -101,7 +101,6 @@ export function Composer(props: ComposerProps) {
     early.current = null;
     if (onBusy !== null) submit(onBusy);
     // Once, with what stands in the box then.
-    // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [user]);
 
   const takeBack = (entry: Outgoing) => {
@@ -183,7 +182,7 @@ export function Composer(props: ComposerProps) {
             title={texts.settings}
             onClick={() => setSettingsOpen(true)}
           >
-            <Glyph name="sliders" />
+            <Icon name="sliders" />
           </button>
           {id !== null && (
             <ContextGauge id={id} version={`${headId} ${running?.id}`} onSettings={() => setSettingsOpen(true)} />

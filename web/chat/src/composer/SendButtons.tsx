@@ -1,8 +1,8 @@
 // Send, or stop: one place for both. With a text typed while a reply is written, both are there, and the way is chosen
 // in a small menu.
 import { useTexts } from '../texts/index.ts';
-import { Glyph } from './icons.tsx';
-import { Pop } from './Pop.tsx';
+import { Icon } from '../ui/Icon.tsx';
+import { Pop } from '../ui/Pop.tsx';
 import type { OnBusy } from './sends.ts';
 import { useState } from 'react';
 import type { KeyboardEvent } from 'react';
@@ -38,7 +38,7 @@ export function SendButtons(props: SendButtonsProps) {
           aria-disabled={isStopping}
           onClick={onStop}
         >
-          <Glyph name="stop" />
+          <Icon name="stop" />
         </button>
       )}
       {showsSend && (
@@ -50,7 +50,7 @@ export function SendButtons(props: SendButtonsProps) {
           aria-disabled={!canSend}
           onClick={() => onSend(way)}
         >
-          <Glyph name={isCorrection ? 'check' : 'send'} />
+          <Icon name={isCorrection ? 'check' : 'send'} />
         </button>
       )}
     </>
@@ -72,7 +72,7 @@ function Ways({ onSend }: { onSend: (onBusy: OnBusy) => void }) {
     event.currentTarget.querySelectorAll('button')[next]?.focus();
   };
   return (
-    <Pop label={texts.whileRunning} className="comp-quiet comp-ways" kind="menu" button={<Glyph name="down" />}>
+    <Pop label={texts.whileRunning} className="comp-quiet comp-ways" kind="menu" button={<Icon name="down" />}>
       {(close) => (
         <div role="menu" aria-label={texts.whileRunning} className="comp-menu" onKeyDown={onKeyDown}>
           {ways.map(({ onBusy, name, hint }, i) => (
@@ -88,7 +88,7 @@ function Ways({ onSend }: { onSend: (onBusy: OnBusy) => void }) {
                 onSend(onBusy);
               }}
             >
-              <Glyph name={onBusy === 'QUEUE' ? 'queue' : 'stop'} />
+              <Icon name={onBusy === 'QUEUE' ? 'queue' : 'stop'} />
               <span>
                 <span className="comp-menu-name">{name}</span>
                 <span className="comp-menu-hint">{hint}</span>

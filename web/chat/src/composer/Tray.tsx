@@ -8,8 +8,8 @@ import { QueuedOfDocument, StopReplyDocument } from '../api/generated/documents.
 import { compact, ModelPicker } from '../settings/ModelPicker.tsx';
 import { useTexts } from '../texts/index.ts';
 import type { Texts } from '../texts/index.ts';
+import { Icon } from '../ui/Icon.tsx';
 import { outbox } from './box.ts';
-import { Glyph } from './icons.tsx';
 import type { Outgoing, SendState } from './sends.ts';
 import { learn, sizeOf } from './size.ts';
 
@@ -60,7 +60,7 @@ function CloseButton({ onClick }: { onClick: () => void }) {
       title={texts.cancel}
       onClick={onClick}
     >
-      <Glyph name="close" />
+      <Icon name="close" />
     </button>
   );
 }
@@ -196,9 +196,9 @@ function Queue({ id, count }: { id: string; count: number }) {
   return (
     <details className="comp-queue">
       <summary>
-        <Glyph name="queue" />
+        <Icon name="queue" />
         {texts.queued(count)}
-        <Glyph name="down" />
+        <Icon name="down" />
       </summary>
       <ol>
         {replies.map((reply) => (
@@ -213,7 +213,7 @@ function Queue({ id, count }: { id: string; count: number }) {
               title={texts.cancelQueued}
               onClick={() => void stop({ input: { messageId: reply.id } })}
             >
-              <Glyph name="close" />
+              <Icon name="close" />
             </button>
           </li>
         ))}

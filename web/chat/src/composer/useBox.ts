@@ -44,7 +44,6 @@ export function useBox(user: string | null, id: string | null, edit: Edit | null
       unsaved.current ??= () => drafts.save(user, id, text);
     }
     // Once for each place: what is typed later is kept as it is typed.
-    // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [place]);
 
   useEffect(() => {

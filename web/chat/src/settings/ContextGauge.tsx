@@ -1,5 +1,5 @@
 // How full the context of the model is: a small ring, and on demand what the last reply did and did not see.
-import { Pop } from '../composer/Pop.tsx';
+import { Pop } from '../ui/Pop.tsx';
 import { useTexts } from '../texts/index.ts';
 import { compact } from './ModelPicker.tsx';
 import { useReading } from './reading.ts';

@@ -1,9 +1,9 @@
 // Which model answers: a list with what each is and reads, to be searched when it is long.
 import { useId, useRef, useState } from 'react';
 import type { KeyboardEvent } from 'react';
-import { Glyph } from '../composer/icons.tsx';
-import { Pop } from '../composer/Pop.tsx';
 import { useTexts } from '../texts/index.ts';
+import { Icon } from '../ui/Icon.tsx';
+import { Pop } from '../ui/Pop.tsx';
 import { found, useModels } from './models.ts';
 import type { Model } from './models.ts';
 import './settings.css';
@@ -24,7 +24,7 @@ export function ModelPicker({ value, onChange, disabled, wide }: ModelPickerProp
   const button = (
     <>
       <span className="set-model-name">{shown}</span>
-      <Glyph name="down" />
+      <Icon name="down" />
     </>
   );
   return (
@@ -93,7 +93,7 @@ function Models({ models, value, onChoose }: ModelsProps) {
     <div className="set-models" onKeyDown={onKeyDown}>
       {isLong && (
         <label className="set-models-search">
-          <Glyph name="search" />
+          <Icon name="search" />
           <input
             data-first
             type="search"
@@ -161,7 +161,7 @@ function ModelRow({ model, isChosen }: { model: Model; isChosen: boolean }) {
   const facts = [model.isDefault ? texts.modelIsDefault : null, reads].filter((fact) => fact !== null);
   return (
     <>
-      <span className="set-option-tick">{isChosen && <Glyph name="check" />}</span>
+      <span className="set-option-tick">{isChosen && <Icon name="check" />}</span>
       <span className="set-option-text">
         <span className="set-option-name">{model.name}</span>
         {facts.length > 0 && <span className="set-option-facts">{facts.join(' · ')}</span>}

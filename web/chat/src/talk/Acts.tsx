@@ -10,6 +10,7 @@ import type { MenuItem } from '../ui/Menu.tsx';
 import { toast } from '../ui/toast.tsx';
 import type { TalkMessage } from './list.ts';
 import type { MessageProps } from './Message.tsx';
+import { useOnce } from './useOnce.ts';
 
 export function Acts(props: MessageProps) {
   const { message, actions } = props;
@@ -54,14 +55,8 @@ function Busy({
   label: string;
   run: () => Promise<boolean>;
 }) {
-  const [isBusy, setBusy] = useState(false);
-  const press = async () => {
-    if (isBusy) return;
-    setBusy(true);
-    await run();
-    setBusy(false);
-  };
-  return <IconButton icon={icon} label={label} aria-busy={isBusy || undefined} onClick={() => void press()} />;
+  const [isBusy, press] = useOnce(run);
+  return <IconButton icon={icon} label={label} aria-busy={isBusy || undefined} onClick={press} />;
 }
 
 /** ‹ 2/3 ›, by pointer and by Alt and the arrows wherever the focus is in the message. */

@@ -10,6 +10,7 @@ import type { Actions } from './actions.ts';
 import { Acts } from './Acts.tsx';
 import { isFinal } from './list.ts';
 import type { TalkMessage } from './list.ts';
+import { useOnce } from './useOnce.ts';
 
 export interface MessageProps {
   message: TalkMessage;
@@ -243,17 +244,11 @@ function endOf(
   return null;
 }
 
-/** One way on; a second press while the first is under way does nothing. */
+/** One way on. */
 function Way({ label, run }: { label: string; run: () => Promise<boolean> }) {
-  const [isBusy, setBusy] = useState(false);
-  const press = async () => {
-    if (isBusy) return;
-    setBusy(true);
-    await run();
-    setBusy(false);
-  };
+  const [isBusy, press] = useOnce(run);
   return (
-    <button type="button" className="talk-way" aria-busy={isBusy || undefined} onClick={() => void press()}>
+    <button type="button" className="talk-way" aria-busy={isBusy || undefined} onClick={press}>
       {label}
     </button>
   );

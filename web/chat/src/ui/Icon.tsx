@@ -59,7 +59,11 @@ export function Icon({ name, size = 20 }: { name: IconName; size?: number }) {
       aria-hidden="true"
       focusable="false"
     >
-      <path d={paths[name]} strokeWidth={name === 'more' ? 2.25 : undefined} />
+      <path
+        d={paths[name]}
+        fill={name === 'stop' ? 'currentColor' : undefined}
+        strokeWidth={name === 'more' ? 2.25 : undefined}
+      />
     </svg>
   );
 }

@@ -2,18 +2,20 @@
 const gap = 4;
 const edge = 8;
 
-/** place puts a panel below its button where there is room, above otherwise, and never over an edge of the page. */
-export function place(button: HTMLElement, panel: HTMLElement) {
+/** place puts a panel below its button where there is room and above otherwise, or where there is more room when it
+ * would rather be above; and never over an edge of the page. */
+export function place(button: HTMLElement, panel: HTMLElement, wish: 'below' | 'above' = 'below') {
   const at = button.getBoundingClientRect();
   const { width } = panel.getBoundingClientRect();
   // It grows towards the middle of the page.
   const isFarEnd = at.left + at.width / 2 > innerWidth / 2;
   const left = isFarEnd ? at.right - width : at.left;
   panel.style.left = `${Math.max(edge, Math.min(left, innerWidth - width - edge))}px`;
-  const isBelow = innerHeight - at.bottom >= Math.min(panel.scrollHeight + gap + edge, at.top);
+  const below = innerHeight - at.bottom;
+  const isBelow = wish === 'above' ? below >= at.top : below >= Math.min(panel.scrollHeight + gap + edge, at.top);
   panel.style.top = isBelow ? `${at.bottom + gap}px` : 'auto';
   panel.style.bottom = isBelow ? 'auto' : `${innerHeight - at.top + gap}px`;
-  panel.style.maxHeight = `${(isBelow ? innerHeight - at.bottom : at.top) - gap - edge}px`;
+  panel.style.maxHeight = `${(isBelow ? below : at.top) - gap - edge}px`;
 }
 
 /** nextOf tells which item a key leads to, or null for keys that lead nowhere. */

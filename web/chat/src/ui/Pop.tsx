@@ -1,6 +1,7 @@
 // A panel that a button opens above itself, in the top layer. The browser closes it by Esc and by a click elsewhere.
 import { useId, useLayoutEffect, useRef, useState } from 'react';
 import type { ReactNode } from 'react';
+import { place } from './pop.ts';
 
 export interface PopProps {
   label: string;
@@ -19,9 +20,9 @@ export function Pop({ label, className, button, kind, disabled, children }: PopP
   const panel = useRef<HTMLDivElement>(null);
   useLayoutEffect(() => {
     if (!isOpen || !trigger.current || !panel.current) return;
-    place(trigger.current, panel.current);
+    place(trigger.current, panel.current, 'above');
     panel.current.querySelector<HTMLElement>('[data-first]')?.focus();
-    const again = () => trigger.current && panel.current && place(trigger.current, panel.current);
+    const again = () => trigger.current && panel.current && place(trigger.current, panel.current, 'above');
     addEventListener('resize', again);
     return () => removeEventListener('resize', again);
   }, [isOpen]);
@@ -56,18 +57,4 @@ export function Pop({ label, className, button, kind, disabled, children }: PopP
       </div>
     </>
   );
-}
-
-/** Above the button where there is room, below otherwise, and never over an edge. */
-function place(trigger: HTMLElement, panel: HTMLElement) {
-  const gap = 8;
-  const at = trigger.getBoundingClientRect();
-  const { width } = panel.getBoundingClientRect();
-  const isRight = at.left + at.width / 2 > innerWidth / 2;
-  const left = isRight ? at.right - width : at.left;
-  panel.style.left = `${Math.max(gap, Math.min(left, innerWidth - width - gap))}px`;
-  const isAbove = at.top > innerHeight - at.bottom;
-  panel.style.top = isAbove ? 'auto' : `${at.bottom + gap}px`;
-  panel.style.bottom = isAbove ? `${innerHeight - at.top + gap}px` : 'auto';
-  panel.style.maxHeight = `${(isAbove ? at.top : innerHeight - at.bottom) - 2 * gap}px`;
 }
