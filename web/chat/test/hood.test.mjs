@@ -45,4 +45,5 @@ test('the page works where only known documents run', limit, async (t) => {
   await page.locator('.talk-reply[data-status="COMPLETED"]').waitFor();
   await page.reload();
   await page.locator('.talk-reply[data-status="COMPLETED"]').waitFor();
+  await page.context().close(); // Before its server, which it would miss.
 });

@@ -1,6 +1,5 @@
 // The rule for texts, the line of a talk and what is said of a reply, without a browser: random events with cuts,
-// answers
-// that come late, pages that are dropped. Nothing is lost, repeated or out of order.
+// answers that come late, pages that are dropped. Nothing is lost, repeated or out of order.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import test from 'node:test';

@@ -1,31 +1,20 @@
 // Markdown without a browser: what grows shows what the whole shows, what it costs, and that nothing hangs.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
-import { createServer } from 'vite';
+import { test } from 'node:test';
+import { withSources } from './source.mjs';
 
-let vite, grow, nothing, lex, cite, show;
+let grow, nothing, lex, cite, show;
 
-before(async () => {
-  const root = join(import.meta.dirname, '..');
-  vite = await createServer({
-    root,
-    configFile: join(root, 'vite.config.ts'),
-    appType: 'custom',
-    logLevel: 'error',
-    server: { middlewareMode: true, hmr: false, ws: false, watch: null },
-    optimizeDeps: { noDiscovery: true, include: [] },
-  });
-  ({ grow, nothing } = await vite.ssrLoadModule('/src/markdown/grow.ts'));
-  ({ lex } = await vite.ssrLoadModule('/src/markdown/lex.ts'));
-  cite = await vite.ssrLoadModule('/src/markdown/cite.ts');
-  const { Markdown } = await vite.ssrLoadModule('/src/markdown/Markdown.tsx');
+withSources(async (load) => {
+  ({ grow, nothing } = await load('markdown/grow.ts'));
+  ({ lex } = await load('markdown/lex.ts'));
+  cite = await load('markdown/cite.ts');
+  const { Markdown } = await load('markdown/Markdown.tsx');
   const { createElement } = await import('react');
   const { renderToStaticMarkup } = await import('react-dom/server');
   show = (props) => renderToStaticMarkup(createElement(Markdown, props));
 });
-
-after(() => vite?.close());
 
 /** random is a small generator with a seed, so that a failure can be seen again. */
 function random(seed) {

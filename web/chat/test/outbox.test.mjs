@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { parts } from './composer/parts.mjs';
+import { Shelf } from './composer/shelf.mjs';
 
 const { Drafts, isHeld, keptMs, Outbox, read, step } = parts;
 
@@ -22,25 +23,6 @@ const entryOf = (key, more = {}) => ({
 });
 const refused = (code, extensions = {}) => ({ kind: 'refused', code, message: code, extensions });
 const answered = (answer, entry = entryOf('k')) => step(entry, { name: 'answered', answer, now: 1000, random: 0 });
-
-class Shelf {
-  map = new Map();
-  get length() {
-    return this.map.size;
-  }
-  key(i) {
-    return [...this.map.keys()][i] ?? null;
-  }
-  getItem(name) {
-    return this.map.get(name) ?? null;
-  }
-  setItem(name, value) {
-    this.map.set(name, value);
-  }
-  removeItem(name) {
-    this.map.delete(name);
-  }
-}
 
 test('each refusal has its state', () => {
   const states = [

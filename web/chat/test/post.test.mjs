@@ -5,6 +5,7 @@ import test, { after, before } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { data, Parley, signUp, startProxy, until } from '../../../compat/lib/parley.mjs';
 import { parts } from './composer/parts.mjs';
+import { Shelf } from './composer/shelf.mjs';
 
 const { memoryStore, Outbox, post, session } = parts;
 
@@ -22,25 +23,6 @@ after(async () => {
   proxy?.close();
   await parley?.close();
 });
-
-class Shelf {
-  map = new Map();
-  get length() {
-    return this.map.size;
-  }
-  key(i) {
-    return [...this.map.keys()][i] ?? null;
-  }
-  getItem(name) {
-    return this.map.get(name) ?? null;
-  }
-  setItem(name, value) {
-    this.map.set(name, value);
-  }
-  removeItem(name) {
-    this.map.delete(name);
-  }
-}
 
 const never = new Promise(() => {});
 

@@ -1,25 +1,13 @@
 // The recorder of "Under the hood": nothing secret gets in, and it does not grow.
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
-import { after, before, test } from 'node:test';
-import { createServer } from 'vite';
+import { test } from 'node:test';
+import { withSources } from './source.mjs';
 
-let vite, newRecorder, asCurl;
+let newRecorder, asCurl;
 
-before(async () => {
-  const root = join(import.meta.dirname, '..');
-  vite = await createServer({
-    root,
-    configFile: join(root, 'vite.config.ts'),
-    appType: 'custom',
-    logLevel: 'error',
-    server: { middlewareMode: true, hmr: false, ws: false, watch: null },
-    optimizeDeps: { noDiscovery: true, include: [] },
-  });
-  ({ newRecorder, asCurl } = await vite.ssrLoadModule('/src/hood/recorder.ts'));
+withSources(async (load) => {
+  ({ newRecorder, asCurl } = await load('hood/recorder.ts'));
 });
-
-after(() => vite?.close());
 
 test('no password and no token is kept', () => {
   const recorder = newRecorder();

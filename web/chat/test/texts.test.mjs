@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
-import { createServer } from 'vite';
+import { test } from 'node:test';
+import { withSources } from './source.mjs';
 
 // What is the same in English: names, signs, and words that both languages write alike.
 const alike = {
@@ -15,25 +15,14 @@ const alike = {
 
 const numbers = [0, 1, 2, 3, 5, 11, 100];
 
-let vite, all;
+let all;
 
-before(async () => {
-  const root = join(import.meta.dirname, '..');
-  vite = await createServer({
-    root,
-    configFile: join(root, 'vite.config.ts'),
-    appType: 'custom',
-    logLevel: 'error',
-    server: { middlewareMode: true, hmr: false, ws: false, watch: null },
-    optimizeDeps: { noDiscovery: true, include: [] },
-  });
-  const { languages } = await vite.ssrLoadModule('/src/texts/index.ts');
-  const { textsIn } = await vite.ssrLoadModule('/src/texts/load.ts');
+withSources(async (load) => {
+  const { languages } = await load('texts/index.ts');
+  const { textsIn } = await load('texts/load.ts');
   all = new Map();
   for (const language of languages) all.set(language, flat(await textsIn(language)));
 });
-
-after(() => vite?.close());
 
 /** flat returns every text by its path. */
 function flat(texts, path = '') {
