@@ -15,6 +15,7 @@ import {
   data,
   finalMessage,
   Parley,
+  Queries,
   readMessage,
   refreshDocument,
   sendDocument,
@@ -277,21 +278,19 @@ for (const [name, connect] of Object.entries(setups)) {
         variables: { id: reply.id },
       })
       let count = 0
-      const queries = []
+      const queries = new Queries()
+      const ask = () => client.query({ query: message, variables: { id: reply.id }, fetchPolicy: 'network-only' })
       await new Promise((resolve, reject) =>
         events.subscribe({
           next: ({ error }) => {
             if (error) return reject(error)
-            if (++count % 4 === 0)
-              queries.push(client.query({ query: message, variables: { id: reply.id }, fetchPolicy: 'network-only' }))
+            if (++count % 4 === 0) queries.push(ask())
           },
           error: reject,
           complete: resolve,
         }),
       )
-      await Promise.all(queries)
-      // One that was answered before the end may have come behind it: whoever asks then asks once more.
-      await client.query({ query: message, variables: { id: reply.id }, fetchPolicy: 'network-only' })
+      await queries.settled(ask)
 
       const { node } = await client
         .query({ query: message, variables: { id: reply.id }, fetchPolicy: 'cache-only' })
@@ -313,7 +312,8 @@ for (const [name, connect] of Object.entries(setups)) {
       const id = client.cache.identify({ __typename: 'Message', id: reply.id })
       await client.query({ query: message, variables: { id: reply.id } })
       const shown = []
-      const queries = []
+      const queries = new Queries()
+      const ask = () => client.query({ query: message, variables: { id: reply.id }, fetchPolicy: 'network-only' })
       const watch = new Watch(follower(client), reply.id)
       await watch.when((w) => {
         const event = w.events.at(-1)
@@ -326,13 +326,12 @@ for (const [name, connect] of Object.entries(setups)) {
               content: (text) => (text.length < event.offset ? text : text.slice(0, event.offset) + event.text),
             },
           })
-          if (w.count('MessageDelta') % 4 === 0)
-            queries.push(client.query({ query: message, variables: { id: reply.id }, fetchPolicy: 'network-only' }))
+          if (w.count('MessageDelta') % 4 === 0) queries.push(ask())
           shown.push(client.cache.extract()[id].content)
         }
         return event?.__typename === 'MessageFinished'
       })
-      await Promise.all(queries)
+      await queries.settled(ask)
 
       const stored = await readMessage(url, session.token, reply.id)
       assert.equal((await read()).content, stored.content)

@@ -346,3 +346,26 @@ function databaseSettings() {
   url.pathname = `/${name}`
   return { PARLEY_DATABASE_URL: url.href }
 }
+
+// Queries are those that a test asks while a reply grows. An answer from before the end that comes behind it takes its
+// place in a client's cache, whatever the client: whoever asks so late asks once more.
+export class Queries {
+  #all = []
+  #open = 0
+
+  get length() {
+    return this.#all.length
+  }
+
+  push(query) {
+    this.#open++
+    this.#all.push(query.finally(() => this.#open--))
+  }
+
+  // settled waits for all; again is called where one was still under way.
+  async settled(again) {
+    const isLate = this.#open > 0
+    await Promise.all(this.#all)
+    if (isLate) await again()
+  }
+}

@@ -10,6 +10,7 @@ import {
   data,
   finalMessage,
   Parley,
+  Queries,
   readMessage,
   refreshDocument,
   serverURL,
@@ -199,7 +200,8 @@ describe('Relay with graphql-ws', { concurrency: true }, () => {
       await query(environment, documents.MessageQuery, { id: reply.id })
       const shown = show(environment, reply.id, t)
       let count = 0
-      const queries = []
+      const queries = new Queries()
+      const ask = () => query(environment, documents.MessageQuery, { id: reply.id })
       await new Promise((onCompleted, onError) =>
         requestSubscription(environment, {
           subscription: documents[name],
@@ -213,12 +215,12 @@ describe('Relay with graphql-ws', { concurrency: true }, () => {
             // rule asks for a new subscription then. Here MessageFinished mends it.
             if (text.length >= offset) message.setValue(text.slice(0, offset) + event.getValue('text'), 'content')
           },
-          onNext: () => ++count % 4 === 0 && queries.push(query(environment, documents.MessageQuery, { id: reply.id })),
+          onNext: () => ++count % 4 === 0 && queries.push(ask()),
           onCompleted,
           onError,
         }),
       )
-      await Promise.all(queries)
+      await queries.settled(ask)
 
       const stored = await readMessage(url, session.token, reply.id)
       assert.equal(shown.at(-1), stored.content)

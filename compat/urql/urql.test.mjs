@@ -15,6 +15,7 @@ import {
   data,
   finalMessage,
   Parley,
+  Queries,
   readMessage,
   refreshDocument,
   sendDocument,
@@ -310,19 +311,19 @@ for (const [name, connect] of Object.entries(setups)) {
           { id: reply.id },
         )
         let count = 0
-        const queries = []
+        const queries = new Queries()
+        const ask = () => ok(client.query(message, { id: reply.id }, { requestPolicy: 'network-only' }))
         await new Promise((resolve, reject) =>
           pipe(
             events,
             onEnd(resolve),
             subscribe(({ error }) => {
               if (error) return reject(error)
-              if (++count % 4 === 0)
-                queries.push(ok(client.query(message, { id: reply.id }, { requestPolicy: 'network-only' })))
+              if (++count % 4 === 0) queries.push(ask())
             }),
           ),
         )
-        await Promise.all(queries)
+        await queries.settled(ask)
 
         const stored = await readMessage(url, session.token, reply.id)
         const { node } = await ok(client.query(message, { id: reply.id }, { requestPolicy: 'cache-only' }))
