@@ -91,5 +91,7 @@ var typesOf = map[string][]string{
 	"MessageConnection":      {"MessageConnection"},
 	"MessageEdge":            {"MessageEdge"},
 	"MessageContext":         {"MessageContext"},
+	"MessageDelta":           {"MessageDelta", "MessageEvent", "ConversationEvent"},
+	"MessageReasoningDelta":  {"MessageReasoningDelta", "MessageEvent", "ConversationEvent"},
 	"Summary":                {"Summary", "Node"},
 }

@@ -16,20 +16,29 @@ import (
 const retryPause = time.Second
 
 // eventsOf makes a source of what next gives, until it ends or ctx does, and then calls
-// closeSource. A feed whose database does not answer goes on when it does: an end would
+// closeSource. What is an update of a reply, as updateOf says, may be written at once. A feed whose database does not answer goes on when it does: an end would
 // look like the end of the reply.
 func eventsOf[S, T any](
-	ctx context.Context, r *Resolver, next func(context.Context) (S, error), convert func(S) T, closeSource func(),
+	ctx context.Context, r *Resolver, next func(context.Context) (S, error), updateOf func(*S) *reply.Update,
+	convert func(S) T, closeSource func(),
 ) <-chan T {
 	events := make(chan T, 1)
-	sourceOf(ctx).open(func(ctx context.Context) (more bool) {
+	s := sourceOf(ctx)
+	tell := func(e S) {
+		if u := updateOf(&e); u != nil {
+			if s.ready = s.deltas.write(u); s.ready != nil {
+				return
+			}
+		}
+		events <- convert(e) // There is room: the last one has been taken.
+	}
+	s.open(func(ctx context.Context) (more bool) {
 		for {
-			e, err := step(ctx, next, convert)
+			err := step(ctx, next, tell)
 			switch {
 			case ctx.Err() != nil || err == io.EOF: // Itself: a broken connection may be one too.
 				return false
 			case err == nil:
-				events <- e // There is room: the last one has been taken.
 				return true
 			}
 			level := slog.LevelWarn
@@ -50,11 +59,9 @@ func eventsOf[S, T any](
 	return events
 }
 
-// step gives the next event. A panic becomes an error: this is no resolver, so nobody else
+// step tells the next event. A panic becomes an error: this is no resolver, so nobody else
 // would recover.
-func step[S, T any](
-	ctx context.Context, next func(context.Context) (S, error), convert func(S) T,
-) (event T, err error) {
+func step[S any](ctx context.Context, next func(context.Context) (S, error), tell func(S)) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = recovered(ctx, v)
@@ -62,23 +69,35 @@ func step[S, T any](
 	}()
 	s, err := next(ctx)
 	if err != nil {
-		return event, err
+		return err
 	}
-	return convert(s), nil
+	tell(s)
+	return nil
+}
+
+// ofWatcher is the update that a watcher gives.
+func ofWatcher(u *reply.Update) *reply.Update { return u }
+
+// ofFeed is the one that a feed gives, or nil.
+func ofFeed(e *feed.Event) *reply.Update {
+	if e.Kind != feed.Reply {
+		return nil
+	}
+	return &e.Update
 }
 
 func messageEvent(u reply.Update) model.MessageEvent {
 	switch u.Kind {
 	case reply.Snapshot:
-		return &model.MessageSnapshot{Message: u.Message, Cursor: u.Cursor.String()}
+		return &model.MessageSnapshot{Message: u.State(), Cursor: u.Cursor.String()}
 	case reply.Delta:
 		if u.Channel == reply.Reasoning {
-			return &model.MessageReasoningDelta{Message: u.Message, Offset: u.Units, Text: u.Text,
+			return &model.MessageReasoningDelta{Message: u.State(), Offset: u.Units, Text: u.Text,
 				Cursor: u.Cursor.String()}
 		}
-		return &model.MessageDelta{Message: u.Message, Offset: u.Units, Text: u.Text, Cursor: u.Cursor.String()}
+		return &model.MessageDelta{Message: u.State(), Offset: u.Units, Text: u.Text, Cursor: u.Cursor.String()}
 	}
-	return &model.MessageFinished{Message: u.Message}
+	return &model.MessageFinished{Message: u.State()}
 }
 
 func conversationEvent(e feed.Event) model.ConversationEvent {

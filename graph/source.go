@@ -20,6 +20,9 @@ type source struct {
 	wait func(ctx context.Context) (more bool)
 	// end is called once, when there are no more events.
 	end func()
+	// deltas writes what needs no executor, and ready is what it has written.
+	deltas deltas
+	ready  *graphql.Response
 }
 
 type sourceKey struct{}
@@ -40,15 +43,17 @@ func (s *source) open(wait func(ctx context.Context) (more bool), end func()) {
 	s.wait, s.end = wait, end
 }
 
-// advance returns when there is an event in the channel or its end. It is given the
-// context of the operation: that of the field, and what the field was asked with, would be
-// held for as long as the feed is.
-func (s *source) advance(ctx context.Context) {
+// advance returns when there is an event, or its end, in the channel; or the response to
+// one that has been written already. It is given the context of the operation: that of the
+// field, and what the field was asked with, would be held for as long as the feed is.
+func (s *source) advance(ctx context.Context) (written *graphql.Response) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.ready = nil
 	if s.wait != nil && !s.wait(ctx) {
 		s.finish()
 	}
+	return s.ready
 }
 
 func (s *source) close() {
@@ -72,11 +77,13 @@ func (r *Resolver) Around(ctx context.Context, next graphql.OperationHandler) gr
 	if graphql.GetOperationContext(ctx).Operation.Operation != ast.Subscription {
 		return r.withBatches(ctx, told, next)
 	}
-	s := &source{}
+	s := &source{deltas: deltas{op: graphql.GetOperationContext(ctx)}}
 	respond := r.withBatches(context.WithValue(ctx, sourceKey{}, s), told, next)
 	context.AfterFunc(ctx, s.close) // Nobody may ask any more.
 	return func(ctx context.Context) *graphql.Response {
-		s.advance(ctx)
+		if written := s.advance(ctx); written != nil {
+			return written
+		}
 		defer told.forget() // It has been encoded, and a feed that waits holds no rows.
 		return respond(ctx)
 	}

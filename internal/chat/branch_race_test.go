@@ -291,7 +291,7 @@ func TestCursorFromBeforeACorrection(t *testing.T) {
 			}
 			got, ok, err := w.Poll(u.ctx)
 			w.Close()
-			if err != nil || !ok || got.Message.Content != "corrected" || got.Kind == reply.Delta {
+			if err != nil || !ok || got.State().Content != "corrected" || got.Kind == reply.Delta {
 				t.Errorf("got %+v, %t, %v, want the whole text", got, ok, err)
 			}
 		}

@@ -301,9 +301,9 @@ func (c *conversationState) found(in messageRead, o *outcome) {
 			c.add(in.row, o) // If its own fact is late: that has an older row.
 		}
 		if in.row != nil && in.row.Status != message.StatusCOMPLETED { // Else another version answers it.
-			c.tellReply(reply.Update{Kind: reply.Finished, Message: in.row}, o)
+			c.tellReply(reply.Update{Kind: reply.Finished, Row: in.row}, o)
 		}
-		c.tellReply(reply.Update{Kind: reply.Finished, Message: in.want.message}, o)
+		c.tellReply(reply.Update{Kind: reply.Finished, Row: in.want.message}, o)
 	case c.at != following || !c.owns(in.row):
 	case in.want.because == fact.ReplyFinished:
 		c.cancelled(in.row, o)
@@ -360,7 +360,7 @@ func (c *conversationState) indexOfUpcoming(id pid.ID) int {
 
 // update tells how the watched reply goes on.
 func (c *conversationState) update(u reply.Update, o *outcome) {
-	if c.watching == nil || c.watching.ID != u.Message.ID {
+	if c.watching == nil || c.watching.ID != u.Row.ID {
 		return
 	}
 	if u.Kind != reply.Finished {
@@ -426,13 +426,13 @@ func (c *conversationState) cancelled(m *ent.Message, o *outcome) {
 		return
 	}
 	c.upcoming = slices.Delete(c.upcoming, at, at+1)
-	c.tellEnd(reply.Update{Kind: reply.Finished, Message: m}, o)
+	c.tellEnd(reply.Update{Kind: reply.Finished, Row: m}, o)
 }
 
 // tellEnd tells the end of a reply. One that was cancelled before its turn comes behind
 // the end of its question, which has to be looked up.
 func (c *conversationState) tellEnd(u reply.Update, o *outcome) {
-	m := u.Message
+	m := u.Row
 	c.line.end(m.ID)
 	if m.Attempt == 0 && m.ParentID != nil && c.at == following {
 		o.want(want{kind: wantQuestion, id: *m.ParentID, message: m})

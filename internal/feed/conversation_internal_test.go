@@ -355,14 +355,14 @@ type fakeWatcher struct {
 }
 
 func (w *fakeWatcher) poll(m *ent.Message) (reply.Update, bool) {
-	u := reply.Update{Message: m}
+	u := reply.Update{Row: m}
 	switch {
 	case !w.started || w.attempt != m.Attempt:
 		u.Kind = reply.Snapshot
 	case w.text < len(m.Content):
 		running := *m
 		running.Status = message.StatusSTREAMING
-		u.Kind, u.Message = reply.Delta, &running
+		u.Kind, u.Row, u.Texts = reply.Delta, &running, reply.TextsOf(m)
 	case reply.IsFinal(m.Status):
 		u.Kind = reply.Finished
 	default:
@@ -461,7 +461,7 @@ func (s *screen) see(m *ent.Message) {
 }
 
 func (s *screen) update(u reply.Update) {
-	m := u.Message
+	m := u.State()
 	if s.world.off[m.ID] != nil {
 		delete(s.begun, m.ID)
 		return // Another line is shown already, as the client is yet to be told.
@@ -580,7 +580,7 @@ func TestTheEndComesFirst(t *testing.T) {
 	}
 	end := *m
 	end.Status = message.StatusCOMPLETED
-	o = c.apply(updated{reply.Update{Kind: reply.Finished, Message: &end}})
+	o = c.apply(updated{reply.Update{Kind: reply.Finished, Row: &end}})
 	if len(o.events) != 2 || o.events[0].Kind != Reply || o.events[1].Conversation != &next {
 		t.Errorf("got %+v, want the end and then the conversation", o.events)
 	}
@@ -616,7 +616,7 @@ func TestTheEndComesFirstForWhoLags(t *testing.T) {
 	for i, m := range replies {
 		end := *m
 		end.Status = message.StatusCOMPLETED
-		o := c.apply(updated{reply.Update{Kind: reply.Finished, Message: &end}})
+		o := c.apply(updated{reply.Update{Kind: reply.Finished, Row: &end}})
 		if len(o.events) != 2 || o.events[0].Kind != Reply || o.events[1].Conversation != rows[i] {
 			t.Errorf("got %+v, want the end of %s and then the conversation", o.events, m.ID)
 		}

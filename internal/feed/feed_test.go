@@ -63,7 +63,7 @@ func describe(e feed.Event) string {
 		case reply.Delta:
 			return "delta"
 		case reply.Finished:
-			return "finished " + string(e.Update.Message.Status)
+			return "finished " + string(e.Update.State().Status)
 		}
 	}
 	return fmt.Sprintf("kind %d", e.Kind)
@@ -91,14 +91,14 @@ func until(t *testing.T, u person, f *feed.Feed, last string) (list []string, te
 		if e.Kind == feed.Reply {
 			switch e.Update.Kind {
 			case reply.Snapshot:
-				text = e.Update.Message.Content
+				text = e.Update.State().Content
 			case reply.Delta:
 				if e.Update.Units != len([]rune(text)) { // The texts here hold no surrogate pairs.
 					t.Errorf("got a delta at %d after %q", e.Update.Units, text)
 				}
 				text += e.Update.Text
-				if e.Update.Message.Content != text {
-					t.Errorf("got %q as the state at a delta, want %q", e.Update.Message.Content, text)
+				if e.Update.State().Content != text {
+					t.Errorf("got %q as the state at a delta, want %q", e.Update.State().Content, text)
 				}
 			}
 		}
@@ -165,7 +165,7 @@ func TestConversationFeed(t *testing.T) {
 			e.Message.Content != "half " {
 			t.Errorf("got %+v first, want the running reply with its text", e)
 		}
-		if e := next(t, u, late); describe(e) != "snapshot" || e.Update.Message.Content != "half " {
+		if e := next(t, u, late); describe(e) != "snapshot" || e.Update.State().Content != "half " {
 			t.Errorf("got %+v second, want a snapshot", e)
 		}
 		if err := b.DeleteConversation(u.ctx, u.id, c.ID); err != nil {
@@ -176,8 +176,8 @@ func TestConversationFeed(t *testing.T) {
 			t.Errorf("got %q, want the reply's end before the conversation's", list)
 		}
 		last := next(t, u, late)
-		if last.Update.Message == nil || describe(last) != "finished STOPPED" ||
-			*last.Update.Message.ErrorCode != "DELETED" || last.Update.Message.Content != "half " {
+		if last.Update.State() == nil || describe(last) != "finished STOPPED" ||
+			*last.Update.State().ErrorCode != "DELETED" || last.Update.State().Content != "half " {
 			t.Errorf("got %+v, want STOPPED, DELETED with the text so far", last)
 		}
 		if e := next(t, u, late); describe(e) != "deleted" || e.ConversationID != c.ID {
@@ -309,13 +309,13 @@ func TestFeedTellsTheEndBeforeTheNextReply(t *testing.T) { // Not parallel: the 
 			want(t, "events of the second send", list, []string{"updated", "added USER", "added ASSISTANT"})
 			close(release)
 			e := next(t, u, f)
-			if describe(e) != "finished COMPLETED" || e.Update.Message.ID != first.Reply.ID ||
-				e.Update.Message.Content != "text" {
-				t.Errorf("got %s of %s, want the end of the first reply", describe(e), e.Update.Message.ID)
+			if describe(e) != "finished COMPLETED" || e.Update.State().ID != first.Reply.ID ||
+				e.Update.State().Content != "text" {
+				t.Errorf("got %s of %s, want the end of the first reply", describe(e), e.Update.State().ID)
 			}
 			for {
 				e := next(t, u, f)
-				if e.Kind != feed.Reply || e.Update.Message.ID != second.Reply.ID {
+				if e.Kind != feed.Reply || e.Update.State().ID != second.Reply.ID {
 					t.Fatalf("got %s, want the second reply only", describe(e))
 				}
 				if e.Update.Kind == reply.Finished {
@@ -436,10 +436,10 @@ func TestFeedWatchesTheRunningReply(t *testing.T) { // Not parallel: the failpoi
 		if e.Kind != feed.Reply {
 			continue
 		}
-		if e.Update.Message.ID != running.Reply.ID {
+		if e.Update.State().ID != running.Reply.ID {
 			t.Fatalf("got %s of the reply that waits", describe(e))
 		}
-		if e.Update.Message.Content == "live text" {
+		if e.Update.State().Content == "live text" {
 			break
 		}
 	}
@@ -447,7 +447,7 @@ func TestFeedWatchesTheRunningReply(t *testing.T) { // Not parallel: the failpoi
 	until(t, u, f, "finished COMPLETED")
 	for {
 		e := next(t, u, f)
-		if e.Kind == feed.Reply && e.Update.Message.ID != waiting.Reply.ID {
+		if e.Kind == feed.Reply && e.Update.State().ID != waiting.Reply.ID {
 			t.Fatalf("got %s of the first reply after its end", describe(e))
 		}
 		if describe(e) == "finished COMPLETED" {
@@ -480,9 +480,9 @@ func TestFeedOfAQueue(t *testing.T) {
 				if e.Kind != feed.Reply {
 					continue
 				}
-				if describe(e) != "finished STOPPED" || e.Update.Message.ID != want[0] {
+				if describe(e) != "finished STOPPED" || e.Update.State().ID != want[0] {
 					t.Errorf("%s: got %s of %s, want the end of the cancelled question, then of the reply", name,
-						describe(e), e.Update.Message.ID)
+						describe(e), e.Update.State().ID)
 				}
 				want = want[1:]
 			}
@@ -491,7 +491,7 @@ func TestFeedOfAQueue(t *testing.T) {
 			t.Fatal(err)
 		}
 		for name, f := range map[string]*feed.Feed{"early": early, "late": late} {
-			if e := next(t, u, f); describe(e) != "finished STOPPED" || e.Update.Message.ID != running.Reply.ID {
+			if e := next(t, u, f); describe(e) != "finished STOPPED" || e.Update.State().ID != running.Reply.ID {
 				t.Errorf("%s: got %s, want the running reply's end", name, describe(e))
 			}
 			list, text := until(t, u, f, "finished COMPLETED")

@@ -129,7 +129,7 @@ func (s *story) next() bool {
 		if e.Kind == Opened {
 			s.openings++
 		}
-		s.note("event %d of %s: update %d of %v", e.Kind, e.ConversationID, e.Update.Kind, e.Update.Message)
+		s.note("event %d of %s: update %d of %v", e.Kind, e.ConversationID, e.Update.Kind, e.Update.State())
 		s.show(e)
 		return true
 	case s.state.phase() == over:

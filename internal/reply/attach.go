@@ -27,14 +27,27 @@ type Update struct {
 	Kind UpdateKind
 	// Channel is the one to which a delta appends.
 	Channel Channel
-	// Message is the state at this update: for a delta, everything up to and with
-	// Text. It is shared and must not be changed.
-	Message *ent.Message
+	// Row is the reply's row: of a delta, what stays as it is while the attempt runs. Its
+	// texts are older then than those of State. It is shared and must not be changed.
+	Row *ent.Message
+	// Texts are those at this update, of a delta: everything up to and with Text.
+	Texts Texts
 	// Text is what a delta appends, and Units the UTF-16 units that lie before it.
 	Text  string
 	Units int
 	// Cursor is the watcher's position after this update.
 	Cursor Cursor
+}
+
+// State is the reply at this update: for a delta, everything up to and with Text. It is
+// shared and must not be changed.
+func (u Update) State() *ent.Message {
+	if u.Kind != Delta {
+		return u.Row
+	}
+	m := *u.Row
+	u.Texts.put(&m)
+	return &m
 }
 
 // Watcher watches one reply. It is not safe for concurrent use.
@@ -51,8 +64,8 @@ type Watcher struct {
 	started bool
 	cursor  Cursor
 	version int // of the text it has joined
-	// seen is the latest state that was given out.
-	seen *ent.Message
+	// seen is the latest update that was given out.
+	seen Update
 	done bool
 }
 
@@ -69,7 +82,7 @@ func (e *Engine) Attach(ctx context.Context, userID, id pid.ID, after *Cursor) (
 	if err != nil {
 		return nil, err
 	}
-	w := &Watcher{engine: e, userID: userID, id: id, wake: make(chan struct{}, 1), seen: row}
+	w := &Watcher{engine: e, userID: userID, id: id, wake: make(chan struct{}, 1), seen: SnapshotOf(row)}
 	w.cursor = Cursor{MessageID: id}
 	if after != nil {
 		if after.MessageID != id {
@@ -93,7 +106,7 @@ func (e *Engine) Follow(ctx context.Context, userID pid.ID, row *ent.Message) (*
 	if here == nil || here.row.UserID != userID || here.row.Attempt < row.Attempt {
 		return e.Attach(ctx, userID, row.ID, nil)
 	}
-	w := &Watcher{engine: e, userID: userID, id: row.ID, wake: make(chan struct{}, 1), seen: here.row}
+	w := &Watcher{engine: e, userID: userID, id: row.ID, wake: make(chan struct{}, 1), seen: SnapshotOf(here.row)}
 	w.cursor = Cursor{MessageID: row.ID}
 	w.join(here.row)
 	return w, nil
@@ -154,10 +167,10 @@ func (w *Watcher) Poll(ctx context.Context) (Update, bool, error) {
 	}
 	u, ok, err := w.step(ctx)
 	if ent.IsNotFound(err) {
-		u, ok, err = Update{Kind: Finished, Message: deleted(w.seen), Cursor: w.cursor}, true, nil
+		u, ok, err = Update{Kind: Finished, Row: deleted(w.seen.State()), Cursor: w.cursor}, true, nil
 	}
 	if ok {
-		w.seen = u.Message
+		w.seen = u
 	}
 	if ok && u.Kind == Finished {
 		w.Close()
@@ -205,7 +218,7 @@ func (w *Watcher) fromLive(l *live) (u Update, ok, lost bool) {
 	c, more, broken := l.texts.next(w.cursor.At)
 	// A cursor that lies ahead of a copy which is behind may turn out to be none.
 	if !w.started || w.cursor.Attempt != l.row.Attempt || broken {
-		return w.snapshot(l.at(l.texts.end())), true, false
+		return w.snapshot(l.whole()), true, false
 	}
 	if !more {
 		return Update{}, false, false
@@ -215,7 +228,8 @@ func (w *Watcher) fromLive(l *live) (u Update, ok, lost bool) {
 	return Update{
 		Kind:    Delta,
 		Channel: c,
-		Message: l.at(w.cursor.At),
+		Row:     l.row,
+		Texts:   l.texts.all().at(w.cursor.At),
 		Text:    t.from(from),
 		Units:   t.unitsAt(from),
 		Cursor:  w.cursor,
@@ -244,31 +258,30 @@ func (w *Watcher) fromFinal(row *ent.Message) Update {
 		return Update{
 			Kind:    Delta,
 			Channel: Channel(c),
-			Message: asRunning(row, w.cursor.At),
+			Row:     asRunning(row),
+			Texts:   texts.at(w.cursor.At),
 			Text:    text[from:],
 			Units:   utf16Len(text[:from]),
 			Cursor:  w.cursor,
 		}
 	}
-	return Update{Kind: Finished, Message: row, Cursor: w.cursor}
+	return Update{Kind: Finished, Row: row, Cursor: w.cursor}
 }
 
 func (w *Watcher) snapshot(m *ent.Message) Update {
 	w.started = true
 	w.cursor = Cursor{MessageID: w.id, Attempt: m.Attempt, At: TextsOf(m).end()}
-	return Update{Kind: Snapshot, Message: m, Cursor: w.cursor}
+	return Update{Kind: Snapshot, Row: m, Cursor: w.cursor}
 }
 
 // SnapshotOf is a whole message as an update for who watches it.
 func SnapshotOf(m *ent.Message) Update {
-	return Update{Kind: Snapshot, Message: m, Cursor: Cursor{MessageID: m.ID, Attempt: m.Attempt, At: TextsOf(m).end()}}
+	return Update{Kind: Snapshot, Row: m, Cursor: Cursor{MessageID: m.ID, Attempt: m.Attempt, At: TextsOf(m).end()}}
 }
 
-// asRunning is the state at a delta that comes before the final update: what the
-// row says, but not final yet.
-func asRunning(row *ent.Message, at Position) *ent.Message {
+// asRunning is a final row before the final update: what it says, but not final yet.
+func asRunning(row *ent.Message) *ent.Message {
 	m := *row
-	TextsOf(row).at(at).put(&m)
 	if IsFinal(m.Status) {
 		m.Status = message.StatusSTREAMING
 		m.FinishedAt, m.FinishReason, m.ErrorCode = nil, nil, nil

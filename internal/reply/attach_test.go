@@ -46,7 +46,7 @@ func TestViewersSeeTheSame(t *testing.T) {
 			t.Errorf("viewer %d ends with %q, want %q", i, got, want)
 		}
 		if last := updates[len(updates)-1]; last.Kind != reply.Finished ||
-			last.Message.Status != message.StatusCOMPLETED {
+			last.State().Status != message.StatusCOMPLETED {
 			t.Errorf("viewer %d: last comes %+v", i, last)
 		}
 		for _, u := range updates[:len(updates)-1] {
@@ -251,8 +251,8 @@ func TestViewerFollowsTheRow(t *testing.T) {
 			t.Errorf("ends with %q", got)
 		}
 		for _, u := range updates[:len(updates)-1] {
-			if reply.IsFinal(u.Message.Status) {
-				t.Errorf("an update before the last says %s", u.Message.Status)
+			if reply.IsFinal(u.State().Status) {
+				t.Errorf("an update before the last says %s", u.State().Status)
 			}
 		}
 	})

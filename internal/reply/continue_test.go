@@ -105,7 +105,7 @@ func TestContinuedReplyIsTakenOver(t *testing.T) {
 				}
 				w := b.watch(row.ID, nil)
 				until(t, "the snapshot", func() bool { return len(w.seen()) > 0 })
-				if u := w.seen()[0]; u.Kind != reply.Snapshot || u.Message.Content != begun {
+				if u := w.seen()[0]; u.Kind != reply.Snapshot || u.State().Content != begun {
 					t.Errorf("a viewer begins with %+v, want the text before", u)
 				}
 				ch <- "fließen "

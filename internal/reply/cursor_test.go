@@ -81,7 +81,7 @@ func TestCursorsOfOtherVersions(t *testing.T) {
 				t.Fatalf("%s: %v", version, err)
 			}
 			u, ok, err := v.Poll(b.ctx)
-			if err != nil || !ok || u.Kind != reply.Snapshot || u.Message.Content != want {
+			if err != nil || !ok || u.Kind != reply.Snapshot || u.State().Content != want {
 				t.Errorf("%s: first comes %+v, %t, %v; want a snapshot with %q", version, u, ok, err, want)
 			}
 			v.Close()

@@ -167,10 +167,10 @@ func TestDeletedInMidReply(t *testing.T) {
 			}
 			updates := w.wait(t)
 			last := updates[len(updates)-1]
-			if last.Kind != reply.Finished || last.Message.Status != message.StatusSTOPPED ||
-				last.Message.ErrorCode == nil ||
-				*last.Message.ErrorCode != string(reply.CodeDeleted) || last.Message.Content != "so far" {
-				t.Errorf("the viewer's last update is %+v", last.Message)
+			if last.Kind != reply.Finished || last.State().Status != message.StatusSTOPPED ||
+				last.State().ErrorCode == nil ||
+				*last.State().ErrorCode != string(reply.CodeDeleted) || last.State().Content != "so far" {
+				t.Errorf("the viewer's last update is %+v", last.State())
 			}
 			if n := b.store.Client().Message.Query().CountX(b.ctx); n != 0 {
 				t.Errorf("%d rows reappeared", n)
@@ -394,7 +394,7 @@ func TestFencedOwnerStops(t *testing.T) {
 		}
 		until(t, "the viewer sees the new owner's text", func() bool {
 			u := w.seen()
-			return len(u) > 0 && u[len(u)-1].Kind == reply.Snapshot && u[len(u)-1].Message.Content == "new"
+			return len(u) > 0 && u[len(u)-1].Kind == reply.Snapshot && u[len(u)-1].State().Content == "new"
 		})
 		s.Client().Message.UpdateOneID(row.ID).SetContent("new owner").SetStatus(message.StatusCOMPLETED).ExecX(b.ctx)
 		if got := rebuild(t, "", w.wait(t)); got != "new owner" {

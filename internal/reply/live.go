@@ -242,17 +242,13 @@ func (l *live) state() (*ent.Message, bool) {
 	if l.final != nil {
 		return l.final, true
 	}
-	return l.at(l.texts.end()), true
+	return l.whole(), true
 }
 
-// at returns the reply as it was when it had this much text. It is called with mu
-// held.
-func (l *live) at(p Position) *ent.Message {
+// whole returns the reply as it is now. It is called with mu held.
+func (l *live) whole() *ent.Message {
 	m := *l.row
-	for c := range l.texts {
-		_, text := Channel(c).column(&m)
-		*text = l.texts[c].all()[:p[c]]
-	}
+	l.texts.all().put(&m)
 	return &m
 }
 

@@ -178,7 +178,7 @@ func (w *world) attach(s *screen) {
 		after = nil
 	}
 	e := &Engine{attempts: newAttempts()}
-	v := &Watcher{engine: e, id: w.row.ID, wake: make(chan struct{}, 1), seen: w.row,
+	v := &Watcher{engine: e, id: w.row.ID, wake: make(chan struct{}, 1), seen: SnapshotOf(w.row),
 		cursor: Cursor{MessageID: w.row.ID}}
 	w.copy.catchUp(w.row) // As join does.
 	v.live, v.leave = w.copy, func() {}
@@ -225,11 +225,11 @@ func (w *world) read(s *screen) {
 // apply is the client's rule, with everything that may not be.
 func (s *screen) apply(u Update) {
 	fail := func(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
-	if s.started && u.Message.Attempt < s.attempt {
-		fail("attempt %d after %d", u.Message.Attempt, s.attempt)
+	if s.started && u.State().Attempt < s.attempt {
+		fail("attempt %d after %d", u.State().Attempt, s.attempt)
 	}
-	if s.started && u.Message.Attempt > s.attempt && u.Kind != Snapshot {
-		fail("attempt %d is not announced", u.Message.Attempt)
+	if s.started && u.State().Attempt > s.attempt && u.Kind != Snapshot {
+		fail("attempt %d is not announced", u.State().Attempt)
 	}
 	if !s.started && u.Kind != Snapshot {
 		fail("first comes kind %d", u.Kind)
@@ -239,7 +239,7 @@ func (s *screen) apply(u Update) {
 	}
 	switch u.Kind {
 	case Snapshot:
-		s.held = TextsOf(u.Message)
+		s.held = TextsOf(u.State())
 	case Delta:
 		held := s.held[u.Channel]
 		if at := u.Cursor.At[u.Channel] - len(u.Text); at != len(held) || u.Units != utf16Len(held) {
@@ -249,13 +249,13 @@ func (s *screen) apply(u Update) {
 	case Finished:
 		s.finished = true
 	}
-	if TextsOf(u.Message) != s.held {
-		fail("kind %d says %q, held is %q", u.Kind, TextsOf(u.Message), s.held)
+	if TextsOf(u.State()) != s.held {
+		fail("kind %d says %q, held is %q", u.Kind, TextsOf(u.State()), s.held)
 	}
-	if IsFinal(u.Message.Status) != (u.Kind == Finished) && u.Kind != Snapshot {
-		fail("kind %d with status %s", u.Kind, u.Message.Status)
+	if IsFinal(u.State().Status) != (u.Kind == Finished) && u.Kind != Snapshot {
+		fail("kind %d with status %s", u.Kind, u.State().Status)
 	}
-	s.started, s.attempt = true, u.Message.Attempt
+	s.started, s.attempt = true, u.State().Attempt
 	c := u.Cursor
 	s.cursor = &c
 }
@@ -334,7 +334,7 @@ func TestCursorAheadOfTheCopy(t *testing.T) {
 		t.Errorf("got %+v, want what lies behind the cursor", u)
 	}
 	s.v.cursor.At[Content] = 3
-	if u, ok, _ := s.v.fromLive(w.copy); !ok || u.Kind != Snapshot || u.Message.Content != "é日" {
+	if u, ok, _ := s.v.fromLive(w.copy); !ok || u.Kind != Snapshot || u.State().Content != "é日" {
 		t.Errorf("got %+v, want a snapshot", u)
 	}
 }
@@ -390,7 +390,7 @@ func TestFalsePiece(t *testing.T) {
 		l := newLive(row, 0)
 		l.restart(row)
 		s := &screen{v: &Watcher{id: row.ID, engine: &Engine{}, live: l, leave: func() {}, wake: make(chan struct{}, 1),
-			seen: row, cursor: Cursor{MessageID: row.ID}}}
+			seen: SnapshotOf(row), cursor: Cursor{MessageID: row.ID}}}
 		read := func() {
 			for {
 				u, ok, err := s.v.Poll(t.Context())

@@ -104,7 +104,7 @@ func TestPaceOfAStoppedReply(t *testing.T) {
 		})
 		b := newBundle(t, s, reply.Config{Now: c.now}, up)
 		row := b.start("hi")
-		until(t, "the text arrives", func() bool { return b.first(row.ID, nil).Message.Content != "" })
+		until(t, "the text arrives", func() bool { return b.first(row.ID, nil).State().Content != "" })
 		if err := b.engine.RequestStop(b.ctx, b.user, row.ID); err != nil {
 			t.Fatal(err)
 		}

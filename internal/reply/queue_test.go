@@ -124,7 +124,7 @@ func TestViewerOfAQueuedReply(t *testing.T) {
 		there := b.watch(next.ID, nil)
 		for _, w := range []*watch{here, there} {
 			until(t, "the waiting reply is seen", func() bool { return len(w.seen()) == 1 })
-			if u := w.seen()[0]; u.Kind != reply.Snapshot || u.Message.Status != message.StatusQUEUED {
+			if u := w.seen()[0]; u.Kind != reply.Snapshot || u.State().Status != message.StatusQUEUED {
 				t.Errorf("first comes %+v", u)
 			}
 		}
@@ -144,8 +144,8 @@ func TestViewerOfAQueuedReply(t *testing.T) {
 				t.Errorf("%s: ends with %q, want an empty reply", name, got)
 			}
 			last := updates[len(updates)-1]
-			if last.Kind != reply.Finished || last.Message.Status != message.StatusCOMPLETED ||
-				last.Message.Attempt != 1 {
+			if last.Kind != reply.Finished || last.State().Status != message.StatusCOMPLETED ||
+				last.State().Attempt != 1 {
 				t.Errorf("%s: last comes %+v", name, last)
 			}
 			if updates[1].Kind != reply.Snapshot {

@@ -250,10 +250,10 @@ func rebuild(t *testing.T, held string, updates []reply.Update) string {
 	for i, u := range updates {
 		switch u.Kind {
 		case reply.Snapshot, reply.Finished:
-			if u.Kind == reply.Finished && u.Message.Content != held {
-				t.Fatalf("update %d: finished with %q, want what was delivered, %q", i, u.Message.Content, held)
+			if u.Kind == reply.Finished && u.State().Content != held {
+				t.Fatalf("update %d: finished with %q, want what was delivered, %q", i, u.State().Content, held)
 			}
-			held = u.Message.Content
+			held = u.State().Content
 		case reply.Delta:
 			if u.Channel != reply.Content {
 				continue
@@ -262,8 +262,8 @@ func rebuild(t *testing.T, held string, updates []reply.Update) string {
 				t.Fatalf("update %d: delta at %d, but %d bytes are held", i, at, len(held))
 			}
 			held += u.Text
-			if u.Message.Content != held {
-				t.Fatalf("update %d: the message says %q, want %q", i, u.Message.Content, held)
+			if u.State().Content != held {
+				t.Fatalf("update %d: the message says %q, want %q", i, u.State().Content, held)
 			}
 		}
 	}

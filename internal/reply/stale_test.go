@@ -52,11 +52,11 @@ func TestNewViewerOfALostReply(t *testing.T) {
 	t.Parallel()
 	b := newBundle(t, storetest.SQLite(t), reply.Config{}, hang("the first attempt, which is longer"))
 	row := b.start("hi")
-	until(t, "the first attempt speaks", func() bool { return b.first(row.ID, nil).Message.Content != "" })
+	until(t, "the first attempt speaks", func() bool { return b.first(row.ID, nil).State().Content != "" })
 	b.takeOver(row.ID, b.alive(), 2, "the second")
-	if u := b.first(row.ID, nil); u.Message.Attempt != 2 || u.Message.Content != "the second" {
-		t.Errorf("a new viewer gets attempt %d with %q, want what the row says of attempt 2", u.Message.Attempt,
-			u.Message.Content)
+	if u := b.first(row.ID, nil); u.State().Attempt != 2 || u.State().Content != "the second" {
+		t.Errorf("a new viewer gets attempt %d with %q, want what the row says of attempt 2", u.State().Attempt,
+			u.State().Content)
 	}
 }
 
@@ -83,11 +83,11 @@ func TestNewViewerOfAnOldCopy(t *testing.T) {
 	other := b.alive()
 	row := b.ask("hi", &other)
 	b.watch(row.ID, nil)
-	until(t, "the copy is made", func() bool { return b.first(row.ID, nil).Message.Attempt == 1 })
+	until(t, "the copy is made", func() bool { return b.first(row.ID, nil).State().Attempt == 1 })
 	for attempt := 2; attempt < 5; attempt++ {
 		b.takeOver(row.ID, other, attempt, "")
-		if u := b.first(row.ID, nil); u.Message.Attempt != attempt {
-			t.Errorf("a new viewer gets attempt %d, want %d, which its row says", u.Message.Attempt, attempt)
+		if u := b.first(row.ID, nil); u.State().Attempt != attempt {
+			t.Errorf("a new viewer gets attempt %d, want %d, which its row says", u.State().Attempt, attempt)
 		}
 	}
 }
@@ -106,7 +106,7 @@ func TestForgedCursorElsewhere(t *testing.T) {
 	b.store.Client().Message.UpdateOneID(row.ID).SetReasoning("thinking").SetContent("done").
 		SetStatus(message.StatusCOMPLETED).ExecX(b.ctx)
 	u, err := v.Next(b.ctx)
-	if err != nil || u.Kind != reply.Snapshot || u.Message.Content != "done" {
+	if err != nil || u.Kind != reply.Snapshot || u.State().Content != "done" {
 		t.Errorf("got %+v, %v, want a snapshot", u, err)
 	}
 }

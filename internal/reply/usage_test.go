@@ -70,7 +70,7 @@ func TestStoppedCountsUsage(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		b := newBundle(t, s, reply.Config{}, hang("12345678"))
 		row := b.start("hi")
-		until(t, "the text arrives", func() bool { return b.first(row.ID, nil).Message.Content != "" })
+		until(t, "the text arrives", func() bool { return b.first(row.ID, nil).State().Content != "" })
 		b.wantUsage(0, 0, 0, 0)
 		if err := b.engine.RequestStop(b.ctx, b.user, row.ID); err != nil {
 			t.Fatal(err)
@@ -158,7 +158,7 @@ func TestReleaseCountsNothing(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		b := newBundle(t, s, reply.Config{}, hang("released"))
 		row := b.start("hi")
-		until(t, "the text arrives", func() bool { return b.first(row.ID, nil).Message.Content != "" })
+		until(t, "the text arrives", func() bool { return b.first(row.ID, nil).State().Content != "" })
 		stopNow(b.engine)
 		b.wantUsage(0, 0, 0, 0)
 		b.use(reply.Config{SoleReplica: true}, counted(7, 3))

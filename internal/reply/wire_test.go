@@ -114,7 +114,7 @@ func TestViewersOnOtherReplicas(t *testing.T) {
 				t.Errorf("viewer %d ends with %q, want %q", i, got, want)
 			}
 			if last := updates[len(updates)-1]; last.Kind != reply.Finished ||
-				last.Message.Status != message.StatusCOMPLETED {
+				last.State().Status != message.StatusCOMPLETED {
 				t.Errorf("viewer %d: last comes %+v", i, last)
 			}
 		}
@@ -219,7 +219,7 @@ func TestNATSGoesAndComes(t *testing.T) {
 		}
 		updates := w.wait(t)
 		if last := updates[len(updates)-1]; last.Kind != reply.Finished ||
-			last.Message.Status != message.StatusSTOPPED || last.Message.Content != "with without with again " {
+			last.State().Status != message.StatusSTOPPED || last.State().Content != "with without with again " {
 			t.Errorf("last comes %+v", last)
 		}
 	})
@@ -254,7 +254,7 @@ func TestDeletedElsewhere(t *testing.T) {
 		all[1].deleteConversation()
 		for i, w := range watches {
 			updates := w.wait(t)
-			last := updates[len(updates)-1].Message
+			last := updates[len(updates)-1].State()
 			if last.Status != message.StatusSTOPPED || last.Content != "so far" || last.ErrorCode == nil ||
 				reply.Code(*last.ErrorCode) != reply.CodeDeleted {
 				t.Errorf("viewer %d: last comes %+v", i, last)
@@ -285,10 +285,10 @@ func TestTakeoverSeenElsewhere(t *testing.T) {
 		}
 		attempt, snapshots := 0, 0
 		for _, u := range updates {
-			if u.Message.Attempt < attempt {
-				t.Errorf("attempt %d after %d", u.Message.Attempt, attempt)
+			if u.State().Attempt < attempt {
+				t.Errorf("attempt %d after %d", u.State().Attempt, attempt)
 			}
-			if attempt = u.Message.Attempt; u.Kind == reply.Snapshot {
+			if attempt = u.State().Attempt; u.Kind == reply.Snapshot {
 				snapshots++
 			}
 		}

@@ -114,20 +114,22 @@ func (l *ledger) crowded(now time.Time) bool {
 
 // keep says how long the answer is that was made. One without room of its own is small.
 func (a *account) keep(n int) {
+	if a.held == 0 {
+		return // Most answers, and each token: nobody takes room any more for one that was made.
+	}
 	a.ledger.mu.Lock()
 	defer a.ledger.mu.Unlock()
-	if a.held > 0 {
-		a.ledger.change(a, min(int64(n), a.held)-a.held)
-	}
+	a.ledger.change(a, min(int64(n), a.held)-a.held)
 }
 
 // giveBack ends what the account holds. It may be called more than once.
 func (a *account) giveBack() {
+	if a.held == 0 {
+		return
+	}
 	a.ledger.mu.Lock()
 	defer a.ledger.mu.Unlock()
-	if a.held > 0 {
-		a.ledger.change(a, -a.held)
-	}
+	a.ledger.change(a, -a.held)
 }
 
 // change is called with mu held.

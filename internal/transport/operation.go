@@ -106,16 +106,17 @@ func (c *socket) run(ctx context.Context, self *operation, m message) {
 		}
 	}()
 	response := a.next()
+	if response != nil && ctx.Err() == nil && isSubscription(op) {
+		id := m.id // All that is kept of the message.
+		leave := c.server.meters.view(WayWebSocket) // Before its client knows.
+		c.send(id, self, response)
+		a.written()
+		handedOver = true
+		c.running.Go(func() { defer end(); defer leave(); c.follow(ctx, self, id, a) })
+		return
+	}
 	if response != nil && ctx.Err() == nil {
 		c.send(m.id, self, response)
-		if isSubscription(op) {
-			id := m.id // All that is kept of the message.
-			handedOver = true
-			a.written()
-			leave := c.server.meters.view(WayWebSocket)
-			c.running.Go(func() { defer end(); defer leave(); c.follow(ctx, self, id, a) })
-			return
-		}
 	}
 	c.answered(ctx, self, m.id)
 }
