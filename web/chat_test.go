@@ -137,8 +137,8 @@ func TestChatBuild(t *testing.T) {
 	for _, gzipped := range builtFiles(t, "dist/chat") {
 		total += len(gzipped)
 	}
-	if total > 400<<10 {
-		t.Errorf("the build has %d bytes, want at most 400 KiB", total)
+	if total > 320<<10 {
+		t.Errorf("the build has %d bytes, want at most 320 KiB", total)
 	}
 	manifest, err := web.NewChat().Documents()
 	if err != nil {
