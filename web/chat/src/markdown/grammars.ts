@@ -1,5 +1,6 @@
-// The languages that people ask models about. Each costs what it weighs: see test/build.test.mjs. The order of the imports
-// is that of the bundle, and was searched for: what is alike and near is compressed together, which is 6 KiB of 42.
+// The languages that people ask models about. Each costs what it weighs: see test/build.test.mjs. The order of the
+// imports is that of the bundle, and was searched for: what is alike and near is compressed together, which is 6 KiB of
+// 42.
 import type { LanguageFn } from 'highlight.js';
 import markdown from 'highlight.js/lib/languages/markdown';
 import diff from 'highlight.js/lib/languages/diff';
