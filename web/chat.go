@@ -1,7 +1,10 @@
 package web
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
+	"html"
 	"io"
 	"maps"
 	"net/http"
@@ -21,20 +24,56 @@ const chatPermissions = "camera=(), display-capture=(), geolocation=(), micropho
 // chatDocuments is the list of the page's operations, which is part of its build and is not served.
 const chatDocuments = "documents.json"
 
+// chatManifest is what an installed page is called by.
+const chatManifest = "manifest.webmanifest"
+
 // chatViews are the addresses of the page: what is shown there is the page's business.
 var chatViews = []string{"/{$}", "/c/{conversation}", "/s", "/sign-in", "/sign-up", "/auth/{step...}"}
 
 // Chat is the chat page. It is safe for concurrent use, and is not changed after it is made.
 type Chat struct{ files map[string]file }
 
-// NewChat returns the chat page of the binary. It panics when the embedded build is incomplete, which the tests of this
-// package exclude.
-func NewChat() *Chat {
+// NewChat returns the chat page of the binary, under the name of this installation: what a browser shows of a page
+// before it runs, and what a phone writes below its icon. It panics when the embedded build is incomplete, which the
+// tests of this package exclude.
+func NewChat(name string) *Chat {
 	files, err := readBuild("dist/chat")
+	if err == nil && name != builtName {
+		err = rename(files, name)
+	}
 	if err != nil {
 		panic(fmt.Sprintf("web: read the build of the chat page: %v", err))
 	}
 	return &Chat{files}
+}
+
+// builtName is the name of the page in its build.
+const builtName = "Parley"
+
+// rename writes another name into the page and its manifest.
+func rename(files map[string]file, name string) error {
+	quoted, err := json.Marshal(name)
+	if err != nil {
+		return err
+	}
+	titled, err := files[""].remake(replace("<title>"+builtName+"<", "<title>"+html.EscapeString(name)+"<", 1))
+	if err != nil {
+		return err
+	}
+	files[""], files["index.html"] = titled, titled
+	files[chatManifest], err = files[chatManifest].remake(
+		replace(`name": "`+builtName+`"`, `name": `+string(quoted), 2)) // "name" and "short_name".
+	return err
+}
+
+// replace returns what replaces a text that a file must have so many times.
+func replace(text, by string, times int) func(plain []byte) ([]byte, error) {
+	return func(plain []byte) ([]byte, error) {
+		if found := bytes.Count(plain, []byte(text)); found != times {
+			return nil, fmt.Errorf("%s is there %d times, want %d", text, found, times)
+		}
+		return bytes.ReplaceAll(plain, []byte(text), []byte(by)), nil
+	}
 }
 
 // Patterns lists what the page answers, as patterns of http.ServeMux: its views and its files, and nothing else.

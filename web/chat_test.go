@@ -3,6 +3,8 @@ package web_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"html"
 	"net/http"
 	"net/http/httptest"
 	"path"
@@ -15,8 +17,10 @@ import (
 )
 
 // chat is the page as it is mounted.
-func chat() http.Handler {
-	page, mux := web.NewChat(), http.NewServeMux()
+func chat() http.Handler { return chatNamed("Parley") }
+
+func chatNamed(name string) http.Handler {
+	page, mux := web.NewChat(name), http.NewServeMux()
 	for _, pattern := range page.Patterns() {
 		mux.Handle(pattern, page)
 	}
@@ -73,6 +77,58 @@ func TestChatServesEveryFile(t *testing.T) {
 		again := get(t, handler, "/"+name, "Accept-Encoding", "gzip", "If-None-Match", zip.Header().Get("ETag"))
 		check(t, name+" status for its tag", again.Code, http.StatusNotModified)
 	}
+}
+
+// The name of an installation is in what a browser shows before the page runs, and is nothing but a name there.
+func TestChatName(t *testing.T) {
+	t.Parallel()
+	built := chat()
+	for _, name := range []string{
+		"Ada & Söhne", `</title><script>alert(1)</script>`, `"quoted", \ and 'so on'`,
+		"<!-- --> ]]> ${x} \u202e漢字😀", "$1",
+	} {
+		handler := chatNamed(name)
+		for path, read := range map[string]func(plain []byte) []string{
+			"/": titleOf, "/c/x": titleOf, "/manifest.webmanifest": namesOf,
+		} {
+			plain, zip := get(t, handler, path), get(t, handler, path, "Accept-Encoding", "gzip")
+			for _, got := range read(plain.Body.Bytes()) {
+				check(t, "name in "+path, got, name)
+			}
+			check(t, path+" in gzip", string(gunzip(t, zip.Body.Bytes())), plain.Body.String())
+			check(t, path+" size", plain.Header().Get("Content-Length"), strconv.Itoa(plain.Body.Len()))
+			check(t, path+" size in gzip", zip.Header().Get("Content-Length"), strconv.Itoa(zip.Body.Len()))
+			if tag := plain.Header().Get("ETag"); tag == get(t, built, path).Header().Get("ETag") {
+				t.Errorf("%s under the name %q has the tag of the page without it", path, name)
+			} else {
+				again := get(t, handler, path, "If-None-Match", tag)
+				check(t, path+" status for its tag", again.Code, http.StatusNotModified)
+			}
+			check(t, path+" Cache-Control", plain.Header().Get("Cache-Control"), "no-cache")
+			checkChatHeaders(t, plain)
+		}
+		// What a page is made of is the same but for its title.
+		named, original := get(t, handler, "/").Body.String(), get(t, built, "/").Body.String()
+		check(t, "scripts", strings.Count(named, "<script"), strings.Count(original, "<script"))
+	}
+}
+
+func titleOf(page []byte) []string {
+	_, rest, _ := strings.Cut(string(page), "<title>")
+	title, _, _ := strings.Cut(rest, "</title>")
+	return []string{html.UnescapeString(title)}
+}
+
+func namesOf(manifest []byte) []string {
+	var m struct {
+		Name      string `json:"name"`
+		ShortName string `json:"short_name"`
+		Target    any    `json:"share_target"`
+	}
+	if err := json.Unmarshal(manifest, &m); err != nil || m.Target == nil {
+		return []string{fmt.Sprintf("no manifest: %v", err)}
+	}
+	return []string{m.Name, m.ShortName}
 }
 
 // All views are one document, which names nothing that is not there.
@@ -137,10 +193,10 @@ func TestChatBuild(t *testing.T) {
 	for _, gzipped := range builtFiles(t, "dist/chat") {
 		total += len(gzipped)
 	}
-	if total > 400<<10 {
-		t.Errorf("the build has %d bytes, want at most 400 KiB", total)
+	if total > 320<<10 {
+		t.Errorf("the build has %d bytes, want at most 320 KiB", total)
 	}
-	manifest, err := web.NewChat().Documents()
+	manifest, err := web.NewChat("Parley").Documents()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +204,7 @@ func TestChatBuild(t *testing.T) {
 	if err := json.Unmarshal(manifest, &documents); err != nil || len(documents) == 0 {
 		t.Errorf("documents.json is %.60q, %v, want operations by id", manifest, err)
 	}
-	if slices.Contains(web.NewChat().Patterns(), "/documents.json") {
+	if slices.Contains(web.NewChat("Parley").Patterns(), "/documents.json") {
 		t.Error("the list of operations is served")
 	}
 }

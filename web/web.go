@@ -5,6 +5,7 @@
 package web
 
 import (
+	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
 	"embed"
@@ -65,9 +66,10 @@ type pages struct {
 	files  map[string]file // by path relative to root; the empty path is index.html
 }
 
-// file is one embedded file in its gzip form.
+// file is one file in its gzip form, embedded unless it was made for this server.
 type file struct {
 	path        string // in dist
+	made        []byte // instead of what is there
 	contentType string
 	isHashed    bool // the name changes with the content
 	// read returns what is known of the content. The first call reads it: a server whose page nobody opens does
@@ -96,7 +98,13 @@ func readBuild(dir string) (map[string]file, error) {
 			path:        name,
 			contentType: contentType,
 			isHashed:    strings.HasPrefix(served, "assets/"),
-			read:        sync.OnceValues(func() (content, error) { return readContent(name) }),
+			read: sync.OnceValues(func() (content, error) {
+				gzipped, err := dist.ReadFile(name)
+				if err != nil {
+					return content{}, err
+				}
+				return contentOf(name, gzipped)
+			}),
 		}
 		return nil
 	})
@@ -111,11 +119,7 @@ func readBuild(dir string) (map[string]file, error) {
 	return files, nil
 }
 
-func readContent(name string) (content, error) {
-	gzipped, err := dist.ReadFile(name)
-	if err != nil {
-		return content{}, err
-	}
+func contentOf(name string, gzipped []byte) (content, error) {
 	if len(gzipped) < 18 { // the header and the trailer of RFC 1952
 		return content{}, fmt.Errorf("truncated file %s", name)
 	}
@@ -205,13 +209,44 @@ func (f file) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// open returns the file as it is embedded, or its plain form. There is nothing to close.
+// open returns the file in its gzip form, or its plain one. There is nothing to close.
 func (f file) open(gzipped bool) (io.Reader, error) {
-	body, err := dist.Open(f.path)
-	if err != nil || gzipped {
-		return body, err
+	var body io.Reader = bytes.NewReader(f.made)
+	if f.made == nil {
+		embedded, err := dist.Open(f.path)
+		if err != nil {
+			return nil, err
+		}
+		body = embedded
+	}
+	if gzipped {
+		return body, nil
 	}
 	return gzip.NewReader(body)
+}
+
+// remake returns the file with another content, which change makes of its own.
+func (f file) remake(change func(plain []byte) ([]byte, error)) (file, error) {
+	body, err := f.open(false)
+	if err != nil {
+		return f, err
+	}
+	plain, err := io.ReadAll(body)
+	if err != nil {
+		return f, err
+	}
+	if plain, err = change(plain); err != nil {
+		return f, fmt.Errorf("%s: %w", f.path, err)
+	}
+	var made bytes.Buffer
+	// A bytes.Buffer takes everything, and the level is one that there is.
+	z, _ := gzip.NewWriterLevel(&made, gzip.BestCompression)
+	_, _ = z.Write(plain)
+	_ = z.Close()
+	known, err := contentOf(f.path, made.Bytes())
+	f.made = made.Bytes()
+	f.read = func() (content, error) { return known, err }
+	return f, err
 }
 
 // acceptsGzip reads Accept-Encoding as RFC 9110 12.5.3 says: an explicit entry for gzip wins over "*", and q=0 refuses.

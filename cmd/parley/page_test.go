@@ -42,9 +42,13 @@ func TestSite(t *testing.T) {
 // The page is at / in both modes, its views are one document, and what is not there is not there.
 func TestPageRoutes(t *testing.T) {
 	t.Parallel()
-	withPage := startInside(t, append(sqliteEnviron(t), "PARLEY_MODE=production", "PARLEY_ACCESS_LOG=on")...)
+	withPage := startInside(t, append(sqliteEnviron(t), "PARLEY_MODE=production", "PARLEY_ACCESS_LOG=on",
+		"PARLEY_SITE_NAME=Ada's <chat>")...)
 	without := startInside(t, append(sqliteEnviron(t), "PARLEY_MODE=production", "PARLEY_PAGE=off")...)
 	_, index := withPage.get(t, "/")
+	if !strings.Contains(index, "<title>Ada&#39;s &lt;chat&gt;</title>") {
+		t.Errorf("the page does not have the name of the installation:\n%s", index)
+	}
 	for _, path := range []string{"/", "/c/cnv_1", "/s", "/sign-in", "/sign-up", "/auth/callback/x"} {
 		if status, body := withPage.get(t, path); status != http.StatusOK || body != index {
 			t.Errorf("GET %s = %d %.60q, want the page", path, status, body)

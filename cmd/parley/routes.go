@@ -45,7 +45,7 @@ func routes(cfg config, log *slog.Logger, ready *readiness, graphql, sessions ht
 		}
 	}
 	if cfg.Page == on {
-		page := web.NewChat()
+		page := web.NewChat(cfg.SiteName)
 		for _, pattern := range page.Patterns() {
 			mux.Handle(pattern, page)
 		}

@@ -38,5 +38,5 @@ func pageDocuments(cfg config) ([]byte, error) {
 	if cfg.Page != on {
 		return nil, nil // Its operations are nobody's then.
 	}
-	return web.NewChat().Documents()
+	return web.NewChat(cfg.SiteName).Documents()
 }

@@ -7,7 +7,7 @@ const outDir = join(import.meta.dirname, '../dist/graphiql');
 
 export default defineConfig({
   base: './',
-  plugins: [gzipOnly(gzipSync)],
+  plugins: [gzipOnly((data) => gzipSync(data, { level: 9, mem: 12, mtime: 0 }))],
   build: {
     outDir,
     emptyOutDir: true,

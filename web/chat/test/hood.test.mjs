@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Parley } from '../../../compat/lib/parley.mjs';
-import { launch, look, send, signUp, visit } from './page.mjs';
+import { launch, look, picture, send, signUp, visit } from './page.mjs';
 
 const limit = { timeout: 120_000 };
 let browser;
@@ -29,7 +29,17 @@ for (const [colorScheme, device, options] of [['light', 'desk', {}]]) {
     const said = await drawer.textContent();
     assert.ok(!said.includes(person.password), 'a password is shown');
     assert.doesNotMatch(said, /eyJ[\w-]+\./, 'a token is shown');
-    assert.equal(await drawer.getByRole('link', { name: 'Open GraphiQL' }).first().getAttribute('href'), '/graphiql/');
+    await drawer.getByRole('searchbox').fill('sendMessage');
+    const [graphiql] = await Promise.all([
+      page.waitForEvent('popup'),
+      sent.getByRole('link', { name: 'Open GraphiQL' }).click(),
+    ]);
+    await graphiql.locator('.graphiql-query-editor').getByText('sendMessage').first().waitFor();
+    await graphiql.locator('.graphiql-editor-tool').getByText('"Hello"').waitFor();
+    assert.equal(await graphiql.locator('.graphiql-tab-active .graphiql-tab-button').textContent(), 'sendMessage');
+    assert.equal(new URL(graphiql.url()).hash, '', 'the operation stays in the address');
+    await picture(graphiql, 'hood-graphiql');
+    await graphiql.close();
     await page.keyboard.press('Escape');
     await drawer.waitFor({ state: 'detached' });
   });

@@ -8,6 +8,7 @@ import { extname, join } from 'node:path';
 import { test } from 'node:test';
 import { chromium } from 'playwright-core';
 import { build } from 'vite';
+import { libraries } from '../libraries.plugin.mjs';
 
 const policy =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; " +
@@ -86,6 +87,35 @@ const samples = [
   ...deep,
 ];
 
+// Languages by their names and by what else they are called, and a class that says that they were read as such.
+const colours = [
+  ['js', 'const a = 1', 'hljs-keyword'],
+  ['tsx', 'class A {}', 'hljs-title.class_'],
+  ['vue', '<p a="b">x</p>', 'hljs-attr'],
+  ['less', '.a { b: c }', 'hljs-selector-class'],
+  ['jenkinsfile', 'def x = 1', 'hljs-keyword'],
+  ['ino', 'void loop() { x(); }', 'hljs-type'],
+  ['pycon', '>>> x = "1"', 'hljs-meta'],
+  ['ps1', 'Get-Item "x"', 'hljs-built_in'],
+  ['html', '<style>a { color: red }</style>', 'language-css'],
+  ['toml', 'a = "b"', 'hljs-attr'],
+  ['postgres', 'select 1', 'hljs-keyword'],
+];
+// What models write, of each package, and what they may not.
+const formulas = [
+  '\\frac{a}{b} \\in \\R, \\text{and } \\begin{pmatrix} 1 & 2 \\\\ 3 & 4 \\end{pmatrix}',
+  '\\dv{x}{t} = \\norm{v}',
+  '\\ce{2H2 + O2 -> 2H2O}',
+  '\\pu{1.5 mol L-1}',
+];
+const noFormulas = [
+  '\\href{javascript:alert(1)}{x}',
+  '\\href{https://evil.example/}{x}',
+  '\\includegraphics{https://evil.example/a.png}',
+  '\\style{color:red}{x}',
+  '\\unknown{x}',
+];
+
 test('hostile Markdown stays text', { timeout: 120_000 }, async (t) => {
   assert.ok(samples.length >= 300);
   const outDir = mkdtempSync(join(tmpdir(), 'parley-hostile-'));
@@ -96,6 +126,7 @@ test('hostile Markdown stays text', { timeout: 120_000 }, async (t) => {
     configFile: false,
     logLevel: 'error',
     resolve: { conditions },
+    plugins: [libraries],
     worker: { format: 'es' },
     build: { target: 'es2023', outDir, assetsInlineLimit: 0, modulePreload: { polyfill: false } },
   });
@@ -145,7 +176,20 @@ test('hostile Markdown stays text', { timeout: 120_000 }, async (t) => {
     assert.deepEqual(bad, [], text.slice(0, 300));
   }
   // The worker of the colours starts under the policy.
-  await page.evaluate(() => window.show('```js\nconst a = 1\n```', false));
-  await page.locator('.hljs-keyword').waitFor();
+  for (const [language, code, colour] of colours) {
+    await page.evaluate((text) => window.show(text, false), `\`\`\`${language}\n${code}\n\`\`\``);
+    await page.locator(`.${colour}`).first().waitFor();
+  }
+  for (const source of formulas) {
+    await page.evaluate((text) => window.show(text, false), `$$${source}$$`);
+    await page.locator('.md-formula math').waitFor();
+    assert.equal(await page.locator('.md-formula code').count(), 0, source);
+  }
+  for (const source of noFormulas) {
+    await page.evaluate((text) => window.show(text, false), `$x$ $${source}$`);
+    await page.locator('.md-formula math').waitFor();
+    assert.equal(await page.locator('.md-formula code').innerText(), source);
+    assert.equal(await page.locator('.md-formula').nth(1).locator('a, img, [href], [src]').count(), 0);
+  }
   assert.deepEqual(faults, []);
 });

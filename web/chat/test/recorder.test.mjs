@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { withSources } from './source.mjs';
 
-let newRecorder, asCurl;
+let newRecorder, asCurl, inGraphiql;
 
 withSources(async (load) => {
-  ({ newRecorder, asCurl } = await load('hood/recorder.ts'));
+  ({ newRecorder, asCurl, inGraphiql } = await load('hood/recorder.ts'));
 });
 
 test('no password and no token is kept', () => {
@@ -67,4 +67,32 @@ test('the command for a shell quotes, and has no token', () => {
   const curl = asCurl(recorder.getSnapshot()[0], 'https://chat.example');
   assert.match(curl, /it'\\''s; rm/);
   assert.match(curl, /Bearer \$PARLEY_TOKEN/);
+});
+
+test('the address for GraphiQL brings the operation, no secret, and no more than fits', () => {
+  const recorder = newRecorder();
+  const asked = (document, variables, name = 'Q') => {
+    recorder.record('query', { name, document, variables });
+    return inGraphiql(recorder.getSnapshot().at(-1), '/graphiql/');
+  };
+  const fieldsOf = (address) => Object.fromEntries(new URLSearchParams(address.split('#')[1]));
+  const text = 'a & b # c + d = "e" \u{1f600}';
+  assert.deepEqual(fieldsOf(asked('query Q { a }', { text })), {
+    query: 'query Q { a }',
+    variables: JSON.stringify({ text }),
+  });
+  const secrets = asked('mutation S { signIn(input: {password: "hush"}) { id } }', { password: 'hush', token: 'hush' });
+  assert.ok(!secrets.includes('hush') && secrets.startsWith('/graphiql/#query='), secrets);
+  assert.deepEqual(
+    Object.keys(
+      fieldsOf(
+        asked(
+          'query Q { a }',
+          ['x', 'y', 'z', 'w'].map((x) => x.repeat(19_000)),
+        ),
+      ),
+    ),
+    ['query'],
+  );
+  assert.equal(asked('é'.repeat(19_000), null), '/graphiql/');
 });

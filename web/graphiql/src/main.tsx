@@ -5,6 +5,7 @@ import './page.css';
 import { GraphiQL } from 'graphiql';
 import { useState } from 'react';
 import { createRoot } from 'react-dom/client';
+import { takeAsked, type Asked } from './asked';
 import { Assistant } from './assistant';
 import { newFetcher } from './fetcher';
 import { find, type Found } from './found';
@@ -13,7 +14,7 @@ import { Sessions } from './session';
 import { blankHeaders, startingTabs } from './tabs';
 import { editorTheme } from './theme';
 
-function Page({ sessions }: { sessions: Sessions }) {
+function Page({ sessions, asked }: { sessions: Sessions; asked: Asked | undefined }) {
   const [found, setFound] = useState<Found>();
   const [fetcher] = useState(() =>
     newFetcher(sessions, (request, result, token) => {
@@ -31,7 +32,9 @@ function Page({ sessions }: { sessions: Sessions }) {
       </header>
       <GraphiQL
         fetcher={fetcher}
-        defaultTabs={startingTabs}
+        defaultTabs={asked ? [{ ...asked, headers: blankHeaders }, ...startingTabs] : startingTabs}
+        initialQuery={asked?.query}
+        initialVariables={asked && (asked.variables ?? '')}
         defaultHeaders={blankHeaders}
         editorTheme={editorTheme}
         defaultEditorToolsVisibility="variables"
@@ -51,4 +54,4 @@ function Page({ sessions }: { sessions: Sessions }) {
   );
 }
 
-createRoot(document.getElementById('root')!).render(<Page sessions={new Sessions()} />);
+createRoot(document.getElementById('root')!).render(<Page sessions={new Sessions()} asked={takeAsked()} />);

@@ -594,7 +594,7 @@ const ofConversation = (more = {}) => JSON.stringify({ conversationId: '', ...mo
 const ofMessage = (more = {}) => JSON.stringify({ messageId: '', ...more }, null, 2);
 
 /** The tabs of a first visit. Their titles are the names of the operations. */
-export const startingTabs: GraphiQLProps['defaultTabs'] = [
+export const startingTabs: NonNullable<GraphiQLProps['defaultTabs']> = [
   { query: signUp },
   { query: sendMessage, variables: JSON.stringify({ content: 'I need a chat backend' }, null, 2) },
   { query: watchReply, variables: JSON.stringify({ id: '' }, null, 2) },

@@ -5,7 +5,7 @@ import { session } from '../api/session.ts';
 import { LanguageChoice, ThemeChoice } from '../app/Choices.tsx';
 import { Mark } from '../app/Mark.tsx';
 import { Link, useRoute } from '../app/route.ts';
-import { useSite } from '../app/site.ts';
+import { useSite, useSiteName } from '../app/site.ts';
 import { useTexts } from '../texts/index.ts';
 import { Button } from '../ui/Button.tsx';
 import { Field } from '../ui/Field.tsx';
@@ -23,7 +23,7 @@ export function SignIn() {
     <div className="acct">
       <main className="acct-sheet">
         <Mark size={44} />
-        <h1 className="acct-title">{texts.greeting(site?.name ?? 'Parley')}</h1>
+        <h1 className="acct-title">{texts.greeting(useSiteName())}</h1>
         <p className="acct-promise">{texts.promise}</p>
         {hasEnded && (
           <p className="acct-note" role="status">

@@ -17,7 +17,7 @@ import { KeyList } from './KeyList.tsx';
 import { Late } from './Late.tsx';
 import { Mark } from './Mark.tsx';
 import { go, Link, useRoute } from './route.ts';
-import { useSite } from './site.ts';
+import { useSite, useSiteName } from './site.ts';
 import { Spoken } from './Spoken.tsx';
 import { useWho, whereTo } from './who.ts';
 import './app.css';
@@ -134,7 +134,7 @@ function Name() {
   return (
     <Link to="/" className="app-name">
       <Mark size={22} />
-      <span>{useSite()?.name ?? 'Parley'}</span>
+      <span>{useSiteName()}</span>
     </Link>
   );
 }
@@ -152,7 +152,7 @@ function Nowhere() {
 }
 
 function useTitle(id: string | null) {
-  const site = useSite()?.name ?? 'Parley';
+  const site = useSiteName();
   const name = useRow(id)?.name;
   useEffect(() => {
     document.title = name ? `${name} – ${site}` : site;

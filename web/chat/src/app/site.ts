@@ -48,6 +48,13 @@ export function useSite(): Site | null {
   return useSyncExternalStore(subscribe, () => known.site);
 }
 
+/** The server writes its name into the page, so that it is there before any answer. */
+const writtenName = document.title;
+
+export function useSiteName(): string {
+  return useSite()?.name ?? writtenName;
+}
+
 export function useIsNewer(): boolean {
   return useSyncExternalStore(subscribe, () => known.isNewer);
 }

@@ -1,6 +1,7 @@
 // What stands in the box: the draft of a conversation, or the question that is asked again. Only the draft is kept.
 import { useCallback, useEffect, useRef, useState } from 'react';
 import { drafts } from './box.ts';
+import { takeShared } from './shared.ts';
 
 export interface Edit {
   messageId: string;
@@ -63,6 +64,13 @@ export function useBox(user: string | null, id: string | null, edit: Edit | null
     },
     [place, isDraft, user, id, flush],
   );
+
+  useEffect(() => {
+    if (!isDraft || user === null || id !== null) return;
+    const shared = takeShared();
+    if (shared) setText(text.trim() ? `${text}\n\n${shared}` : shared);
+    // Once for each place, below what stands there.
+  }, [place]);
 
   return {
     text,

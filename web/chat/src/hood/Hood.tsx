@@ -1,7 +1,7 @@
 // The drawer "Under the hood": the operations that a click sent, and the events that came.
 import { useState, useSyncExternalStore } from 'react';
 import { useTexts } from '../texts/index.ts';
-import { asCurl, recorder } from './recorder.ts';
+import { asCurl, inGraphiql, recorder } from './recorder.ts';
 import type { Entry } from './recorder.ts';
 import { Tree } from './Tree.tsx';
 import './hood.css';
@@ -80,7 +80,7 @@ function Row({ entry, graphiql }: { entry: Entry; graphiql: string | undefined }
             {entry.answer != null && <Tree name={texts.answer} value={entry.answer} more={texts.more} />}
             {entry.document && <CopyCurl entry={entry} />}
             {entry.document && graphiql && (
-              <a className="hood-button" href={graphiql} target="_blank" rel="noopener">
+              <a className="hood-button" href={inGraphiql(entry, graphiql)} target="_blank" rel="noopener">
                 {texts.openGraphiql}
               </a>
             )}

@@ -172,5 +172,17 @@ export function asCurl({ document, variables }: Entry, origin: string): string {
   ].join(' \\\n  ');
 }
 
+/** An address longer than this is one that programs on its way cut off. */
+const maxAddress = 60_000;
+
+/** inGraphiql returns where GraphiQL shows the operation, with as much of it as an address can hold. What is behind "#"
+ * stays in the browser, and as in all that is recorded there is no token in it. */
+export function inGraphiql({ document, variables }: Entry, graphiql: string): string {
+  const withBoth = new URLSearchParams({ query: document, variables: textOf(variables ?? {}) });
+  const alone = new URLSearchParams({ query: document });
+  const fits = [withBoth, alone].map((fields) => `${graphiql}#${fields}`).find(({ length }) => length <= maxAddress);
+  return fits ?? graphiql;
+}
+
 /** The recorder of the page. */
 export const recorder = newRecorder();

@@ -1,38 +1,42 @@
 // A formula, drawn by Temml, which is loaded with the first one. Until then, and when it has a fault, its source is
 // shown.
-import { memo, useLayoutEffect, useRef, useState } from 'react';
-import type { default as Temml } from 'temml';
+import { memo, useLayoutEffect, useReducer, useRef, useState } from 'react';
+import type * as Temml from './temml.ts';
 
 let loaded: typeof Temml | undefined;
-let loading: Promise<void> | undefined;
+let hasChemistry = false;
 
-function load(): Promise<void> {
-  loading ??= import('temml').then(
-    (module) => {
-      loaded = module.default;
-    },
-    () => {
-      loading = undefined;
-    },
-  );
-  return loading;
+const isChemistry = (source: string) => /\\(ce|pu)(?![A-Za-z])/.test(source);
+
+const isLoaded = (source: string) => loaded !== undefined && (hasChemistry || !isChemistry(source));
+
+/** load fetches what a formula needs. What could not be fetched is asked for again by the next one. */
+async function load(source: string) {
+  try {
+    loaded ??= await import('./temml.ts');
+    if (!isChemistry(source)) return;
+    await loaded.loadChemistry();
+    hasChemistry = true;
+  } catch {
+    // Its source is shown.
+  }
 }
 
 const maxElements = 4000;
 
 export const Formula = memo(function Formula({ source, display }: { source: string; display: boolean }) {
   const place = useRef<HTMLSpanElement>(null);
-  const [isReady, setReady] = useState(loaded !== undefined);
   const [isDrawn, setDrawn] = useState(false);
+  const [, lookAgain] = useReducer((looks: number) => looks + 1, 0);
+  const isReady = isLoaded(source);
   useLayoutEffect(() => {
-    if (!isReady) {
-      let isGone = false;
-      void load().then(() => !isGone && setReady(loaded !== undefined));
-      return () => {
-        isGone = true;
-      };
-    }
-    setDrawn(draw(place.current!, source, display));
+    if (isReady) return setDrawn(draw(place.current!, source, display));
+    setDrawn(false);
+    let isGone = false;
+    void load(source).then(() => isGone || lookAgain());
+    return () => {
+      isGone = true;
+    };
   }, [isReady, source, display]);
   return (
     <span className={display ? 'md-formula md-display' : 'md-formula'} dir="ltr" tabIndex={display ? 0 : undefined}>
@@ -46,14 +50,16 @@ export const Formula = memo(function Formula({ source, display }: { source: stri
 function draw(place: HTMLElement, source: string, display: boolean): boolean {
   const shelf = document.createElement('span');
   try {
-    loaded!.render(source, shelf, {
-      displayMode: display,
-      throwOnError: true,
-      trust: false,
-      strict: false,
-      maxExpand: 200,
-      maxSize: [20, 200],
-    });
+    shelf.append(
+      loaded!.toMathML(source, {
+        displayMode: display,
+        throwOnError: true,
+        trust: false,
+        strict: false,
+        maxExpand: 200,
+        maxSize: [20, 200],
+      }),
+    );
   } catch {
     place.replaceChildren();
     return false;

@@ -1,29 +1,35 @@
 // Runs beside the page: a code that is slow to read slows nothing else down.
-import { common, createLowlight } from 'lowlight';
+import highlighter from 'highlight.js/lib/core';
+import { aliases, grammars } from './grammars.ts';
 import type { Piece } from './highlight.ts';
 
-const lowlight = createLowlight(common);
-
-interface Node {
-  type: string;
-  value?: string;
-  properties?: { className?: string[] };
-  children?: Node[];
+/** What highlight.js has read, before it makes HTML of it. */
+interface Scope {
+  scope?: string;
+  children: (Scope | string)[];
 }
 
-function piecesOf(nodes: Node[]): Piece[] {
-  return nodes.map((node) =>
-    node.type === 'text'
-      ? (node.value ?? '')
-      : [(node.properties?.className ?? []).join(' '), piecesOf(node.children ?? [])],
-  );
+for (const [name, grammar] of Object.entries(grammars)) highlighter.registerLanguage(name, grammar);
+for (const [languageName, names] of Object.entries(aliases)) highlighter.registerAliases(names, { languageName });
+
+/** classesOf turns "title.function" into classes as highlight.js does, for its themes know no others. */
+function classesOf(scope = ''): string {
+  if (scope.startsWith('language:')) return scope.replace(':', '-');
+  return scope
+    .split('.')
+    .map((name, depth) => (depth === 0 ? `hljs-${name}` : name + '_'.repeat(depth)))
+    .join(' ');
 }
+
+const piecesOf = (children: Scope['children']): Piece[] =>
+  children.map((child) => (typeof child === 'string' ? child : [classesOf(child.scope), piecesOf(child.children)]));
 
 self.onmessage = ({ data }: MessageEvent<{ id: number; text: string; language: string }>) => {
   let pieces: Piece[] | null = null;
   try {
-    if (lowlight.registered(data.language)) {
-      pieces = piecesOf(lowlight.highlight(data.language, data.text).children as Node[]);
+    if (highlighter.getLanguage(data.language)) {
+      const { _emitter } = highlighter.highlight(data.text, { language: data.language, ignoreIllegals: true });
+      pieces = piecesOf((_emitter as unknown as { root: Scope }).root.children);
     }
   } catch {
     // Shown without colours.

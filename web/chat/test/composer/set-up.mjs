@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 import { build, preview } from 'vite';
+import { libraries } from '../../libraries.plugin.mjs';
 import { freePort, password, patience, signUp } from '../../../../compat/lib/parley.mjs';
 
 const root = join(import.meta.dirname, '../..');
@@ -20,6 +21,7 @@ export async function make(page = 'composer') {
     mode: 'development',
     logLevel: 'error',
     define,
+    plugins: [libraries],
     resolve: { conditions: ['source', 'module', 'browser', 'development'] },
     build: { target: 'es2023', outDir, minify: false, rollupOptions: { input } },
   });
