@@ -5,8 +5,8 @@ import { mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { chromium } from 'playwright-core'
 import { cleanEnvironment, data, freePort, Parley, password, patience, signUp, until } from '../lib/parley.mjs'
+import { launch, newPage } from './browser.mjs'
 
 const folder = join(dirname(fileURLToPath(import.meta.url)), '../../examples/ai-sdk')
 const vite = join(folder, 'node_modules/vite/bin/vite.js')
@@ -38,10 +38,7 @@ before(
     })
     site = `http://127.0.0.1:${port}/`
     await until('the page is served', patience, () => fetch(site).catch(() => null))
-    browser = await chromium.launch({
-      executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
-      args: ['--no-sandbox', '--disable-dev-shm-usage'],
-    })
+    browser = await launch()
   },
   { timeout: 400_000 },
 )
@@ -55,21 +52,13 @@ after(async () => {
 // open is a page of a user of its own, whose console is kept.
 async function open(t) {
   const user = await signUp(parley.url)
-  const context = await browser.newContext()
-  t.after(() => context.close())
-  const page = await context.newPage()
-  page.setDefaultTimeout(patience)
-  page.faults = []
-  page.on('console', (message) => {
-    if (['warning', 'error'].includes(message.type())) page.faults.push(message.text())
-  })
-  page.on('pageerror', (error) => page.faults.push(`uncaught: ${error.message}`))
+  const page = await newPage(t, browser)
   await page.goto(site)
   await page.getByLabel('Email').fill(user.email)
   await page.getByLabel('Password').fill(password)
   await page.getByRole('button', { name: 'Go' }).click()
   await page.getByLabel('Message').waitFor()
-  return { page, context, token: user.token }
+  return { page, token: user.token }
 }
 
 async function write(page, text) {

@@ -1,41 +1,18 @@
 // What a reply becomes: chunks, and what the AI SDK makes of them. The session is played, the rest is real.
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
-import { AbstractChat } from 'ai'
-import { build } from 'esbuild'
-
-const packages = join(dirname(fileURLToPath(import.meta.url)), '../../packages')
-
-const bundle = async (contents, options) => {
-  const { outputFiles } = await build({
-    stdin: { contents, resolveDir: packages },
-    bundle: true,
-    write: false,
-    format: 'esm',
-    target: 'es2022',
-    ...options,
-  })
-  return outputFiles[0].text
-}
-
-const own = `export * from './ai-sdk/src/index.ts';`
-const both = `${own} export { Refused } from '@parley/client'`
-const whole = await bundle(both, { alias: { '@parley/client': join(packages, 'client/src/index.ts') } })
-const { ParleyTransport, Refused } = await import(
-  `data:text/javascript;base64,${Buffer.from(whole).toString('base64')}`
-)
+import { bundle, Chat, own, packages, ParleyTransport, Refused, texts } from './chat.mjs'
 
 const turn = () => new Promise((done) => setTimeout(done))
 
 /** A session whose answers and events the test says. */
 class Played {
   calls = []
-  #events = []
-  #wake = () => {}
+  #events = { messageEvents: [], conversationEvents: [] }
+  #wakes = new Set()
 
   constructor(answers = {}) {
     this.answers = {
@@ -56,16 +33,25 @@ class Played {
     return { [name]: answer }
   }
 
-  say(...events) {
-    this.#events.push(...events)
+  say = (...events) => this.#tell('messageEvents', events)
+  tell = (...events) => this.#tell('conversationEvents', events)
+
+  #tell(name, events) {
+    this.#events[name].push(...events)
     this.#wake()
   }
 
-  async *subscribe(_document, _variables, { signal }) {
+  #wake() {
+    this.#wakes.forEach((wake) => wake())
+    this.#wakes.clear()
+  }
+
+  async *subscribe(document, _variables, { signal }) {
+    const name = Object.keys(this.#events).find((name) => document.includes(`${name}(`))
     signal.addEventListener('abort', () => this.#wake())
     while (!signal.aborted) {
-      while (this.#events.length) yield { messageEvents: this.#events.shift() }
-      await new Promise((wake) => (this.#wake = wake))
+      while (this.#events[name].length) yield { [name]: this.#events[name].shift() }
+      await new Promise((wake) => this.#wakes.add(wake))
     }
   }
 
@@ -103,23 +89,6 @@ async function read(stream) {
   for await (const chunk of stream) chunks.push(chunk)
   return chunks
 }
-
-/** What Chat of React, Vue and Svelte is, without a framework. */
-class Chat extends AbstractChat {
-  constructor({ messages = [], ...init }) {
-    const state = {
-      status: 'ready',
-      messages,
-      pushMessage: (message) => (state.messages = [...state.messages, message]),
-      popMessage: () => (state.messages = state.messages.slice(0, -1)),
-      replaceMessage: (index, message) => (state.messages = state.messages.with(index, structuredClone(message))),
-      snapshot: structuredClone,
-    }
-    super({ state, ...init })
-  }
-}
-
-const texts = (chat) => chat.messages.map(({ parts }) => parts.map(({ text = '' }) => text).join('|'))
 
 describe('chunks of a reply', () => {
   test('thoughts, text, sources and the end', async () => {
@@ -268,8 +237,11 @@ describe('requests', () => {
     const chat = new Chat({ transport, messages: await transport.load() })
     assert.deepEqual(texts(chat), ['Hi', 'On'])
     assert.equal(chat.messages[1].metadata.siblingCount, 2)
+    const resumed = chat.resumeStream()
+    await turn()
+    assert.deepEqual(texts(chat), ['Hi', 'On'], 'it stays until there is more')
     session.say(finished({ content: 'One' }))
-    await chat.resumeStream()
+    await resumed
     assert.deepEqual(texts(chat), ['Hi', '|One'])
   })
 
@@ -314,9 +286,103 @@ describe('requests', () => {
   })
 })
 
+describe('watch', () => {
+  const nodes = (...contents) =>
+    contents.map((content, i) => ({
+      ...reply({ id: i % 2 ? 'r' : 'u', content, status: 'COMPLETED' }),
+      role: i % 2 ? 'ASSISTANT' : 'USER',
+      citations: [],
+      siblingCount: 1,
+      siblingPosition: 1,
+    }))
+  const lists = (session) => session.calls.filter(([, { last }]) => last).length
+  const watched = (session) => {
+    const transport = new ParleyTransport({ session, conversationId: 'c' })
+    const chat = new Chat({ transport })
+    chat.leave = transport.watch(chat)
+    return chat
+  }
+  const doubt = { __typename: 'ConversationSnapshot' }
+
+  test('an answer that this device has overtaken is not shown; its own reply is not read again', async () => {
+    let answer
+    const session = new Played({ node: new Promise((done) => (answer = done)) })
+    const chat = watched(session)
+    session.tell(doubt)
+    while (!lists(session)) await turn()
+    session.answers.node = { messages: { nodes: nodes('Hello', 'Hi') }, citations: [] }
+    session.say(finished({ content: 'Hi' }))
+    await chat.sendMessage({ text: 'Hello' })
+    await turn()
+    answer({ messages: { nodes: [] } })
+    while (lists(session) < 2) {
+      assert.deepEqual(texts(chat), ['Hello', '|Hi'])
+      await turn()
+    }
+    await turn()
+    assert.deepEqual(texts(chat), ['Hello', 'Hi'])
+    const shown = [...chat.messages]
+    session.tell(
+      { __typename: 'MessageFinished', message: { id: 'r', status: 'COMPLETED' } },
+      { __typename: 'ConversationUpdated', conversation: { headId: 'r' } },
+      { __typename: 'MessageDelta' },
+      { __typename: 'Unknown' },
+    )
+    for (let turns = 0; turns < 5; turns++) await turn()
+    assert.equal(lists(session), 2)
+    session.tell(doubt)
+    while (lists(session) < 3) await turn()
+    await turn()
+    assert.ok(
+      chat.messages.every((message, i) => message === shown[i]),
+      'what has not changed is the same object',
+    )
+    chat.leave()
+  })
+
+  test('what was stopped here is not resumed', async () => {
+    let stopped
+    const session = new Played({ stopReply: new Promise((done) => (stopped = done)) })
+    const chat = watched(session)
+    void chat.sendMessage({ text: 'Hello' })
+    session.say(snapshot({ content: 'One' }))
+    while (!texts(chat)[1]) await turn()
+    await chat.stop()
+    session.tell(doubt)
+    while (!session.names().includes('stopReply')) await turn()
+    for (let turns = 0; turns < 5; turns++) await turn()
+    assert.equal(lists(session), 0)
+    session.answers.node = { messages: { nodes: nodes('Hello', 'One') } }
+    stopped({ message: { id: 'r' } })
+    while (!lists(session)) await turn()
+    await turn()
+    assert.deepEqual([chat.status, texts(chat)], ['ready', ['Hello', 'One']])
+    chat.leave()
+  })
+
+  test('an edit that was not taken stays until it is', async () => {
+    const session = new Played({ node: { messages: { nodes: nodes('Hello', 'Hi') }, citations: [] } })
+    const chat = watched(session)
+    session.tell(doubt)
+    while (!texts(chat)[1]) await turn()
+    session.answers.editMessage = new Refused('CONVERSATION_BUSY', 'Busy.')
+    await chat.sendMessage({ text: 'Good day', messageId: 'u' })
+    session.tell(doubt)
+    for (let turns = 0; turns < 5; turns++) await turn()
+    assert.deepEqual([chat.error.code, texts(chat), lists(session)], ['CONVERSATION_BUSY', ['Good day'], 1])
+    session.answers = new Played({ node: { messages: { nodes: nodes('Good day', 'Hi') }, citations: [] } }).answers
+    session.say(finished({ content: 'Hi' }))
+    await chat.regenerate()
+    while (lists(session) < 2) await turn()
+    const edits = session.calls.filter(([name]) => name === 'editMessage')
+    assert.deepEqual([edits.length, edits[0][1].clientKey], [2, edits[1][1].clientKey])
+    chat.leave()
+  })
+})
+
 test('the package is small without @parley/client', async () => {
   const size = gzipSync(await bundle(own, { external: ['@parley/client'], minify: true })).length
-  assert.ok(size <= 3 * 1024, `${size} bytes`)
+  assert.ok(size <= 4 * 1024, `${size} bytes`)
   const { peerDependencies } = JSON.parse(readFileSync(join(packages, 'ai-sdk/package.json'), 'utf8'))
   assert.deepEqual(Object.keys(peerDependencies), ['@parley/client', 'ai'])
   console.log(`# ${size} bytes gzip`)

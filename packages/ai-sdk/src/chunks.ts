@@ -65,11 +65,16 @@ export async function* chunks(
   signal: AbortSignal,
 ): AsyncGenerator<Chunk, void, undefined> {
   const { id, conversationId } = reply
-  yield { type: 'start', messageId: id, messageMetadata: { id, conversationId } }
-  yield { type: 'start-step' }
   const growth = new Growth()
   let last: Followed | undefined
-  for await (last of follow(session, id, { signal })) yield* growth.to(last)
+  for await (const next of follow(session, id, { signal })) {
+    // Not before: the message is shown anew from here, and what was loaded of it is not to vanish for a moment.
+    if (!last) {
+      yield { type: 'start', messageId: id, messageMetadata: { id, conversationId } }
+      yield { type: 'start-step' }
+    }
+    yield* growth.to((last = next))
+  }
   if (signal.aborted || !last) return
   yield* growth.end()
   const { citations, ...details } = await detailsOf(session, id)
@@ -86,18 +91,28 @@ export async function* chunks(
 }
 
 /** What is thrown comes behind the last chunk: chunks are made when they are asked for, and none waits. */
-export function streamOf(make: (signal: AbortSignal) => AsyncGenerator<Chunk, void, undefined>): ReadableStream<Chunk> {
+export function streamOf(
+  make: (signal: AbortSignal) => AsyncGenerator<Chunk, void, undefined>,
+  onEnd: () => void,
+): ReadableStream<Chunk> {
   const abort = new AbortController()
   const made = make(abort.signal)
   return new ReadableStream<Chunk>(
     {
       async pull(controller) {
-        const { value, done } = await made.next()
+        const { value, done } = await made.next().catch((error) => {
+          onEnd()
+          throw error
+        })
         if (abort.signal.aborted) return
-        if (done) controller.close()
-        else controller.enqueue(value)
+        if (!done) return controller.enqueue(value)
+        controller.close()
+        onEnd()
       },
-      cancel: () => abort.abort(),
+      cancel() {
+        abort.abort()
+        onEnd()
+      },
     },
     { highWaterMark: 0 },
   )

@@ -29,6 +29,7 @@ export interface Citation {
 
 export interface Stored extends Details {
   id: string
+  clientKey: string | null
   role: string
   status: string
   content: string
@@ -41,8 +42,11 @@ export interface Stored extends Details {
 export const detailFields = `model usage { promptTokens completionTokens totalTokens }
 siblingCount siblingPosition citations { url title }`
 
-export const storedFields = `id role status content reasoning finishReason error { code message retryable }
+export const storedFields = `id clientKey role status content reasoning finishReason error { code message retryable }
 ${detailFields}`
+
+export const textOf = ({ parts }: ParleyMessage) =>
+  parts.map((part) => (part.type === 'text' ? part.text : '')).join('')
 
 export const isFinal = (status: string) => status !== 'STREAMING' && status !== 'QUEUED'
 
@@ -64,7 +68,7 @@ export function finishReasonOf({ status, finishReason }: Pick<Stored, 'status' |
 }
 
 export function uiMessage(message: Stored, conversationId: string): ParleyMessage {
-  const { id, role, status, content, reasoning, citations, ...rest } = message
+  const { id, clientKey, role, status, content, reasoning, citations, ...rest } = message
   const state = isFinal(status) ? 'done' : 'streaming'
   return {
     id,

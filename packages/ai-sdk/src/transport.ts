@@ -1,7 +1,8 @@
 import { Refused, send, type SendInput, type Sent, type Session } from '@parley/client'
 import type { ChatTransport } from 'ai'
 import { type Chunk, chunks, streamOf } from './chunks.js'
-import { isFinal, type ParleyMessage, type Stored, storedFields, uiMessage } from './message.js'
+import { isFinal, type ParleyMessage, type Stored, storedFields, textOf, uiMessage } from './message.js'
+import { merged, touchedBy, watching, type Watched, type WatchEvent } from './watch.js'
 
 /** How a reply is asked for. Also taken from `body` of useChat's sendMessage and regenerate, for one reply. */
 export interface SendOptions extends Pick<SendInput, 'model' | 'parameters' | 'onBusy'> {}
@@ -27,6 +28,13 @@ interface Asked {
   reply: { id: string }
 }
 
+interface Held {
+  id: string
+  text: string
+  document: string
+  input: object
+}
+
 type Options = Parameters<ChatTransport<ParleyMessage>['sendMessages']>[0]
 
 const asking = (name: string, type: string) => `mutation ($input: ${type}Input!) {
@@ -42,8 +50,6 @@ messages(last: $last) { nodes { ${storedFields} } } } } }`
 
 const newKey = () => Date.now().toString(36) + `${Math.random()}${Math.random()}`.replaceAll('0.', '-')
 
-const textOf = ({ parts }: ParleyMessage) => parts.map((part) => (part.type === 'text' ? part.text : '')).join('')
-
 const sentences = {
   busy: ['CONVERSATION_BUSY', 'A reply is being written: stop it or wait.'],
   stale: ['STALE_HEAD', 'The conversation has gone on elsewhere: load it again.'],
@@ -52,7 +58,8 @@ const sentences = {
 /** A send that the server has not taken, as an error with a code. */
 function refusedBy(sent: Exclude<Sent, { kind: 'sent' }>): Refused {
   if (sent.kind === 'overloaded') {
-    return new Refused(sent.code, 'The server cannot take this message now: try again later.', { ...sent })
+    const { code, extensions } = sent
+    return new Refused(code, 'The server cannot take this message now: try again later.', extensions)
   }
   const [code, message] = sentences[sent.kind]
   return new Refused(code, message, { ...sent })
@@ -73,10 +80,20 @@ export class ParleyTransport implements ChatTransport<ParleyMessage> {
   /** What useChat has aborted in this turn of the event loop. */
   #aborted = new Map<ReturnType<typeof setTimeout>, () => void>()
   #stopped: Promise<unknown> = Promise.resolve()
+  /** The last edit or regenerate, while it is not known that the server has taken it: again it is the same one. */
+  #asked: Held | undefined
+  /** What is read from here now, and how often something was: nobody else changes the messages meanwhile. */
+  #streams = 0
+  #begun = 0
+  /** Called when nothing is read any more. */
+  #idle = new Set<() => void>()
+  #tell!: (conversationId: string) => void
+  #known = new Promise<string>((tell) => (this.#tell = tell))
 
   constructor(options: TransportOptions) {
     this.#options = options
     this.#conversationId = options.conversationId ?? null
+    if (options.conversationId) this.#tell(options.conversationId)
   }
 
   /** Null until the first message has made one. */
@@ -93,14 +110,26 @@ export class ParleyTransport implements ChatTransport<ParleyMessage> {
     if (!node?.messages) throw new Refused('NOT_FOUND', 'There is no such conversation.')
     const { nodes } = node.messages
     this.#loaded = nodes.find(({ status }) => !isFinal(status))?.id
-    return nodes.map((message) => uiMessage(message, id))
+    return nodes.map((message) => this.#named(uiMessage(message, id), message.clientKey))
+  }
+
+  /** Shows in a chat what the server has, now and whenever that changes on another device, and resumes what is written
+   * there. While something is written here it waits. onEnd is called when the conversation was deleted, or with what
+   * the server refuses. Returns how to end it. */
+  watch(chat: Watched, onEnd?: (error?: unknown) => void): () => void {
+    const abort = new AbortController()
+    const { signal } = abort
+    const end = (error?: unknown) => {
+      if (!signal.aborted) onEnd?.(error)
+    }
+    this.#watch(chat, signal).then(() => end(), end)
+    return () => abort.abort()
   }
 
   async sendMessages(options: Options): Promise<ReadableStream<Chunk>> {
     // What useChat has stopped makes room first.
     this.#stopNow()
-    await this.#stopped
-    const begun = this.#begin(options)
+    const begun = this.#stopped.then(() => this.#begin(options))
     return this.#stream(begun, options.abortSignal)
   }
 
@@ -126,6 +155,69 @@ export class ParleyTransport implements ChatTransport<ParleyMessage> {
     this.#aborted.clear()
   }
 
+  async #watch(chat: Watched, signal: AbortSignal) {
+    const touched = new Set<string | null>()
+    let reads = false
+    const show = async () => {
+      if (reads) return
+      reads = true
+      while (touched.size && (await this.#show(chat, touched, signal)));
+      reads = false
+    }
+    const id = await this.#known
+    this.#idle.add(show)
+    try {
+      type Event = { conversationEvents: WatchEvent }
+      for await (const event of this.#options.session.subscribe<Event>(watching, { id }, { signal })) {
+        const message = touchedBy(event.conversationEvents)
+        if (message === undefined) continue
+        touched.add(message)
+        void show()
+      }
+    } finally {
+      this.#idle.delete(show)
+    }
+  }
+
+  /** Reads again when something was touched that is not shown as it is. False when that has to wait: for the end of
+   * what is written here, or for the next event. */
+  async #show(chat: Watched, touched: Set<string | null>, signal: AbortSignal) {
+    const ready = () => !signal.aborted && !this.#streams && !this.#aborted.size && !this.#keeps(chat)
+    if (!ready()) return false
+    const asked = this.#knows(chat, touched) ? [] : [...touched]
+    touched.clear()
+    if (!asked.length) return true
+    const begun = this.#begun
+    await this.#stopped
+    const newest = await this.load().catch(() => null)
+    if (!newest || begun !== this.#begun || !ready()) {
+      asked.forEach((id) => touched.add(id))
+      return !!newest && ready()
+    }
+    const last = chat.messages.at(-1)
+    // What was not taken stays, to be sent again.
+    const unsent = last && this.#ids.get(last.id) === null ? [last] : []
+    const messages = [...merged(chat.messages, newest), ...unsent]
+    if (messages.length !== chat.messages.length || messages.some((message, i) => message !== chat.messages[i])) {
+      chat.messages = messages
+    }
+    if (this.#loaded && !unsent.length) void chat.resumeStream()
+    return true
+  }
+
+  /** Whether all that was touched is shown in its last state. */
+  #knows({ messages }: Watched, touched: Set<string | null>) {
+    const known = new Set(
+      messages.flatMap(({ id, role, metadata }) => {
+        return role === 'user' || metadata?.status ? [this.#idOf(id)] : []
+      }),
+    )
+    return [...touched].every((id) => id && known.has(id))
+  }
+
+  /** An edit that was not taken is in the chat only. */
+  #keeps = ({ status }: Watched) => status === 'error' && this.#asked?.document === editing
+
   async #running(id: string) {
     type Answer = { node: { runningReply: { id: string } | null; queuedReplies: { id: string }[] } | null }
     const { node } = await this.#options.session.run<Answer>(running, { id })
@@ -136,13 +228,25 @@ export class ParleyTransport implements ChatTransport<ParleyMessage> {
     const { session } = this.#options
     // Who has left before anything is read does not hear how it went.
     begun.catch(() => {})
-    const aborted = () => this.#onAbort(begun)
+    this.#begun++
+    this.#streams++
+    let reads = true
+    const end = () => {
+      if (reads) this.#streams--
+      reads = false
+      // What useChat does with the end comes first.
+      setTimeout(() => this.#idle.forEach((show) => show()))
+    }
+    const aborted = () => {
+      this.#onAbort(begun)
+      end()
+    }
     if (abortSignal?.aborted) aborted()
     else abortSignal?.addEventListener('abort', aborted, { once: true })
     return streamOf(async function* (signal) {
       yield* chunks(session, await begun, signal)
       abortSignal?.removeEventListener('abort', aborted)
-    })
+    }, end)
   }
 
   /** A stop comes alone. An unmount calls close() in the same turn, and a page that is unloaded has no next one. */
@@ -169,17 +273,26 @@ export class ParleyTransport implements ChatTransport<ParleyMessage> {
     // Also "try again" for one that the server has not taken.
     if (last.role === 'user' && (trigger === 'submit-message' ? !messageId : false)) return this.#send(messages, body)
     if (this.#ids.get(last.id) === null) return this.#send(messages, body)
-    const input = { ...this.#asked(body), clientKey: newKey() }
+    const text = textOf(last)
+    const held = this.#asked
+    const again =
+      held?.id === last.id && held.text === text && (trigger !== 'submit-message' || held.document === editing)
+    const asked = again ? held : { id: last.id, text, ...this.#question(last, trigger, messageId) }
+    return this.#ask(last, (this.#asked = asked), body)
+  }
+
+  #question(last: ParleyMessage, trigger: Options['trigger'], messageId: string | undefined) {
+    const clientKey = newKey()
     if (trigger === 'regenerate-message') {
-      return this.#ask(last, regenerating, { ...input, messageId: this.#idOf(messageId ?? last.id) })
+      return { document: regenerating, input: { clientKey, messageId: this.#idOf(messageId ?? last.id) } }
     }
     if (last.role !== 'user') throw new Refused('BAD_USER_INPUT', 'There is no message to send.')
-    return this.#ask(last, editing, { ...input, messageId: this.#idOf(last.id), content: textOf(last) })
+    return { document: editing, input: { clientKey, messageId: this.#idOf(last.id), content: textOf(last) } }
   }
 
   #idOf = (id: string) => this.#ids.get(id) ?? id
 
-  #asked(body: object | undefined): SendOptions {
+  #choices(body: object | undefined): SendOptions {
     const { model, parameters, onBusy } = { ...this.#options, ...body }
     return JSON.parse(JSON.stringify({ model, parameters, onBusy })) as SendOptions
   }
@@ -193,7 +306,7 @@ export class ParleyTransport implements ChatTransport<ParleyMessage> {
     // The last one that the server has: it says when somebody has gone on behind it.
     const shown = messages.slice(0, -1).findLast(({ id }) => this.#ids.get(id) !== null)
     const sent = await send(this.#options.session, {
-      ...this.#asked(body),
+      ...this.#choices(body),
       content: textOf(message),
       clientKey: message.id,
       conversationId: this.#conversationId,
@@ -205,17 +318,29 @@ export class ParleyTransport implements ChatTransport<ParleyMessage> {
     return sent.reply
   }
 
-  async #ask(question: ParleyMessage, document: string, input: object): Promise<Begun> {
-    const [answer] = Object.values(await this.#options.session.run<Record<string, Asked>>(document, { input }))
+  async #ask(question: ParleyMessage, asked: Held, body: object | undefined): Promise<Begun> {
+    const input = { ...this.#choices(body), ...asked.input }
+    const [answer] = Object.values(await this.#options.session.run<Record<string, Asked>>(asked.document, { input }))
     const { conversation, userMessage, reply } = answer!
+    this.#asked = undefined
     if (question.role === 'user') this.#ids.set(question.id, userMessage.id)
     this.#joined(conversation.id)
     return { id: reply.id, conversationId: conversation.id }
+  }
+
+  /** A message that was sent here keeps the AI SDK's id. */
+  #named(message: ParleyMessage, clientKey: string | null): ParleyMessage {
+    // After an edit here the id was that of another version.
+    this.#ids.delete(message.id)
+    if (!clientKey || !this.#ids.has(clientKey)) return message
+    this.#ids.set(clientKey, message.id)
+    return { ...message, id: clientKey }
   }
 
   #joined(id: string) {
     if (this.#conversationId) return
     this.#conversationId = id
     this.#options.onConversation?.(id)
+    this.#tell(id)
   }
 }
