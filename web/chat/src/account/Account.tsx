@@ -120,7 +120,7 @@ function ChangePassword({ email, onDone }: { email: string; onDone: () => void }
         tabIndex={-1}
         aria-hidden="true"
       />
-      <Password label={texts.account.currentPassword} name="current" />
+      <Password label={texts.account.currentPassword} name="current" autoFocus />
       <Password
         label={texts.account.newPassword}
         name="next"

@@ -9,10 +9,11 @@ export interface PasswordProps {
   isNew?: boolean;
   hint?: string;
   error?: string | null;
+  autoFocus?: boolean;
 }
 
 /** A password, which can be looked at. */
-export function Password({ label, name, isNew, hint, error }: PasswordProps) {
+export function Password({ label, name, isNew, hint, error, autoFocus }: PasswordProps) {
   const texts = useTexts().account;
   const [isShown, setShown] = useState(false);
   return (
@@ -23,6 +24,7 @@ export function Password({ label, name, isNew, hint, error }: PasswordProps) {
           type={isShown ? 'text' : 'password'}
           autoComplete={isNew ? 'new-password' : 'current-password'}
           required
+          autoFocus={autoFocus}
           minLength={isNew ? 8 : undefined}
           maxLength={128}
           autoCapitalize="none"

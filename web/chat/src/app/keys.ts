@@ -35,6 +35,8 @@ function nameOf(event: KeyboardEvent): string {
 
 addEventListener('keydown', (event) => {
   if (event.defaultPrevented || event.isComposing) return;
+  // In a dialog Esc is the browser's, wherever the focus is.
+  if (event.key === 'Escape' && document.querySelector(':modal')) return;
   const name = nameOf(event);
   // Who came last is asked first; false leaves the key to the next.
   for (const binding of held.toReversed()) {
