@@ -25,11 +25,13 @@ type AuthSession struct {
 	Generation int `json:"generation,omitempty"`
 	// SHA-256 of the live refresh token, hex.
 	TokenHash string `json:"-"`
-	// SHA-256 of its direct predecessor, which is answered with the same successor within the grace period.
+	// SHA-256 of its direct predecessor, which is answered with the same successor while that may not have arrived.
 	PreviousHash *string `json:"-"`
+	// The latest generation of which something has been used: it has arrived at whoever asked for it.
+	Received *int `json:"received,omitempty"`
 	// The server key the live token was derived with.
 	KeyID string `json:"key_id,omitempty"`
-	// RotatedAt holds the value of the "rotated_at" field.
+	// When the live token was made, or given again to a predecessor that came late.
 	RotatedAt time.Time `json:"rotated_at,omitempty"`
 	// Absolute end of the family.
 	ExpiresAt time.Time `json:"expires_at,omitempty"`
@@ -74,7 +76,7 @@ func (*AuthSession) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case authsession.FieldID, authsession.FieldUserID:
 			values[i] = new(pid.ID)
-		case authsession.FieldGeneration:
+		case authsession.FieldGeneration, authsession.FieldReceived:
 			values[i] = new(sql.NullInt64)
 		case authsession.FieldTokenHash, authsession.FieldPreviousHash, authsession.FieldKeyID, authsession.FieldRevokedReason:
 			values[i] = new(sql.NullString)
@@ -125,6 +127,13 @@ func (_m *AuthSession) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.PreviousHash = new(string)
 				*_m.PreviousHash = value.String
+			}
+		case authsession.FieldReceived:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field received", values[i])
+			} else if value.Valid {
+				_m.Received = new(int)
+				*_m.Received = int(value.Int64)
 			}
 		case authsession.FieldKeyID:
 			if value, ok := values[i].(*sql.NullString); !ok {
@@ -220,6 +229,11 @@ func (_m *AuthSession) String() string {
 	builder.WriteString("token_hash=<sensitive>")
 	builder.WriteString(", ")
 	builder.WriteString("previous_hash=<sensitive>")
+	builder.WriteString(", ")
+	if v := _m.Received; v != nil {
+		builder.WriteString("received=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
 	builder.WriteString(", ")
 	builder.WriteString("key_id=")
 	builder.WriteString(_m.KeyID)

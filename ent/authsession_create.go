@@ -65,6 +65,20 @@ func (_c *AuthSessionCreate) SetNillablePreviousHash(v *string) *AuthSessionCrea
 	return _c
 }
 
+// SetReceived sets the "received" field.
+func (_c *AuthSessionCreate) SetReceived(v int) *AuthSessionCreate {
+	_c.mutation.SetReceived(v)
+	return _c
+}
+
+// SetNillableReceived sets the "received" field if the given value is not nil.
+func (_c *AuthSessionCreate) SetNillableReceived(v *int) *AuthSessionCreate {
+	if v != nil {
+		_c.SetReceived(*v)
+	}
+	return _c
+}
+
 // SetKeyID sets the "key_id" field.
 func (_c *AuthSessionCreate) SetKeyID(v string) *AuthSessionCreate {
 	_c.mutation.SetKeyID(v)
@@ -285,6 +299,10 @@ func (_c *AuthSessionCreate) createSpec() (*AuthSession, *sqlgraph.CreateSpec) {
 		_spec.SetField(authsession.FieldPreviousHash, field.TypeString, value)
 		_node.PreviousHash = &value
 	}
+	if value, ok := _c.mutation.Received(); ok {
+		_spec.SetField(authsession.FieldReceived, field.TypeInt, value)
+		_node.Received = &value
+	}
 	if value, ok := _c.mutation.KeyID(); ok {
 		_spec.SetField(authsession.FieldKeyID, field.TypeString, value)
 		_node.KeyID = value
@@ -427,6 +445,30 @@ func (u *AuthSessionUpsert) UpdatePreviousHash() *AuthSessionUpsert {
 // ClearPreviousHash clears the value of the "previous_hash" field.
 func (u *AuthSessionUpsert) ClearPreviousHash() *AuthSessionUpsert {
 	u.SetNull(authsession.FieldPreviousHash)
+	return u
+}
+
+// SetReceived sets the "received" field.
+func (u *AuthSessionUpsert) SetReceived(v int) *AuthSessionUpsert {
+	u.Set(authsession.FieldReceived, v)
+	return u
+}
+
+// UpdateReceived sets the "received" field to the value that was provided on create.
+func (u *AuthSessionUpsert) UpdateReceived() *AuthSessionUpsert {
+	u.SetExcluded(authsession.FieldReceived)
+	return u
+}
+
+// AddReceived adds v to the "received" field.
+func (u *AuthSessionUpsert) AddReceived(v int) *AuthSessionUpsert {
+	u.Add(authsession.FieldReceived, v)
+	return u
+}
+
+// ClearReceived clears the value of the "received" field.
+func (u *AuthSessionUpsert) ClearReceived() *AuthSessionUpsert {
+	u.SetNull(authsession.FieldReceived)
 	return u
 }
 
@@ -621,6 +663,34 @@ func (u *AuthSessionUpsertOne) UpdatePreviousHash() *AuthSessionUpsertOne {
 func (u *AuthSessionUpsertOne) ClearPreviousHash() *AuthSessionUpsertOne {
 	return u.Update(func(s *AuthSessionUpsert) {
 		s.ClearPreviousHash()
+	})
+}
+
+// SetReceived sets the "received" field.
+func (u *AuthSessionUpsertOne) SetReceived(v int) *AuthSessionUpsertOne {
+	return u.Update(func(s *AuthSessionUpsert) {
+		s.SetReceived(v)
+	})
+}
+
+// AddReceived adds v to the "received" field.
+func (u *AuthSessionUpsertOne) AddReceived(v int) *AuthSessionUpsertOne {
+	return u.Update(func(s *AuthSessionUpsert) {
+		s.AddReceived(v)
+	})
+}
+
+// UpdateReceived sets the "received" field to the value that was provided on create.
+func (u *AuthSessionUpsertOne) UpdateReceived() *AuthSessionUpsertOne {
+	return u.Update(func(s *AuthSessionUpsert) {
+		s.UpdateReceived()
+	})
+}
+
+// ClearReceived clears the value of the "received" field.
+func (u *AuthSessionUpsertOne) ClearReceived() *AuthSessionUpsertOne {
+	return u.Update(func(s *AuthSessionUpsert) {
+		s.ClearReceived()
 	})
 }
 
@@ -996,6 +1066,34 @@ func (u *AuthSessionUpsertBulk) UpdatePreviousHash() *AuthSessionUpsertBulk {
 func (u *AuthSessionUpsertBulk) ClearPreviousHash() *AuthSessionUpsertBulk {
 	return u.Update(func(s *AuthSessionUpsert) {
 		s.ClearPreviousHash()
+	})
+}
+
+// SetReceived sets the "received" field.
+func (u *AuthSessionUpsertBulk) SetReceived(v int) *AuthSessionUpsertBulk {
+	return u.Update(func(s *AuthSessionUpsert) {
+		s.SetReceived(v)
+	})
+}
+
+// AddReceived adds v to the "received" field.
+func (u *AuthSessionUpsertBulk) AddReceived(v int) *AuthSessionUpsertBulk {
+	return u.Update(func(s *AuthSessionUpsert) {
+		s.AddReceived(v)
+	})
+}
+
+// UpdateReceived sets the "received" field to the value that was provided on create.
+func (u *AuthSessionUpsertBulk) UpdateReceived() *AuthSessionUpsertBulk {
+	return u.Update(func(s *AuthSessionUpsert) {
+		s.UpdateReceived()
+	})
+}
+
+// ClearReceived clears the value of the "received" field.
+func (u *AuthSessionUpsertBulk) ClearReceived() *AuthSessionUpsertBulk {
+	return u.Update(func(s *AuthSessionUpsert) {
+		s.ClearReceived()
 	})
 }
 

@@ -84,6 +84,33 @@ func (_u *AuthSessionUpdate) ClearPreviousHash() *AuthSessionUpdate {
 	return _u
 }
 
+// SetReceived sets the "received" field.
+func (_u *AuthSessionUpdate) SetReceived(v int) *AuthSessionUpdate {
+	_u.mutation.ResetReceived()
+	_u.mutation.SetReceived(v)
+	return _u
+}
+
+// SetNillableReceived sets the "received" field if the given value is not nil.
+func (_u *AuthSessionUpdate) SetNillableReceived(v *int) *AuthSessionUpdate {
+	if v != nil {
+		_u.SetReceived(*v)
+	}
+	return _u
+}
+
+// AddReceived adds value to the "received" field.
+func (_u *AuthSessionUpdate) AddReceived(v int) *AuthSessionUpdate {
+	_u.mutation.AddReceived(v)
+	return _u
+}
+
+// ClearReceived clears the value of the "received" field.
+func (_u *AuthSessionUpdate) ClearReceived() *AuthSessionUpdate {
+	_u.mutation.ClearReceived()
+	return _u
+}
+
 // SetKeyID sets the "key_id" field.
 func (_u *AuthSessionUpdate) SetKeyID(v string) *AuthSessionUpdate {
 	_u.mutation.SetKeyID(v)
@@ -253,6 +280,15 @@ func (_u *AuthSessionUpdate) sqlSave(ctx context.Context) (_node int, err error)
 	if _u.mutation.PreviousHashCleared() {
 		_spec.ClearField(authsession.FieldPreviousHash, field.TypeString)
 	}
+	if value, ok := _u.mutation.Received(); ok {
+		_spec.SetField(authsession.FieldReceived, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedReceived(); ok {
+		_spec.AddField(authsession.FieldReceived, field.TypeInt, value)
+	}
+	if _u.mutation.ReceivedCleared() {
+		_spec.ClearField(authsession.FieldReceived, field.TypeInt)
+	}
 	if value, ok := _u.mutation.KeyID(); ok {
 		_spec.SetField(authsession.FieldKeyID, field.TypeString, value)
 	}
@@ -351,6 +387,33 @@ func (_u *AuthSessionUpdateOne) SetNillablePreviousHash(v *string) *AuthSessionU
 // ClearPreviousHash clears the value of the "previous_hash" field.
 func (_u *AuthSessionUpdateOne) ClearPreviousHash() *AuthSessionUpdateOne {
 	_u.mutation.ClearPreviousHash()
+	return _u
+}
+
+// SetReceived sets the "received" field.
+func (_u *AuthSessionUpdateOne) SetReceived(v int) *AuthSessionUpdateOne {
+	_u.mutation.ResetReceived()
+	_u.mutation.SetReceived(v)
+	return _u
+}
+
+// SetNillableReceived sets the "received" field if the given value is not nil.
+func (_u *AuthSessionUpdateOne) SetNillableReceived(v *int) *AuthSessionUpdateOne {
+	if v != nil {
+		_u.SetReceived(*v)
+	}
+	return _u
+}
+
+// AddReceived adds value to the "received" field.
+func (_u *AuthSessionUpdateOne) AddReceived(v int) *AuthSessionUpdateOne {
+	_u.mutation.AddReceived(v)
+	return _u
+}
+
+// ClearReceived clears the value of the "received" field.
+func (_u *AuthSessionUpdateOne) ClearReceived() *AuthSessionUpdateOne {
+	_u.mutation.ClearReceived()
 	return _u
 }
 
@@ -552,6 +615,15 @@ func (_u *AuthSessionUpdateOne) sqlSave(ctx context.Context) (_node *AuthSession
 	}
 	if _u.mutation.PreviousHashCleared() {
 		_spec.ClearField(authsession.FieldPreviousHash, field.TypeString)
+	}
+	if value, ok := _u.mutation.Received(); ok {
+		_spec.SetField(authsession.FieldReceived, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedReceived(); ok {
+		_spec.AddField(authsession.FieldReceived, field.TypeInt, value)
+	}
+	if _u.mutation.ReceivedCleared() {
+		_spec.ClearField(authsession.FieldReceived, field.TypeInt)
 	}
 	if value, ok := _u.mutation.KeyID(); ok {
 		_spec.SetField(authsession.FieldKeyID, field.TypeString, value)

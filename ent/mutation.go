@@ -56,6 +56,8 @@ type AuthSessionMutation struct {
 	addgeneration   *int
 	token_hash      *string
 	previous_hash   *string
+	received        *int
+	addreceived     *int
 	key_id          *string
 	rotated_at      *time.Time
 	expires_at      *time.Time
@@ -350,6 +352,76 @@ func (m *AuthSessionMutation) PreviousHashCleared() bool {
 func (m *AuthSessionMutation) ResetPreviousHash() {
 	m.previous_hash = nil
 	delete(m.clearedFields, authsession.FieldPreviousHash)
+}
+
+// SetReceived sets the "received" field.
+func (m *AuthSessionMutation) SetReceived(i int) {
+	m.received = &i
+	m.addreceived = nil
+}
+
+// Received returns the value of the "received" field in the mutation.
+func (m *AuthSessionMutation) Received() (r int, exists bool) {
+	v := m.received
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldReceived returns the old "received" field's value of the AuthSession entity.
+// If the AuthSession object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AuthSessionMutation) OldReceived(ctx context.Context) (v *int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldReceived is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldReceived requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldReceived: %w", err)
+	}
+	return oldValue.Received, nil
+}
+
+// AddReceived adds i to the "received" field.
+func (m *AuthSessionMutation) AddReceived(i int) {
+	if m.addreceived != nil {
+		*m.addreceived += i
+	} else {
+		m.addreceived = &i
+	}
+}
+
+// AddedReceived returns the value that was added to the "received" field in this mutation.
+func (m *AuthSessionMutation) AddedReceived() (r int, exists bool) {
+	v := m.addreceived
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ClearReceived clears the value of the "received" field.
+func (m *AuthSessionMutation) ClearReceived() {
+	m.received = nil
+	m.addreceived = nil
+	m.clearedFields[authsession.FieldReceived] = struct{}{}
+}
+
+// ReceivedCleared returns if the "received" field was cleared in this mutation.
+func (m *AuthSessionMutation) ReceivedCleared() bool {
+	_, ok := m.clearedFields[authsession.FieldReceived]
+	return ok
+}
+
+// ResetReceived resets all changes to the "received" field.
+func (m *AuthSessionMutation) ResetReceived() {
+	m.received = nil
+	m.addreceived = nil
+	delete(m.clearedFields, authsession.FieldReceived)
 }
 
 // SetKeyID sets the "key_id" field.
@@ -691,7 +763,7 @@ func (m *AuthSessionMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *AuthSessionMutation) Fields() []string {
-	fields := make([]string, 0, 11)
+	fields := make([]string, 0, 12)
 	if m.user != nil {
 		fields = append(fields, authsession.FieldUserID)
 	}
@@ -703,6 +775,9 @@ func (m *AuthSessionMutation) Fields() []string {
 	}
 	if m.previous_hash != nil {
 		fields = append(fields, authsession.FieldPreviousHash)
+	}
+	if m.received != nil {
+		fields = append(fields, authsession.FieldReceived)
 	}
 	if m.key_id != nil {
 		fields = append(fields, authsession.FieldKeyID)
@@ -741,6 +816,8 @@ func (m *AuthSessionMutation) Field(name string) (ent.Value, bool) {
 		return m.TokenHash()
 	case authsession.FieldPreviousHash:
 		return m.PreviousHash()
+	case authsession.FieldReceived:
+		return m.Received()
 	case authsession.FieldKeyID:
 		return m.KeyID()
 	case authsession.FieldRotatedAt:
@@ -772,6 +849,8 @@ func (m *AuthSessionMutation) OldField(ctx context.Context, name string) (ent.Va
 		return m.OldTokenHash(ctx)
 	case authsession.FieldPreviousHash:
 		return m.OldPreviousHash(ctx)
+	case authsession.FieldReceived:
+		return m.OldReceived(ctx)
 	case authsession.FieldKeyID:
 		return m.OldKeyID(ctx)
 	case authsession.FieldRotatedAt:
@@ -822,6 +901,13 @@ func (m *AuthSessionMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetPreviousHash(v)
+		return nil
+	case authsession.FieldReceived:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetReceived(v)
 		return nil
 	case authsession.FieldKeyID:
 		v, ok := value.(string)
@@ -883,6 +969,9 @@ func (m *AuthSessionMutation) AddedFields() []string {
 	if m.addgeneration != nil {
 		fields = append(fields, authsession.FieldGeneration)
 	}
+	if m.addreceived != nil {
+		fields = append(fields, authsession.FieldReceived)
+	}
 	return fields
 }
 
@@ -893,6 +982,8 @@ func (m *AuthSessionMutation) AddedField(name string) (ent.Value, bool) {
 	switch name {
 	case authsession.FieldGeneration:
 		return m.AddedGeneration()
+	case authsession.FieldReceived:
+		return m.AddedReceived()
 	}
 	return nil, false
 }
@@ -909,6 +1000,13 @@ func (m *AuthSessionMutation) AddField(name string, value ent.Value) error {
 		}
 		m.AddGeneration(v)
 		return nil
+	case authsession.FieldReceived:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddReceived(v)
+		return nil
 	}
 	return fmt.Errorf("unknown AuthSession numeric field %s", name)
 }
@@ -919,6 +1017,9 @@ func (m *AuthSessionMutation) ClearedFields() []string {
 	var fields []string
 	if m.FieldCleared(authsession.FieldPreviousHash) {
 		fields = append(fields, authsession.FieldPreviousHash)
+	}
+	if m.FieldCleared(authsession.FieldReceived) {
+		fields = append(fields, authsession.FieldReceived)
 	}
 	if m.FieldCleared(authsession.FieldRevokedAt) {
 		fields = append(fields, authsession.FieldRevokedAt)
@@ -942,6 +1043,9 @@ func (m *AuthSessionMutation) ClearField(name string) error {
 	switch name {
 	case authsession.FieldPreviousHash:
 		m.ClearPreviousHash()
+		return nil
+	case authsession.FieldReceived:
+		m.ClearReceived()
 		return nil
 	case authsession.FieldRevokedAt:
 		m.ClearRevokedAt()
@@ -968,6 +1072,9 @@ func (m *AuthSessionMutation) ResetField(name string) error {
 		return nil
 	case authsession.FieldPreviousHash:
 		m.ResetPreviousHash()
+		return nil
+	case authsession.FieldReceived:
+		m.ResetReceived()
 		return nil
 	case authsession.FieldKeyID:
 		m.ResetKeyID()

@@ -156,6 +156,42 @@ func TestSession(t *testing.T) {
 	})
 }
 
+// Who signs in where somebody still was leaves no session behind that nobody holds; the tabs that were open are the new
+// user's from then on.
+func TestSessionOfTheNext(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(t *testing.T, environ []string) {
+		s := startInside(t, environ...)
+		b := &browser{server: s, cookies: make(map[string]*http.Cookie)}
+		keep := func(token string) {
+			t.Helper()
+			if status, text := b.send(t, http.MethodPost, session.Path,
+				`{"refreshToken": "`+token+`"}`); status != http.StatusNoContent {
+				t.Fatalf("keep: %d %s", status, text)
+			}
+		}
+		ada, bob := s.signUp(t, "ada@example.com"), s.signUp(t, "bob@example.com")
+		keep(ada.RefreshToken)
+		keep(ada.RefreshToken) // The answer was lost.
+		former := b.refresh(t)
+		if got := b.viewer(t, former); got != "ada@example.com" {
+			t.Errorf("the first user is %q", got)
+		}
+		held := maps.Clone(b.cookies)
+		keep(bob.RefreshToken)
+		if got := b.viewer(t, former); got != "" {
+			t.Errorf("after the next has signed in the former session is still %q", got)
+		}
+		copied := &browser{server: s, cookies: held}
+		if status, _ := copied.send(t, http.MethodPost, session.RefreshPath, ""); status != http.StatusUnauthorized {
+			t.Errorf("the former cookie: %d, want 401", status)
+		}
+		if got := b.viewer(t, b.refresh(t)); got != "bob@example.com" {
+			t.Errorf("the next user is %q", got)
+		}
+	})
+}
+
 // The same cookie is good on every replica, and a server of other keys does not touch it.
 func TestSessionOfReplicas(t *testing.T) {
 	t.Parallel()

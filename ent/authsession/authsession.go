@@ -24,6 +24,8 @@ const (
 	FieldTokenHash = "token_hash"
 	// FieldPreviousHash holds the string denoting the previous_hash field in the database.
 	FieldPreviousHash = "previous_hash"
+	// FieldReceived holds the string denoting the received field in the database.
+	FieldReceived = "received"
 	// FieldKeyID holds the string denoting the key_id field in the database.
 	FieldKeyID = "key_id"
 	// FieldRotatedAt holds the string denoting the rotated_at field in the database.
@@ -58,6 +60,7 @@ var Columns = []string{
 	FieldGeneration,
 	FieldTokenHash,
 	FieldPreviousHash,
+	FieldReceived,
 	FieldKeyID,
 	FieldRotatedAt,
 	FieldExpiresAt,
@@ -119,6 +122,11 @@ func ByTokenHash(opts ...sql.OrderTermOption) OrderOption {
 // ByPreviousHash orders the results by the previous_hash field.
 func ByPreviousHash(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldPreviousHash, opts...).ToFunc()
+}
+
+// ByReceived orders the results by the received field.
+func ByReceived(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldReceived, opts...).ToFunc()
 }
 
 // ByKeyID orders the results by the key_id field.

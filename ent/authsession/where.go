@@ -76,6 +76,11 @@ func PreviousHash(v string) predicate.AuthSession {
 	return predicate.AuthSession(sql.FieldEQ(FieldPreviousHash, v))
 }
 
+// Received applies equality check predicate on the "received" field. It's identical to ReceivedEQ.
+func Received(v int) predicate.AuthSession {
+	return predicate.AuthSession(sql.FieldEQ(FieldReceived, v))
+}
+
 // KeyID applies equality check predicate on the "key_id" field. It's identical to KeyIDEQ.
 func KeyID(v string) predicate.AuthSession {
 	return predicate.AuthSession(sql.FieldEQ(FieldKeyID, v))
@@ -359,6 +364,56 @@ func PreviousHashEqualFold(v string) predicate.AuthSession {
 // PreviousHashContainsFold applies the ContainsFold predicate on the "previous_hash" field.
 func PreviousHashContainsFold(v string) predicate.AuthSession {
 	return predicate.AuthSession(sql.FieldContainsFold(FieldPreviousHash, v))
+}
+
+// ReceivedEQ applies the EQ predicate on the "received" field.
+func ReceivedEQ(v int) predicate.AuthSession {
+	return predicate.AuthSession(sql.FieldEQ(FieldReceived, v))
+}
+
+// ReceivedNEQ applies the NEQ predicate on the "received" field.
+func ReceivedNEQ(v int) predicate.AuthSession {
+	return predicate.AuthSession(sql.FieldNEQ(FieldReceived, v))
+}
+
+// ReceivedIn applies the In predicate on the "received" field.
+func ReceivedIn(vs ...int) predicate.AuthSession {
+	return predicate.AuthSession(sql.FieldIn(FieldReceived, vs...))
+}
+
+// ReceivedNotIn applies the NotIn predicate on the "received" field.
+func ReceivedNotIn(vs ...int) predicate.AuthSession {
+	return predicate.AuthSession(sql.FieldNotIn(FieldReceived, vs...))
+}
+
+// ReceivedGT applies the GT predicate on the "received" field.
+func ReceivedGT(v int) predicate.AuthSession {
+	return predicate.AuthSession(sql.FieldGT(FieldReceived, v))
+}
+
+// ReceivedGTE applies the GTE predicate on the "received" field.
+func ReceivedGTE(v int) predicate.AuthSession {
+	return predicate.AuthSession(sql.FieldGTE(FieldReceived, v))
+}
+
+// ReceivedLT applies the LT predicate on the "received" field.
+func ReceivedLT(v int) predicate.AuthSession {
+	return predicate.AuthSession(sql.FieldLT(FieldReceived, v))
+}
+
+// ReceivedLTE applies the LTE predicate on the "received" field.
+func ReceivedLTE(v int) predicate.AuthSession {
+	return predicate.AuthSession(sql.FieldLTE(FieldReceived, v))
+}
+
+// ReceivedIsNil applies the IsNil predicate on the "received" field.
+func ReceivedIsNil() predicate.AuthSession {
+	return predicate.AuthSession(sql.FieldIsNull(FieldReceived))
+}
+
+// ReceivedNotNil applies the NotNil predicate on the "received" field.
+func ReceivedNotNil() predicate.AuthSession {
+	return predicate.AuthSession(sql.FieldNotNull(FieldReceived))
 }
 
 // KeyIDEQ applies the EQ predicate on the "key_id" field.

@@ -15,6 +15,7 @@ var (
 		{Name: "generation", Type: field.TypeInt, Default: 0},
 		{Name: "token_hash", Type: field.TypeString},
 		{Name: "previous_hash", Type: field.TypeString, Nullable: true},
+		{Name: "received", Type: field.TypeInt, Nullable: true},
 		{Name: "key_id", Type: field.TypeString},
 		{Name: "rotated_at", Type: field.TypeTime},
 		{Name: "expires_at", Type: field.TypeTime},
@@ -32,7 +33,7 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "auth_sessions_users_auth_sessions",
-				Columns:    []*schema.Column{AuthSessionsColumns[11]},
+				Columns:    []*schema.Column{AuthSessionsColumns[12]},
 				RefColumns: []*schema.Column{UsersColumns[0]},
 				OnDelete:   schema.Cascade,
 			},
@@ -41,12 +42,12 @@ var (
 			{
 				Name:    "authsession_user_id_created_at_id",
 				Unique:  false,
-				Columns: []*schema.Column{AuthSessionsColumns[11], AuthSessionsColumns[10], AuthSessionsColumns[0]},
+				Columns: []*schema.Column{AuthSessionsColumns[12], AuthSessionsColumns[11], AuthSessionsColumns[0]},
 			},
 			{
 				Name:    "authsession_expires_at",
 				Unique:  false,
-				Columns: []*schema.Column{AuthSessionsColumns[6]},
+				Columns: []*schema.Column{AuthSessionsColumns[7]},
 			},
 		},
 	}

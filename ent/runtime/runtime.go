@@ -42,7 +42,7 @@ func init() {
 	// authsession.DefaultGeneration holds the default value on creation for the generation field.
 	authsession.DefaultGeneration = authsessionDescGeneration.Default.(int)
 	// authsessionDescCreatedAt is the schema descriptor for created_at field.
-	authsessionDescCreatedAt := authsessionFields[11].Descriptor()
+	authsessionDescCreatedAt := authsessionFields[12].Descriptor()
 	// authsession.DefaultCreatedAt holds the default value on creation for the created_at field.
 	authsession.DefaultCreatedAt = authsessionDescCreatedAt.Default.(func() time.Time)
 	// authsessionDescID is the schema descriptor for id field.

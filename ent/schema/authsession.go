@@ -25,10 +25,13 @@ func (AuthSession) Fields() []ent.Field {
 		field.String("token_hash").Sensitive().
 			Comment("SHA-256 of the live refresh token, hex."),
 		field.String("previous_hash").Optional().Nillable().Sensitive().
-			Comment("SHA-256 of its direct predecessor, which is answered with the same successor within the grace period."),
+			Comment("SHA-256 of its direct predecessor, which is answered with the same successor while that may not have arrived."),
+		field.Int("received").Optional().Nillable().
+			Comment("The latest generation of which something has been used: it has arrived at whoever asked for it."),
 		field.String("key_id").
 			Comment("The server key the live token was derived with."),
-		field.Time("rotated_at"),
+		field.Time("rotated_at").
+			Comment("When the live token was made, or given again to a predecessor that came late."),
 		field.Time("expires_at").
 			Comment("Absolute end of the family."),
 		field.Time("idle_expires_at").

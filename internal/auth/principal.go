@@ -13,6 +13,8 @@ type Principal struct {
 	UserID pid.ID
 	// SessionID is the AuthSession. It is empty for tokens of external issuers.
 	SessionID pid.ID
+	// Generation is that of the refresh token that came with the access token.
+	Generation int
 	// ExpiresAt is when the access token ends, by the database's clock.
 	ExpiresAt time.Time
 }

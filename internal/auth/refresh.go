@@ -164,11 +164,13 @@ type refreshed struct {
 }
 
 // Refresh exchanges a refresh token for its successor and a new access token. The
-// same token shown again within the grace, by the direct predecessor only, gives
-// the same successor again, however many ask at once.
+// same token shown again, the direct predecessor only, gives the same successor again,
+// however many ask at once: within the grace, and later for as long as nothing that came
+// with the successor has been used. Then the answer was lost, and who asked still holds
+// what it held before.
 //
 // It returns UNAUTHENTICATED for a token that is expired, revoked or not ours, and
-// for one that was replaced longer ago; the latter ends the whole AuthSession and
+// for any other that was replaced; the latter ends the whole AuthSession and
 // publishes fact.AccessRevoked, since two parties hold the family. It returns
 // RATE_LIMITED when one AuthSession is rotated too often, and UNAVAILABLE.
 func (s *Service) Refresh(ctx context.Context, text string) (*Tokens, error) {
@@ -188,6 +190,19 @@ func (s *Service) Resume(ctx context.Context, text string) (*Tokens, error) {
 func (s *Service) Owns(text string) bool {
 	_, err := parseRefreshToken(text, s.keys)
 	return err == nil
+}
+
+// Supersede ends the AuthSession of the refresh token held, as SignOutHolder does, unless next
+// is one of the same AuthSession. It returns UNAVAILABLE.
+func (s *Service) Supersede(ctx context.Context, held, next string) error {
+	former, err := parseRefreshToken(held, s.keys)
+	if err != nil {
+		return nil // Nothing of ours is opened by it.
+	}
+	if latter, err := parseRefreshToken(next, s.keys); err == nil && latter.session == former.session {
+		return nil
+	}
+	return s.SignOutHolder(ctx, held)
 }
 
 // SignOutHolder ends the AuthSession of a refresh token of ours, also of one that was
@@ -274,7 +289,7 @@ func (s *Service) refreshInTx(
 	live := hash == row.TokenHash && token.generation == row.Generation
 	age := now.Sub(row.RotatedAt)
 	repeat := row.PreviousHash != nil && hash == *row.PreviousHash && token.generation == row.Generation-1 &&
-		age <= s.cfg.Grace
+		(age <= s.cfg.Grace || !arrived(row))
 	switch {
 	case row.RevokedAt != nil:
 		out.refused = errRevoked("auth session ended")
@@ -302,10 +317,21 @@ func (s *Service) refreshInTx(
 	}
 	switch {
 	case repeat:
+		if age > s.cfg.Grace {
+			// Others who share the token have the grace anew.
+			err := tx.AuthSession.Update().Where(authsession.ID(row.ID), authsession.UserID(row.UserID)).
+				SetRotatedAt(now).Exec(ctx)
+			if err != nil {
+				return refreshed{}, fmt.Errorf("note late repeat: %w", err)
+			}
+		}
 		return s.sameSuccessor(out, token.refreshToken)
 	case token.shared && age <= 2*s.cfg.Grace:
 		out.token = token.as
-		return out, nil
+		if arrived(row) {
+			return out, nil
+		}
+		return out, noteArrived(ctx, tx, row)
 	}
 	return s.rotate(ctx, tx, out, token.refreshToken, now)
 }
@@ -352,7 +378,27 @@ func (s *Service) rotate(
 	if err != nil {
 		return refreshed{}, fmt.Errorf("rotate auth session: %w", err)
 	}
+	row.Generation = next.generation
 	return out, nil
+}
+
+// arrived reports whether something that came with the live token has been used, the token
+// itself or an access token. The first one has no predecessor that could ask for it.
+func arrived(row *ent.AuthSession) bool {
+	return row.Generation == 0 || (row.Received != nil && *row.Received >= row.Generation)
+}
+
+// noteArrived keeps that something has been used that came with the live token of row.
+func noteArrived(ctx context.Context, tx *ent.Tx, row *ent.AuthSession) error {
+	err := tx.AuthSession.Update().
+		Where(authsession.ID(row.ID), authsession.UserID(row.UserID),
+			authsession.Or(authsession.ReceivedIsNil(), authsession.ReceivedLT(row.Generation))).
+		SetReceived(row.Generation).
+		Exec(ctx)
+	if err != nil {
+		return fmt.Errorf("note arrival of tokens: %w", err)
+	}
+	return nil
 }
 
 // countRefresh counts a rotation, under the AuthSession's lock.

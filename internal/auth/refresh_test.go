@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"context"
 	"encoding/base64"
 	"strings"
 	"sync"
@@ -138,12 +139,104 @@ func TestGrace(t *testing.T) {
 		if got := b.session().Generation; got != 1 {
 			t.Errorf("generation %d, want 1", got)
 		}
+		b.principal(t.Context(), again)
 		b.clock.Advance(time.Second)
 		_, err := b.Refresh(t.Context(), r1.RefreshToken)
 		wantCode(t, err, refusal.CodeUnauthenticated)
 		_, err = b.Refresh(t.Context(), r2.RefreshToken)
 		wantCode(t, err, refusal.CodeUnauthenticated)
 	})
+}
+
+// An answer that never arrived costs no session, however late the token comes that it was for.
+func TestLostAnswer(t *testing.T) {
+	each(t, nil, func(t *testing.T, b *bundle) {
+		r1 := b.signUp(t.Context())
+		b.principal(t.Context(), r1)
+		b.clock.Advance(time.Hour)
+		lost := b.refresh(r1.RefreshToken)
+		for range 3 { // And these are lost too.
+			b.clock.Advance(24 * time.Hour)
+			for _, ask := range []func(context.Context, string) (*auth.Tokens, error){b.Refresh, b.Resume} {
+				again, err := ask(t.Context(), r1.RefreshToken)
+				if err != nil || again.RefreshToken != lost.RefreshToken {
+					t.Fatalf("got %v, %v; want the successor that was lost", again, err)
+				}
+			}
+		}
+		// Two tabs asked, and one of them has its answer already.
+		b.principal(t.Context(), b.refresh(r1.RefreshToken))
+		b.clock.Advance(10 * time.Second)
+		if got := b.refresh(r1.RefreshToken); got.RefreshToken != lost.RefreshToken {
+			t.Error("the second of two tabs got another successor")
+		}
+		if got := b.session().Generation; got != 1 {
+			t.Errorf("generation %d, want 1", got)
+		}
+		b.refresh(lost.RefreshToken)
+	})
+}
+
+// Nobody has used the session for too long: an answer that was lost makes it no longer.
+func TestLostAnswerIsBounded(t *testing.T) {
+	each(t, nil, func(t *testing.T, b *bundle) {
+		r1 := b.signUp(t.Context())
+		b.refresh(r1.RefreshToken)
+		b.clock.Advance(6 * 24 * time.Hour)
+		b.refresh(r1.RefreshToken)
+		b.clock.Advance(24 * time.Hour)
+		_, err := b.Refresh(t.Context(), r1.RefreshToken)
+		wantCode(t, err, refusal.CodeUnauthenticated)
+		if row := b.session(); row.RevokedAt != nil {
+			t.Errorf("it ended as %q, want by its time", *row.RevokedReason)
+		}
+	})
+}
+
+// Whatever of an answer is used proves that it has arrived. From then on the token before it is
+// in wrong hands.
+func TestUseProvesArrival(t *testing.T) {
+	uses := map[string]func(t *testing.T, b *bundle, before, after *auth.Tokens){
+		"the access token": func(t *testing.T, b *bundle, before, after *auth.Tokens) {
+			b.principal(t.Context(), before) // What is cached of it hides nothing.
+			b.principal(t.Context(), after)
+		},
+		"the access token, elsewhere": func(t *testing.T, b *bundle, _, after *auth.Tokens) {
+			if _, err := b.newReplica(nil).Authenticate(t.Context(), after.AccessToken); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"the access token of a repeat": func(t *testing.T, b *bundle, before, _ *auth.Tokens) {
+			b.clock.Advance(time.Hour)
+			b.principal(t.Context(), b.refresh(before.RefreshToken))
+		},
+		"the refresh token": func(t *testing.T, b *bundle, _, after *auth.Tokens) {
+			b.refresh(after.RefreshToken)
+		},
+		"the refresh token, shared": func(t *testing.T, b *bundle, _, after *auth.Tokens) {
+			tokens, err := b.Resume(t.Context(), after.RefreshToken)
+			if err != nil || tokens.RefreshToken != after.RefreshToken {
+				t.Fatalf("got %v, %v; want the young token again", tokens, err)
+			}
+		},
+	}
+	for name, use := range uses {
+		t.Run(name, func(t *testing.T) {
+			each(t, nil, func(t *testing.T, b *bundle) {
+				r1 := b.signUp(t.Context())
+				r2 := b.refresh(r1.RefreshToken)
+				use(t, b, r1, r2)
+				b.clock.Advance(11 * time.Second)
+				_, err := b.Refresh(t.Context(), r1.RefreshToken)
+				wantCode(t, err, refusal.CodeUnauthenticated)
+				_, err = b.Refresh(t.Context(), r2.RefreshToken)
+				wantCode(t, err, refusal.CodeUnauthenticated)
+				if got := *b.session().RevokedReason; got != "refresh-token-reused" {
+					t.Errorf("reason %q", got)
+				}
+			})
+		})
+	}
 }
 
 func TestParallelRefreshesGiveOneSuccessor(t *testing.T) {
@@ -354,6 +447,33 @@ func TestResumeSparesYoungTokens(t *testing.T) {
 		if got := *b.session().RevokedReason; got != "refresh-token-reused" {
 			t.Errorf("reason %q", got)
 		}
+	})
+}
+
+// Who signs in where somebody was signed in ends that session, and never the one that begins.
+func TestSupersede(t *testing.T) {
+	each(t, nil, func(t *testing.T, b *bundle) {
+		first := b.signUp(t.Context())
+		second, err := b.SignIn(t.Context(), email, goodPassword)
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := b.refresh(first.RefreshToken)
+		for _, held := range []string{last.RefreshToken, second.AccessToken, "", "prt.x"} {
+			if err := b.Supersede(t.Context(), held, first.RefreshToken); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.principal(t.Context(), last)
+		b.principal(t.Context(), second)
+		for range 2 { // Again is nothing.
+			if err := b.Supersede(t.Context(), first.RefreshToken, second.RefreshToken); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err = b.Authenticate(t.Context(), last.AccessToken)
+		wantCode(t, err, refusal.CodeUnauthenticated)
+		b.principal(t.Context(), b.refresh(second.RefreshToken))
 	})
 }
 

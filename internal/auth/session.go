@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strconv"
 	"sync"
 	"time"
 
@@ -57,7 +58,9 @@ func (s *Service) tokens(u *ent.User, session *ent.AuthSession, refresh string, 
 		expires = session.ExpiresAt
 	}
 	expires = expires.Truncate(time.Second) // As the token says it.
-	access, err := s.access.sign(u.ID, session.ID, now, expires)
+	access, err := s.access.sign(Principal{
+		UserID: u.ID, SessionID: session.ID, Generation: session.Generation, ExpiresAt: expires,
+	}, now)
 	if err != nil {
 		return nil, unavailable("sign", err)
 	}
@@ -99,7 +102,8 @@ func (s *Service) Authenticate(ctx context.Context, accessToken string) (Princip
 // checkLive returns UNAUTHENTICATED unless the principal's AuthSession, if it has
 // one, has not ended and its user is not disabled.
 func (s *Service) checkLive(ctx context.Context, p Principal) error {
-	key := string(p.UserID) + " " + string(p.SessionID)
+	// With the generation: the first use of what a refresh gave is not missed.
+	key := string(p.UserID) + " " + string(p.SessionID) + " " + strconv.Itoa(p.Generation)
 	start := s.cfg.Clock()
 	if _, ok := s.live.get(key, start); ok {
 		return nil
@@ -110,7 +114,8 @@ func (s *Service) checkLive(ctx context.Context, p Principal) error {
 			Where(authsession.ID(p.SessionID), authsession.UserID(p.UserID), authsession.RevokedAtIsNil(),
 				// The leeway of tokens is none for it.
 				authsession.ExpiresAtGT(s.store.Clock())).
-			Select(authsession.FieldID, authsession.FieldKeyID).
+			Select(authsession.FieldID, authsession.FieldUserID, authsession.FieldKeyID, authsession.FieldGeneration,
+				authsession.FieldReceived).
 			Only(ctx)
 		if ent.IsNotFound(err) {
 			return errRevoked("auth session ended")
@@ -120,6 +125,13 @@ func (s *Service) checkLive(ctx context.Context, p Principal) error {
 		}
 		if _, ok := s.keys.find(row.KeyID); !ok {
 			return errRevoked("the family's key was removed")
+		}
+		// A generation that the row does not know yet is from before a restore.
+		if p.Generation == row.Generation && !arrived(row) {
+			err := s.store.InTx(ctx, func(tx *ent.Tx) error { return noteArrived(ctx, tx, row) })
+			if err != nil {
+				return unavailable("note the use of a token", err)
+			}
 		}
 	}
 	enabled, err := s.store.Client().User.Query().Where(user.ID(p.UserID), user.DisabledAtIsNil()).Exist(ctx)

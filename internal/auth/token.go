@@ -54,16 +54,17 @@ func newParser(clock func() time.Time, algorithms []string, issuer, audience str
 	)
 }
 
-// sign returns an access token for the user's AuthSession.
-func (a *accessTokens) sign(userID, sessionID pid.ID, issued, expires time.Time) (string, error) {
+// sign returns an access token for what p says, until p.ExpiresAt.
+func (a *accessTokens) sign(p Principal, issued time.Time) (string, error) {
 	kid, key := a.keys.current()
 	token := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
 		"iss": a.issuer,
 		"aud": a.audience,
-		"sub": string(userID),
-		"sid": string(sessionID),
+		"sub": string(p.UserID),
+		"sid": string(p.SessionID),
+		"gen": p.Generation,
 		"iat": issued.Unix(),
-		"exp": expires.Unix(),
+		"exp": p.ExpiresAt.Unix(),
 		"jti": rand.Text(),
 	})
 	token.Header["typ"] = accessType
@@ -112,7 +113,8 @@ func (a *accessTokens) verify(raw string) (Principal, error) {
 	}
 	sub, _ := claims["sub"].(string)
 	sid, _ := claims["sid"].(string)
-	p := Principal{UserID: pid.ID(sub), SessionID: pid.ID(sid)}
+	generation, _ := claims["gen"].(float64) // The version before had none.
+	p := Principal{UserID: pid.ID(sub), SessionID: pid.ID(sid), Generation: int(generation)}
 	if !p.UserID.Is(pid.User) || !p.SessionID.Is(pid.AuthSession) {
 		return Principal{}, tokenError(errToken)
 	}

@@ -53,13 +53,13 @@ func TestAccessTokenClaims(t *testing.T) {
 		t.Errorf("header %v", token.Header)
 	}
 	claims := token.Claims.(jwt.MapClaims)
-	for _, name := range []string{"iss", "aud", "sub", "sid", "iat", "exp", "jti"} {
+	for _, name := range []string{"iss", "aud", "sub", "sid", "gen", "iat", "exp", "jti"} {
 		if claims[name] == nil {
 			t.Errorf("no %s claim", name)
 		}
 	}
-	if len(claims) != 7 {
-		t.Errorf("claims %v, want seven", claims)
+	if len(claims) != 8 {
+		t.Errorf("claims %v, want eight", claims)
 	}
 	if ttl := claims["exp"].(float64) - claims["iat"].(float64); ttl != 900 {
 		t.Errorf("good for %v s, want 900", ttl)

@@ -48,6 +48,8 @@ type Accounts interface {
 	Owns(text string) bool
 	// Resume exchanges a refresh token that several tabs share.
 	Resume(ctx context.Context, text string) (*auth.Tokens, error)
+	// Supersede ends what the refresh token held has opened, unless next belongs to the same.
+	Supersede(ctx context.Context, held, next string) error
 	// SignOutHolder ends what a refresh token has opened.
 	SignOutHolder(ctx context.Context, text string) error
 }
@@ -129,7 +131,8 @@ func (h *Handler) isOurs(r *http.Request) bool {
 	return ok && strings.EqualFold(host, r.Host)
 }
 
-// keep puts a refresh token into the cookie. It comes from a sign-in of the page, which forgets it then.
+// keep puts a refresh token into the cookie. It comes from a sign-in of the page, which forgets it then. What the
+// cookie has held ends: nobody else has it, and nobody could end it any more.
 func (h *Handler) keep(w http.ResponseWriter, r *http.Request) {
 	token, why := readToken(w, r)
 	switch {
@@ -138,6 +141,10 @@ func (h *Handler) keep(w http.ResponseWriter, r *http.Request) {
 	case !h.cfg.Accounts.Owns(token):
 		h.refuse(w, r, http.StatusUnauthorized, refusal.Unauthenticated("Sign in to continue.", nil))
 	default:
+		if err := h.cfg.Accounts.Supersede(r.Context(), h.token(r), token); err != nil {
+			h.refuseFor(w, r, err)
+			return
+		}
 		http.SetCookie(w, h.cookie(r, token))
 		w.WriteHeader(http.StatusNoContent)
 	}

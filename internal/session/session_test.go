@@ -36,6 +36,13 @@ func (a *accounts) Resume(_ context.Context, text string) (*auth.Tokens, error) 
 	}, nil
 }
 
+func (a *accounts) Supersede(_ context.Context, held, next string) error {
+	if held != "" {
+		a.ended = append(a.ended, held+" for "+next)
+	}
+	return a.err
+}
+
 func (a *accounts) SignOutHolder(_ context.Context, text string) error {
 	a.ended = append(a.ended, text)
 	return a.err
@@ -200,6 +207,31 @@ func TestKeepRefuses(t *testing.T) {
 		if got.Code != test.status || got.code(t) != test.code || (got.cookie != nil) != (test.code == "") {
 			t.Errorf("%s: got %d %s, cookie %v, want %d %s", name, got.Code, got.Body, got.cookie, test.status,
 				test.code)
+		}
+	}
+}
+
+// What the cookie has held ends, or all stays as it is.
+func TestKeepEndsTheFormer(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		body   string
+		err    error
+		status int
+		ended  string
+	}{
+		"another session": {`{"refreshToken":"ours2"}`, nil, 204, "ours1 for ours2"},
+		"not ours":        {`{"refreshToken":"theirs"}`, nil, 401, ""},
+		"away": {`{"refreshToken":"ours2"}`, refusal.Unavailable(errors.New("no database")), 503,
+			"ours1 for ours2"},
+	} {
+		a := &accounts{err: test.err}
+		r := sent(http.MethodPost, session.Path, test.body)
+		r.AddCookie(&http.Cookie{Name: plainName, Value: "ours1"})
+		got := ask(t, handler(a, plainName, io.Discard), r)
+		if got.Code != test.status || strings.Join(a.ended, " ") != test.ended ||
+			(got.cookie != nil) != (test.status == http.StatusNoContent) {
+			t.Errorf("%s: got %d %s, cookie %v, ended %q", name, got.Code, got.Body, got.cookie, a.ended)
 		}
 	}
 }

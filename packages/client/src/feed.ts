@@ -7,6 +7,10 @@ export interface FeedOptions {
   signal?: AbortSignal | undefined
 }
 
+/** How long a subscription has to last for the next one to follow at once: a server that ends each after a few events is
+ * not asked without a pause. */
+const lasting = 5_000
+
 /** States that come of events, also behind holes and ends that were none. step gives the next state, null for the end,
  * and undefined when something was lost; solve does the same for what the server refuses. */
 export const feed = <S extends object, E>(
@@ -21,9 +25,9 @@ export const feed = <S extends object, E>(
     let state: S | undefined
     for (let failures = 0; !signal.aborted; failures++) {
       await pause(backOff(failures), signal)
+      const begun = Date.now()
       try {
         for await (const data of session.subscribe<Record<string, E>, object>(document, variables, { signal })) {
-          failures = -1
           const next = step(Object.values(data)[0]!, state)
           if (next === null) return
           if (!next) break
@@ -35,5 +39,6 @@ export const feed = <S extends object, E>(
         if (solved === null) return
         if (solved === false) throw error
       }
+      if (Date.now() - begun > lasting) failures = -1
     }
   })
