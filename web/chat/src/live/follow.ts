@@ -17,6 +17,8 @@ export interface Listener {
 
 const firstPauseMs = 250;
 const longestPauseMs = 8000;
+/** What has lasted for so long was no failure to begin with. */
+const steadyMs = 5000;
 
 /** follow brings the events of a talk until the signal ends it. Whatever is cut begins again with a snapshot. */
 export async function follow(session: Pick<Session, 'subscribe'>, id: string, listener: Listener, signal: AbortSignal) {
@@ -25,7 +27,7 @@ export async function follow(session: Pick<Session, 'subscribe'>, id: string, li
     const one = new AbortController();
     const end = () => one.abort();
     signal.addEventListener('abort', end, { once: true });
-    let seen = 0;
+    const began = Date.now();
     try {
       const events = session.subscribe<TalkEventsSubscription>(
         String(TalkEventsDocument),
@@ -34,7 +36,6 @@ export async function follow(session: Pick<Session, 'subscribe'>, id: string, li
       );
       for await (const { conversationEvents: event } of events) {
         if (signal.aborted) return;
-        seen++;
         const verdict = listener.event(event);
         if (verdict === 'end') return;
         if (verdict === 'again') break;
@@ -47,7 +48,7 @@ export async function follow(session: Pick<Session, 'subscribe'>, id: string, li
       one.abort();
     }
     // One loss is mended at once; a server that loses all the time is not asked all the time.
-    wait = seen > 2 ? 0 : Math.min(longestPauseMs, wait * 2 || firstPauseMs);
+    wait = Date.now() - began >= steadyMs ? 0 : Math.min(longestPauseMs, wait * 2 || firstPauseMs);
     await pause(wait, signal);
   }
 }
