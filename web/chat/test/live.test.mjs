@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import test from 'node:test';
 import { runnerImport } from 'vite';
+import { withSources } from './source.mjs';
 
 const from = async (file) => (await runnerImport(join(import.meta.dirname, '../src', file))).module;
 const { grow, takeSnapshot } = await from('live/text.ts');
@@ -12,6 +13,10 @@ const { kept, capped, cutFrom, withAdded, withChanged, withEnd, withNewer, withO
 const { step } = await from('talk/events.ts');
 const { sentencesOf, plain, Speaker, wordsOf } = await from('talk/speech.ts');
 const { isFollowing, relation } = await from('talk/place.ts');
+
+let OpenTalk;
+// It reaches @parley/client, which is built by the page's own settings.
+withSources(async (load) => ({ OpenTalk } = await load('talk/open.ts')));
 
 /** A generator of numbers below n that is the same in each run. */
 function dice(seed) {
@@ -169,6 +174,89 @@ test('events keep what runs and what waits, and say what is to be fetched', () =
   assert.deepEqual([indexes(held), tasks], [[1, 2], [{ do: 'fetch', fromIndex: 3 }]]);
   assert.deepEqual(step(held, event('OfALaterServer', {})), { line: held, tasks: [] });
   assert.deepEqual(step(null, event('ConversationDeleted', { conversationId: 'c' })).tasks, [{ do: 'gone' }]);
+});
+
+/** Asked is a session whose answers and events a test gives. */
+function talkWith() {
+  const asked = [];
+  const events = [];
+  let wake;
+  const session = {
+    run: (document, variables) => new Promise((answer) => asked.push({ ...variables, answer })),
+    async *subscribe() {
+      for (;;) {
+        while (events.length > 0) yield { conversationEvents: events.shift() };
+        await new Promise((resolve) => (wake = resolve));
+      }
+    },
+  };
+  const talk = new OpenTalk({ session, live: new LiveTexts(() => {}), retry: async () => {} }, 'c');
+  const turn = () => new Promise(setImmediate);
+  const tell = (event) => (events.push(event), wake?.(), turn());
+  const edgesOf = ({ messages, hasMore }) => ({
+    edges: messages.map((node) => ({ cursor: node.cursor, node })),
+    pageInfo: { hasPreviousPage: hasMore, hasNextPage: hasMore },
+  });
+  const answer = (page, last = page.messages.at(-1)) => {
+    asked.shift().answer({ conversation: { ...headOf(last?.id ?? null), messages: edgesOf(page) } });
+    return turn();
+  };
+  const idsOf = () => talk.get().line.messages.map(({ id }) => id);
+  return { talk, asked, tell, answer, turn, idsOf };
+}
+
+test('an answer from before a message that has been added since does not take it away', async () => {
+  const { talk, asked, tell, answer, turn, idsOf } = talkWith();
+  const close = talk.open();
+  await turn();
+  await answer({ messages: [], hasMore: false });
+  // The subscription begins, and asks for the end; meanwhile somebody sends.
+  await tell({ __typename: 'ConversationSnapshot', conversation: headOf(null), fromIndex: null });
+  assert.equal(asked.length, 1);
+  const added = (index, status) => ({
+    __typename: 'MessageAdded',
+    edge: { cursor: `k${index}`, node: message(index, { status, content: '' }) },
+  });
+  await tell(added(0, 'COMPLETED'));
+  await tell(added(1, 'STREAMING'));
+  await answer({ messages: [], hasMore: false });
+  assert.deepEqual(idsOf(), ['m0', 'm1'], 'they stay');
+  await answer({ messages: [message(0), message(1, { status: 'STREAMING' })], hasMore: false });
+  assert.deepEqual([idsOf(), asked.length], [['m0', 'm1'], 0], 'and it is asked once more, not for ever');
+  close();
+});
+
+test('of 10,000 messages at most 400 are kept, up and down again, and each is met in its order', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const { talk, asked, answer, turn } = talkWith();
+  const close = talk.open();
+  await turn();
+  let most = 0;
+  talk.subscribe(() => (most = Math.max(most, talk.get().line?.messages.length ?? 0)));
+  const settle = (met) => {
+    t.mock.timers.tick(1000);
+    const { line } = talk.get();
+    assertWhole(line);
+    assert.ok(line.messages.length <= kept);
+    met.add(line.messages[0].index).add(line.messages.at(-1).index);
+    return line;
+  };
+  await answer(page(9951, 10_000));
+  const up = new Set();
+  while (settle(up).hasOlder) {
+    void talk.loadOlder();
+    const first = Number(asked[0].before.slice(1));
+    await answer(page(first - 50, first - 1));
+  }
+  const down = new Set();
+  while (settle(down).hasNewer) {
+    void talk.loadNewer();
+    const last = Number(asked[0].after.slice(1));
+    await answer(page(last + 1, last + 50, last + 50 < 10_000));
+  }
+  assert.deepEqual([Math.min(...up), Math.max(...down), most], [1, 10_000, kept + 50]);
+  assert.ok(up.size >= 200 && down.size >= 190, `${up.size} pages up, ${down.size} down`);
+  close();
 });
 
 test('whole sentences are said, at most one announcement in two seconds, then the rest', () => {

@@ -4,11 +4,12 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { withSources } from './source.mjs';
 
-let grow, nothing, lex, cite, show;
+let grow, nothing, lex, cite, show, partsOf, isSame;
 
 withSources(async (load) => {
   ({ grow, nothing } = await load('markdown/grow.ts'));
   ({ lex } = await load('markdown/lex.ts'));
+  ({ partsOf, isSame } = await load('markdown/lines.ts'));
   cite = await load('markdown/cite.ts');
   const { Markdown } = await load('markdown/Markdown.tsx');
   const { createElement } = await import('react');
@@ -113,6 +114,70 @@ test('a long reply is read in what it is long, also when it is one block', () =>
     const updates = text.length / 14;
     assert.ok(grown.cost / updates < 6000, `${name}: ${Math.round(grown.cost / updates)} characters read an update`);
   }
+});
+
+test('a long table that grows shows what the whole shows, and draws its last rows alone', () => {
+  const row = (n) => `| ${n} **b** | \`c\` | x${n % 7 ? '' : ' | more'} |\n`;
+  const rows = Array.from({ length: 400 }, (_, n) => row(n)).join('');
+  for (const before of ['', 'A paragraph.\n\nAnother.\n\n']) {
+    for (const behind of ['', '\nThen words.\n\nAnd more.\n']) {
+      const text = `${before}| a | b | c |\n|---|:-:|--:|\n${rows}${behind}`;
+      let grown = nothing;
+      let kept = 0;
+      for (let at = 0; at < text.length; at += 11) {
+        const was = grown.blocks.at(-1)?.token.rows?.[100];
+        grown = grow(grown, text.slice(0, at), true);
+        if (was && was === grown.blocks.at(-1)?.token.rows?.[100]) kept++;
+        if (at % 1331 !== 0) continue;
+        const whole = new Map(grow(nothing, text.slice(0, at), false).blocks.map((block) => [block.at, block.token]));
+        for (const { at, token, open } of grown.blocks) if (!open) assert.deepEqual(token, whole.get(at));
+        const rows = grown.blocks.find(({ token }) => token.type === 'table')?.token.rows.slice(0, -1);
+        const wholeRows = [...whole.values()].find(({ type }) => type === 'table')?.rows;
+        if (rows) assert.deepEqual(rows, wholeRows.slice(0, rows.length));
+      }
+      assert.ok(kept > 100, `${kept} times the hundredth row was the same object`);
+      const last = grow(grow(grown, text, true), text, false);
+      assert.deepEqual(tokensOf(last), tokensOf(grow(nothing, text, false)));
+    }
+  }
+});
+
+test('code is shown in parts, and no character of it is lost', () => {
+  const html = (text) =>
+    /<code>(.*)<\/code>/s
+      .exec(show({ text: `\`\`\`\n${text}\n\`\`\`` }))[1]
+      .replaceAll('</span><span class="md-lines">', '\n')
+      .replace(/<[^>]*>/g, '');
+  for (const line of ['a line\n', 'a\n\n', '\n', 'a\n\n\nb\n', 'x '.repeat(300) + '\n']) {
+    for (const count of [1, 49, 50, 51, 99, 500]) {
+      const text = `first\n${line.repeat(count)}last`;
+      assert.equal(html(text), text, `${count} of ${JSON.stringify(line.slice(0, 20))}`);
+    }
+  }
+});
+
+test('the colours of code are cut at lines, and what shows the same is the same', () => {
+  const text = (pieces) => pieces.map((one) => (typeof one === 'string' ? one : text(one[1]))).join('');
+  const next = random(7);
+  const make = (depth) =>
+    Array.from({ length: 40 }, () =>
+      depth > 0 && next() < 0.3
+        ? [`c${Math.floor(next() * 3)}`, make(depth - 1)]
+        : next() < 0.5
+          ? 'word'
+          : ' \n\n'.slice(0, 1 + Math.floor(next() * 3)),
+    );
+  const pieces = make(2);
+  const parts = partsOf(pieces);
+  assert.ok(parts.length > 2, `${parts.length} parts`);
+  assert.equal(parts.map(text).join('\n'), text(pieces));
+  assert.ok(
+    parts.every((part) => !text(part).endsWith('\n') || part === parts.at(-1)),
+    'no empty line is lost',
+  );
+  const more = partsOf([...pieces, ['c1', ['more']]]);
+  assert.ok(parts.slice(0, -1).every((part, i) => isSame(part, more[i])));
+  assert.ok(!isSame(parts.at(-1), more[parts.length - 1]));
 });
 
 test('blocks that are done stay the same objects', () => {

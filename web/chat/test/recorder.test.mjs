@@ -44,6 +44,32 @@ test('it lets the oldest go, by count and by size', () => {
   assert.equal(small.getSnapshot().length, 2);
 });
 
+test('a piece of a text costs nothing until somebody looks', () => {
+  const recorder = newRecorder({ count: 10, size: 1e6 });
+  let read = 0;
+  const piece = (n) => ({
+    get text() {
+      read++;
+      return `piece ${n}, Bearer hush-1`;
+    },
+  });
+  for (let n = 0; n < 1000; n++) recorder.record('event', { name: 'MessageDelta', answer: piece(n) });
+  assert.equal(read, 0);
+  const kept = recorder.getSnapshot();
+  assert.deepEqual([kept.length, kept[0].id, kept.at(-1).id], [10, 991, 1000], 'the newest, in their order');
+  assert.doesNotMatch(JSON.stringify(kept), /hush/);
+  assert.ok(read <= 40, `${read} readings`);
+  recorder.record('event', { name: 'MessageDelta', answer: piece(1000) });
+  recorder.record('event', { name: 'MessageFinished' });
+  assert.deepEqual(
+    recorder
+      .getSnapshot()
+      .slice(-2)
+      .map(({ name }) => name),
+    ['MessageDelta', 'MessageFinished'],
+  );
+});
+
 test('an answer gets the time that it took, and listeners hear of it', () => {
   let now = 1000;
   const recorder = newRecorder(undefined, () => now);

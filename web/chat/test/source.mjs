@@ -14,6 +14,8 @@ export function withSources(use) {
       appType: 'custom',
       logLevel: 'error',
       server: { middlewareMode: true, hmr: false, ws: false, watch: null },
+      // @parley/client as it is written, as in vite.config.ts.
+      ssr: { noExternal: ['@parley/client'], resolve: { conditions: ['source', 'module', 'node', 'development'] } },
       optimizeDeps: { noDiscovery: true, include: [] },
     });
     await use((path) => vite.ssrLoadModule(`/src/${path}`));

@@ -1,6 +1,6 @@
 // Where a message is written: one sheet with the text, and below it what the message is sent with. It never moves by
 // itself; what has to be said about a send stands above it.
-import { useEffect, useLayoutEffect, useRef, useState } from 'react';
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react';
 import type { ClipboardEvent, DragEvent, KeyboardEvent, RefObject } from 'react';
 import { useClient, useMutation } from 'urql';
 import { announce } from '../app/announce.ts';
@@ -59,6 +59,7 @@ export function Composer(props: ComposerProps) {
   const box = useBox(user, id, edit);
   const area = useRef<HTMLTextAreaElement>(null);
   const [areSettingsOpen, setSettingsOpen] = useState(false);
+  const openSettings = useCallback(() => setSettingsOpen(true), []);
   const [areFilesRefused, setFilesRefused] = useState(false);
   const talk = useTalkModel(id);
   const mine = useMine(id, onSent);
@@ -151,7 +152,7 @@ export function Composer(props: ComposerProps) {
         entries={mine.entries}
         onTakeBack={takeBack}
         onShowNew={props.onShowNew}
-        onSettings={() => setSettingsOpen(true)}
+        onSettings={openSettings}
         onModel={talk.setModel}
         notes={[
           areFilesRefused ? { text: texts.noFiles, onClose: () => setFilesRefused(false) } : null,
@@ -181,13 +182,11 @@ export function Composer(props: ComposerProps) {
             className="comp-quiet"
             aria-label={texts.settings}
             title={texts.settings}
-            onClick={() => setSettingsOpen(true)}
+            onClick={openSettings}
           >
             <Icon name="sliders" />
           </button>
-          {id !== null && (
-            <ContextGauge id={id} version={`${headId} ${running?.id}`} onSettings={() => setSettingsOpen(true)} />
-          )}
+          {id !== null && <ContextGauge id={id} version={`${headId} ${running?.id}`} onSettings={openSettings} />}
           <span className="comp-space" />
           {have > limit.quiet && (
             <span className={have > limit.known ? 'comp-size comp-size-over' : 'comp-size'} role="status">

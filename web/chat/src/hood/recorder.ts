@@ -51,6 +51,8 @@ export const hidden = '•••';
 
 const secretKey = /password|token|secret|authori[sz]ation|cookie|api-?_?key|invitation|^code$/i;
 const secretOperation = /sign_?-?(in|up)|refreshSession|createSession|password/i;
+/** The events that hold a piece of a text. */
+const isPiece = /Delta$/;
 const maxText = 20_000;
 const maxItems = 200;
 const maxDepth = 12;
@@ -93,8 +95,11 @@ export function newRecorder(bounds: Bounds = { count: 300, size: 1_000_000 }, no
   let size = 0;
   let last = 0;
   const listeners = new Set<() => void>();
+  /** Pieces of texts, as they came. They are short, come by the hundred a second, and are made entries when somebody
+   * looks. */
+  let pieces: (() => Entry)[] = [];
 
-  function set(next: Entry[], changed: Entry) {
+  function put(next: Entry[], changed: Entry) {
     const its = sizeOf(changed);
     size += its - (sizes.get(changed.id) ?? 0);
     sizes.set(changed.id, its);
@@ -104,47 +109,75 @@ export function newRecorder(bounds: Bounds = { count: 300, size: 1_000_000 }, no
       sizes.delete(gone.id);
     }
     entries = next;
+  }
+
+  function tell() {
     for (const listener of [...listeners]) listener();
+  }
+
+  function gather() {
+    if (pieces.length === 0) return;
+    const made = pieces.map((make) => make());
+    pieces = [];
+    for (const entry of made) put([...entries, entry], entry);
   }
 
   return {
     record(kind, { name, document = '', variables = null, answer = null, code = null, took = null }) {
       const id = ++last;
-      const isSecret = secretOperation.test(name) || secretOperation.test(document);
-      const entry: Entry = {
-        id,
-        kind,
-        name,
-        at: now(),
-        took,
-        document: withoutTokens(document.slice(0, maxText)),
-        variables: isSecret ? variables && hush(variables) : redacted(variables),
-        answer: redacted(answer),
-        code,
+      const at = now();
+      const make = (): Entry => {
+        const isSecret = secretOperation.test(name) || secretOperation.test(document);
+        return {
+          id,
+          kind,
+          name,
+          at,
+          took,
+          document: withoutTokens(document.slice(0, maxText)),
+          variables: isSecret ? variables && hush(variables) : redacted(variables),
+          answer: redacted(answer),
+          code,
+        };
       };
-      set([...entries, entry], entry);
+      if (kind === 'event' && isPiece.test(name)) {
+        pieces.push(make);
+        // What would fall out of the ring is not kept until then.
+        if (pieces.length > 2 * bounds.count) pieces = pieces.slice(-bounds.count);
+      } else {
+        gather();
+        const entry = make();
+        put([...entries, entry], entry);
+      }
+      tell();
       return id;
     },
     answered(id, { answer = null, code = null }) {
+      gather();
       const before = entries.find((entry) => entry.id === id);
       if (!before) return;
       const entry = { ...before, answer: redacted(answer), code, took: now() - before.at };
-      set(
+      put(
         entries.map((other) => (other.id === id ? entry : other)),
         entry,
       );
+      tell();
     },
     clear() {
       entries = [];
+      pieces = [];
       sizes.clear();
       size = 0;
-      for (const listener of [...listeners]) listener();
+      tell();
     },
     subscribe(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    getSnapshot: () => entries,
+    getSnapshot() {
+      gather();
+      return entries;
+    },
   };
 }
 

@@ -1,9 +1,10 @@
 // A block of code: its language, a button that copies it, and colours when the worker has them.
-import { memo, useEffect, useRef, useState } from 'react';
+import { memo, useEffect, useMemo, useRef, useState } from 'react';
 import type { ReactNode } from 'react';
 import { useTexts } from '../texts/index.ts';
 import { highlight } from './highlight.ts';
 import type { Piece } from './highlight.ts';
+import { isSame, partsOf } from './lines.ts';
 
 /** More than this gets no colours: it would cost more than it helps. */
 const maxHighlighted = 200_000;
@@ -20,6 +21,11 @@ export const Code = memo(function Code({ text, language, open }: CodeProps) {
   const [wrap, setWrap] = useState(false);
   const name = /^[^\s{,:]{1,40}/.exec(language)?.[0] ?? '';
   const coloured = useColours(text, name.toLowerCase(), open);
+  const parts = useMemo(() => {
+    if (!coloured || !text.startsWith(coloured.text)) return partsOf([text]);
+    const done = coloured.parts.slice(0, -1);
+    return [...done, ...partsOf([...coloured.parts[done.length]!, text.slice(coloured.text.length)])];
+  }, [coloured, text]);
   return (
     <figure className="md-figure" dir="ltr">
       <figcaption className="md-bar">
@@ -36,19 +42,21 @@ export const Code = memo(function Code({ text, language, open }: CodeProps) {
         aria-label={texts.codeIn(name || texts.code)}
       >
         <code>
-          {coloured && text.startsWith(coloured.text) ? (
-            <>
-              {coloured.elements}
-              {withControls(text.slice(coloured.text.length))}
-            </>
-          ) : (
-            withControls(text)
-          )}
+          {parts.map((pieces, i) => (
+            <Part key={i} pieces={pieces} />
+          ))}
         </code>
       </pre>
     </figure>
   );
 });
+
+const Part = memo(
+  function Part({ pieces }: { pieces: Piece[] }) {
+    return <span className="md-lines">{elementsOf(pieces)}</span>;
+  },
+  (before, now) => isSame(before.pieces, now.pieces),
+);
 
 function CopyButton({ text }: { text: string }) {
   const texts = useTexts().markdown;
@@ -75,7 +83,7 @@ function CopyButton({ text }: { text: string }) {
 
 interface Coloured {
   text: string;
-  elements: ReactNode;
+  parts: Piece[][];
 }
 
 /** useColours asks the worker. While a block grows, it asks again only when the block grew by a quarter. */
@@ -90,7 +98,7 @@ function useColours(text: string, language: string, open: boolean): Coloured | u
     asked.current = { length: wanted.length, language };
     let isStale = false;
     void highlight(wanted, language).then((pieces) => {
-      if (!isStale && pieces) setColoured({ text: wanted, elements: elementsOf(pieces) });
+      if (!isStale && pieces) setColoured({ text: wanted, parts: partsOf(pieces) });
     });
     return () => {
       // An answer about a shorter text still fits while the block grows; after that it does not.

@@ -157,33 +157,53 @@ function listOf(token: Tokens.List, context: Context, key: number): ReactNode {
   );
 }
 
+/** So many rows are drawn, or left as they are, at once. */
+const rowsATime = 40;
+
 function Table({ token, context }: { token: Tokens.Table; context: Context }) {
   const texts = useTexts().markdown;
-  const cellsOf = (cells: Tokens.TableCell[], Cell: 'th' | 'td') =>
-    cells.map((cell, i) => (
-      <Cell
-        key={i}
-        className={cell.align ? `md-${cell.align}` : undefined}
-        dir="auto"
-        scope={Cell === 'th' ? 'col' : undefined}
-      >
-        {inlineOf(cell.tokens, context)}
-      </Cell>
-    ));
+  const parts = Array.from({ length: Math.ceil(token.rows.length / rowsATime) }, (_, i) =>
+    token.rows.slice(i * rowsATime, (i + 1) * rowsATime),
+  );
   return (
     <div className="md-table" role="region" aria-label={texts.table} tabIndex={0}>
       <table>
         <thead>
-          <tr>{cellsOf(token.header, 'th')}</tr>
+          <tr>{cellsOf(token.header, 'th', context)}</tr>
         </thead>
         <tbody>
-          {token.rows.map((row, i) => (
-            <tr key={i}>{cellsOf(row, 'td')}</tr>
+          {parts.map((rows, i) => (
+            <Rows key={i} rows={rows} context={context} />
           ))}
         </tbody>
       </table>
     </div>
   );
+}
+
+/** The rows of a table that grows are the same objects, but for the last ones. */
+const Rows = memo(
+  function Rows({ rows, context }: { rows: Tokens.TableCell[][]; context: Context }) {
+    return rows.map((row, i) => <tr key={i}>{cellsOf(row, 'td', context)}</tr>);
+  },
+  (before, now) =>
+    before.rows.length === now.rows.length &&
+    before.rows.every((row, i) => row === now.rows[i]) &&
+    before.context.citations === now.context.citations &&
+    before.context.level === now.context.level,
+);
+
+function cellsOf(cells: Tokens.TableCell[], Cell: 'th' | 'td', context: Context) {
+  return cells.map((cell, i) => (
+    <Cell
+      key={i}
+      className={cell.align ? `md-${cell.align}` : undefined}
+      dir="auto"
+      scope={Cell === 'th' ? 'col' : undefined}
+    >
+      {inlineOf(cell.tokens, context)}
+    </Cell>
+  ));
 }
 
 function inlineOf(tokens: Token[] | undefined, context: Context): ReactNode[] {

@@ -1,6 +1,6 @@
 // The blocks of a text that grows. Only what is behind the last stable block is read again: a block is stable when two
 // more follow it. At the end the whole is read once, since a definition of a link may come late.
-import type { Links, Token } from 'marked';
+import type { Links, Token, Tokens } from 'marked';
 import remend from 'remend';
 import { lex } from './lex.ts';
 
@@ -23,13 +23,31 @@ export interface Grown {
   stable: number;
   from: number;
   links: Links;
+  /** The finished rows of a long table that grows, and the lines above them, by which the rest is read. */
+  table: Rows | null;
   /** How far the text was read; what is behind it is shown as it is until the next reading. */
   read: number;
   /** How many characters were read in all: what it costs. */
   cost: number;
 }
 
-export const nothing: Grown = { text: '', done: false, blocks: [], stable: 0, from: 0, links: {}, read: 0, cost: 0 };
+interface Rows {
+  at: number;
+  token: Tokens.Table;
+  head: string;
+}
+
+export const nothing: Grown = {
+  text: '',
+  done: false,
+  blocks: [],
+  stable: 0,
+  from: 0,
+  links: {},
+  table: null,
+  read: 0,
+  cost: 0,
+};
 
 /** A tail longer than this is read again only when it grew by a sixteenth, so that one endless block stays linear. */
 const longTail = 8192;
@@ -59,15 +77,27 @@ function whole(before: Grown, text: string): Grown {
   const known = Object.keys(links).length;
   const blocks = kept(before.blocks, toBlocks(tokens, 0, known));
   const cost = before.cost + text.length;
-  return { text, done: true, blocks, stable: blocks.length, from: text.length, links, read: text.length, cost };
+  return {
+    text,
+    done: true,
+    blocks,
+    stable: blocks.length,
+    from: text.length,
+    links,
+    table: null,
+    read: text.length,
+    cost,
+  };
 }
 
 function further(base: Grown, text: string): Grown {
-  const tail = text.slice(base.from);
+  const head = base.table?.head ?? '';
+  const tail = head + text.slice(base.from);
   const { tokens, links } = lex(tail, base.links, true);
   const known = Object.keys(links).length;
-  const read = kept(base.blocks.slice(base.stable), toBlocks(tokens, base.from, known));
-  const cut = cutOf(read, base.from);
+  const come = joined(toBlocks(tokens, base.from - head.length, known), base.table);
+  const read = kept(base.blocks.slice(base.stable), come);
+  const cut = cutOf(read, base);
   const steady = read.slice(0, cut.count);
   const open = kept(base.blocks.slice(base.stable), closed(cut.rest ?? read.slice(cut.count), links, known));
   const defined = { ...base.links };
@@ -82,9 +112,23 @@ function further(base: Grown, text: string): Grown {
     stable: stable.length,
     from: cut.from,
     links: defined,
+    table: cut.table,
     read: text.length,
     cost: base.cost + tail.length,
   };
+}
+
+/** joined puts the finished rows of a table before those that have been read. */
+function joined(blocks: Block[], table: Rows | null): Block[] {
+  const [first, ...others] = blocks;
+  if (!table || first?.token.type !== 'table') return blocks;
+  const { rows, raw } = first.token as Tokens.Table;
+  const token = {
+    ...first.token,
+    raw: table.token.raw + raw.slice(table.head.length),
+    rows: [...table.token.rows, ...rows],
+  };
+  return [{ ...first, at: table.at, token: token as Token }, ...others];
 }
 
 /** closed ends what is open in the last block: half a pair of stars is shown as what it will be. */
@@ -106,17 +150,33 @@ interface Cut {
   /** The finished items of a long list, and what is left of it. */
   part?: Block;
   rest?: Block[];
+  table: Rows | null;
 }
 
 /** cutOf finds the place behind the last block that two more follow. */
-function cutOf(blocks: Block[], from: number): Cut {
+function cutOf(blocks: Block[], { from, table }: Grown): Cut {
   if (blocks.length === 1) {
     const part = partOf(blocks[0]!);
-    if (part) return { count: 0, ...part };
+    if (part) return { count: 0, table: null, ...part };
+    const rows = rowsOf(blocks[0]!, table);
+    if (rows) return { count: 0, from: rows.at + rows.token.raw.length, table: rows };
   }
-  if (blocks.length < 3) return { count: 0, from };
+  if (blocks.length < 3) return { count: 0, from, table };
   const count = blocks.length - 2;
-  return { count, from: blocks[count]!.at };
+  return { count, from: blocks[count]!.at, table: null };
+}
+
+/** rowsOf takes all rows of a long table but the last two. A row is a line. */
+function rowsOf({ at, token }: Block, before: Rows | null): Rows | undefined {
+  if (token.type !== 'table') return undefined;
+  const table = token as Tokens.Table;
+  const known = before?.token.rows.length ?? 0;
+  const lines = table.raw.slice(before?.token.raw.length ?? 0).split(/(?<=\n)/);
+  const head = before?.head ?? lines.slice(0, 2).join('');
+  const count = table.rows.length - 2;
+  if (table.raw.length < longList || count <= known) return undefined;
+  const raw = table.raw.slice(0, table.raw.length - lines.slice(count - known + (before ? 0 : 2)).join('').length);
+  return { at, head, token: { ...table, raw, rows: table.rows.slice(0, count) } };
 }
 
 function partOf({ at, token, known }: Block): { part: Block; rest: Block[]; from: number } | undefined {

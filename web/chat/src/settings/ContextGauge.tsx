@@ -1,4 +1,5 @@
 // How full the context of the model is: a small ring, and on demand what the last reply did and did not see.
+import { memo } from 'react';
 import { Pop } from '../ui/Pop.tsx';
 import { useTexts } from '../texts/index.ts';
 import { compact } from './ModelPicker.tsx';
@@ -13,7 +14,8 @@ export interface ContextGaugeProps {
   onSettings?: () => void;
 }
 
-export function ContextGauge({ id, version = '', onSettings }: ContextGaugeProps) {
+/** Beside a box that is typed in: drawn anew only when it shows something else. */
+export const ContextGauge = memo(function ContextGauge({ id, version = '', onSettings }: ContextGaugeProps) {
   const texts = useTexts().settings;
   const reading = useReading(id, version);
   const { use, seen } = reading;
@@ -43,7 +45,7 @@ export function ContextGauge({ id, version = '', onSettings }: ContextGaugeProps
       )}
     </Pop>
   );
-}
+});
 
 const round = 2 * Math.PI * 7;
 

@@ -15,7 +15,7 @@ import type { LiveTexts } from '../live/store.ts';
 import { step } from './events.ts';
 import type { Task } from './events.ts';
 import { capped, kept, pageOf, pageSize, withEnd, withNewer, withOlder, withPatch } from './list.ts';
-import type { Line, TalkMessage } from './list.ts';
+import type { Line, Page, TalkMessage } from './list.ts';
 
 export type Gone = 'deleted' | 'notFound';
 
@@ -47,6 +47,8 @@ export class OpenTalk {
   /** What is to be fetched next: from which index on; undefined when nothing is. */
   private wanted: number | null | undefined;
   private isFetching = false;
+  /** The messages that events have added while a request was under way. */
+  private readonly addedMeanwhile = new Set<string>();
   /** Which end is far from the reader. */
   private farEnd: 'first' | 'last' = 'first';
   private trimming: ReturnType<typeof setTimeout> | null = null;
@@ -89,6 +91,7 @@ export class OpenTalk {
   }
 
   private take(event: TalkEvent): Verdict {
+    if (event.__typename === 'MessageAdded' && this.isFetching) this.addedMeanwhile.add(event.edge.node.id);
     const { line, tasks } = step(this.state.line, event);
     let verdict: Verdict = 'on';
     for (const task of tasks) {
@@ -152,11 +155,19 @@ export class OpenTalk {
   }
 
   private async fetchEnd(fromIndex: number | null) {
+    this.addedMeanwhile.clear();
     const { conversation } = await this.run<TalkQuery>(TalkDocument, { last: pageSize });
     if (!conversation) return this.set({ gone: this.state.line ? 'deleted' : 'notFound', hasFailed: false });
     const page = pageOf(conversation.messages, conversation.messages.pageInfo.hasPreviousPage);
+    // An answer from before a message that has come since would take it away again: the next one has it.
+    if (this.isBehind(page)) return this.fetch(fromIndex);
     const { messages: _, ...head } = conversation;
     this.set({ line: withEnd(this.state.line, head, page, fromIndex), gone: null, hasFailed: false });
+  }
+
+  private isBehind({ messages }: Page): boolean {
+    const held = this.state.line?.messages ?? [];
+    return held.some(({ id }) => this.addedMeanwhile.has(id) && !messages.some((message) => message.id === id));
   }
 
   /** Fetches again what is shown of the middle of a long talk, so that the place of the reader is kept. */
