@@ -16,8 +16,9 @@ import (
 const retryPause = time.Second
 
 // eventsOf makes a source of what next gives, until it ends or ctx does, and then calls
-// closeSource. What is an update of a reply, as updateOf says, may be written at once. A feed whose database does not answer goes on when it does: an end would
-// look like the end of the reply.
+// closeSource. What is an update of a reply, as updateOf says, may be written at once. A feed
+// whose database does not answer goes on when it does: an end would look like the end of the
+// reply.
 func eventsOf[S, T any](
 	ctx context.Context, r *Resolver, next func(context.Context) (S, error), updateOf func(*S) *reply.Update,
 	convert func(S) T, closeSource func(),

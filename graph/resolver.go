@@ -14,6 +14,7 @@
 //	page.go           connections
 //	ask.go, batch.go  how lists load their children by what is selected
 //	seen.go           why an answer tells one state of an object
+//	delta.go          how the deltas of a reply are written, without the executor
 //	feed.go           how feeds and watchers become streams of events
 //	source.go         how one waits for the next of them, without a goroutine
 //	errors.go         how errors become GraphQL errors: the only place

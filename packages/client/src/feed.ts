@@ -7,8 +7,8 @@ export interface FeedOptions {
   signal?: AbortSignal | undefined
 }
 
-/** How long a subscription has to last for the next one to follow at once: a server that ends each after a few events is
- * not asked without a pause. */
+/** How long a subscription has to last for the next one to follow at once: a server that ends each after a few
+ * events is not asked without a pause. */
 const lasting = 5_000
 
 /** States that come of events, also behind holes and ends that were none. step gives the next state, null for the end,
