@@ -107,7 +107,7 @@ func (c *socket) run(ctx context.Context, self *operation, m message) {
 	}()
 	response := a.next()
 	if response != nil && ctx.Err() == nil && isSubscription(op) {
-		id := m.id // All that is kept of the message.
+		id := m.id                                  // All that is kept of the message.
 		leave := c.server.meters.view(WayWebSocket) // Before its client knows.
 		c.send(id, self, response)
 		a.written()
