@@ -304,3 +304,28 @@ test('citations stand where they belong', () => {
   assert.match(linked, />word<\/a><sup/);
   assert.equal(cite.withPlaces('\ufdd0' + '0\ufdd1', []), '\ufffd0\ufffd');
 });
+
+test('lines that begin as formulas and are none are each searched a short way', async () => {
+  const { Tokenizer } = await import('marked');
+  const { lheading } = Tokenizer.prototype;
+  let searched = 0;
+  Tokenizer.prototype.lheading = function (src) {
+    searched += src.length;
+    return lheading.call(this, src);
+  };
+  try {
+    for (const line of ['\\[ a\n', '$$ a\n']) {
+      const text = line.repeat(2000);
+      searched = 0;
+      const { tokens } = lex(text);
+      assert.equal(tokens.map((token) => token.raw).join(''), text);
+      assert.ok(searched > 0 && searched < 4 * text.length, `${searched} of ${text.length} characters`);
+    }
+  } finally {
+    Tokenizer.prototype.lheading = lheading;
+  }
+  const [heading] = lex('A heading\n===\n').tokens;
+  assert.deepEqual([heading.type, heading.depth], ['heading', 1]);
+  // One that is as long as a paragraph is none, and so is one whose line goes on.
+  assert.notEqual(lex(`${'a'.repeat(2042)}\n===> more\n`).tokens[0].type, 'heading');
+});

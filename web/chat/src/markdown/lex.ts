@@ -23,6 +23,13 @@ export interface Formula {
   display: boolean;
 }
 
+/** beforeFormula is what lies before the next line that may begin a formula, if that is near. The look ahead is short: it
+ * is done at each paragraph. */
+function beforeFormula(src: string): string | undefined {
+  const at = src.slice(0, maxParagraph).search(/\n {0,3}(?:\$\$|\\\[)/);
+  return at < 0 ? undefined : src.slice(0, at + 1);
+}
+
 class BoundedTokenizer extends Tokenizer {
   depth = 0;
   growing = false;
@@ -57,10 +64,19 @@ class BoundedTokenizer extends Tokenizer {
       : undefined;
   }
 
-  // A formula on lines of its own ends the paragraph before it. The look ahead is short: it is done at each paragraph.
+  // A formula on lines of its own ends the paragraph before it.
   override paragraph(src: string) {
-    const at = src.slice(0, maxParagraph).search(/\n {0,3}(?:\$\$|\\\[)/);
-    return super.paragraph(at < 0 ? src : src.slice(0, at + 1));
+    return super.paragraph(beforeFormula(src) ?? src);
+  }
+
+  // A heading is a short paragraph with a line below. The search for that line goes on to the end of the paragraph, and
+  // is done anew at each formula that is none.
+  override lheading(src: string) {
+    const near = beforeFormula(src) ?? src.slice(0, maxParagraph);
+    const token = super.lheading(near);
+    return token && token.raw.length === near.length && near.length < src.length && !near.endsWith('\n')
+      ? undefined
+      : token;
   }
 
   override inlineText(src: string) {
@@ -79,16 +95,15 @@ const blockFormula: TokenizerExtension = {
     if (!open) return undefined;
     const from = open[0].length;
     const near = src.slice(from, from + maxFormula);
-    const blank = near.search(/\n[ \t]*\n/);
-    const body = blank < 0 ? near : near.slice(0, blank);
-    const close = open[1] === '$$' ? '$$' : '\\]';
-    const end = body.indexOf(close);
-    if (end < 0) {
-      const isOpen = (this.lexer.options.tokenizer as BoundedTokenizer).growing && from + body.length === src.length;
-      return isOpen ? { type: 'code', raw: src, lang: 'latex', text: src } : undefined;
-    }
+    const end = near.indexOf(open[1] === '$$' ? '$$' : '\\]');
+    // Most that begin so and are none are told here: the search for an empty line costs ten times as much.
+    const { growing } = this.lexer.options.tokenizer as BoundedTokenizer;
+    if (end < 0 && !(growing && from + near.length === src.length)) return undefined;
+    const body = end < 0 ? near : near.slice(0, end);
+    if (/\n[ \t]*\n/.test(body)) return undefined;
+    if (end < 0) return { type: 'code', raw: src, lang: 'latex', text: src };
     const rest = /^[ \t]*(?:\n|$)/.exec(src.slice(from + end + 2, from + end + 2 + 256));
-    const text = body.slice(0, end).trim();
+    const text = body.trim();
     if (!rest || !text) return undefined;
     return { type: 'formula', raw: src.slice(0, from + end + 2) + rest[0], text, display: true };
   },
