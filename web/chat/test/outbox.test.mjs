@@ -302,6 +302,34 @@ test('what waits can be taken back, and what is on its way cannot', async () => 
   assert.deepEqual([page.outbox.entries, storage.length], [[], 0]);
 });
 
+test('a page that waits for another shows what that one does, and takes nothing from it that is on its way', async () => {
+  const answers = [];
+  const server = { post: () => new Promise((answer) => answers.push(answer)) };
+  const [storage, locks, pages] = [new Shelf(), new Locks(), []];
+  const [one, two] = [0, 1].map(() => open(server, storage, locks, () => 0, pages));
+  let go;
+  one.outbox.world.pause = () => new Promise((resolve) => (go = resolve));
+  const states = () => pages.map(({ outbox }) => outbox.entries[0]?.state.name);
+  one.outbox.send(entryOf('some-key'));
+  await tick(4);
+  answers.pop()(refused('OVERLOADED', { retryAfter: 5 }));
+  await tick(4);
+  assert.deepEqual(states(), ['waiting', 'waiting']);
+  go();
+  await tick(1);
+  assert.equal(two.outbox.take('some-key'), null, 'it is on its way again');
+  await tick(4);
+  assert.deepEqual(states(), ['sending', 'sending']);
+  answers.pop()(refused('OVERLOADED', { retryAfter: 5 }));
+  await tick(4);
+  assert.equal(two.outbox.take('some-key').content, 'text of some-key');
+  await tick(4);
+  assert.deepEqual([states(), storage.length], [[undefined, undefined], 0]);
+  go();
+  await tick(8);
+  assert.equal(answers.length, 0, 'what was taken back is not sent');
+});
+
 test('a page without storage still sends', async () => {
   const server = new Server(() => 0.99);
   const page = open(server, new Shelf(), null, () => 0, []);

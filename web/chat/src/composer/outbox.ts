@@ -28,6 +28,8 @@ const prefix = 'parley:out:';
 export class Outbox {
   #entries: readonly Outgoing[] = [];
   #carried = new Set<string>();
+  /** Those of them that this page has alone; for the others it waits. */
+  #holds = new Set<string>();
   #recovered = new Set<string>();
   #wakes = new Map<string, () => void>();
   #listeners = new Set<() => void>();
@@ -54,10 +56,14 @@ export class Outbox {
   changed(name: string | null) {
     if (!name?.startsWith(prefix)) return;
     const key = name.slice(prefix.length);
-    if (this.#carried.has(key)) return;
     const entry = this.#load(key);
-    if (entry) this.#adopt(entry);
-    else this.#put(key, null);
+    if (entry && this.#holds.has(key)) return; // What is held here is ahead of it.
+    if (entry && !this.#carried.has(key)) this.#adopt(entry);
+    else if (entry) this.#put(key, entry.user === this.#user ? entry : null);
+    else if (!this.#storageFails()) {
+      this.#put(key, null); // Stored by the server, or given back to the user.
+      this.#wakes.get(key)?.();
+    }
   }
 
   /** send takes a new send; kept is called once it outlives this page. */
@@ -81,8 +87,9 @@ export class Outbox {
     this.#next();
   }
 
-  /** take gives a send back to the user: it is not sent any more. */
+  /** take gives a send back to the user: it is not sent any more. Another page may have it, and be further with it. */
   take(key: string): Outgoing | null {
+    if (!this.#reload(key)) return null;
     const entry = this.#find(key) ?? null;
     if (entry?.state.name === 'sending' || entry?.state.name === 'unknown') return null;
     this.#keep(key, null);
@@ -123,6 +130,7 @@ export class Outbox {
     this.#carried.add(key);
     try {
       await this.world.lock(prefix + key, async () => {
+        this.#holds.add(key);
         if (kept) {
           this.#keep(key, this.#find(key) ?? null);
           kept();
@@ -131,6 +139,7 @@ export class Outbox {
       });
     } finally {
       this.#carried.delete(key);
+      this.#holds.delete(key);
     }
     const entry = this.#find(key);
     if (!entry || isHeld(entry)) this.#next();
@@ -176,7 +185,7 @@ export class Outbox {
     await Promise.race([this.world.pause(ms, state.name === 'unknown'), woken]);
     this.#wakes.delete(key);
     const now = this.#find(key);
-    if (now?.state === state) this.#put(key, step(now, { name: 'again' }));
+    if (now?.state === state) this.#keep(key, step(now, { name: 'again' }));
   }
 
   #isBehind(entry: Outgoing): boolean {
