@@ -190,7 +190,8 @@ function talkWith() {
       }
     },
   };
-  const talk = new OpenTalk({ session, live: new LiveTexts(() => {}), retry: async () => {} }, 'c');
+  const live = new LiveTexts(() => {});
+  const talk = new OpenTalk({ session, live, retry: async () => {} }, 'c');
   const turn = () => new Promise(setImmediate);
   const tell = (event) => (events.push(event), wake?.(), turn());
   const edgesOf = ({ messages, hasMore }) => ({
@@ -202,7 +203,7 @@ function talkWith() {
     return turn();
   };
   const idsOf = () => talk.get().line.messages.map(({ id }) => id);
-  return { talk, asked, tell, answer, turn, idsOf };
+  return { talk, live, asked, tell, answer, turn, idsOf };
 }
 
 test('an answer from before a message that has been added since does not take it away', async () => {
@@ -223,6 +224,24 @@ test('an answer from before a message that has been added since does not take it
   assert.deepEqual(idsOf(), ['m0', 'm1'], 'they stay');
   await answer({ messages: [message(0), message(1, { status: 'STREAMING' })], hasMore: false });
   assert.deepEqual([idsOf(), asked.length], [['m0', 'm1'], 0], 'and it is asked once more, not for ever');
+  close();
+});
+
+test('the text of a reply that ended while the line was cut is let go, one whose pieces come is not', async () => {
+  const { talk, live, tell, answer, turn } = talkWith();
+  const close = talk.open();
+  await turn();
+  await answer({ messages: [message(0), message(1, { status: 'STREAMING', content: '' })], hasMore: false });
+  const opened = { __typename: 'ConversationSnapshot', conversation: headOf('m1'), fromIndex: null };
+  const whole = { messages: [message(0), message(1)], hasMore: false };
+  await tell(opened);
+  await tell({ __typename: 'MessageSnapshot', message: message(1, { status: 'STREAMING', content: 'half ' }) });
+  await answer(whole); // It is ahead of the events.
+  assert.equal(live.size, 1, 'more pieces may come');
+  assert.equal(live.of('m1').newest.content, 'half ');
+  await tell(opened); // The line was cut, and the end was not told.
+  await answer(whole);
+  assert.equal(live.size, 0);
   close();
 });
 

@@ -14,7 +14,7 @@ import type { TalkEvent, Verdict } from '../live/follow.ts';
 import type { LiveTexts } from '../live/store.ts';
 import { step } from './events.ts';
 import type { Task } from './events.ts';
-import { capped, kept, pageOf, pageSize, withEnd, withNewer, withOlder, withPatch } from './list.ts';
+import { capped, isFinal, kept, pageOf, pageSize, withEnd, withNewer, withOlder, withPatch } from './list.ts';
 import type { Line, Page, TalkMessage } from './list.ts';
 
 export type Gone = 'deleted' | 'notFound';
@@ -49,6 +49,8 @@ export class OpenTalk {
   private isFetching = false;
   /** The messages that events have added while a request was under way. */
   private readonly addedMeanwhile = new Set<string>();
+  /** The reply whose pieces may still come, though an answer has it whole already. */
+  private watched: string | null = null;
   /** Which end is far from the reader. */
   private farEnd: 'first' | 'last' = 'first';
   private trimming: ReturnType<typeof setTimeout> | null = null;
@@ -92,6 +94,7 @@ export class OpenTalk {
 
   private take(event: TalkEvent): Verdict {
     if (event.__typename === 'MessageAdded' && this.isFetching) this.addedMeanwhile.add(event.edge.node.id);
+    if (event.__typename === 'ConversationSnapshot') this.watched = null;
     const { line, tasks } = step(this.state.line, event);
     let verdict: Verdict = 'on';
     for (const task of tasks) {
@@ -108,6 +111,7 @@ export class OpenTalk {
         this.fetch(task.fromIndex);
         return true;
       case 'snapshot':
+        this.watched = task.message.id;
         live.of(task.message.id).snapshot(task.message);
         return true;
       case 'piece':
@@ -163,6 +167,14 @@ export class OpenTalk {
     if (this.isBehind(page)) return this.fetch(fromIndex);
     const { messages: _, ...head } = conversation;
     this.set({ line: withEnd(this.state.line, head, page, fromIndex), gone: null, hasFailed: false });
+    this.letGo(page);
+  }
+
+  /** A reply that ended while the line was cut has its text in the answer: no event says so. */
+  private letGo({ messages }: Page) {
+    for (const message of messages) {
+      if (message.id !== this.watched && isFinal(message)) this.world.live.drop(message.id);
+    }
   }
 
   private isBehind({ messages }: Page): boolean {
