@@ -23,8 +23,8 @@ export interface Formula {
   display: boolean;
 }
 
-/** beforeFormula is what lies before the next line that may begin a formula, if that is near. The look ahead is short: it
- * is done at each paragraph. */
+/** beforeFormula is what lies before the next line that may begin a formula, if that is near. The look ahead is short:
+ * it is done at each paragraph. */
 function beforeFormula(src: string): string | undefined {
   const at = src.slice(0, maxParagraph).search(/\n {0,3}(?:\$\$|\\\[)/);
   return at < 0 ? undefined : src.slice(0, at + 1);
