@@ -4,7 +4,7 @@ import { after, before, test } from 'node:test';
 import { Parley } from '../../../compat/lib/parley.mjs';
 import { timeout } from './page.mjs';
 import { serveModel } from './pictures/model.mjs';
-import { scenes } from './pictures/scenes.mjs';
+import { allowed, scenes } from './pictures/scenes.mjs';
 import { Studio } from './pictures/studio.mjs';
 
 const limit = { timeout: 4 * timeout };
@@ -32,10 +32,11 @@ after(async () => {
 
 for (const [name, play] of Object.entries(scenes)) {
   test(name, limit, async () => {
+    studio.begin(name);
     await play({ studio, parley }).catch(async (error) => {
       const left = await studio.leave();
       throw new Error(`${error.message}\nWhat is seen then: ${left}`, { cause: error });
     });
-    studio.agree();
+    studio.end(name, allowed[name]);
   });
 }

@@ -70,24 +70,3 @@ function boxesOf(off, width) {
   }
   return boxes;
 }
-
-/** beside puts pictures into one row, for a file of references; cut takes one out again. */
-export function beside(pictures) {
-  const width = pictures.reduce((sum, one) => sum + one.width, 0);
-  const height = Math.max(...pictures.map((one) => one.height));
-  const data = Buffer.alloc(3 * width * height);
-  let left = 0;
-  for (const one of pictures) {
-    for (let y = 0; y < one.height; y++)
-      one.data.copy(data, 3 * (y * width + left), 3 * y * one.width, 3 * (y + 1) * one.width);
-    left += one.width;
-  }
-  return { width, height, channels: 3, data };
-}
-
-export function cut(picture, left, width, height) {
-  const data = Buffer.alloc(3 * width * height);
-  for (let y = 0; y < height; y++)
-    picture.data.copy(data, 3 * y * width, 3 * (y * picture.width + left), 3 * (y * picture.width + left + width));
-  return { width, height, channels: 3, data };
-}

@@ -19,3 +19,9 @@ export const scenes = {
   'faults are found, and other fonts are none': faultsAreFound,
   'the line': line,
 };
+
+/** Faults that a group is about: connections that are cut, and a password that is not right any more. */
+export const allowed = {
+  'sends that are not stored': /ERR_FAILED/,
+  'the line': /ERR_INTERNET_DISCONNECTED|ERR_CONNECTION_REFUSED|WebSocket connection|401/,
+};

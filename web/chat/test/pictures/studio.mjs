@@ -1,29 +1,33 @@
 // Where pictures are taken: one browser with a page for the desk and one for the phone, each with a person of its own,
 // whose pictures in both themes are compared with the references or take their place.
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { watchForFaults } from '../../../testing/browser.mjs';
 import { desk, launch, phone, timeout } from '../page.mjs';
-import { beside, cut, differences, reduce } from './compare.mjs';
+import { differences, reduce } from './compare.mjs';
 import { blockFont } from './font.mjs';
-import { decode, encode } from './png.mjs';
+import { decode } from './png.mjs';
+import { read, write } from './references.mjs';
 
-const references = join(import.meta.dirname, 'references');
 const password = 'four quiet lanterns';
 const themes = ['light', 'dark'];
 /** So often a picture is taken again that is not yet what it is to be. */
 const tries = 12;
 
 /** What is written anew: the references, or pictures for people, with the fonts of this machine, in a folder. */
-const isWriting = process.env.PARLEY_PICTURES_WRITE === 'on';
 const folder = process.env.PARLEY_PICTURES;
+const isWriting = !folder && process.env.PARLEY_PICTURES_WRITE === 'on';
 export const isComparing = !isWriting && !folder;
 
 export class Studio {
   /** Pictures that differ, as lines to read. */
   #found = [];
   #left = null;
+  #faults = [];
+  #references = new Map();
+  #taken = new Map();
 
   static async open(server) {
     const studio = new Studio();
@@ -49,6 +53,7 @@ export class Studio {
     page.setDefaultTimeout(Number(process.env.PARLEY_PATIENCE ?? timeout));
     // The day has just begun, so that what the server dates is of today, and times are written alike.
     await page.clock.setFixedTime(new Date(new Date().setUTCHours(0, 0, 10, 0)));
+    watchForFaults(context, page, this.server, this.#faults);
     await steady(page);
     return Object.assign(page, { device: name, person: { email, password }, talks: {} });
   }
@@ -62,34 +67,37 @@ export class Studio {
     return Promise.all(this.pages.map(work));
   }
 
+  /** begin opens the references of a group of scenes. */
+  begin(group) {
+    this.#references = read(group);
+    this.#taken = new Map();
+  }
+
+  /** end fails when a picture of the group has differed, or when anything happened that must not. */
+  end(group, allow) {
+    const found = this.found();
+    const faults = this.#faults.splice(0).filter((fault) => !allow?.test(fault));
+    if (isWriting) write(group, this.#taken);
+    else if (isComparing)
+      for (const name of this.#references.keys())
+        if (!this.#taken.has(name)) found.push(`${name}: there is a reference, and no picture`);
+    assert.equal(found.length, 0, `${found.join('\n')}\nWhere that is meant: npm run pictures`);
+    assert.deepEqual(faults, []);
+  }
+
   /** shoot takes the pictures of what is seen. */
-  async shoot(name, most = tries) {
-    const taken = await this.both((page) => this.#ofPage(page, name, most));
-    if (isWriting && !folder) {
-      mkdirSync(references, { recursive: true });
-      writeFileSync(join(references, `${name}.png`), encode(beside(taken.flat())));
-    }
-  }
-
-  async #ofPage(page, name, most) {
-    const { width, height } = page.viewportSize();
-    const [size, left] = [reduced(width, height), page.device === 'desk' ? 0 : 2 * reduced(desk.width, 0).width];
-    const taken = [];
-    for (const [i, colorScheme] of themes.entries()) {
-      await page.emulateMedia({ colorScheme });
-      const wanted = isWriting || folder ? null : this.#reference(name, left + i * size.width, size);
-      taken.push(await this.#take(page, `${name}-${page.device}-${colorScheme}`, wanted, most));
-    }
-    return taken;
-  }
-
-  #reference(name, left, { width, height }) {
-    const file = join(references, `${name}.png`);
-    return existsSync(file) ? cut(decode(readFileSync(file)), left, width, height) : null;
+  shoot(name, most = tries) {
+    return this.both(async (page) => {
+      for (const colorScheme of themes) {
+        await page.emulateMedia({ colorScheme });
+        await this.#take(page, `${name}-${page.device}-${colorScheme}`, most);
+      }
+    });
   }
 
   /** One picture, once it is like the reference, or like itself a moment before where there is none. */
-  async #take(page, name, reference, most) {
+  async #take(page, name, most) {
+    const reference = isComparing ? this.#references.get(name) : null;
     let [full, small] = await picture(page);
     let off = reference ? differences(small, reference) : [null];
     for (let i = 1; i < most && off.length > 0; i++) {
@@ -100,8 +108,8 @@ export class Studio {
     if (folder) {
       mkdirSync(folder, { recursive: true });
       writeFileSync(join(folder, `${name}.png`), full);
-    } else if (!isWriting && (off.length > 0 || !reference)) this.#tell(name, full, off);
-    return small;
+    } else if (isComparing && (off.length > 0 || !reference)) this.#tell(name, full, off);
+    this.#taken.set(name, small);
   }
 
   /** leave keeps what is seen, where something went wrong. */
@@ -126,16 +134,9 @@ export class Studio {
   found() {
     return this.#found.splice(0);
   }
-
-  /** agree fails when a picture has differed. */
-  agree() {
-    const found = this.found();
-    assert.equal(found.length, 0, `${found.join('\n')}\nWhere that is meant: npm run pictures`);
-  }
 }
 
 const said = ({ x, y, width, height, off }) => `${width}×${height} at ${x}, ${y} is off by up to ${off}`;
-const reduced = (width, height) => ({ width: Math.ceil(width / 8), height: Math.ceil(height / 8) });
 
 async function picture(page) {
   const full = await page.screenshot({ animations: 'disabled', caret: 'hide' });
@@ -146,7 +147,7 @@ async function picture(page) {
 async function steady(page) {
   await page.addInitScript(
     ({ font, isForPeople }) => {
-      const css = ['.hood small, .hood-code, .talk-details dd { visibility: hidden !important }'];
+      const css = ['.hood small, .talk-details dd { visibility: hidden !important }'];
       if (!isForPeople) {
         document.fonts.add(new FontFace('Block', new Uint8Array(font).buffer, { weight: '100 900' }));
         css.push(':root { --sans: Block; --serif: Block; --mono: Block; font-synthesis: none }');

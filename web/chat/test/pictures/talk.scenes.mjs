@@ -28,7 +28,18 @@ export async function messages({ studio }) {
   }
   await page({ studio });
   await queue({ studio });
+  await thoughts({ studio });
   await gone({ studio });
+}
+
+/** Nobody scrolls here: the page keeps the end in sight by itself. */
+async function thoughts({ studio }) {
+  await studio.both(async (page) => {
+    await openTalk(page, 'complete');
+    await page.getByText('Thought for').click();
+    await page.locator('.talk-thoughts-text').waitFor();
+  });
+  await studio.shoot('thoughts');
 }
 
 /** All that a text can be made of; and the way back to its end. */
@@ -123,13 +134,6 @@ async function gone({ studio }) {
 }
 
 export async function panels({ studio }) {
-  await studio.both(async (page) => {
-    await openTalk(page, 'complete');
-    await page.getByText('Thought for').click();
-    await page.locator('.talk-thoughts-text').waitFor();
-    await page.locator('.talk-scroll').evaluate((scroller) => scroller.scrollTo(0, 0));
-  });
-  await studio.shoot('thoughts');
   await studio.both(async (page) => {
     await openTalk(page, 'versions');
     await press(talkHead(page), 'This conversation');
