@@ -3,10 +3,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { withSources } from './source.mjs';
 
-let newRecorder, asCurl;
+let newRecorder, asCurl, recorded;
 
 withSources(async (load) => {
   ({ newRecorder, asCurl } = await load('hood/recorder.ts'));
+  ({ recorded } = await load('hood/recorded.ts'));
 });
 
 test('no password and no token is kept', () => {
@@ -67,4 +68,19 @@ test('the command for a shell quotes, and has no token', () => {
   const curl = asCurl(recorder.getSnapshot()[0], 'https://chat.example');
   assert.match(curl, /it'\\''s; rm/);
   assert.match(curl, /Bearer \$PARLEY_TOKEN/);
+});
+
+test('what is not waited for any longer is cancelled, and what fails otherwise is not', async () => {
+  const recorder = newRecorder();
+  const fails = { run: async (_, __, { signal } = {}) => Promise.reject(signal?.reason ?? new Error('no answer')) };
+  const session = recorded(fails, recorder);
+  await assert.rejects(session.run('query Left { a }', {}, { signal: AbortSignal.abort() }), { name: 'AbortError' });
+  await assert.rejects(session.run('query Lost { a }'), /no answer/);
+  assert.deepEqual(
+    recorder.getSnapshot().map(({ name, code }) => [name, code]),
+    [
+      ['Left', 'cancelled'],
+      ['Lost', 'INTERNAL'],
+    ],
+  );
 });

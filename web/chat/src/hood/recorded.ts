@@ -2,11 +2,11 @@
 // there is one session.
 import { Refused } from '@parley/client';
 import type { RunOptions, Session, SubscribeOptions } from '@parley/client';
+import { cancelled } from './recorder.ts';
 import type { Kind, Recorder } from './recorder.ts';
 
-/** What the page did not wait for any longer has no code of the server: it says so, in small letters. */
 const codeOf = (error: unknown, signal?: AbortSignal) =>
-  error instanceof Refused ? error.code : signal?.aborted ? 'cancelled' : 'INTERNAL';
+  error instanceof Refused ? error.code : signal?.aborted ? cancelled : 'INTERNAL';
 
 /** What an operation is called: its own name, or its first field where it has none. */
 export function named(document: string): { kind: Kind; name: string } {

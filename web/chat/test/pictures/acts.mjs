@@ -57,7 +57,9 @@ export async function hold(page, names) {
 export async function refuse(page, code, extensions = {}) {
   await page.route('**/graphql', (route) => {
     if (!/sendMessage|createConversation/.test(route.request().postData() ?? '')) return route.continue();
-    const errors = [{ message: 'This model is being looked after.', path: ['sendMessage'], extensions: { code, ...extensions } }];
+    const errors = [
+      { message: 'This model is being looked after.', path: ['sendMessage'], extensions: { code, ...extensions } },
+    ];
     return route.fulfill({ json: { data: null, errors } });
   });
 }

@@ -10,28 +10,32 @@ const few = 2;
 /** reduce returns a picture with one pixel a block. */
 export function reduce({ width, height, channels, data }) {
   const small = { width: Math.ceil(width / side), height: Math.ceil(height / side), channels: 3 };
-  const sums = new Float64Array(small.width * small.height * 3);
-  const counts = new Uint32Array(small.width * small.height);
-  for (let y = 0; y < height; y++) {
-    const row = Math.floor(y / side) * small.width;
-    for (let x = 0; x < width; x++) {
-      const block = row + Math.floor(x / side);
-      const at = (y * width + x) * channels;
-      sums[3 * block] += data[at];
-      sums[3 * block + 1] += data[at + 1];
-      sums[3 * block + 2] += data[at + 2];
-      counts[block]++;
+  const means = Buffer.alloc(3 * small.width * small.height);
+  for (let top = 0, at = 0; top < height; top += side)
+    for (let left = 0; left < width; left += side, at += 3) {
+      const [right, bottom] = [Math.min(left + side, width), Math.min(top + side, height)];
+      let [r, g, b] = [0, 0, 0];
+      for (let y = top; y < bottom; y++) {
+        const end = (y * width + right) * channels;
+        for (let i = (y * width + left) * channels; i < end; i += channels) {
+          r += data[i];
+          g += data[i + 1];
+          b += data[i + 2];
+        }
+      }
+      const count = (right - left) * (bottom - top);
+      // In steps of four, which are smaller when compressed; nobody sees them, and near is more.
+      [r, g, b].forEach((sum, c) => (means[at + c] = Math.min(255, 4 * Math.round(sum / count / 4))));
     }
-  }
-  // In steps of four, which deflate better; nobody sees them, and near is more.
-  const steps = (sum, i) => Math.min(255, 4 * Math.round(sum / counts[Math.floor(i / 3)] / 4));
-  return { ...small, data: Buffer.from(Array.from(sums, steps)) };
+  return { ...small, data: means };
 }
 
 /** differences returns where two reduced pictures differ: boxes in pixels of the whole picture, the largest first. */
 export function differences(now, reference) {
   if (now.width !== reference.width || now.height !== reference.height)
-    return [{ x: 0, y: 0, width: side * now.width, height: side * now.height, blocks: now.width * now.height, off: 255 }];
+    return [
+      { x: 0, y: 0, width: side * now.width, height: side * now.height, blocks: now.width * now.height, off: 255 },
+    ];
   const off = new Uint8Array(now.width * now.height);
   let count = 0;
   for (let i = 0; i < off.length; i++) {

@@ -39,14 +39,18 @@ function cmap() {
     [0x2066, 0x2069, 1],
     [0x206a, 0x10fffd, 2],
   ];
-  const table = Buffer.concat([shorts(13, 0), longs(16 + 12 * groups.length, 0, groups.length), longs(...groups.flat())]);
+  const table = Buffer.concat([
+    shorts(13, 0),
+    longs(16 + 12 * groups.length, 0, groups.length),
+    longs(...groups.flat()),
+  ]);
   return Buffer.concat([shorts(0, 1, 3, 10), longs(12), table]);
 }
 
-const head = () =>
-  Buffer.concat([longs(0x10000, 0x10000, 0, 0x5f0f3cf5), shorts(3, em), longs(0, 0, 0, 0), headEnd()]);
+const head = () => Buffer.concat([longs(0x10000, 0x10000, 0, 0x5f0f3cf5), shorts(3, em), longs(0, 0, 0, 0), headEnd()]);
 const headEnd = () => shorts(0, -250, advance, 950, 0, 8, 2, 0, 0);
-const hhea = () => Buffer.concat([longs(0x10000), shorts(950, -250, 0, advance, 0, 0, advance, 1, 0, 0, 0, 0, 0, 0, 0, 3)]);
+const hhea = () =>
+  Buffer.concat([longs(0x10000), shorts(950, -250, 0, advance, 0, 0, advance, 1, 0, 0, 0, 0, 0, 0, 0, 3)]);
 const hmtx = () => shorts(advance, 0, advance, 0, advance, 50);
 const maxp = () => Buffer.concat([longs(0x10000), shorts(3, 4, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0)]);
 const post = () => Buffer.concat([longs(0x30000, 0), shorts(-100, 50), longs(1, 0, 0, 0, 0)]);
@@ -56,7 +60,15 @@ function os2() {
   const begin = shorts(4, advance, 400, 5, 0, ...sizes, 0);
   const family = Buffer.alloc(10);
   const end = shorts(0x40, 0x20, 0xffff, 950, -250, 0, 950, 250);
-  return Buffer.concat([begin, family, longs(0, 0, 0, 0), Buffer.from('NONE'), end, longs(1, 0), shorts(540, 700, 0, 0x20, 1)]);
+  return Buffer.concat([
+    begin,
+    family,
+    longs(0, 0, 0, 0),
+    Buffer.from('NONE'),
+    end,
+    longs(1, 0),
+    shorts(540, 700, 0, 0x20, 1),
+  ]);
 }
 
 function name() {

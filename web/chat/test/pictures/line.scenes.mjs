@@ -14,11 +14,11 @@ export async function hood({ studio }) {
   });
   await studio.shoot('hood-empty');
   await studio.both(async (page) => {
-    await page.api.talk('Say it shorter', { conversationId: page.talks.complete.id });
+    await box(page).fill('Say it shorter');
+    await box(page).press('Enter');
     await say(page, 'MessageFinished');
-  });
-  await studio.both(async (page) => {
-    await page.getByRole('searchbox').fill('ContextUseOf');
+    // Of a query nobody can tell whether it was waited for until its answer came; a mutation is not cancelled.
+    await page.getByRole('searchbox').fill('mutation');
     await page.locator('.hood-entry summary').first().click();
     await button(page, 'Copy as curl').waitFor();
   });
@@ -85,9 +85,13 @@ export async function line({ studio, parley }) {
     await reply(page, 'STREAMING').locator('.talk-prose').waitFor();
   });
   await restarts({ studio, parley });
-  await studio.both((page) => page.api.ask(
-    `mutation { changePassword(input: { currentPassword: "four quiet lanterns", newPassword: "five loud lanterns" }) { user { id } } }`,
-  ).then(() => say(page, 'You have been signed out.')));
+  await studio.both((page) =>
+    page.api
+      .ask(
+        `mutation { changePassword(input: { currentPassword: "four quiet lanterns", newPassword: "five loud lanterns" }) { user { id } } }`,
+      )
+      .then(() => say(page, 'You have been signed out.')),
+  );
   await studio.shoot('signed-out');
 }
 

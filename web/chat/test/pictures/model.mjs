@@ -89,7 +89,12 @@ async function answer(response, { thought, text = '', hold, reason = 'stop', fai
   response.writeHead(200, { 'Content-Type': 'text/event-stream' });
   const write = (what) => response.write(`data: ${JSON.stringify(what)}\n\n`);
   const say = (delta, finish_reason = null) =>
-    write({ id: 'c', object: 'chat.completion.chunk', model: 'lantern', choices: [{ index: 0, delta, finish_reason }] });
+    write({
+      id: 'c',
+      object: 'chat.completion.chunk',
+      model: 'lantern',
+      choices: [{ index: 0, delta, finish_reason }],
+    });
   response.flushHeaders();
   if (thought) say({ reasoning_content: thought });
   for (const word of text.match(/\S*\s*/g)) if (word) say({ content: word });

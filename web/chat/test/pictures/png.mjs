@@ -9,8 +9,14 @@ export function decode(file) {
   if (!channels || file[24] !== 8 || file[28] !== 0) throw new Error('not a picture of this kind');
   const parts = [];
   for (let at = 8; at < file.length; at += 12 + file.readUInt32BE(at))
-    if (file.toString('latin1', at + 4, at + 8) === 'IDAT') parts.push(file.subarray(at + 8, at + 8 + file.readUInt32BE(at)));
-  return { width, height, channels, data: unfilter(inflateSync(Buffer.concat(parts)), width * channels, height, channels) };
+    if (file.toString('latin1', at + 4, at + 8) === 'IDAT')
+      parts.push(file.subarray(at + 8, at + 8 + file.readUInt32BE(at)));
+  return {
+    width,
+    height,
+    channels,
+    data: unfilter(inflateSync(Buffer.concat(parts)), width * channels, height, channels),
+  };
 }
 
 /** Each kind of line has a loop of its own: this is where the test spends its time. */

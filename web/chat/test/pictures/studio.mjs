@@ -1,5 +1,5 @@
 // Where pictures are taken: one browser with a page for the desk and one for the phone, each with a person of its own,
-// whose pictures in both themes are compared with the references or take their place.
+// whose pictures are compared with the references or take their place.
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,9 +12,13 @@ import { decode } from './png.mjs';
 import { read, write } from './references.mjs';
 
 const password = 'four quiet lanterns';
-const themes = ['light', 'dark'];
 /** So often a picture is taken again that is not yet what it is to be. */
-const tries = 12;
+const tries = 30;
+/** Of these each device has both themes. Of all others the desk has the light one and the phone the dark one: themes
+ * differ in colours alone, which are the same everywhere, and a picture takes a tenth of a second. */
+const inBoth = /^(faults|hood-open|list|message-(page|notes|failed|queued)|settings|start)$/;
+const themesOf = (name, { device }) =>
+  folder || inBoth.test(name) ? ['light', 'dark'] : [device === 'desk' ? 'light' : 'dark'];
 
 /** What is written anew: the references, or pictures for people, with the fonts of this machine, in a folder. */
 const folder = process.env.PARLEY_PICTURES;
@@ -71,6 +75,8 @@ export class Studio {
   begin(group) {
     this.#references = read(group);
     this.#taken = new Map();
+    this.found();
+    this.#faults.length = 0;
   }
 
   /** end fails when a picture of the group has differed, or when anything happened that must not. */
@@ -88,8 +94,9 @@ export class Studio {
   /** shoot takes the pictures of what is seen. */
   shoot(name, most = tries) {
     return this.both(async (page) => {
-      for (const colorScheme of themes) {
+      for (const colorScheme of themesOf(name, page)) {
         await page.emulateMedia({ colorScheme });
+        if (!isComparing) await settle(page);
         await this.#take(page, `${name}-${page.device}-${colorScheme}`, most);
       }
     });
@@ -141,6 +148,16 @@ const said = ({ x, y, width, height, off }) => `${width}×${height} at ${x}, ${y
 async function picture(page) {
   const full = await page.screenshot({ animations: 'disabled', caret: 'hide' });
   return [full, reduce(decode(full))];
+}
+
+/** settle waits until nothing has changed for some pictures: what is loaded by need comes late. */
+async function settle(page) {
+  let [, before] = await picture(page);
+  for (let alike = 0; alike < 6;) {
+    const [, now] = await picture(page);
+    alike = differences(now, before).length === 0 ? alike + 1 : 0;
+    before = now;
+  }
 }
 
 /** steady makes pages look alike on all machines: one font, of blocks, and nothing that is another each time. */
