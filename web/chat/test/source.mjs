@@ -14,6 +14,8 @@ export function withSources(use) {
       appType: 'custom',
       logLevel: 'error',
       server: { middlewareMode: true, hmr: false, ws: false, watch: null },
+      // As in vite.config.ts, which says so for browsers: @parley/client as it is written.
+      ssr: { noExternal: ['@parley/client'], resolve: { conditions: ['source', 'module', 'node', 'development'] } },
       optimizeDeps: { noDiscovery: true, include: [] },
     });
     await use((path) => vite.ssrLoadModule(`/src/${path}`));
