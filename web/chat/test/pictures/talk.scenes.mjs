@@ -124,7 +124,9 @@ async function gone({ studio }) {
   await studio.both(async (page) => {
     const { id } = await page.api.talk('Say it shorter');
     await go(page, `/c/${id}`);
-    await reply(page, 'COMPLETED').waitFor();
+    // Once it hears of what others do there.
+    await page.api.talk('Say it shorter', { conversationId: id });
+    await page.locator('.talk-reply[data-status="COMPLETED"]').nth(1).waitFor();
     await page.api.ask('mutation ($i: DeleteConversationInput!) { deleteConversation(input: $i) { conversationId } }', {
       i: { conversationId: id },
     });
