@@ -42,7 +42,7 @@ $$\\sum_{k=0}^{n} 2^k = 2^{n+1} - 1$$
 
 See [the proof](https://example.com/halving) and \`find("tide")\`.`;
 
-/** What is asked, and what is said. hold: where it stops, until the server ends; fails and refuses: how it goes wrong. */
+/** What is asked and what is said. hold: where it stops, until the server ends; fails, refuses: how it goes wrong. */
 const replies = {
   'Why does bread rise?': { thought: 'They ask about yeast. Short, and in order.', text: bread },
   'Why are there two tides a day?': { text: tides },

@@ -1,4 +1,4 @@
-// What is to be seen, group by group, in the order in which it is made: each group begins where the one before it ended.
+// What is to be seen, group by group, in the order in which it is made: each begins where the one before it ended.
 import { faultsAreFound } from './faults.scenes.mjs';
 import { account, lists, signedOut, start } from './frame.scenes.mjs';
 import { hood, languages, line } from './line.scenes.mjs';
