@@ -1,5 +1,6 @@
 // Every screen and every state in pictures, on the desk and on the phone, compared with those that are kept, reduced,
-// in pictures/references; and nothing may happen meanwhile that must not, as in the other tests. `npm run pictures` takes them anew, and others for people to look at.
+// in pictures/references; and nothing may happen meanwhile that must not, as in the other tests. `npm run pictures`
+// takes them anew, and others for people to look at.
 import { after, before, test } from 'node:test';
 import { Parley } from '../../../compat/lib/parley.mjs';
 import { timeout } from './page.mjs';

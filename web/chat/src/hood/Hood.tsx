@@ -67,7 +67,9 @@ function Row({ entry, graphiql }: { entry: Entry; graphiql: string | undefined }
       >
         <summary>
           <span className={`hood-kind hood-kind-${entry.kind}`}>{entry.kind}</span> <bdi>{entry.name}</bdi>{' '}
-          {entry.code && <span className={entry.code === cancelled ? 'hood-kind' : 'hood-code'}>{entry.code}</span>}{' '}
+          {entry.code && (
+            <span className={entry.code === cancelled ? 'hood-kind' : 'hood-code'}>{entry.code}</span>
+          )}{' '}
           <small>
             {time}
             {entry.took !== null && ` · ${entry.took} ms`}
