@@ -14,8 +14,8 @@ const faults = {
   'a panel lies over the text': '.talk-head { position: fixed; inset: 40% 20%; background: var(--tint) }',
   'the text is a size larger': ':root { --text-body: 1.25rem !important }',
 };
-/** Families that the page may name some day. That they change nothing proves that the font of blocks stands in for all of
- * them, so that the fonts of a machine do not matter. So a change of the family is what these pictures do not see. */
+/** Families that the page may name some day. That they change nothing proves that the font of blocks stands in for all
+ * of them, so that the fonts of a machine do not matter. So a change of the family is what these pictures do not see. */
 const otherFonts = ':root { --sans: monospace; --serif: cursive; --mono: serif } html { font-family: fantasy }';
 
 async function withRules(studio, css, then) {
