@@ -15,7 +15,7 @@ const faults = {
   'the text is a size larger': ':root { --text-body: 1.25rem !important }',
 };
 /** Families that the page may name some day. That they change nothing proves that the font of blocks stands in for all
- * of them, so that the fonts of a machine do not matter. So a change of the family is what these pictures do not see. */
+ * of them, so that the fonts of a machine do not matter. A change of the family is what these pictures miss. */
 const otherFonts = ':root { --sans: monospace; --serif: cursive; --mono: serif } html { font-family: fantasy }';
 
 async function withRules(studio, css, then) {
