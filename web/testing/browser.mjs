@@ -29,8 +29,7 @@ export function launch(chromium) {
 }
 
 /** watchForFaults collects everything that must not happen on any page of the context. */
-export function watchForFaults(context, page, server = base) {
-  const faults = [];
+export function watchForFaults(context, page, server = base, faults = []) {
   const host = new URL(server).host;
   page.on('console', (message) => {
     // Chromium reports a violation of the content security policy as a console error.

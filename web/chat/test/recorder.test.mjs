@@ -3,10 +3,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { withSources } from './source.mjs';
 
-let newRecorder, asCurl, inGraphiql;
+let newRecorder, asCurl, inGraphiql, recorded;
 
 withSources(async (load) => {
   ({ newRecorder, asCurl, inGraphiql } = await load('hood/recorder.ts'));
+  ({ recorded } = await load('hood/recorded.ts'));
 });
 
 test('no password and no token is kept', () => {
@@ -121,4 +122,19 @@ test('the address for GraphiQL brings the operation, no secret, and no more than
     ['query'],
   );
   assert.equal(asked('é'.repeat(19_000), null), '/graphiql/');
+});
+
+test('what is not waited for any longer is cancelled, and what fails otherwise is not', async () => {
+  const recorder = newRecorder();
+  const fails = { run: async (_, __, { signal } = {}) => Promise.reject(signal?.reason ?? new Error('no answer')) };
+  const session = recorded(fails, recorder);
+  await assert.rejects(session.run('query Left { a }', {}, { signal: AbortSignal.abort() }), { name: 'AbortError' });
+  await assert.rejects(session.run('query Lost { a }'), /no answer/);
+  assert.deepEqual(
+    recorder.getSnapshot().map(({ name, code }) => [name, code]),
+    [
+      ['Left', 'cancelled'],
+      ['Lost', 'INTERNAL'],
+    ],
+  );
 });

@@ -1,7 +1,7 @@
 // The drawer "Under the hood": the operations that a click sent, and the events that came.
 import { useState, useSyncExternalStore } from 'react';
 import { useTexts } from '../texts/index.ts';
-import { asCurl, inGraphiql, recorder } from './recorder.ts';
+import { asCurl, cancelled, inGraphiql, recorder } from './recorder.ts';
 import type { Entry } from './recorder.ts';
 import { Tree } from './Tree.tsx';
 import './hood.css';
@@ -67,7 +67,9 @@ function Row({ entry, graphiql }: { entry: Entry; graphiql: string | undefined }
       >
         <summary>
           <span className={`hood-kind hood-kind-${entry.kind}`}>{entry.kind}</span> <bdi>{entry.name}</bdi>{' '}
-          {entry.code && <span className="hood-code">{entry.code}</span>}{' '}
+          {entry.code && (
+            <span className={entry.code === cancelled ? 'hood-kind' : 'hood-code'}>{entry.code}</span>
+          )}{' '}
           <small>
             {time}
             {entry.took !== null && ` · ${entry.took} ms`}

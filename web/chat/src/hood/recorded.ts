@@ -2,9 +2,11 @@
 // there is one session.
 import { Refused } from '@parley/client';
 import type { RunOptions, Session, SubscribeOptions } from '@parley/client';
+import { cancelled } from './recorder.ts';
 import type { Kind, Recorder } from './recorder.ts';
 
-const codeOf = (error: unknown) => (error instanceof Refused ? error.code : 'INTERNAL');
+const codeOf = (error: unknown, signal?: AbortSignal) =>
+  error instanceof Refused ? error.code : signal?.aborted ? cancelled : 'INTERNAL';
 
 /** What an operation is called: its own name, or its first field where it has none. */
 export function named(document: string): { kind: Kind; name: string } {
@@ -28,7 +30,7 @@ export function recorded(session: Session, recorder: Recorder): Session {
         recorder.answered(id, { answer });
         return answer;
       } catch (error) {
-        recorder.answered(id, { code: codeOf(error) });
+        recorder.answered(id, { code: codeOf(error, options?.signal) });
         throw error;
       }
     },
@@ -42,7 +44,7 @@ export function recorded(session: Session, recorder: Recorder): Session {
         }
         recorder.answered(id, {});
       } catch (error) {
-        recorder.answered(id, { code: codeOf(error) });
+        recorder.answered(id, { code: codeOf(error, options?.signal) });
         throw error;
       }
     },

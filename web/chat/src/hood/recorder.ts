@@ -16,7 +16,7 @@ export interface Entry {
   variables: unknown;
   /** The answer, or the event. */
   answer: unknown;
-  /** Why it was refused. */
+  /** Why it was refused; cancelled where the page did not wait for the answer. */
   code: string | null;
 }
 
@@ -45,6 +45,9 @@ export interface Bounds {
   /** Characters of documents, variables and answers as JSON. */
   size: number;
 }
+
+/** In place of a code of the server, which are all in capitals. */
+export const cancelled = 'cancelled';
 
 /** What is put in place of a secret. */
 export const hidden = '•••';
