@@ -227,6 +227,19 @@ test('an answer from before a message that has been added since does not take it
   close();
 });
 
+test('an answer from before its deletion does not bring a talk back', async () => {
+  const { talk, asked, tell, answer, turn } = talkWith();
+  const close = talk.open();
+  await turn();
+  await answer({ messages: [message(0), message(1)], hasMore: false });
+  await tell({ __typename: 'ConversationSnapshot', conversation: headOf('m1'), fromIndex: null });
+  assert.equal(asked.length, 1);
+  await tell({ __typename: 'ConversationDeleted', conversationId: 'c' });
+  await answer({ messages: [message(0), message(1)], hasMore: false });
+  assert.equal(talk.get().gone, 'deleted');
+  close();
+});
+
 test('the text of a reply that ended while the line was cut is let go, one whose pieces come is not', async () => {
   const { talk, live, tell, answer, turn } = talkWith();
   const close = talk.open();

@@ -162,6 +162,7 @@ export class OpenTalk {
     this.addedMeanwhile.clear();
     const { conversation } = await this.run<TalkQuery>(TalkDocument, { last: pageSize });
     if (!conversation) return this.set({ gone: this.state.line ? 'deleted' : 'notFound', hasFailed: false });
+    if (this.state.gone) return; // The answer is from before.
     const page = pageOf(conversation.messages, conversation.messages.pageInfo.hasPreviousPage);
     // An answer from before a message that has come since would take it away again: the next one has it.
     if (this.isBehind(page)) return this.fetch(fromIndex);
