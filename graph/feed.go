@@ -8,6 +8,7 @@ import (
 
 	"parley/ent"
 	"parley/graph/model"
+	"parley/internal/direct"
 	"parley/internal/feed"
 	"parley/internal/reply"
 )
@@ -16,15 +17,18 @@ import (
 const retryPause = time.Second
 
 // eventsOf makes a source of what next gives, until it ends or ctx does, and then calls
-// closeSource. What is an update of a reply, as updateOf says, may be written at once. A feed
-// whose database does not answer goes on when it does: an end would look like the end of the
-// reply.
+// closeSource. What is an update of a reply, as updateOf says, may be written at once, and
+// where it arises, if directly is not nil. A feed whose database does not answer goes on when
+// it does: an end would look like the end of the reply.
 func eventsOf[S, T any](
 	ctx context.Context, r *Resolver, next func(context.Context) (S, error), updateOf func(*S) *reply.Update,
-	convert func(S) T, closeSource func(),
+	directly func(tell func(S) bool), convert func(S) T, closeSource func(),
 ) <-chan T {
 	events := make(chan T, 1)
 	s := sourceOf(ctx)
+	if write := direct.Of(ctx); write != nil && directly != nil {
+		directly(func(e S) bool { return s.direct(updateOf(&e), write) })
+	}
 	tell := func(e S) {
 		if u := updateOf(&e); u != nil {
 			if s.ready = s.deltas.write(u); s.ready != nil {

@@ -6,6 +6,9 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
+
+	"parley/internal/direct"
+	"parley/internal/reply"
 )
 
 // source is where the events of a subscription come from. gqlgen reads them from a channel,
@@ -54,6 +57,21 @@ func (s *source) advance(ctx context.Context) (written *graphql.Response) {
 		s.finish()
 	}
 	return s.ready
+}
+
+// direct writes an update to the client, while advance waits and holds mu. Whatever goes wrong
+// does so again where it is told: advance comes to it when this returns false.
+func (s *source) direct(u *reply.Update, write direct.Writer) (written bool) {
+	defer func() {
+		if recover() != nil {
+			written = false
+		}
+	}()
+	if u == nil {
+		return false
+	}
+	response := s.deltas.write(u)
+	return response != nil && write(response.Data)
 }
 
 func (s *source) close() {

@@ -3,11 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"strconv"
 	"sync/atomic"
+	"syscall"
 )
 
 // net/http reads a request with both Transfer-Encoding and Content-Length by the former, and
@@ -50,6 +52,14 @@ func (c *framedConn) CloseWrite() error {
 		return half.CloseWrite()
 	}
 	return nil
+}
+
+// SyscallConn is for who writes without waiting.
+func (c *framedConn) SyscallConn() (syscall.RawConn, error) {
+	if raw, ok := c.Conn.(syscall.Conn); ok {
+		return raw.SyscallConn()
+	}
+	return nil, errors.ErrUnsupported
 }
 
 type framingState uint8

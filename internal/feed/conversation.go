@@ -360,7 +360,7 @@ func (c *conversationState) indexOfUpcoming(id pid.ID) int {
 
 // update tells how the watched reply goes on.
 func (c *conversationState) update(u reply.Update, o *outcome) {
-	if c.watching == nil || c.watching.ID != u.Row.ID {
+	if !c.watches(u) {
 		return
 	}
 	if u.Kind != reply.Finished {
@@ -369,6 +369,15 @@ func (c *conversationState) update(u reply.Update, o *outcome) {
 	}
 	c.watching = nil
 	c.tellEnd(u, o)
+}
+
+func (c *conversationState) watches(u reply.Update) bool {
+	return c.watching != nil && c.watching.ID == u.Row.ID
+}
+
+// delta implements state.
+func (c *conversationState) delta(u reply.Update) (Event, bool) {
+	return c.ofReply(u), c.watches(u)
 }
 
 // revise takes a fact by which something has changed that was told. What a fact before it
@@ -442,5 +451,9 @@ func (c *conversationState) tellEnd(u reply.Update, o *outcome) {
 }
 
 func (c *conversationState) tellReply(u reply.Update, o *outcome) {
-	o.tell(Event{Kind: Reply, ConversationID: c.id, Update: u})
+	o.tell(c.ofReply(u))
+}
+
+func (c *conversationState) ofReply(u reply.Update) Event {
+	return Event{Kind: Reply, ConversationID: c.id, Update: u}
 }

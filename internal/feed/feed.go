@@ -38,7 +38,9 @@ type Feed struct {
 	events []Event
 	// watcher watches the running reply; nil: none does.
 	watcher *reply.Watcher
-	turn    turn
+	// direct tells a delta while the feed waits: see Direct. Nil: nobody does.
+	direct func(Event) bool
+	turn   turn
 	// wake fires when the state wants to be woken; nil: it does not.
 	wake <-chan time.Time
 }
@@ -57,6 +59,25 @@ const (
 func (f *Feed) Close() {
 	f.unwatch()
 	f.facts.Close()
+}
+
+// Direct has deltas told while Next waits for an event, and instead of it: in the goroutine
+// that writes the reply, which tell must not hold up. Tell returns false for what it leaves to
+// Next. The caller of Next must not touch what tell uses until that returns.
+func (f *Feed) Direct(tell func(Event) bool) {
+	f.direct = tell
+	if f.watcher != nil {
+		f.watcher.Direct(f.tell)
+	}
+}
+
+// tell is what the watcher is given for Direct. A delta changes nothing in the state.
+func (f *Feed) tell(u reply.Update) bool {
+	if len(f.facts.Facts()) > 0 || len(f.facts.Missed()) > 0 {
+		return false // They come first.
+	}
+	e, ok := f.state.delta(u)
+	return ok && f.direct(e)
 }
 
 // Next blocks until there is an event. After a conversation's deletion it returns io.EOF;
@@ -105,15 +126,8 @@ func (f *Feed) begin(ctx context.Context) error {
 func (f *Feed) wait(ctx context.Context) (input, error) {
 	if f.turn == factsFirst {
 		f.turn = replyFirst
-		select {
-		case <-f.facts.Missed():
-			f.behind = len(f.facts.Facts()) > 0
-			return doubted{}, nil
-		case <-f.wake:
-			return woken{}, nil
-		case heardOf := <-f.facts.Facts():
-			return f.heard(heardOf), nil
-		default:
+		if in, ok := f.look(); ok {
+			return f.taken(in), nil
 		}
 	}
 	for {
@@ -132,19 +146,57 @@ func (f *Feed) wait(ctx context.Context) (input, error) {
 			}
 			ready = f.watcher.Ready()
 		}
-		select {
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		case <-ready:
-		case <-f.facts.Missed():
-			f.behind = len(f.facts.Facts()) > 0
-			return doubted{}, nil
-		case <-f.wake:
-			return woken{}, nil
-		case heardOf := <-f.facts.Facts():
-			return f.heard(heardOf), nil
+		in, err := f.park(ctx, ready)
+		if in != nil || err != nil {
+			return f.taken(in), err
 		}
 	}
+}
+
+// look returns what is there of all that is not the reply.
+func (f *Feed) look() (input, bool) {
+	select {
+	case <-f.facts.Missed():
+		return doubted{}, true
+	case <-f.wake:
+		return woken{}, true
+	case heardOf := <-f.facts.Facts():
+		return heardOf, true
+	default:
+		return nil, false
+	}
+}
+
+// park waits for what comes, nil when that is more of the reply. Meanwhile deltas are told
+// where they arise: see Direct.
+func (f *Feed) park(ctx context.Context, ready <-chan struct{}) (input, error) {
+	if f.watcher != nil {
+		f.watcher.Park()
+		defer f.watcher.Unpark()
+	}
+	select {
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case <-ready:
+		return nil, nil
+	case <-f.facts.Missed():
+		return doubted{}, nil
+	case <-f.wake:
+		return woken{}, nil
+	case heardOf := <-f.facts.Facts():
+		return heardOf, nil
+	}
+}
+
+// taken is what look or park has returned as the state hears it.
+func (f *Feed) taken(in input) input {
+	switch in := in.(type) {
+	case doubted:
+		f.behind = len(f.facts.Facts()) > 0
+	case *fact.Fact:
+		return f.heard(in)
+	}
+	return in
 }
 
 // heard is a fact as an input. The row of a running reply has its live text, as any that
@@ -223,6 +275,9 @@ func (f *Feed) watch(ctx context.Context, w want) (input, error) {
 		return unwatchable{w}, nil
 	case err != nil:
 		return nil, err
+	}
+	if f.direct != nil {
+		v.Direct(f.tell)
 	}
 	f.watcher = v
 	return nil, nil

@@ -12,6 +12,9 @@ import (
 type state interface {
 	apply(in input) outcome
 	phase() phase
+	// delta is what a delta of the watched reply is told as, if it is one: what apply would
+	// tell of it, and no more.
+	delta(u reply.Update) (Event, bool)
 }
 
 // phase is how far a feed has come.

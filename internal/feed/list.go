@@ -4,6 +4,7 @@ import (
 	"parley/ent"
 	"parley/internal/fact"
 	"parley/internal/pid"
+	"parley/internal/reply"
 )
 
 // listState is the pure state of the feed of a user's conversations.
@@ -26,6 +27,9 @@ type listState struct {
 func newList(userID pid.ID) *listState { return &listState{userID: userID, gone: newGraves()} }
 
 func (l *listState) phase() phase { return l.at }
+
+// delta implements state: no reply is watched.
+func (l *listState) delta(reply.Update) (Event, bool) { return Event{}, false }
 
 // apply implements state.
 func (l *listState) apply(in input) outcome {

@@ -3,6 +3,7 @@ package reply
 import (
 	"context"
 	"io"
+	"sync"
 
 	"parley/ent"
 	"parley/ent/message"
@@ -55,7 +56,7 @@ type Watcher struct {
 	engine *Engine
 	userID pid.ID
 	id     pid.ID
-	wake   chan struct{}
+	wake   wakeup
 	live   *live  // The text it has joined; nil before, and once the reply is final.
 	leave  func() // Leaves it.
 
@@ -67,6 +68,11 @@ type Watcher struct {
 	// seen is the latest update that was given out.
 	seen Update
 	done bool
+
+	// waits guards all above while parked is set, which it guards too: see Park.
+	waits  sync.Mutex
+	parked bool
+	tell   func(Update) bool // See Direct.
 }
 
 // Attach starts watching a reply. It must be this user's, who is also the viewer in
@@ -82,7 +88,7 @@ func (e *Engine) Attach(ctx context.Context, userID, id pid.ID, after *Cursor) (
 	if err != nil {
 		return nil, err
 	}
-	w := &Watcher{engine: e, userID: userID, id: id, wake: make(chan struct{}, 1), seen: SnapshotOf(row)}
+	w := &Watcher{engine: e, userID: userID, id: id, wake: make(wakeup, 1), seen: SnapshotOf(row)}
 	w.cursor = Cursor{MessageID: id}
 	if after != nil {
 		if after.MessageID != id {
@@ -106,7 +112,7 @@ func (e *Engine) Follow(ctx context.Context, userID pid.ID, row *ent.Message) (*
 	if here == nil || here.row.UserID != userID || here.row.Attempt < row.Attempt {
 		return e.Attach(ctx, userID, row.ID, nil)
 	}
-	w := &Watcher{engine: e, userID: userID, id: row.ID, wake: make(chan struct{}, 1), seen: SnapshotOf(here.row)}
+	w := &Watcher{engine: e, userID: userID, id: row.ID, wake: make(wakeup, 1), seen: SnapshotOf(here.row)}
 	w.cursor = Cursor{MessageID: row.ID}
 	w.join(here.row)
 	return w, nil
@@ -149,10 +155,12 @@ func (w *Watcher) Next(ctx context.Context) (Update, error) {
 		if ok || err != nil {
 			return u, err
 		}
+		w.Park()
 		select {
 		case <-w.Ready():
 		case <-ctx.Done():
 		}
+		w.Unpark()
 	}
 }
 
@@ -223,6 +231,11 @@ func (w *Watcher) fromLive(l *live) (u Update, ok, lost bool) {
 	if !more {
 		return Update{}, false, false
 	}
+	return w.behind(l, c), true, false
+}
+
+// behind takes what is new in one channel, with the live buffer's lock held.
+func (w *Watcher) behind(l *live, c Channel) Update {
 	t, from := &l.texts[c], w.cursor.At[c]
 	w.cursor.At[c] = len(t.bytes)
 	return Update{
@@ -233,7 +246,7 @@ func (w *Watcher) fromLive(l *live) (u Update, ok, lost bool) {
 		Text:    t.from(from),
 		Units:   t.unitsAt(from),
 		Cursor:  w.cursor,
-	}, true, false
+	}
 }
 
 // fromFinal takes what is new in a final state: what is left of the text, then the
@@ -291,12 +304,12 @@ func asRunning(row *ent.Message) *ent.Message {
 
 func (w *Watcher) join(row *ent.Message) {
 	w.live, w.leave = w.engine.mirrors.join(row)
-	w.version = w.live.join(w.wake)
+	w.version = w.live.join(w)
 }
 
 func (w *Watcher) unjoin() {
 	if w.live != nil {
-		w.live.leave(w.wake)
+		w.live.leave(w)
 		w.leave()
 		w.live = nil
 	}

@@ -21,8 +21,8 @@ func BenchmarkDelta(b *testing.B) {
 				l = newLive(row, maxTestBytes)
 				all = all[:0]
 				for range viewers {
-					v := &Watcher{id: row.ID, wake: make(chan struct{}, 1), live: l}
-					l.join(v.wake)
+					v := &Watcher{id: row.ID, wake: make(wakeup, 1), live: l}
+					l.join(v)
 					v.fromLive(l) // The snapshot.
 					all = append(all, v)
 				}

@@ -31,8 +31,9 @@ type live struct {
 	// lost says that this replica may not write the reply any more: watchers turn to
 	// the row.
 	lost bool
-	// waiting are the wake-ups of watchers: a list, since every delta goes through it.
-	waiting []chan struct{}
+	// waiting are the listeners. The list is replaced, never changed: every delta goes
+	// through it, without the lock.
+	waiting []listener
 	// ended is closed when final or lost is set.
 	ended chan struct{}
 	// saved is how much of the texts the last checkpoint held.
@@ -50,16 +51,23 @@ func newLive(row *ent.Message, maxBytes int) *live {
 
 // Append implements Output.
 func (l *live) Append(c Channel, piece string) error {
+	listeners, err := l.add(c, piece)
+	tell(listeners)
+	return err
+}
+
+// add appends a piece and returns who is to be told.
+func (l *live) add(c Channel, piece string) ([]listener, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.texts.size()+len(piece) > l.maxBytes {
-		return &Error{Code: CodeLimit}
+		return nil, &Error{Code: CodeLimit}
 	}
 	l.pace.note(c, piece, l.now)
-	if l.texts[c].append(piece) {
-		l.wake()
+	if !l.texts[c].append(piece) {
+		return nil, nil
 	}
-	return nil
+	return l.waiting, nil
 }
 
 // spokeFirst returns when the first text came, if any has.
@@ -207,29 +215,23 @@ func (l *live) end(set func()) {
 
 // wake is called with mu held.
 func (l *live) wake() {
-	for _, c := range l.waiting {
-		select {
-		case c <- struct{}{}:
-		default: // It has a wake-up waiting, and reads everything when it takes it.
-		}
+	for _, w := range l.waiting {
+		w.signal()
 	}
 }
 
-// join adds a watcher's wake-up channel, which must hold one signal, and returns the
-// version of the text.
-func (l *live) join(wake chan struct{}) (version int) {
+// join adds a listener and returns the version of the text.
+func (l *live) join(w listener) (version int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.waiting = append(l.waiting, wake)
+	l.waiting = append(slices.Clip(l.waiting), w)
 	return l.version
 }
 
-func (l *live) leave(wake chan struct{}) {
+func (l *live) leave(w listener) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if i := slices.Index(l.waiting, wake); i >= 0 {
-		l.waiting = slices.Delete(l.waiting, i, i+1)
-	}
+	l.waiting = slices.DeleteFunc(slices.Clone(l.waiting), func(other listener) bool { return other == w })
 }
 
 // state returns the reply as it is now, or false when this replica has lost it.

@@ -11,7 +11,7 @@ import (
 // TestADeltaAllocatesNothing but room for the text, now and then.
 func TestADeltaAllocatesNothing(t *testing.T) {
 	l := newLive(&ent.Message{ID: "msg_1"}, 1<<30)
-	wake := make(chan struct{}, 1)
+	wake := make(wakeup, 1)
 	l.join(wake)
 	if n := testing.AllocsPerRun(10_000, func() {
 		if l.Append(0, "word ") != nil {

@@ -62,7 +62,7 @@ func (e *Engine) answer(q Question) (Piece, error) {
 // publish sends what is new in a reply whenever there is something, joined as it
 // lies there: a slow wire gets fewer, bigger pieces.
 func (a *Attempt) publish(at Question) {
-	wake := make(chan struct{}, 1)
+	wake := make(wakeup, 1)
 	a.live.join(wake)
 	defer a.live.leave(wake)
 	interest := time.NewTimer(interestFor)

@@ -20,8 +20,9 @@ const (
 type smallBuffers struct {
 	http.ResponseWriter
 	server *Server
-	conn   net.Conn // set when it has been taken over
-	status int      // of the answer
+	conn   net.Conn // set when it has been taken over, as is
+	frames *frames
+	status int // of the answer
 }
 
 // WriteHeader implements http.ResponseWriter.
@@ -40,7 +41,8 @@ func (w *smallBuffers) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if buffers.Reader.Buffered() == 0 { // Else the client did not wait for the answer.
 		buffers.Reader = bufio.NewReaderSize(conn, readBuffer)
 	}
-	buffers.Writer = bufio.NewWriterSize(&frames{Conn: conn, paced: pacedConn{conn, w.server}}, writeBuffer)
+	w.frames = &frames{Conn: conn, paced: pacedConn{conn, w.server}}
+	buffers.Writer = bufio.NewWriterSize(w.frames, writeBuffer)
 	return conn, buffers, nil
 }
 
@@ -51,8 +53,14 @@ func (w *smallBuffers) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 type frames struct {
 	net.Conn
 	paced pacedConn // for what is long
+
+	mu    sync.Mutex // orders the frames; guards the fields below
 	begun [writeBuffer]byte
 	n     int // of begun
+	// closing is set when a close frame has been written, which is the last one.
+	closing bool
+	// raw writes without waiting. Nil: nothing has been written so.
+	raw *rawWriter
 }
 
 // joined has buffers for whole frames, which no socket keeps.
@@ -60,7 +68,10 @@ var joined = sync.Pool{New: func() any { b := make([]byte, 0, 512); return &b }}
 
 // Write implements io.Writer. Each frame is written in one call or in two.
 func (f *frames) Write(p []byte) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.n == 0 {
+		f.closing = f.closing || opcodeOf(p) == opcodeClose
 		if len(p) <= len(f.begun) && len(p) < frameSize(p) {
 			f.n = copy(f.begun[:], p)
 			return len(p), nil

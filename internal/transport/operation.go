@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"parley/internal/direct"
 	"parley/internal/refusal"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -97,6 +98,10 @@ func (c *socket) run(ctx context.Context, self *operation, m message) {
 		c.send(m.id, self, &graphql.Response{Errors: gqlerror.List{full}})
 		c.answered(ctx, self, m.id)
 		return
+	}
+	if id := m.id; isSubscription(op) { // All that is kept of the message.
+		opCtx := ctx
+		ctx = direct.With(ctx, func(data []byte) bool { return c.sendDirect(opCtx, id, self, data) })
 	}
 	a := c.server.dispatch(ctx, op, c.identity.User, &c.held)
 	defer func() {

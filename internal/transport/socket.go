@@ -26,6 +26,7 @@ type socket struct {
 	server  *Server
 	conn    *websocket.Conn
 	raw     net.Conn // below conn, to cut it off
+	frames  *frames  // between both
 	dialect dialect
 	// noInit closes the socket when its client does not say who it is. Nil: it has.
 	noInit   *time.Timer
@@ -121,6 +122,7 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
 		conn:    conn,
 		began:   time.Now(),
 		raw:     taken.conn,
+		frames:  taken.frames,
 		bearer:  bearer(r.Header.Get("Authorization")),
 		allowed: newBucket(s.cfg.Limits.MessagesPerSecond),
 		active:  make(map[string]*operation),
