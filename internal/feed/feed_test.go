@@ -501,3 +501,59 @@ func TestFeedOfAQueue(t *testing.T) {
 		}
 	})
 }
+
+// TestDirectDeltas: what is told where it arises and what Next returns come one after the other,
+// and are all of it. The log has no lock: who tells is the one who waits, for that moment.
+func TestDirectDeltas(t *testing.T) {
+	t.Parallel()
+	b := setup(t, storetest.SQLite(t), chat.Config{})
+	u := b.user(t)
+	pieces := make(chan string)
+	b.upstream.Next(upstreamtest.Pieces(pieces))
+	r := b.send(t, u, chat.SendInput{Content: "one"})
+	f := b.conversationFeed(t, u, r.Conversation.ID)
+	var text strings.Builder
+	var events []string
+	direct := 0
+	f.Direct(func(e feed.Event) bool {
+		if direct%10 == 9 { // As a client that is slow for a moment.
+			direct++
+			return false
+		}
+		direct++
+		text.WriteString(e.Update.Text)
+		return true
+	})
+	want := ""
+	for i := range 300 {
+		want += strings.Repeat("é😀", i%3) + "x"
+	}
+	go func() {
+		defer close(pieces)
+		for i := range 300 {
+			pieces <- strings.Repeat("é😀", i%3) + "x"
+			if i%100 == 50 {
+				b.rename(t, u, r.Conversation.ID, strings.Repeat("name", i/50))
+			}
+		}
+	}()
+	for {
+		e := next(t, u, f)
+		if e.Kind == feed.Reply && e.Update.Kind == reply.Delta {
+			text.WriteString(e.Update.Text)
+			continue
+		}
+		if events = append(events, describe(e)); e.Kind == feed.Reply && e.Update.Kind == reply.Finished {
+			break
+		}
+	}
+	if text.String() != want {
+		t.Errorf("got %d bytes, want %d", text.Len(), len(want))
+	}
+	if n := strings.Count(strings.Join(events, " "), "updated"); n < 3 {
+		t.Errorf("the renames were told %d times, want 3: %v", n, events)
+	}
+	if direct == 0 {
+		t.Error("no delta was told where it arises")
+	}
+}

@@ -23,6 +23,7 @@
 //     quick a reply was.
 //   - attach.go, wait.go, read.go, cursor.go: a Watcher takes what lies behind its position;
 //     others wait for the end, or look once.
+//   - direct.go: a delta is told to a Watcher that waits by who writes the reply.
 //
 // # What an engine is made of
 //
@@ -51,14 +52,16 @@
 // Engine.listen, which life restarts after a panic. While it runs each attempt has one
 // (Attempt.Go), and one more while other replicas are interested (Attempt.publish). Each
 // mirror has one (mirror.follow) while it is watched, and each aside that runs. A Watcher has none: whoever calls Next
-// or Poll does its work. Stop waits for all of them, attempts first.
+// or Poll does its work, or who writes the reply. Stop waits for all of them, attempts first.
 //
 // # Locks
 //
 // In the order in which they may be held together:
 //
 //	mirrors.mu or asides.mu, then attempts.mu or life.mu, then live.mu
+//	Watcher.waits, then live.mu
 //
-// publisher.mu and places.mu are held alone. None of them is held while the database, the bus, the wire or
+// Who writes a reply only tries Watcher.waits, and holds it while the watcher's client is
+// written to without waiting. publisher.mu and places.mu are held alone. None of them is held while the database, the bus, the wire or
 // the model is called.
 package reply

@@ -18,7 +18,8 @@
 //
 // A request comes in by server.go, which checks the origin (origin.go), and goes on
 // as an operation over HTTP (http.go, request.go, names.go, negotiate.go, stream.go) or as a socket
-// (socket.go, hijack.go, dialect.go, token.go, bucket.go, operation.go, write.go). Both
+// (socket.go, hijack.go, dialect.go, token.go, bucket.go, operation.go, write.go, and
+// direct.go for deltas, which are written by who makes them). Both
 // ask admission.go whether one more may be opened, limits.go, compare.go and documents.go
 // whether an operation may run, underway.go whether its user may have one more, and encode.go
 // for the bytes of an answer, which compress.go makes fewer. What an answer weighs is counted
@@ -29,7 +30,7 @@
 // A socket has a reader and a goroutine for each operation; a timer pings. Those that wait
 // for long have begun anew, since a goroutine keeps the deepest stack it has had. A stream
 // has the request's goroutine. No lock is held while a client is waited for, but the one that
-// orders the writes to that client.
+// orders the writes to that client. Who writes without waiting tries it only.
 //
 // The sources of its rules are the GraphQL over HTTP draft, the graphql-ws protocol
 // document, the graphql-sse protocol document, and Apollo's description of HTTP
