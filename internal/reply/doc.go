@@ -51,8 +51,8 @@
 // Start makes one for each of lease.keep, sweeper.run, saver.run, ownRows.run and
 // Engine.listen, which life restarts after a panic. While it runs each attempt has one
 // (Attempt.Go), and one more while other replicas are interested (Attempt.publish). Each
-// mirror has one (mirror.follow) while it is watched, and each aside that runs. A Watcher has none: whoever calls Next
-// or Poll does its work, or who writes the reply. Stop waits for all of them, attempts first.
+// mirror has one (mirror.follow) while it is watched, and each aside that runs. A Watcher has
+// none: whoever calls Next or Poll does its work, or who writes the reply. Stop waits for all of them, attempts first.
 //
 // # Locks
 //
@@ -62,6 +62,6 @@
 //	Watcher.waits, then live.mu
 //
 // Who writes a reply only tries Watcher.waits, and holds it while the watcher's client is
-// written to without waiting. publisher.mu and places.mu are held alone. None of them is held while the database, the bus, the wire or
-// the model is called.
+// written to without waiting. publisher.mu and places.mu are held alone. None of them is held
+// while the database, the bus, the wire or the model is called.
 package reply
