@@ -1,8 +1,9 @@
 package reply
 
 // A delta mostly finds its watcher waiting. To wake it costs more than all that is then done
-// with the delta: another thread has to be found and run. So who writes the reply tells the
-// delta itself, as if it were the watcher for a moment, if that can be done without waiting.
+// with the delta: another thread has to be found and run. So who writes the reply, or keeps
+// the copy of one that is written elsewhere, tells the delta itself, as if it were the watcher
+// for a moment, if that can be done without waiting.
 
 // listener is who hears that there is more of a reply.
 type listener interface {
@@ -24,10 +25,17 @@ func (w wakeup) signal() {
 
 func (wakeup) told() bool { return false }
 
+// wake lets listeners know that they have to look.
+func wake(listeners []listener) {
+	for _, w := range listeners {
+		w.signal()
+	}
+}
+
 // maxDirect bounds how many are told at once: the model's stream is read behind them.
 const maxDirect = 4
 
-// tell lets listeners know that there is more.
+// tell lets listeners know that there is more, where it arises.
 func tell(listeners []listener) {
 	for i := len(listeners) - 1; i >= 0; i-- {
 		if w := listeners[i]; i >= maxDirect || !w.told() {
@@ -36,10 +44,9 @@ func tell(listeners []listener) {
 	}
 }
 
-// Direct has deltas told while the watcher waits: in the goroutine that writes the reply,
-// which tell must not hold up. Tell returns false for what it leaves to Poll. It is called
-// between Park and Unpark only. Snapshots, ends, and what comes from another replica, are
-// left to Poll.
+// Direct has deltas told while the watcher waits: in the goroutine that writes the reply or
+// keeps its copy here, which tell must not hold up. Tell returns false for what it leaves to
+// Poll. It is called between Park and Unpark only. Snapshots and ends are left to Poll.
 func (w *Watcher) Direct(tell func(Update) bool) { w.tell = tell }
 
 // Park says that its caller waits on Ready, and touches neither the watcher nor what Direct's

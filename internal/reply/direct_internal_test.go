@@ -76,6 +76,20 @@ func TestDeltasAreToldWhereTheyArise(t *testing.T) {
 	}
 }
 
+// TestDeltasOfACopyAreToldToo: of what another replica writes.
+func TestDeltasOfACopyAreToldToo(t *testing.T) {
+	t.Parallel()
+	l := runningLive()
+	p := park(l)
+	piece := Piece{MessageID: l.row.ID, Attempt: 1, Texts: Texts{Content: "one"}, End: Position{Content: 3}}
+	if m := l.receive(piece); m == gap || p.told.String() != "content one;" || p.woken() {
+		t.Errorf("was told %q, want the delta and no wake-up", p.told.String())
+	}
+	if l.receive(piece); p.told.String() != "content one;" || p.woken() {
+		t.Errorf("a repeated piece: was told %q, want nothing new", p.told.String())
+	}
+}
+
 // TestWhatIsRefusedIsPolled: nothing of it is lost, and nothing comes twice.
 func TestWhatIsRefusedIsPolled(t *testing.T) {
 	t.Parallel()

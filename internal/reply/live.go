@@ -151,16 +151,30 @@ func agree(a, b Texts) bool {
 	return true
 }
 
-// merge adds a piece to a copy.
+// receive adds a piece to a copy, in the goroutine that keeps it.
+func (l *live) receive(p Piece) merged {
+	m, listeners := l.put(p)
+	tell(listeners)
+	return m
+}
+
+// merge adds what a row has to a copy.
 func (l *live) merge(p Piece) merged {
+	m, listeners := l.put(p)
+	wake(listeners)
+	return m
+}
+
+// put adds a piece and returns who is to be told.
+func (l *live) put(p Piece) (merged, []listener) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	before := l.texts.size()
 	m := merge(l.row.Attempt, &l.texts, p)
-	if l.texts.size() > before {
-		l.wake()
+	if l.texts.size() == before {
+		return m, nil
 	}
-	return m
+	return m, l.waiting
 }
 
 // held says how much there is of which attempt.
@@ -215,9 +229,7 @@ func (l *live) end(set func()) {
 
 // wake is called with mu held.
 func (l *live) wake() {
-	for _, w := range l.waiting {
-		w.signal()
-	}
+	wake(l.waiting)
 }
 
 // join adds a listener and returns the version of the text.

@@ -66,7 +66,7 @@ func (m *mirror) follow(ctx context.Context, row *ent.Message) {
 		select {
 		case <-ctx.Done():
 		case p := <-arrived:
-			switch m.live.merge(p) {
+			switch m.live.receive(p) {
 			case gap:
 				look = m.ask(ctx) != nil
 			case newer:
@@ -124,7 +124,7 @@ func (m *mirror) ask(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		switch outcome := m.live.merge(p); {
+		switch outcome := m.live.receive(p); {
 		case p.Attempt != held.Attempt:
 			return errNobody // One of the two has not heard of a takeover. The row has.
 		case outcome == gap:
