@@ -18,12 +18,19 @@ export function SignIn() {
   const texts = useTexts().account;
   const site = useSite();
   const isNew = useRoute().name === 'sign-up' && site?.signUp !== false;
+  // The name is an operator's, in any direction.
+  const name = useSiteName();
+  const [before, after] = texts.greeting('\n').split('\n');
   const hasEnded = new URLSearchParams(location.search).has('ended');
   return (
     <div className="acct">
       <main className="acct-sheet">
         <Mark size={44} />
-        <h1 className="acct-title">{texts.greeting(useSiteName())}</h1>
+        <h1 className="acct-title">
+          {before}
+          <bdi>{name}</bdi>
+          {after}
+        </h1>
         <p className="acct-promise">{texts.promise}</p>
         {hasEnded && (
           <p className="acct-note" role="status">

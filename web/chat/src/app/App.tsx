@@ -134,7 +134,7 @@ function Name() {
   return (
     <Link to="/" className="app-name">
       <Mark size={22} />
-      <span>{useSiteName()}</span>
+      <bdi>{useSiteName()}</bdi>
     </Link>
   );
 }
