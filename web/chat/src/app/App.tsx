@@ -20,6 +20,7 @@ import { go, Link, useRoute } from './route.ts';
 import { useSite, useSiteName } from './site.ts';
 import { Spoken } from './Spoken.tsx';
 import { useWho, whereTo } from './who.ts';
+import './focus.ts';
 import './app.css';
 
 const Account = lazy(() => import('../account/Account.tsx'));
