@@ -73,6 +73,7 @@ function Row({ entry, graphiql }: { entry: Entry; graphiql: string | undefined }
   const texts = useTexts().hood;
   const [isOpen, setOpen] = useState(false);
   const time = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' }).format(entry.at);
+  const codeClass = entry.code === cancelled ? 'hood-kind' : 'hood-code';
   return (
     <li>
       <details
@@ -81,7 +82,7 @@ function Row({ entry, graphiql }: { entry: Entry; graphiql: string | undefined }
       >
         <summary>
           <span className={`hood-kind hood-kind-${entry.kind}`}>{entry.kind}</span> <bdi>{entry.name}</bdi>{' '}
-          {entry.code && <span className={entry.code === cancelled ? 'hood-kind' : 'hood-code'}>{entry.code}</span>}{' '}
+          {entry.code && <span className={codeClass}>{entry.code}</span>}{' '}
           <small>
             {time}
             {entry.took !== null && ` · ${entry.took} ms`}
