@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 export const base = process.env.PARLEY_URL;
 /** How long one step may take: a busy machine is slow, and what hangs is seen all the same. */
-export const timeout = 120_000;
+export const timeout = Number(process.env.PARLEY_PATIENCE ?? 120_000);
 const executablePath = process.env.CHROMIUM || '/usr/bin/chromium';
 const screenshots = process.env.PARLEY_SCREENSHOT;
 

@@ -1,7 +1,6 @@
 // "Under the hood": what a click has sent and what came of it, and nothing secret.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Parley } from '../../../compat/lib/parley.mjs';
 import { launch, look, picture, send, signUp, visit } from './page.mjs';
 
 const limit = { timeout: 120_000 };
@@ -44,16 +43,3 @@ for (const [colorScheme, device, options] of [['light', 'desk', {}]]) {
     await drawer.waitFor({ state: 'detached' });
   });
 }
-
-test('the page works where only known documents run', limit, async (t) => {
-  const parley = await Parley.start({ PARLEY_DOCUMENTS_ONLY: 'on', PARLEY_SCRIPT: 'on', PARLEY_MODEL: 'script' });
-  t.after(() => parley.close());
-  const page = await visit(t, browser, { server: parley.url });
-  await signUp(page);
-  await send(page, '/tokens 20');
-  await page.waitForURL('**/c/*');
-  await page.locator('.talk-reply[data-status="COMPLETED"]').waitFor();
-  await page.reload();
-  await page.locator('.talk-reply[data-status="COMPLETED"]').waitFor();
-  await page.context().close(); // Before its server, which it would miss.
-});

@@ -244,6 +244,157 @@ test('what is made to hang does not', { timeout: 60_000 }, () => {
   }
 });
 
+/** What opens something, or looks so, each of it many times; and lines of which each makes the one before it longer. */
+const openers = [
+  ...['*a ', '**a ', '***a_', '_a ', '__a*', '~~a ', '`a ', '``a` ', '*_`[![](<\\[$$|> - 1. #~~'],
+  ...[
+    '[',
+    '![',
+    '[a](',
+    '[a](<',
+    '[a](b "',
+    '[a](b (',
+    '[a][',
+    '[a] ',
+    '](',
+    '[\\',
+    '[a\\]',
+    '[`a',
+    '[<a ',
+    '[![a](b)](c)',
+  ],
+  ...['<', '<a ', '<a b="', '<a b=c ', '<!-- ', '<![CDATA[', '<?', '<!A ', '</a ', '<http://a', '<a@b.', '<div>\n'],
+  ...[
+    '\\[ a ',
+    '\\(a ',
+    '$a ',
+    '$$a ',
+    '$a\\$',
+    '$$\n',
+    '\\[\n',
+    'a\n$$\n',
+    '$$\na\n\n',
+    '&#',
+    '&amp;',
+    '\ufdd01\ufdd1',
+  ],
+  ...['|', '|a', '|a|\n|-|\n', '-|\n', 'a|b\n-|-\n', 'a|b|c\n-|-\n', 'a\n-\n', '|a|\n|-|\n# b\n', '|a|\n|-|\n- b\n'],
+  ...['> ', '> a\nb\n', '> - a\nb\n', '> - a\nb\n> - c\n', '> # a\nb\n', '> ---\nb\n', '> ```\nb\n', '>     a\nb\n'],
+  ...[
+    '> |a|\n> |-|\nb\n',
+    '>> a\n> b\nc\n',
+    '> > # a\n> b\n',
+    '> [a]: b\n',
+    '> 1. a\n> 2. b\nc\n',
+    '> $$\nb\n',
+    '> a\n> =\n',
+  ],
+  ...[
+    '- ',
+    '- a\n',
+    '- a\nb\n',
+    '- a\n\n\n',
+    '-\n',
+    '- a\n* b\n+ c\n',
+    '- a\n  - b\n',
+    '- > a\n  b\n',
+    '- ```\n',
+    '- [ ] a\n',
+  ],
+  ...[
+    '1. ',
+    '1. a\n',
+    '1) a\n2. b\n',
+    'a\n2. b\n',
+    '- a\n***\n',
+    '- - ',
+    '* * a\n',
+    '#',
+    '# a #\n',
+    'a\n===b\n',
+    '=\n',
+  ],
+  ...['[a]: b\n', '[a]: ', '[a]:\n', '[a]: <b\n', '[a]: b "\n', '[a]: b (\n', '[a\n', '[^1] ', '[^1]: a\n', '[a]\n'],
+  ...[
+    '```\n',
+    '```a`\n',
+    '~~~\n',
+    ' ```x\n',
+    '    a\n\n',
+    'http://a.b(',
+    'http://a&a;',
+    'www.a_',
+    'a@b.',
+    'a@b-',
+    'mailto:a@',
+  ],
+];
+const repeated = Object.fromEntries(openers.map((one) => [one, (n) => one.repeat(n / one.length)]));
+const families = {
+  ...repeated,
+  'a row that is wider than others': (n) => `${'|a'.repeat(n / 8)}|\n${'|-'.repeat(n / 8)}|\n${'b\n'.repeat(n / 4)}`,
+  'wide rows': (n) => '|a'.repeat(n / 6) + '|\n' + '|-'.repeat(n / 6) + '|\n' + '|b'.repeat(n / 6) + '|\n',
+  'quotes that end step by step': (n) =>
+    Array.from({ length: n / 24 }, (_, i) => `${'> '.repeat(23 - (i % 23))}a`).join('\n'),
+  'quotes that begin step by step': (n) =>
+    Array.from({ length: n / 24 }, (_, i) => `${'> '.repeat(i % 23)}a`).join('\n'),
+  'lines behind a deep list': (n) => '- '.repeat(23) + 'a\n' + 'b\n'.repeat(n / 2),
+  'lines behind a deep quote': (n) => '> '.repeat(23) + 'a\n' + 'b\n'.repeat(n / 2),
+  'definitions and their uses': (n) =>
+    Array.from({ length: n / 24 }, (_, i) => `[r${i}]: x\n`).join('') +
+    Array.from({ length: n / 24 }, (_, i) => `[r${i}]`).join(' '),
+  'longer and longer code': (n) => Array.from({ length: Math.sqrt(n) }, (_, i) => '`'.repeat(i % 120)).join(' '),
+};
+
+// The steps of a regular expression cannot be counted from outside, and it is they that grow. So it is the time of the
+// processor, which others on the machine do not add to: the least of some runs, and where that is linear, four times
+// the text is four times the time. Sixteen times would be quadratic.
+test('four times the text is no more than four times the work, whatever it opens', { timeout: 120_000 }, () => {
+  const time = (text) => {
+    const before = process.cpuUsage();
+    lex(text);
+    const { user, system } = process.cpuUsage(before);
+    return (user + system) / 1000;
+  };
+  const least = (text, runs) => Math.min(...Array.from({ length: runs }, () => time(text)));
+  const slow = [];
+  for (const [name, family] of Object.entries(families)) {
+    const [small, large] = [family(10_000), family(40_000)];
+    const once = time(large);
+    // What is read so quickly is not quadratic, and most is.
+    if (once < 60) continue;
+    const isSlow = () => least(large, 2) > 8 * least(small, 3);
+    if (once > 8 * time(small) && isSlow() && isSlow()) slow.push(`${JSON.stringify(name)}: ${once} ms`);
+    else if (once > 5000) slow.push(`${JSON.stringify(name)}: ${once} ms`);
+  }
+  assert.deepEqual(slow, []);
+});
+
+test('a table makes no more than what is written, and a quote is read as it was', () => {
+  const cellsOf = (text) => lex(text).tokens.flatMap(({ header = [], rows = [] }) => [header, ...rows].flat()).length;
+  const text = `${'|a'.repeat(3000)}|\n${'|-'.repeat(3000)}|\n${'b\n'.repeat(6000)}`;
+  assert.ok(cellsOf(text) < 2 * text.length + 4096, `${cellsOf(text)} cells of ${text.length} characters`);
+  const ragged = '| a | b | c | d | e |\n|---|---|---|---|---|\n' + '| 1 |\n'.repeat(50);
+  assert.equal(cellsOf(ragged), 51 * 5);
+  // What stands behind a quote does not change it, however far the look ahead goes.
+  const quotes = [
+    '> a\n> b\n',
+    '> a\nb\n',
+    '> - a\nb\n',
+    '> # a\n',
+    '> > a\n> b\n',
+    '> ```\n> a\n> ```\n',
+    '> |a|\n> |-|\n',
+  ];
+  for (const quote of quotes) {
+    const [alone] = lex(quote).tokens;
+    const [first] = lex(`${quote}\n${'Words.\n\n'.repeat(600)}`).tokens;
+    assert.deepEqual(first.tokens, alone.tokens, quote);
+  }
+  const long = lex('> words of a quote\n'.repeat(400)).tokens;
+  assert.deepEqual([long.length, long[0].type], [1, 'blockquote'], 'a quote of 7 KB is one');
+});
+
 function depthOf(tokens) {
   let depth = 0;
   let level = tokens ?? [];

@@ -89,6 +89,27 @@ export async function send(page, text) {
   await page.keyboard.press('Enter');
 }
 
+/** tabTo goes there by Tab, as somebody without a pointer does. */
+export async function tabTo(page, target, key = 'Tab') {
+  await target.waitFor();
+  for (let i = 0; i < 80; i++) {
+    if (await target.evaluate((element) => element === document.activeElement)) return;
+    await page.keyboard.press(key);
+  }
+  assert.fail(`${target} is not reached by ${key}`);
+}
+
+/** focusIs waits until the focus is there. */
+export async function focusIs(target) {
+  await target
+    .and(target.page().locator(':focus'))
+    .waitFor()
+    .catch(async () => {
+      const at = await target.page().evaluate(() => document.activeElement?.outerHTML.slice(0, 200));
+      assert.fail(`the focus is not at ${target}, but at ${at}`);
+    });
+}
+
 /** look is what everybody must find: nothing for axe, and nothing wider than the screen. */
 export async function look(page, name) {
   await page.evaluate(axe);

@@ -150,20 +150,6 @@ test('a long list is loaded as it is scrolled, and looked through', limit, async
   await page.waitForFunction(() => document.title.startsWith('Talk 128'));
 });
 
-test('a session that is ended elsewhere asks to sign in again, and goes on where it was', limit, async (t) => {
-  const person = await newPerson();
-  const [id] = await make(person, 'Figs');
-  const page = await visit(t, browser, { path: `/c/${id}`, allow: /401/ });
-  await signIn(page, person);
-  await list(page).getByRole('link', { name: 'Figs' }).waitFor();
-  await person.ask(
-    `mutation { changePassword(input: {currentPassword: "${person.password}", newPassword: "five loud lanterns"}) { user { id } } }`,
-  );
-  await page.getByText('You have been signed out.', { exact: false }).waitFor();
-  await signIn(page, { ...person, password: 'five loud lanterns' });
-  await page.waitForURL(`${base}/c/${id}`);
-});
-
 test('five tabs are one session, and end together', limit, async (t) => {
   const person = await newPerson();
   const page = await visit(t, browser);

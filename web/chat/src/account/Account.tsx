@@ -11,7 +11,7 @@ import { Button } from '../ui/Button.tsx';
 import { Dialog } from '../ui/Dialog.tsx';
 import { toast } from '../ui/toast.tsx';
 import { Password } from './Password.tsx';
-import { useProblemOf } from './refusal.ts';
+import { useProblem, useProblemOf } from './refusal.ts';
 import './account.css';
 
 export interface AccountProps {
@@ -57,7 +57,7 @@ function Line({ label, children }: { label: string; children: ReactNode }) {
 function Person() {
   const texts = useTexts().account;
   const [{ data }] = useQuery({ query: ViewerDocument });
-  const [isChanging, setChanging] = useState(false);
+  const [isChanging, setChanging] = useState<boolean>();
   const [isLeaving, setLeaving] = useState(false);
   const viewer = data?.viewer;
   async function signOut() {
@@ -79,7 +79,12 @@ function Person() {
         <ChangePassword email={viewer?.email ?? ''} onDone={() => setChanging(false)} />
       ) : (
         <div className="acct-acts">
-          {viewer?.email && <Button onClick={() => setChanging(true)}>{texts.change}</Button>}
+          {viewer?.email && (
+            // The focus comes back from the form.
+            <Button autoFocus={isChanging === false} onClick={() => setChanging(true)}>
+              {texts.change}
+            </Button>
+          )}
           <Button busy={isLeaving} onClick={() => void signOut()}>
             {texts.signOut}
           </Button>
@@ -92,24 +97,25 @@ function Person() {
 function ChangePassword({ email, onDone }: { email: string; onDone: () => void }) {
   const texts = useTexts();
   const problemOf = useProblemOf();
-  const [problem, setProblem] = useState<string | null>(null);
+  const { form, general, at, setProblem } = useProblem(['currentPassword', 'newPassword']);
   const [isBusy, setBusy] = useState(false);
   async function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
     const { current, next } = Object.fromEntries(new FormData(event.currentTarget)) as Record<string, string>;
     setBusy(true);
+    setProblem(null);
     try {
       const input = { currentPassword: current, newPassword: next };
       await session.run(ChangePasswordDocument as unknown as string, { input });
       toast(texts.account.changed);
       onDone();
     } catch (error) {
-      setProblem(problemOf(error).text);
+      setProblem(problemOf(error));
       setBusy(false);
     }
   }
   return (
-    <form className="acct-form" onSubmit={(event) => void submit(event)}>
+    <form ref={form} className="acct-form" onSubmit={(event) => void submit(event)}>
       {/* For password managers, which keep a password under a name. */}
       <input
         className="ui-hidden"
@@ -120,16 +126,17 @@ function ChangePassword({ email, onDone }: { email: string; onDone: () => void }
         tabIndex={-1}
         aria-hidden="true"
       />
-      <Password label={texts.account.currentPassword} name="current" autoFocus />
+      <Password label={texts.account.currentPassword} name="current" error={at('currentPassword')} autoFocus />
       <Password
         label={texts.account.newPassword}
         name="next"
         isNew
+        error={at('newPassword')}
         hint={`${texts.account.passwordHint}. ${texts.account.changeHint}`}
       />
-      {problem && (
+      {general && (
         <p className="acct-problem" role="alert">
-          {problem}
+          {general}
         </p>
       )}
       <div className="acct-acts">

@@ -10,20 +10,26 @@ import { useTexts } from '../texts/index.ts';
 import { Button } from '../ui/Button.tsx';
 import { Field } from '../ui/Field.tsx';
 import { Password } from './Password.tsx';
-import { useProblemOf } from './refusal.ts';
-import type { Problem } from './refusal.ts';
+import { useProblem, useProblemOf } from './refusal.ts';
 import './account.css';
 
 export function SignIn() {
   const texts = useTexts().account;
   const site = useSite();
   const isNew = useRoute().name === 'sign-up' && site?.signUp !== false;
+  // The name is an operator's, in any direction.
+  const name = useSiteName();
+  const [before, after] = texts.greeting('\n').split('\n');
   const hasEnded = new URLSearchParams(location.search).has('ended');
   return (
     <div className="acct">
       <main className="acct-sheet">
         <Mark size={44} />
-        <h1 className="acct-title">{texts.greeting(useSiteName())}</h1>
+        <h1 className="acct-title">
+          {before}
+          <bdi>{name}</bdi>
+          {after}
+        </h1>
         <p className="acct-promise">{texts.promise}</p>
         {hasEnded && (
           <p className="acct-note" role="status">
@@ -51,13 +57,13 @@ export function SignIn() {
   );
 }
 
+const fields = ['name', 'email', 'password'];
+
 function Form({ isNew }: { isNew: boolean }) {
   const texts = useTexts().account;
   const problemOf = useProblemOf();
-  const [problem, setProblem] = useState<Problem | null>(null);
+  const { form, general, at, setProblem } = useProblem(fields);
   const [isBusy, setBusy] = useState(false);
-  const at = (field: string) => (problem?.field === field ? problem.text : null);
-  const isGeneral = problem && !['email', 'password', 'name'].includes(problem.field ?? '');
   async function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
     const given = Object.fromEntries(new FormData(event.currentTarget)) as Record<string, string>;
@@ -74,7 +80,7 @@ function Form({ isNew }: { isNew: boolean }) {
     }
   }
   return (
-    <form className="acct-form" onSubmit={(event) => void submit(event)}>
+    <form ref={form} className="acct-form" onSubmit={(event) => void submit(event)}>
       {isNew && (
         <Field label={texts.name} hint={texts.nameHint} error={at('name')}>
           <input name="name" autoComplete="name" maxLength={100} dir="auto" />
@@ -100,9 +106,9 @@ function Form({ isNew }: { isNew: boolean }) {
         hint={isNew ? texts.passwordHint : undefined}
         error={at('password')}
       />
-      {isGeneral && (
+      {general && (
         <p className="acct-problem" role="alert">
-          {problem.text}
+          {general}
         </p>
       )}
       <Button type="submit" variant="primary" busy={isBusy} className="acct-go">

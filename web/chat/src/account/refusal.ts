@@ -1,7 +1,8 @@
 // What a refused sign-in or change of a password means, and what helps.
 import { Refused } from '@parley/client';
-import { useContext } from 'react';
+import { useContext, useEffect, useRef, useState } from 'react';
 import { SpokenContext } from '../texts/index.ts';
+import type { Texts } from '../texts/index.ts';
 
 export interface Problem {
   text: string;
@@ -30,16 +31,34 @@ export function useProblemOf(): (error: unknown) => Problem {
       case 'EMAIL_TAKEN':
         return { text: said.taken, field: 'email' };
       case 'BAD_USER_INPUT':
-        return ofFields(extensions.fields, message);
+        return ofFields(extensions.fields, message, said);
       default:
         return { text: said.failed(code) };
     }
   };
 }
 
-function ofFields(fields: unknown, message: string): Problem {
+function ofFields(fields: unknown, message: string, said: Texts['account']): Problem {
   const [path, text] = Object.entries((fields ?? {}) as Record<string, unknown>)[0] ?? [];
-  return { text: typeof text === 'string' ? text : message, field: path?.split('.').at(-1) };
+  const field = path?.split('.').at(-1);
+  if (field === 'currentPassword') return { text: said.wrongPassword, field };
+  return { text: typeof text === 'string' ? text : message, field };
+}
+
+/** useProblem holds what is wrong with a form that has these fields. The focus goes to the field that it is about. */
+export function useProblem(fields: readonly string[]) {
+  const form = useRef<HTMLFormElement>(null);
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const isAtField = problem?.field !== undefined && fields.includes(problem.field);
+  useEffect(() => {
+    if (problem) form.current?.querySelector<HTMLElement>('[aria-invalid]')?.focus();
+  }, [problem]);
+  return {
+    form,
+    setProblem,
+    general: isAtField ? null : problem?.text,
+    at: (field: string) => (problem?.field === field ? problem.text : null),
+  };
 }
 
 function inTime(seconds: number, language: string): string {

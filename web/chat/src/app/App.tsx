@@ -20,6 +20,7 @@ import { go, Link, useRoute } from './route.ts';
 import { useSite, useSiteName } from './site.ts';
 import { Spoken } from './Spoken.tsx';
 import { useWho, whereTo } from './who.ts';
+import './focus.ts';
 import './app.css';
 
 const Account = lazy(() => import('../account/Account.tsx'));
@@ -134,7 +135,7 @@ function Name() {
   return (
     <Link to="/" className="app-name">
       <Mark size={22} />
-      <span>{useSiteName()}</span>
+      <bdi>{useSiteName()}</bdi>
     </Link>
   );
 }

@@ -40,14 +40,6 @@ export function useBox(user: string | null, id: string | null, edit: Edit | null
   }
   useEffect(() => flush, [place, flush]);
   useEffect(() => {
-    // What was only loaded is not written again: meanwhile another page may have sent it, or signed out.
-    if (isDraft && user !== null && text !== '' && text !== drafts.load(user, id)) {
-      unsaved.current ??= () => drafts.save(user, id, text);
-    }
-    // Once for each place: what is typed later is kept as it is typed.
-  }, [place]);
-
-  useEffect(() => {
     addEventListener('pagehide', flush);
     return () => removeEventListener('pagehide', flush);
   }, [flush]);
@@ -64,6 +56,13 @@ export function useBox(user: string | null, id: string | null, edit: Edit | null
     },
     [place, isDraft, user, id, flush],
   );
+
+  useEffect(() => {
+    // What was only loaded is not written again: meanwhile another page may have sent it, or signed out. What was typed
+    // before it was known whose it is has not been written yet.
+    if (isDraft && user !== null && text !== '' && text !== drafts.load(user, id)) setText(text);
+    // Once for each place: what is typed later is kept as it is typed.
+  }, [place]);
 
   useEffect(() => {
     if (!isDraft || user === null || id !== null) return;

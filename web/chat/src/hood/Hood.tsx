@@ -1,5 +1,5 @@
 // The drawer "Under the hood": the operations that a click sent, and the events that came.
-import { useState, useSyncExternalStore } from 'react';
+import { useEffect, useRef, useState, useSyncExternalStore } from 'react';
 import { useTexts } from '../texts/index.ts';
 import { asCurl, cancelled, inGraphiql, recorder } from './recorder.ts';
 import type { Entry } from './recorder.ts';
@@ -22,12 +22,26 @@ function Drawer({ onClose, graphiql }: HoodProps) {
   const texts = useTexts().hood;
   const entries = useSyncExternalStore(recorder.subscribe, recorder.getSnapshot, recorder.getSnapshot);
   const [filter, setFilter] = useState('');
+  const drawer = useRef<HTMLElement>(null);
+  useEffect(() => {
+    const before = document.activeElement;
+    drawer.current?.focus();
+    return () => {
+      if (before instanceof HTMLElement && before.isConnected) before.focus();
+    };
+  }, []);
   const wanted = filter.toLowerCase();
   const shown = entries.filter(({ name, kind, code }) =>
     `${name} ${kind} ${code ?? ''}`.toLowerCase().includes(wanted),
   );
   return (
-    <aside className="hood" aria-label={texts.title} onKeyDown={(event) => event.key === 'Escape' && onClose()}>
+    <aside
+      ref={drawer}
+      className="hood"
+      tabIndex={-1}
+      aria-label={texts.title}
+      onKeyDown={(event) => event.key === 'Escape' && onClose()}
+    >
       <header className="hood-bar">
         <h2 className="hood-title">{texts.title}</h2>
         <button type="button" className="hood-button" onClick={() => recorder.clear()}>
@@ -59,6 +73,7 @@ function Row({ entry, graphiql }: { entry: Entry; graphiql: string | undefined }
   const texts = useTexts().hood;
   const [isOpen, setOpen] = useState(false);
   const time = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' }).format(entry.at);
+  const codeClass = entry.code === cancelled ? 'hood-kind' : 'hood-code';
   return (
     <li>
       <details
@@ -67,9 +82,7 @@ function Row({ entry, graphiql }: { entry: Entry; graphiql: string | undefined }
       >
         <summary>
           <span className={`hood-kind hood-kind-${entry.kind}`}>{entry.kind}</span> <bdi>{entry.name}</bdi>{' '}
-          {entry.code && (
-            <span className={entry.code === cancelled ? 'hood-kind' : 'hood-code'}>{entry.code}</span>
-          )}{' '}
+          {entry.code && <span className={codeClass}>{entry.code}</span>}{' '}
           <small>
             {time}
             {entry.took !== null && ` · ${entry.took} ms`}

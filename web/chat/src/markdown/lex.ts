@@ -12,6 +12,17 @@ const maxMarks = 512;
 const maxFormula = 2048;
 /** How far into a paragraph a formula may end it. */
 const maxParagraph = 2048;
+/** How much of the text is looked at first for a quote, of which most are short. */
+const nearQuote = 2048;
+/** Quotes and paragraphs of more lines than this go on as another. A line of a quote that is behind a list has marked
+ * read all that is left of it anew, and a line of a paragraph that looks like a table all that might be its rows. */
+const longest = 8192;
+/** How often a text may be read on the average within quotes and lists, and what a short one may have in addition. */
+const maxReadings = 32;
+const freeReadings = 32_768;
+/** A table fills up its rows. What it makes may not be more than this for each character that was written. */
+const maxCells = 2;
+const freeCells = 4096;
 
 const marks = /[*_~[\]<`!$\\]/g;
 
@@ -34,22 +45,49 @@ class BoundedTokenizer extends Tokenizer {
   depth = 0;
   growing = false;
 
-  private nested<T>(read: () => T): T | undefined {
-    if (this.depth >= maxDepth) return undefined;
+  /** How many characters may still be read within quotes and lists. */
+  left = freeReadings;
+
+  // marked reads the lines behind a nested quote again at each level, which is twice as often for each.
+  private nested<T extends { raw: string }>(read: () => T | undefined): T | undefined {
+    if (this.depth >= maxDepth || this.left < 0) return undefined;
     this.depth++;
     try {
-      return read();
+      const token = read();
+      this.left -= token?.raw.length ?? 0;
+      return token;
     } finally {
       this.depth--;
     }
   }
 
+  // marked looks for the end of a quote up to the last line that may belong to it, also where it ends at the first.
   override blockquote(src: string) {
-    return this.nested(() => super.blockquote(src));
+    if (!/^ {0,3}>/.test(src)) return undefined;
+    const end = src.length > nearQuote ? src.indexOf('\n', nearQuote) + 1 : 0;
+    const near = src.slice(0, end);
+    const token = end > 0 ? this.nested(() => super.blockquote(near)) : undefined;
+    const isWhole = token && near.slice(token.raw.length).trim() !== '';
+    if (isWhole) return token;
+    const more = src.slice(longest).search(/\n {0,3}>/);
+    return this.nested(() => super.blockquote(more < 0 ? src : src.slice(0, longest + more + 1)));
   }
 
   override list(src: string) {
     return this.nested(() => super.list(src));
+  }
+
+  // Whether it is one is told by its first two lines; the search for its last row comes after that.
+  override table(src: string) {
+    const head = /^[^\n]*\n[^\n]*[|:][^\n]*(?:\n|$)/.exec(src)?.[0];
+    const { inlineQueue } = this.lexer;
+    const queued = inlineQueue.length;
+    const columns = head ? super.table(head)?.header.length : undefined;
+    inlineQueue.length = queued;
+    if (!columns) return undefined;
+    const [all = '', , , rows = ''] = this.rules.block.table.exec(src) ?? [];
+    const cells = columns * rows.split('\n').length;
+    return cells > maxCells * all.length + freeCells ? undefined : super.table(src);
   }
 
   // A block of HTML would hide Markdown behind it, and an unclosed comment all that follows.
@@ -66,7 +104,8 @@ class BoundedTokenizer extends Tokenizer {
 
   // A formula on lines of its own ends the paragraph before it.
   override paragraph(src: string) {
-    return super.paragraph(beforeFormula(src) ?? src);
+    const end = src.indexOf('\n', longest);
+    return super.paragraph(beforeFormula(src) ?? (end < 0 ? src : src.slice(0, end + 1)));
   }
 
   // A heading is a short paragraph with a line below. The search for that line goes on to the end of the paragraph, and
@@ -163,6 +202,7 @@ export interface Lexed {
 export function lex(src: string, links?: Links, growing = false): Lexed {
   const tokenizer = new BoundedTokenizer();
   tokenizer.growing = growing;
+  tokenizer.left += maxReadings * src.length;
   const lexer = new BoundedLexer({
     gfm: true,
     tokenizer,

@@ -1,6 +1,6 @@
 // The quiet row below a message: versions, and what can be done. It is always there for keys and fingers, and comes
 // forward where a pointer rests.
-import { useId, useRef, useState } from 'react';
+import { useId, useLayoutEffect, useRef, useState } from 'react';
 import { useTexts } from '../texts/index.ts';
 import type { Texts } from '../texts/index.ts';
 import { Icon } from '../ui/Icon.tsx';
@@ -59,17 +59,39 @@ function Busy({
   return <IconButton icon={icon} label={label} aria-busy={isBusy || undefined} onClick={press} />;
 }
 
+/** The way in which somebody turns to another version, until that one is shown: its buttons take the focus. */
+let turning: -1 | 0 | 1 = 0;
+
 /** ‹ 2/3 ›, by pointer and by Alt and the arrows wherever the focus is in the message. */
 function Versions({ message, actions }: MessageProps) {
   const texts = useTexts().talk;
   const { siblingPosition: at, siblingCount: of } = message;
+  const group = useRef<HTMLDivElement>(null);
+  useLayoutEffect(() => {
+    if (turning === 0) return;
+    const buttons = [...group.current!.querySelectorAll('button')];
+    if (turning === 1) buttons.reverse();
+    turning = 0;
+    focusOnceSeen(buttons.find(({ disabled }) => !disabled));
+  }, []);
+  const turn = (by: -1 | 1) => {
+    turning = by;
+    void actions.turn(message, by).then((isDone) => isDone || (turning = 0));
+  };
   return (
-    <div className="talk-versions" role="group" aria-label={texts.versions}>
-      <IconButton icon="left" label={texts.earlier} disabled={at <= 1} onClick={() => void actions.turn(message, -1)} />
+    <div ref={group} className="talk-versions" role="group" aria-label={texts.versions}>
+      <IconButton icon="left" label={texts.earlier} disabled={at <= 1} onClick={() => turn(-1)} />
       <span>{texts.version(at, of)}</span>
-      <IconButton icon="right" label={texts.later} disabled={at >= of} onClick={() => void actions.turn(message, 1)} />
+      <IconButton icon="right" label={texts.later} disabled={at >= of} onClick={() => turn(1)} />
     </div>
   );
+}
+
+/** A row that has just come is not seen before it has been measured, and takes no focus until then. */
+function focusOnceSeen(button: HTMLElement | undefined, frames = 30) {
+  button?.focus();
+  if (button?.isConnected && document.activeElement !== button && frames > 0)
+    requestAnimationFrame(() => focusOnceSeen(button, frames - 1));
 }
 
 function Copy({ text }: { text: string }) {

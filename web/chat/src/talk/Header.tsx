@@ -2,7 +2,7 @@
 import { useState } from 'react';
 import type { FormEvent, ReactNode } from 'react';
 import { useMutation } from 'urql';
-import { ChangeTalkDocument, DeleteTalkDocument } from '../api/generated/documents.ts';
+import { ChangeRowDocument, DeleteRowDocument } from '../api/generated/documents.ts';
 import { go, pathOf } from '../app/route.ts';
 import { ConversationSettings } from '../settings/Late.tsx';
 import { useTexts } from '../texts/index.ts';
@@ -26,7 +26,7 @@ export interface HeaderProps {
 export function Header({ state, actions, lead, onHood }: HeaderProps) {
   const texts = useTexts().talk;
   const [open, setOpen] = useState<'rename' | 'settings' | 'remove' | null>(null);
-  const [, change] = useMutation(ChangeTalkDocument);
+  const [, change] = useMutation(ChangeRowDocument);
   const { conversation, talk, messages } = state;
   const save = async (input: { name?: string; archived?: boolean; pinned?: boolean }) => {
     const { error } = await change({ input: { conversationId: talk.id, ...input } });
@@ -117,7 +117,7 @@ function Rename({ open, name, onClose, onSave }: RenameProps) {
 
 function Remove({ open, id, onClose }: { open: boolean; id: string; onClose: () => void }) {
   const texts = useTexts().talk;
-  const [{ fetching }, remove] = useMutation(DeleteTalkDocument);
+  const [{ fetching }, remove] = useMutation(DeleteRowDocument);
   const run = async () => {
     const { error } = await remove({ input: { conversationId: id } });
     if (error && codeOf(error) !== 'NOT_FOUND') return toast(texts.refused[codeOf(error)] ?? texts.refusedOther);

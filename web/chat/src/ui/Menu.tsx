@@ -75,7 +75,9 @@ export function Menu({ label, icon = 'more', items, className, children }: MenuP
 
 /** usePop holds a panel and its button together. */
 export function usePop() {
-  const [isOpen, setOpen] = useState(false);
+  // How often it has opened, or 0. One that closes and opens at once is told of once, as open.
+  const [opened, setOpened] = useState(0);
+  const isOpen = opened > 0;
   const id = useId();
   const button = useRef<HTMLButtonElement>(null);
   const panel = useRef<HTMLDivElement>(null);
@@ -84,7 +86,7 @@ export function usePop() {
     place(button.current, panel.current);
     const items = itemsOf(panel.current);
     (items.find((item) => item.getAttribute('aria-selected') === 'true') ?? items[0])?.focus();
-  }, [isOpen]);
+  }, [isOpen, opened]);
   useEffect(() => {
     if (!isOpen) return;
     const hide = () => panel.current?.hidePopover();
@@ -101,7 +103,7 @@ export function usePop() {
     button,
     panel,
     close,
-    onToggle: (event: { newState: string }) => setOpen(event.newState === 'open'),
+    onToggle: (event: { newState: string }) => setOpened((n) => (event.newState === 'open' ? n + 1 : 0)),
   };
 }
 

@@ -14,7 +14,9 @@ export interface PopProps {
 }
 
 export function Pop({ label, className, button, kind, disabled, children }: PopProps) {
-  const [isOpen, setOpen] = useState(false);
+  // How often it has opened, or 0. One that closes and opens at once is told of once, as open.
+  const [opened, setOpened] = useState(0);
+  const isOpen = opened > 0;
   const id = useId();
   const trigger = useRef<HTMLButtonElement>(null);
   const panel = useRef<HTMLDivElement>(null);
@@ -25,7 +27,7 @@ export function Pop({ label, className, button, kind, disabled, children }: PopP
     const again = () => trigger.current && panel.current && place(trigger.current, panel.current, 'above');
     addEventListener('resize', again);
     return () => removeEventListener('resize', again);
-  }, [isOpen]);
+  }, [isOpen, opened]);
   const close = () => {
     panel.current?.hidePopover();
     trigger.current?.focus();
@@ -50,7 +52,7 @@ export function Pop({ label, className, button, kind, disabled, children }: PopP
         id={id}
         popover="auto"
         className="comp-pop"
-        onToggle={(event) => setOpen(event.newState === 'open')}
+        onToggle={({ newState }) => setOpened((n) => (newState === 'open' ? n + 1 : 0))}
         onKeyDown={(event) => event.key === 'Escape' && event.stopPropagation()}
       >
         {isOpen && children(close)}

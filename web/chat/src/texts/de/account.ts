@@ -18,6 +18,7 @@ export const account: Texts['account'] = {
   haveAccount: 'Schon ein Konto?',
   ended: 'Sie wurden abgemeldet. Melden Sie sich an, um dort weiterzumachen, wo Sie waren.',
   wrong: 'Adresse oder Passwort stimmt nicht.',
+  wrongPassword: 'Das ist nicht Ihr Passwort.',
   limited: (when) => `Zu viele Versuche. Versuchen Sie es ${when} wieder.`,
   taken: 'Zu dieser Adresse gibt es schon ein Konto. Melden Sie sich damit an.',
   closed: 'Dieser Server nimmt keine neuen Konten an.',

@@ -16,6 +16,7 @@ export const account = {
   haveAccount: 'Have an account already?',
   ended: 'You have been signed out. Sign in again to go on where you were.',
   wrong: 'Address or password is not right.',
+  wrongPassword: 'This is not your password.',
   limited: (when: string) => `Too many attempts. Try again ${when}.`,
   taken: 'There is an account with this address already. Sign in in place of this.',
   closed: 'This server takes no new accounts.',

@@ -18,6 +18,7 @@ export const account: Texts['account'] = {
   haveAccount: '¿Ya tienes cuenta?',
   ended: 'Se cerró tu sesión. Vuelve a iniciarla para seguir donde estabas.',
   wrong: 'El correo o la contraseña no son correctos.',
+  wrongPassword: 'Esta no es tu contraseña.',
   limited: (when) => `Demasiados intentos. Vuelve a probar ${when}.`,
   taken: 'Ya hay una cuenta con este correo. Inicia sesión con ella.',
   closed: 'Este servidor no admite cuentas nuevas.',

@@ -18,6 +18,7 @@ export const account: Texts['account'] = {
   haveAccount: 'Déjà un compte ?',
   ended: 'Vous avez été déconnecté. Reconnectez-vous pour reprendre où vous en étiez.',
   wrong: 'Adresse ou mot de passe incorrect.',
+  wrongPassword: 'Ce n’est pas votre mot de passe.',
   limited: (when) => `Trop de tentatives. Réessayez ${when}.`,
   taken: 'Un compte existe déjà avec cette adresse. Connectez-vous.',
   closed: 'Ce serveur n’accepte pas de nouveaux comptes.',

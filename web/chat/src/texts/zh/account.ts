@@ -18,6 +18,7 @@ export const account: Texts['account'] = {
   haveAccount: '已有账号？',
   ended: '你已退出登录。重新登录即可从原处继续。',
   wrong: '邮箱或密码不正确。',
+  wrongPassword: '当前密码不正确。',
   limited: (when) => `尝试次数过多，请${when}再试。`,
   taken: '此邮箱已有账号，请直接登录。',
   closed: '此服务器不接受新账号。',
