@@ -1,15 +1,11 @@
 import type { Refused } from './refused.js'
 import type { Session } from './types.js'
-import { backOff, leaving, pause } from './wait.js'
+import { leaving, turns } from './wait.js'
 
 export interface FeedOptions {
   /** Ends the iteration, without an error. */
   signal?: AbortSignal | undefined
 }
-
-/** How long a subscription has to last for the next one to follow at once: a server that ends each after a few
- * events is not asked without a pause. */
-const lasting = 5_000
 
 /** States that come of events, also behind holes and ends that were none. step gives the next state, null for the end,
  * and undefined when something was lost. A refusal with the code `gone` is an end where there was something before. */
@@ -24,9 +20,7 @@ export const feed = <S extends object, E extends object>(
 ) =>
   leaving<S>(signal, async function* (signal) {
     let state: S | undefined
-    for (let failures = 0; !signal.aborted; failures++) {
-      await pause(backOff(failures), signal)
-      const begun = Date.now()
+    for await (const _ of turns(signal)) {
       try {
         for await (const data of session.subscribe<Record<string, E>, object>(document, () => variables, { signal })) {
           const event = Object.values(data)[0]!
@@ -35,7 +29,7 @@ export const feed = <S extends object, E extends object>(
           variables.after = next && (event as { cursor?: string }).cursor
           if (!next) break
           if (next !== state) yield (state = next)
-          if ('final' in next && next.final) return
+          if ((next as { final?: boolean }).final) return
         }
       } catch (error) {
         const { code } = error as Refused
@@ -44,6 +38,5 @@ export const feed = <S extends object, E extends object>(
         if (!variables.after || code !== 'BAD_USER_INPUT') throw error
         variables.after = undefined
       }
-      if (Date.now() - begun > lasting) failures = -1
     }
   })

@@ -45,9 +45,9 @@ export function makeLink(
   getToken: () => Promise<string | null>,
   /** The server does not take this token any more. */
   refuse: (token: string) => void,
-  changed: () => void,
+  changed: (line: Line) => void,
 ) {
-  const subscribers = new Map<string, Subscriber>()
+  const subscribers: Record<string, Subscriber> = {}
   /** Empty while it is dialled. */
   let socket: Partial<Socket> | undefined
   let ready = false
@@ -60,8 +60,7 @@ export function makeLink(
 
   const offline = () => globalThis.navigator?.onLine === false
   const tell = (line: Line) => {
-    link.line = line
-    changed()
+    changed(line)
   }
   const show = (line: Line) =>
     // A server that has said it restarts is given some tries before it counts as lost.
@@ -71,9 +70,9 @@ export function makeLink(
     if (socket?.readyState === 1) socket.send!(JSON.stringify({ id, type, payload }))
   }
   const begin = (id: string) => {
-    if (ready) say('subscribe', id, subscribers.get(id)!.request())
+    if (ready) say('subscribe', id, subscribers[id]!.request())
   }
-  const all = () => [...subscribers.keys()]
+  const all = () => Object.keys(subscribers)
   const hangUp = () => {
     clearTimeout(timer)
     const former = socket
@@ -84,7 +83,7 @@ export function makeLink(
     former.close()
   }
   const rest = () => {
-    if (subscribers.size) return
+    if (all()[0]) return
     hangUp()
     since = failures = 0
     tell({ state: 'idle' })
@@ -96,13 +95,13 @@ export function makeLink(
     since = 0
     if (code === serverRestarts) restarts = true
     const wait = failures === 1 && code === tokenRefused ? 0 : backOff(failures)
-    if (!subscribers.size) return rest()
+    if (!all()[0]) return rest()
     show({ state: 'waiting', retryAt: Date.now() + wait })
     timer = setTimeout(connect, wait)
   }
   const end = (id: string, refused?: Refused) => {
-    const subscriber = subscribers.get(id)
-    subscribers.delete(id)
+    const subscriber = subscribers[id]
+    delete subscribers[id]
     subscriber?.end(refused)
     // The next one often follows at once.
     setTimeout(rest, 0)
@@ -113,7 +112,7 @@ export function makeLink(
     all().forEach((id) => end(id, refused))
   }
   const connect = async () => {
-    if (socket || !subscribers.size) return
+    if (socket || !all()[0]) return
     clearTimeout(timer)
     timer = undefined
     show({ state: 'connecting' })
@@ -121,7 +120,7 @@ export function makeLink(
     const [token, Dialled] = await Promise.all([getToken(), dial()]).catch(() => [])
     if (socket !== dialling) return
     if (token === null) return endAll(signedOut())
-    if (!token || !subscribers.size) return down()
+    if (!token || !all()[0]) return down()
     const from = url[0] === '/' ? location.origin : ''
     const mine = (socket = new Dialled!((from + url).replace(/^http/, 'ws'), 'graphql-transport-ws'))
     const lost = (code?: number) => {
@@ -141,7 +140,7 @@ export function makeLink(
         show({ state: 'live' })
       }
       if (type === 'ping') say('pong')
-      const subscriber = subscribers.get(id!)
+      const subscriber = subscribers[id!]
       if (!subscriber) return
       if (type === 'complete') return end(id!)
       const answer = payload as Answer<unknown>
@@ -169,23 +168,21 @@ export function makeLink(
     mine.onerror = () => {} // The close follows.
     mine.onclose = ({ code }) => lost(code)
   }
-  const link = {
-    line: { state: 'idle' } as Line,
+  return [
     /** Returns how to end it. */
-    add(subscriber: Subscriber) {
+    (subscriber: Subscriber) => {
       const id = `${++ids}`
-      subscribers.set(id, subscriber)
+      subscribers[id] = subscriber
       begin(id)
       if (!timer) connect()
       return () => {
-        if (!subscribers.has(id)) return
+        if (!subscribers[id]) return
         say('complete', id)
         end(id)
       }
     },
     endAll,
     /** What the browser says of the network. */
-    network: () => (offline() ? down() : connect()),
-  }
-  return link
+    () => (offline() ? down() : connect()),
+  ] as const
 }

@@ -2,13 +2,14 @@ import { feed, type FeedOptions } from './feed.js'
 import { changed, events, fields, replaced, replyOf, type Stored, type TextEvent } from './text.js'
 import type { Opened, OpenMessage, Session } from './types.js'
 
-const message = fields.replace('{', '{role index clientKey siblingCount siblingPosition ')
+const message = 'role index clientKey siblingCount siblingPosition ' + fields
 
-const document = `subscription($id:ID!,$last:Int){conversationEvents(conversationId:$id)${events(message)}\
-...on MessageAdded{message${message}}\
-...on ConversationUpdated{conversation{name headId}}\
-...on ConversationSnapshot{fromIndex conversation{id name headId \
-messages(last:$last){nodes${message}pageInfo{hasPreviousPage}}}}}}`
+const document =
+  `subscription($id:ID!,$last:Int){conversationEvents(conversationId:$id)${events(message)}` +
+  `...on MessageAdded{message{${message}}` +
+  '...on ConversationUpdated{conversation{name headId}}' +
+  '...on ConversationSnapshot{fromIndex conversation{id name headId ' +
+  `messages(last:$last){nodes{${message}pageInfo{hasPreviousPage}}}}}}`
 
 type Node = Stored & Omit<OpenMessage, keyof Stored>
 
@@ -27,8 +28,6 @@ type Event =
   | { __typename: 'ConversationDeleted' }
   | TextEvent<Node>
 
-const openMessage = (node: Node) => replyOf(node) as OpenMessage
-
 /** The conversation with these messages, by which it is also known what is being written. */
 function showing(shown: Opened, messages: OpenMessage[]): Opened {
   const running = messages.find(({ status }) => status === 'STREAMING')
@@ -45,7 +44,7 @@ function opened(
   shown: Opened | undefined,
   { fromIndex, conversation: { messages, ...conversation } }: Event & { __typename: 'ConversationSnapshot' },
 ): Opened {
-  const page = messages.nodes.map((node) => replaced(find(shown, node.id), openMessage(node)))
+  const page = messages.nodes.map((node) => replaced(find(shown, node.id), replyOf(node)))
   const first = page[0]?.index ?? 0
   // What is above stays where it joins the page and is not in doubt.
   const rest = fromIndex !== null && first <= fromIndex ? above(shown!, first) : []
@@ -63,7 +62,7 @@ function after(shown: Opened | undefined, event: Event): Opened | null | undefin
   if (!('message' in event)) return shown
   const held = find(shown, event.message.id)
   if (!held && event.__typename !== 'MessageAdded') return shown
-  const next = changed(held, event, openMessage)
+  const next = changed(held, event)
   if (!next || next === held) return next && shown
   return held
     ? showing(

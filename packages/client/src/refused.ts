@@ -8,7 +8,9 @@ export class Refused extends Error {
   /** What this package itself refuses says no more than its code. */
   constructor(code: string, message = code, extensions: Record<string, unknown> = {}) {
     super(message)
-    Object.assign(this, { name: 'Refused', code, extensions })
+    this.name = 'Refused'
+    this.code = code
+    this.extensions = extensions
   }
 }
 

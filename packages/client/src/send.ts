@@ -2,8 +2,7 @@ import type { Refused } from './refused.js'
 import { fields, replyOf, type Stored } from './text.js'
 import type { OverloadedCode, RunOptions, SendInput, Sent, Session } from './types.js'
 
-const document = `mutation($input:SendMessageInput!){sendMessage(input:$input){\
-deduplicated userMessage{id}reply${fields}}}`
+const document = `mutation($input:SendMessageInput!){sendMessage(input:$input){deduplicated userMessage{id}reply{${fields}}}`
 
 interface Payload {
   sendMessage: { deduplicated: boolean; userMessage: { id: string }; reply: Stored }
@@ -24,8 +23,14 @@ export async function send(session: Session, input: SendInput, options: RunOptio
     )
     const { userMessage, ...sent } = sendMessage
     const reply = replyOf(sent.reply)
-    const { conversationId } = reply
-    return { kind: 'sent', clientKey, ...sent, conversationId, userMessageId: userMessage.id, reply }
+    return {
+      kind: 'sent',
+      clientKey,
+      ...sent,
+      conversationId: reply.conversationId,
+      userMessageId: userMessage.id,
+      reply,
+    }
   } catch (error) {
     const { code, extensions } = error as Refused
     if (!extensions) throw error

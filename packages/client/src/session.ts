@@ -2,7 +2,7 @@ import { makeLink, type Dialled } from './link.js'
 import { answerOf, isOver, none, type Refused, signedOut, unlessOver } from './refused.js'
 import { memoryStore } from './stores.js'
 import type { Post } from './stream.js'
-import type { RunOptions, Session, SessionOptions, SubscribeOptions } from './types.js'
+import type { Line, RunOptions, Session, SessionOptions, SubscribeOptions } from './types.js'
 import { backOff, leaving, pause, transient, within } from './wait.js'
 
 interface Tokens {
@@ -19,7 +19,7 @@ const longest = 70_000
 export function session({
   url,
   store = memoryStore(),
-  fetch = (...request) => globalThis.fetch(...request),
+  fetch: own,
   webSocket = globalThis.WebSocket,
   documentId,
 }: SessionOptions): Session {
@@ -36,9 +36,11 @@ export function session({
 
   const { shared } = store
   const channel = shared && globalThis.BroadcastChannel ? new BroadcastChannel(shared) : null
-  // In Node it would keep the process.
-  ;(channel as { unref?: () => void } | null)?.unref?.()
-  if (channel) channel.onmessage = ({ data }) => hold(data as Told)
+  if (channel) {
+    // In Node it would keep the process.
+    ;(channel as { unref?: () => void }).unref?.()
+    channel.onmessage = ({ data }) => hold(data as Told)
+  }
 
   /** Counts the sessions that have ended: what one user asked for is not asked for another. */
   let endings = 0
@@ -48,7 +50,7 @@ export function session({
     if (access && (begins || !token)) {
       endings++
       // What runs belongs to whoever was there before.
-      link.endAll(signedOut())
+      endAll(signedOut())
     }
     access = token
     since = Date.now()
@@ -72,7 +74,7 @@ export function session({
   const body = (query: string, variables: unknown) => ({ query, variables, documentId: documentId?.(query) })
 
   const post: Post = (request, token, Accept, signal) =>
-    fetch(url, {
+    (own ?? fetch)(url, {
       method: 'POST',
       headers: { 'Content-Type': 'application/json', Accept, ...(token && { Authorization: `Bearer ${token}` }) },
       body: JSON.stringify(request),
@@ -80,7 +82,7 @@ export function session({
     })
 
   const request = async <T>(document: string, variables?: unknown, token?: string | null, outer?: AbortSignal) => {
-    const { signal, end } = within(outer, longest)
+    const [signal, end] = within(outer, longest)
     try {
       const asked = post(body(document, variables), token, 'application/json', signal)
       return (await answerOf<T>(await asked.catch(none))).data!
@@ -138,7 +140,7 @@ export function session({
         if (held && isOver(error) && !renewals++) refuse(held)
         else {
           const { code, extensions } = error as Refused
-          const asked = ((extensions?.retryAfter ?? 0) as number) * (1_000 + 200 * Math.random())
+          const asked = ((extensions?.retryAfter ?? 0) as number) * 1_000 * (1 + Math.random() / 5)
           const wait = Math.max(asked, backOff(failures++))
           if (!signal?.aborted && (!again.test(code) || Date.now() + wait > end)) throw error
           await pause(wait, signal)
@@ -148,25 +150,27 @@ export function session({
     throw signal!.reason
   }
 
-  const keep = (refreshToken: string | null, accessToken: string | null) =>
+  const adopt = ({ accessToken, refreshToken }: Tokens | Record<keyof Tokens, null>) =>
     alone(async () => {
       await store.save(refreshToken)
       tell(accessToken, true)
     })
-  const adopt = ({ accessToken, refreshToken }: Tokens) => keep(refreshToken, accessToken)
 
-  const link = makeLink(
+  let line: Line = { state: 'idle' }
+  const [add, endAll, network] = makeLink(
     // Browsers have WebSockets: they do not load the other.
     async () => (webSocket ?? (await import('./stream.js')).streams(post)) as Dialled,
     url,
     token,
     refuse,
-    changed,
+    (next) => {
+      line = next
+      changed()
+    },
   )
 
-  const listen = (verb: 'add' | 'remove') =>
-    ['online', 'offline'].forEach((event) => globalThis[`${verb}EventListener`]?.(event, link.network))
-  listen('add')
+  const [signal, end] = within()
+  for (const event of ['online', 'offline']) globalThis.addEventListener?.(event, network, { signal })
 
   const subscribe = <T, V>(
     document: string,
@@ -179,7 +183,7 @@ export function session({
       let refused: unknown
       let wake = () => {}
       if (!signal.aborted)
-        signal.onabort = link.add({
+        signal.onabort = add({
           request() {
             if (waiting) again?.()
             waiting = []
@@ -211,14 +215,14 @@ export function session({
       return access != null
     },
     get line() {
-      return link.line
+      return line
     },
     signUp: async (input) => adopt(await grant('signUp', 'SignUp', input)),
     signIn: async (input) => adopt(await grant('signIn', 'SignIn', input)),
     async signOut() {
       // A store that renews by itself also ends the session by itself.
       if (!store.refresh && (await token())) await run('mutation{signOut{signedOut}}').catch(unlessOver)
-      await keep(null, null)
+      await adopt({ accessToken: null, refreshToken: null })
     },
     adopt,
     token,
@@ -229,8 +233,8 @@ export function session({
       return () => listeners.delete(listener)
     },
     close() {
-      listen('remove')
-      link.endAll()
+      end()
+      endAll()
       channel?.close()
     },
   }

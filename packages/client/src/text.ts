@@ -1,7 +1,7 @@
 import type { Reply } from './types.js'
 
 /** What a message is asked for. */
-export const fields = '{id status content reasoning attempt error{code message retryable}finishReason conversation{id}}'
+export const fields = 'id status content reasoning attempt error{code message retryable}finishReason conversation{id}}'
 
 export type Stored = Omit<Reply, 'conversationId'> & { conversation: { id: string } }
 
@@ -22,14 +22,14 @@ export interface Whole<M = Stored> {
 export type TextEvent<M = Stored> = Delta | Whole<M>
 
 /** How a document asks for messages that change, up to where it may ask for more events. */
-export const events = (fields: string, cursor = '') => `{__typename \
-...on MessageEvent{message{id attempt}}\
-...on MessageDelta{offset text${cursor}}\
-...on MessageReasoningDelta{offset text${cursor}}\
-...on MessageSnapshot{message${fields}${cursor}}\
-...on MessageFinished{message${fields}}`
+export const events = (fields: string, cursor = '') =>
+  '{__typename...on MessageEvent{message{id attempt}}' +
+  `...on MessageDelta{offset text${cursor}}` +
+  `...on MessageReasoningDelta{offset text${cursor}}` +
+  `...on MessageSnapshot{message{${fields}${cursor}}` +
+  `...on MessageFinished{message{${fields}}`
 
-export const replyOf = ({ conversation, ...message }: Stored): Reply => ({
+export const replyOf = <M extends Stored>({ conversation, ...message }: M) => ({
   ...message,
   conversationId: conversation.id,
 })
@@ -44,12 +44,13 @@ export const replaced = <M extends Reply>(held: M | undefined, next: M): M =>
     : { ...next, content: grown(held.content, next.content), reasoning: grown(held.reasoning, next.reasoning) }
 
 /** A message after an event, of later versions too; undefined when something was lost before it. */
-export function changed<M extends Reply, N>(
+export function changed<M extends Reply, N extends Stored>(
   held: M | undefined,
   event: TextEvent<N>,
-  made: (message: N) => M,
+  more?: Partial<M>,
 ): M | undefined {
-  if (!('offset' in event)) return event.message ? replaced(held, made(event.message)) : held
+  if (!('offset' in event))
+    return event.message ? replaced(held, { ...replyOf(event.message), ...more } as unknown as M) : held
   if (!held) return
   const field = event.__typename === 'MessageDelta' ? 'content' : 'reasoning'
   const { [field]: text, attempt } = held

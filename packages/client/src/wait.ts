@@ -7,23 +7,38 @@ export const transient = /^(UNAVAILABLE|OVERLOADED)$/
 
 /** What ends by itself, by the outer signal, or after so many milliseconds if they are given: once, and it takes its
  * listener and its timer with it. */
-export function within(outer: AbortSignal | undefined, milliseconds?: number, ended = () => {}) {
+export function within(outer?: AbortSignal, milliseconds?: number, ended?: () => void) {
   const abort = new AbortController()
   const end = () => {
     clearTimeout(timer as number)
     outer?.removeEventListener('abort', end)
     abort.abort()
-    ended()
+    ended?.()
   }
   const timer = milliseconds! >= 0 && setTimeout(end, milliseconds)
   outer?.addEventListener('abort', end)
   if (outer?.aborted) end()
-  return { signal: abort.signal, end }
+  return [abort.signal, end] as const
 }
 
 /** Ends early, and without an error, when the signal says so. */
 export const pause = (milliseconds: number, signal?: AbortSignal | undefined) =>
   new Promise<void>((done) => within(signal, milliseconds, done))
+
+/** How long something has to last to begin again at once when it has ended: a server that ends each subscription after
+ * a few events is not asked without a pause. */
+const lasting = 5_000
+
+/** The turns of something that is begun again whenever it ends, until the signal says so: after a back-off, and at once
+ * when the turn before has lasted. */
+export async function* turns(signal: AbortSignal): AsyncGenerator<void, void, undefined> {
+  for (let failures = 0; !signal.aborted; failures++) {
+    await pause(backOff(failures), signal)
+    const begun = Date.now()
+    yield
+    if (Date.now() - begun > lasting) failures = -1
+  }
+}
 
 /** The values of a generator. Its signal is given by return(), which so takes effect at once, also while the generator
  * waits, and by the outer signal. */
@@ -31,7 +46,7 @@ export function leaving<T>(
   outer: AbortSignal | undefined,
   work: (signal: AbortSignal) => AsyncGenerator<T, void, undefined>,
 ): AsyncGenerator<T, void, undefined> {
-  const { signal, end } = within(outer)
+  const [signal, end] = within(outer)
   const inner = work(signal)
   const values = (async function* () {
     try {
