@@ -2,7 +2,8 @@ import { feed, type FeedOptions } from './feed.js'
 import { changed, events, fields, type TextEvent } from './text.js'
 import type { Followed, Session } from './types.js'
 
-const document = `subscription($id:ID!,$after:String){messageEvents(messageId:$id,after:$after)${events(fields, ' cursor')}}}`
+const asked = events(fields, ' cursor')
+const document = `subscription($id:ID!,$after:String){messageEvents(messageId:$id,after:$after)${asked}}}`
 
 /** The text of a reply whenever it has grown, until it is final: over lost connections, restarts and new attempts. It
  * throws Refused when there is no such message. */

@@ -2,7 +2,8 @@ import type { Refused } from './refused.js'
 import { fields, replyOf, type Stored } from './text.js'
 import type { OverloadedCode, RunOptions, SendInput, Sent, Session } from './types.js'
 
-const document = `mutation($input:SendMessageInput!){sendMessage(input:$input){deduplicated userMessage{id}reply{${fields}}}`
+const document =
+  'mutation($input:SendMessageInput!){sendMessage(input:$input)' + `{deduplicated userMessage{id}reply{${fields}}}`
 
 interface Payload {
   sendMessage: { deduplicated: boolean; userMessage: { id: string }; reply: Stored }

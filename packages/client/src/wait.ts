@@ -33,7 +33,7 @@ const lasting = 5_000
  * when the turn before has lasted. */
 export async function* turns(signal: AbortSignal): AsyncGenerator<void, void, undefined> {
   for (let failures = 0; !signal.aborted; failures++) {
-    await pause(backOff(failures), signal)
+    if (failures) await pause(backOff(failures), signal)
     const begun = Date.now()
     yield
     if (Date.now() - begun > lasting) failures = -1
