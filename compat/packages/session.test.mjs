@@ -218,26 +218,27 @@ test('a server that restarts says so, and nothing else is shown until it is back
 })
 
 test('what a browser says of the network counts', async (t) => {
-  const listeners = {}
-  Object.assign(globalThis, {
-    addEventListener: (name, listener) => (listeners[name] = listener),
-    removeEventListener: (name) => delete listeners[name],
-  })
+  const page = new EventTarget()
+  globalThis.addEventListener = page.addEventListener.bind(page)
   Object.defineProperty(globalThis, 'navigator', { value: { onLine: true }, configurable: true, writable: true })
-  t.after(() => ['addEventListener', 'removeEventListener', 'navigator'].forEach((name) => delete globalThis[name]))
+  t.after(() => ['addEventListener', 'navigator'].forEach((name) => delete globalThis[name]))
   const session = await enter(parley.url, { webSocket: WebSocket })
-  listeners.offline() // Nothing is open.
+  const happens = (name) => page.dispatchEvent(new Event(name))
+  happens('offline') // Nothing is open.
   assert.equal(session.line.state, 'idle')
   const events = session.subscribe(feed)
   await events.next()
   globalThis.navigator.onLine = false
-  listeners.offline()
+  happens('offline')
   assert.equal(session.line.state, 'offline')
   globalThis.navigator.onLine = true
-  listeners.online()
+  happens('online')
   assert.equal((await events.next()).value.viewerEvents.__typename, 'ViewerReady')
   session.close()
-  assert.deepEqual(listeners, {})
+  let changes = 0
+  session.onChange(() => changes++)
+  happens('offline')
+  assert.equal(changes, 0, 'a session that is closed hears nothing more')
 })
 
 test('a send whose answer is lost is repeated with its key, and is there once', async () => {

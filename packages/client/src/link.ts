@@ -30,6 +30,9 @@ export interface Socket {
   close(): void
 }
 
+/** A WebSocket, or what does as one. */
+export type Dialled = new (url: string, protocol: string) => Socket
+
 /** How often the server is asked whether it is there, and how long it may be silent. */
 const silence = 10_000
 const tokenRefused = 4403
@@ -37,13 +40,14 @@ const serverRestarts = 1012
 
 /** Keeps one connection for as long as somebody subscribes. */
 export function makeLink(
-  dial: () => (() => Socket) | Promise<() => Socket>,
+  dial: () => Promise<Dialled>,
+  url: string,
   getToken: () => Promise<string | null>,
   /** The server does not take this token any more. */
   refuse: (token: string) => void,
-  tell: (line: Line) => void,
+  changed: (line: Line) => void,
 ) {
-  const subscribers = new Map<string, Subscriber>()
+  const subscribers: Record<string, Subscriber> = {}
   /** Empty while it is dialled. */
   let socket: Partial<Socket> | undefined
   let ready = false
@@ -51,10 +55,13 @@ export function makeLink(
   let failures = 0
   let restarts = false
   let ids = 0
+  /** Of the next try, or of what is heard of the connection. */
   let timer: ReturnType<typeof setTimeout> | undefined
-  let watch: ReturnType<typeof setInterval> | undefined
 
   const offline = () => globalThis.navigator?.onLine === false
+  const tell = (line: Line) => {
+    changed(line)
+  }
   const show = (line: Line) =>
     // A server that has said it restarts is given some tries before it counts as lost.
     tell(offline() ? { state: 'offline' } : restarts && failures < 5 ? { state: 'restarting' } : line)
@@ -62,12 +69,12 @@ export function makeLink(
     // A socket that closes complains in the console.
     if (socket?.readyState === 1) socket.send!(JSON.stringify({ id, type, payload }))
   }
-  const begin = (id: string, subscriber: Subscriber) => {
-    if (ready) say('subscribe', id, subscriber.request())
+  const begin = (id: string) => {
+    if (ready) say('subscribe', id, subscribers[id]!.request())
   }
+  const all = () => Object.keys(subscribers)
   const hangUp = () => {
     clearTimeout(timer)
-    clearInterval(watch)
     const former = socket
     timer = socket = undefined
     ready = false
@@ -76,7 +83,7 @@ export function makeLink(
     former.close()
   }
   const rest = () => {
-    if (subscribers.size) return
+    if (all()[0]) return
     hangUp()
     since = failures = 0
     tell({ state: 'idle' })
@@ -88,13 +95,13 @@ export function makeLink(
     since = 0
     if (code === serverRestarts) restarts = true
     const wait = failures === 1 && code === tokenRefused ? 0 : backOff(failures)
-    if (!subscribers.size) return rest()
+    if (!all()[0]) return rest()
     show({ state: 'waiting', retryAt: Date.now() + wait })
     timer = setTimeout(connect, wait)
   }
   const end = (id: string, refused?: Refused) => {
-    const subscriber = subscribers.get(id)
-    subscribers.delete(id)
+    const subscriber = subscribers[id]
+    delete subscribers[id]
     subscriber?.end(refused)
     // The next one often follows at once.
     setTimeout(rest, 0)
@@ -102,19 +109,20 @@ export function makeLink(
   const endAll = (refused?: Refused) => {
     // Who comes next may be somebody else.
     hangUp()
-    for (const id of subscribers.keys()) end(id, refused)
+    all().forEach((id) => end(id, refused))
   }
   const connect = async () => {
+    if (socket || !all()[0]) return
     clearTimeout(timer)
     timer = undefined
-    if (socket || !subscribers.size) return
     show({ state: 'connecting' })
     const dialling = (socket = {})
-    const [token, open] = await Promise.all([getToken(), dial()]).catch(() => [])
+    const [token, Dialled] = await Promise.all([getToken(), dial()]).catch(() => [])
     if (socket !== dialling) return
     if (token === null) return endAll(signedOut())
-    if (!token || !subscribers.size) return down()
-    const mine = (socket = open!())
+    if (!token || !all()[0]) return down()
+    const from = url[0] === '/' ? location.origin : ''
+    const mine = (socket = new Dialled!((from + url).replace(/^http/, 'ws'), 'graphql-transport-ws'))
     const lost = (code?: number) => {
       if (socket !== mine) return
       if (code === tokenRefused) refuse(token)
@@ -124,7 +132,7 @@ export function makeLink(
       const connected = type === 'connection_ack'
       if (!ready && (connected || type === 'ready')) {
         ready = true
-        subscribers.forEach((subscriber, id) => begin(id, subscriber))
+        all().forEach(begin)
       }
       if (connected) {
         since = Date.now()
@@ -132,10 +140,10 @@ export function makeLink(
         show({ state: 'live' })
       }
       if (type === 'ping') say('pong')
-      const subscriber = subscribers.get(id!)
+      const subscriber = subscribers[id!]
       if (!subscriber) return
       if (type === 'complete') return end(id!)
-      const answer = (type === 'next' ? payload : { errors: payload }) as Answer<unknown>
+      const answer = payload as Answer<unknown>
       const refused = refusal(answer)
       if (!refused) subscriber.next(answer.data)
       else if (isOver(refused)) lost(tokenRefused)
@@ -143,7 +151,7 @@ export function makeLink(
       else end(id!, refused)
     }
     let heard = false
-    watch = setInterval(() => {
+    timer = setInterval(() => {
       if (!heard) return lost()
       heard = false
       if (ready) say('ping')
@@ -160,21 +168,21 @@ export function makeLink(
     mine.onerror = () => {} // The close follows.
     mine.onclose = ({ code }) => lost(code)
   }
-  return {
+  return [
     /** Returns how to end it. */
-    add(subscriber: Subscriber) {
+    (subscriber: Subscriber) => {
       const id = `${++ids}`
-      subscribers.set(id, subscriber)
-      begin(id, subscriber)
+      subscribers[id] = subscriber
+      begin(id)
       if (!timer) connect()
       return () => {
-        if (!subscribers.has(id)) return
+        if (!subscribers[id]) return
         say('complete', id)
         end(id)
       }
     },
     endAll,
     /** What the browser says of the network. */
-    network: () => (offline() ? down() : connect()),
-  }
+    () => (offline() ? down() : connect()),
+  ] as const
 }

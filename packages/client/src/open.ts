@@ -1,19 +1,15 @@
 import { feed, type FeedOptions } from './feed.js'
-import { events, extended, fields, replaced, replyOf, type Delta, type Stored, type Whole } from './text.js'
+import { changed, events, fields, replaced, replyOf, type Stored, type TextEvent } from './text.js'
 import type { Opened, OpenMessage, Session } from './types.js'
 
-const message = fields.replace('{', '{ role index clientKey siblingCount siblingPosition')
+const message = 'role index clientKey siblingCount siblingPosition ' + fields
 
-const document = `subscription ($id: ID!, $last: Int) { conversationEvents(conversationId: $id) {
-__typename
-... on ConversationSnapshot { fromIndex conversation { id name headId
-messages(last: $last) { nodes ${message} pageInfo { hasPreviousPage } } } }
-... on ConversationUpdated { conversation { name headId } }
-... on MessageAdded { message ${message} }
-... on MessageSnapshot { message ${message} }
-... on MessageFinished { message ${message} }
-${events}
-} }`
+const document =
+  `subscription($id:ID!,$last:Int){conversationEvents(conversationId:$id)${events(message)}` +
+  `...on MessageAdded{message{${message}}` +
+  '...on ConversationUpdated{conversation{name headId}}' +
+  '...on ConversationSnapshot{fromIndex conversation{id name headId ' +
+  `messages(last:$last){nodes{${message}pageInfo{hasPreviousPage}}}}}}`
 
 type Node = Stored & Omit<OpenMessage, keyof Stored>
 
@@ -30,11 +26,7 @@ type Event =
     }
   | { __typename: 'ConversationUpdated'; conversation: { name: string; headId: string | null } }
   | { __typename: 'ConversationDeleted' }
-  | { __typename: 'MessageAdded'; message: Node }
-  | Whole<Node>
-  | Delta
-
-const openMessage = (node: Node) => replyOf(node) as OpenMessage
+  | TextEvent<Node>
 
 /** The conversation with these messages, by which it is also known what is being written. */
 function showing(shown: Opened, messages: OpenMessage[]): Opened {
@@ -42,58 +34,45 @@ function showing(shown: Opened, messages: OpenMessage[]): Opened {
   return { ...shown, messages, runningReplyId: running?.id ?? null }
 }
 
+const find = (shown: Opened | undefined, wanted: string) => shown?.messages.find(({ id }) => id === wanted)
+
+/** The messages above one. */
+const above = (shown: Opened, first: number) => shown.messages.filter(({ index }) => index < first)
+
 /** The first event, and what comes when another line is shown or something may have been missed. */
 function opened(
   shown: Opened | undefined,
   { fromIndex, conversation: { messages, ...conversation } }: Event & { __typename: 'ConversationSnapshot' },
 ): Opened {
-  const page = messages.nodes.map((node) =>
-    replaced(
-      shown?.messages.find(({ id }) => id === node.id),
-      openMessage(node),
-    ),
-  )
+  const page = messages.nodes.map((node) => replaced(find(shown, node.id), replyOf(node)))
   const first = page[0]?.index ?? 0
   // What is above stays where it joins the page and is not in doubt.
-  const above = fromIndex !== null && first <= fromIndex ? shown!.messages.filter(({ index }) => index < first) : []
-  const hasOlder = above.length ? shown!.hasOlder : messages.pageInfo.hasPreviousPage
-  return showing({ ...conversation, hasOlder } as Opened, [...above, ...page])
+  const rest = fromIndex !== null && first <= fromIndex ? above(shown!, first) : []
+  const hasOlder = rest[0] ? shown!.hasOlder : messages.pageInfo.hasPreviousPage
+  return showing({ ...conversation, hasOlder } as Opened, [...rest, ...page])
 }
 
 /** What is shown after an event: null when it was deleted, undefined when something was lost. */
-function after(event: Event, shown: Opened | undefined): Opened | null | undefined {
+function after(shown: Opened | undefined, event: Event): Opened | null | undefined {
   if (event.__typename === 'ConversationSnapshot') return opened(shown, event)
   if (event.__typename === 'ConversationDeleted') return null
   if (!shown) return
   if (event.__typename === 'ConversationUpdated') return { ...shown, ...event.conversation }
   // Later versions have more kinds.
   if (!('message' in event)) return shown
-  const held = shown.messages.find(({ id }) => id === event.message.id)
+  const held = find(shown, event.message.id)
   if (!held && event.__typename !== 'MessageAdded') return shown
-  const next = 'offset' in event ? extended(held!, event) : replaced(held, openMessage(event.message))
+  const next = changed(held, event)
   if (!next || next === held) return next && shown
-  if (held)
-    return showing(
-      shown,
-      shown.messages.map((message) => (message === held ? next : message)),
-    )
-  const line = shown.messages.filter(({ index }) => index < next.index)
-  return showing({ ...shown, headId: next.id }, [...line, next])
+  return held
+    ? showing(
+        shown,
+        shown.messages.map((message) => (message === held ? next : message)),
+      )
+    : showing({ ...shown, headId: next.id }, [...above(shown, next.index), next])
 }
 
 /** A conversation whenever something in it has changed, until it is deleted. It throws Refused when there is no such
  * conversation. */
-export const open = (
-  session: Session,
-  conversationId: string,
-  { last = 50, ...options }: FeedOptions & { last?: number } = {},
-) =>
-  feed<Opened, Event>(
-    session,
-    document,
-    () => ({ id: conversationId, last }),
-    options,
-    after,
-    // It was deleted while the connection was lost.
-    (code, shown) => (shown && code === 'NOT_FOUND' ? null : false),
-  )
+export const open = (session: Session, id: string, { last = 50, ...options }: FeedOptions & { last?: number } = {}) =>
+  feed(session, document, { id, last }, options, after, 'NOT_FOUND')

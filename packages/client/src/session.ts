@@ -1,9 +1,9 @@
-import { makeLink, type Socket } from './link.js'
-import { answerOf, away, isOver, signedOut, unlessOver } from './refused.js'
+import { makeLink, type Dialled } from './link.js'
+import { answerOf, isOver, none, type Refused, signedOut, unlessOver } from './refused.js'
 import { memoryStore } from './stores.js'
 import type { Post } from './stream.js'
 import type { Line, RunOptions, Session, SessionOptions, SubscribeOptions } from './types.js'
-import { leaving, patiently, pause } from './wait.js'
+import { backOff, leaving, pause, transient, within } from './wait.js'
 
 interface Tokens {
   accessToken: string
@@ -19,7 +19,7 @@ const longest = 70_000
 export function session({
   url,
   store = memoryStore(),
-  fetch = (...request) => globalThis.fetch(...request),
+  fetch: own,
   webSocket = globalThis.WebSocket,
   documentId,
 }: SessionOptions): Session {
@@ -36,27 +36,30 @@ export function session({
 
   const { shared } = store
   const channel = shared && globalThis.BroadcastChannel ? new BroadcastChannel(shared) : null
-  // In Node it would keep the process.
-  ;(channel as { unref?: () => void } | null)?.unref?.()
-  if (channel) channel.onmessage = ({ data }) => hold(...(data as Told))
+  if (channel) {
+    // In Node it would keep the process.
+    ;(channel as { unref?: () => void }).unref?.()
+    channel.onmessage = ({ data }) => hold(data as Told)
+  }
 
   /** Counts the sessions that have ended: what one user asked for is not asked for another. */
   let endings = 0
   /** An access token, and whether it begins a session of another user. */
   type Told = [token: string | null, begins?: boolean]
-  const hold = (...[token, begins]: Told) => {
-    const ends = begins ? access : token === null
-    if (ends && access) endings++
+  const hold = ([token, begins]: Told) => {
+    if (access && (begins || !token)) {
+      endings++
+      // What runs belongs to whoever was there before.
+      endAll(signedOut())
+    }
     access = token
     since = Date.now()
-    // What runs belongs to whoever was there before.
-    if (ends) link.endAll(signedOut())
     changed()
     return token
   }
   const tell = (...told: Told) => {
     channel?.postMessage(told)
-    return hold(...told)
+    return hold(told)
   }
 
   let queue: Promise<unknown> = Promise.resolve()
@@ -71,26 +74,25 @@ export function session({
   const body = (query: string, variables: unknown) => ({ query, variables, documentId: documentId?.(query) })
 
   const post: Post = (request, token, Accept, signal) =>
-    fetch(url, {
+    (own ?? fetch)(url, {
       method: 'POST',
       headers: { 'Content-Type': 'application/json', Accept, ...(token && { Authorization: `Bearer ${token}` }) },
       body: JSON.stringify(request),
-      signal: signal ?? null,
-    }).catch(() => Promise.reject(away()))
+      signal,
+    })
 
-  const request = async <T>(
-    document: string,
-    variables?: unknown,
-    token?: string | null,
-    signal?: AbortSignal,
-  ): Promise<T> => {
-    // React Native has neither of the two.
-    const limit = AbortSignal.any?.([AbortSignal.timeout(longest), ...(signal ? [signal] : [])]) ?? signal
-    return (await answerOf<T>(await post(body(document, variables), token, 'application/json', limit))).data!
+  const request = async <T>(document: string, variables?: unknown, token?: string | null, outer?: AbortSignal) => {
+    const [signal, end] = within(outer, longest)
+    try {
+      const asked = post(body(document, variables), token, 'application/json', signal)
+      return (await answerOf<T>(await asked.catch(none))).data!
+    } finally {
+      end()
+    }
   }
 
   const grant = async (name: string, type: string, input: object) => {
-    const document = `mutation ($input: ${type}Input!) { ${name}(input: $input) { accessToken refreshToken } }`
+    const document = `mutation($input:${type}Input!){${name}(input:$input){accessToken refreshToken}}`
     return (await request<Record<string, Tokens>>(document, { input }))[name]!
   }
 
@@ -105,65 +107,70 @@ export function session({
     return tokens
   }
 
-  /** The access token that comes after this one. */
-  const renew = (old: string | null | undefined) =>
-    alone(async () => {
-      // Who had the lock before has told what it got, which may come a little later.
-      if (old && channel) await pause(50)
-      if (access === null || (access && access !== old)) return access
-      const next = await (store.refresh ? store.refresh().catch(unlessOver) : exchange())
-      return tell(next?.accessToken ?? null)
-    })
-
-  const token = async () => (access === null || (access && Date.now() - since < lifetime) ? access : renew(access))
-
-  const run = <T, V>(document: string, variables?: V, options: RunOptions = {}): Promise<T> => {
-    const mine = endings
-    const attempt = async (isSecond?: boolean): Promise<T> => {
-      const held = await token()
-      if (endings > mine) throw signedOut()
-      try {
-        return await request<T>(document, variables, held, options.signal)
-      } catch (error) {
-        if (isSecond || !held || !isOver(error) || !(await renew(held))) throw error
-        return attempt(true)
-      }
-    }
-    return patiently(attempt, options)
+  const isGood = () => access === null || (access && Date.now() - since < lifetime)
+  const token = async (): Promise<string | null> =>
+    isGood()
+      ? access!
+      : alone(async () => {
+          // Who had the lock before has told what it got, which may come a little later.
+          if (access && channel) await pause(50)
+          if (isGood()) return access!
+          const next = await (store.refresh ? store.refresh().catch(unlessOver) : exchange())
+          return tell(next?.accessToken ?? null)
+        })
+  /** The server does not take this token any more. */
+  const refuse = (token: string) => {
+    if (access === token) since = 0
   }
 
-  const keep = (refreshToken: string | null, ...told: Told) =>
+  const run = async <T, V>(
+    document: string,
+    variables?: V,
+    { patience = 60_000, signal, again = transient }: RunOptions = {},
+  ): Promise<T> => {
+    const mine = endings
+    const end = Date.now() + patience
+    for (let failures = 0, renewals = 0; !signal?.aborted;) {
+      let held: string | null | undefined
+      try {
+        held = await token()
+        if (endings > mine) throw signedOut()
+        return await request<T>(document, variables, held, signal)
+      } catch (error) {
+        if (held && isOver(error) && !renewals++) refuse(held)
+        else {
+          const { code, extensions } = error as Refused
+          const asked = ((extensions?.retryAfter ?? 0) as number) * 1_000 * (1 + Math.random() / 5)
+          const wait = Math.max(asked, backOff(failures++))
+          if (!signal?.aborted && (!again.test(code) || Date.now() + wait > end)) throw error
+          await pause(wait, signal)
+        }
+      }
+    }
+    throw signal!.reason
+  }
+
+  const adopt = ({ accessToken, refreshToken }: Tokens | Record<keyof Tokens, null>) =>
     alone(async () => {
       await store.save(refreshToken)
-      tell(...told)
+      tell(accessToken, true)
     })
-  const adopt = ({ accessToken, refreshToken }: Tokens) => keep(refreshToken, accessToken, true)
 
   let line: Line = { state: 'idle' }
-  const link = makeLink(
-    webSocket
-      ? () => () => {
-          const from = url[0] === '/' ? location.origin : ''
-          return new webSocket((from + url).replace(/^http/, 'ws'), 'graphql-transport-ws') as Socket
-        }
-      : // Browsers have WebSockets: they do not load this.
-        async () => {
-          const { streams } = await import('./stream.js')
-          return () => streams(post)
-        },
+  const [add, endAll, network] = makeLink(
+    // Browsers have WebSockets: they do not load the other.
+    async () => (webSocket ?? (await import('./stream.js')).streams(post)) as Dialled,
+    url,
     token,
-    (old) => {
-      if (access === old) since = 0
-    },
+    refuse,
     (next) => {
       line = next
       changed()
     },
   )
 
-  const listen = (verb: 'add' | 'remove') =>
-    ['online', 'offline'].forEach((event) => globalThis[`${verb}EventListener`]?.(event, link.network))
-  listen('add')
+  const [signal, end] = within()
+  for (const event of ['online', 'offline']) globalThis.addEventListener?.(event, network, { signal })
 
   const subscribe = <T, V>(
     document: string,
@@ -171,24 +178,19 @@ export function session({
     { signal, again }: SubscribeOptions = {},
   ): AsyncIterableIterator<T> =>
     leaving(signal, (signal) => {
-      let waiting: T[] = []
-      let begun = false
-      let ended = signal.aborted
+      let waiting: T[] | undefined
+      let ended = false
       let refused: unknown
       let wake = () => {}
-      const stop =
-        !signal.aborted &&
-        link.add({
+      if (!signal.aborted)
+        signal.onabort = add({
           request() {
-            if (begun) {
-              waiting = []
-              again?.()
-            }
-            begun = true
+            if (waiting) again?.()
+            waiting = []
             return body(document, typeof variables === 'function' ? (variables as () => V)() : variables)
           },
           next(data) {
-            waiting.push(data as T)
+            waiting!.push(data as T)
             wake()
           },
           end(error) {
@@ -197,16 +199,12 @@ export function session({
             wake()
           },
         })
-      signal.onabort = () => {
-        waiting = []
-        if (stop) stop()
-      }
       return (async function* () {
-        for (;;) {
-          while (waiting.length) yield waiting.shift()!
-          if (refused) throw refused
-          if (ended) return
-          await new Promise<void>((done) => (wake = done))
+        while (!signal.aborted) {
+          if (waiting?.length) yield waiting.shift()!
+          else if (refused) throw refused
+          else if (ended) return
+          else await new Promise<void>((done) => (wake = done))
         }
       })()
     })
@@ -223,8 +221,8 @@ export function session({
     signIn: async (input) => adopt(await grant('signIn', 'SignIn', input)),
     async signOut() {
       // A store that renews by itself also ends the session by itself.
-      if (!store.refresh && (await token())) await run('mutation { signOut { signedOut } }').catch(unlessOver)
-      await keep(null, null)
+      if (!store.refresh && (await token())) await run('mutation{signOut{signedOut}}').catch(unlessOver)
+      await adopt({ accessToken: null, refreshToken: null })
     },
     adopt,
     token,
@@ -235,8 +233,8 @@ export function session({
       return () => listeners.delete(listener)
     },
     close() {
-      listen('remove')
-      link.endAll()
+      end()
+      endAll()
       channel?.close()
     },
   }

@@ -1,4 +1,4 @@
-import { answerOf, away } from './refused.js'
+import { answerOf, none } from './refused.js'
 import type { Store } from './types.js'
 
 /** The session ends with its process or page. */
@@ -22,9 +22,8 @@ export function cookieStore(url = '/session'): Store {
     const body = token && JSON.stringify({ refreshToken: token })
     // All tabs wait for one that asks.
     const signal = AbortSignal.timeout?.(30_000)
-    const response = await fetch(url + path, { method, headers, body: body || null, signal }).catch(() => null)
-    if (!response) throw away()
-    if (response.status === 204) return null
+    const response = await fetch(url + path, { method, headers, body: body || null, signal }).catch(none)
+    if (response?.status === 204) return null
     return (await answerOf(response)) as { accessToken: string }
   }
   return {

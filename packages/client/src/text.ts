@@ -1,31 +1,35 @@
 import type { Reply } from './types.js'
 
 /** What a message is asked for. */
-export const fields =
-  '{ id status content reasoning attempt error { code message retryable } finishReason conversation { id } }'
+export const fields = 'id status content reasoning attempt error{code message retryable}finishReason conversation{id}}'
 
 export type Stored = Omit<Reply, 'conversationId'> & { conversation: { id: string } }
 
 export interface Delta {
   __typename: 'MessageDelta' | 'MessageReasoningDelta'
-  cursor: string
+  cursor?: string
   offset: number
   text: string
   message: { id: string; attempt: number }
 }
 
 export interface Whole<M = Stored> {
-  __typename: 'MessageSnapshot' | 'MessageFinished'
+  __typename: 'MessageSnapshot' | 'MessageFinished' | 'MessageAdded'
   cursor?: string
   message: M
 }
 
-export type TextEvent = Delta | Whole
+export type TextEvent<M = Stored> = Delta | Whole<M>
 
-export const events = `... on MessageDelta { offset text message { id attempt } }
-... on MessageReasoningDelta { offset text message { id attempt } }`
+/** How a document asks for messages that change, up to where it may ask for more events. */
+export const events = (fields: string, cursor = '') =>
+  '{__typename...on MessageEvent{message{id attempt}}' +
+  `...on MessageDelta{offset text${cursor}}` +
+  `...on MessageReasoningDelta{offset text${cursor}}` +
+  `...on MessageSnapshot{message{${fields}${cursor}}` +
+  `...on MessageFinished{message{${fields}}`
 
-export const replyOf = ({ conversation, ...message }: Stored): Reply => ({
+export const replyOf = <M extends Stored>({ conversation, ...message }: M) => ({
   ...message,
   conversationId: conversation.id,
 })
@@ -34,13 +38,20 @@ export const replyOf = ({ conversation, ...message }: Stored): Reply => ({
 const grown = (held: string, next: string) => (held.startsWith(next) ? held : next)
 
 /** A message in its new state, which replaces all but text of the same attempt that is ahead of it. */
-export function replaced<M extends Reply>(held: M | undefined, next: M): M {
-  if (held?.attempt !== next.attempt || next.status !== 'STREAMING') return next
-  return { ...next, content: grown(held.content, next.content), reasoning: grown(held.reasoning, next.reasoning) }
-}
+export const replaced = <M extends Reply>(held: M | undefined, next: M): M =>
+  held?.attempt !== next.attempt || next.status !== 'STREAMING'
+    ? next
+    : { ...next, content: grown(held.content, next.content), reasoning: grown(held.reasoning, next.reasoning) }
 
-/** The message with a delta; undefined when something was lost before it. */
-export function extended<M extends Reply>(held: M, event: Delta): M | undefined {
+/** A message after an event, of later versions too; undefined when something was lost before it. */
+export function changed<M extends Reply, N extends Stored>(
+  held: M | undefined,
+  event: TextEvent<N>,
+  more?: Partial<M>,
+): M | undefined {
+  if (!('offset' in event))
+    return event.message ? replaced(held, { ...replyOf(event.message), ...more } as unknown as M) : held
+  if (!held) return
   const field = event.__typename === 'MessageDelta' ? 'content' : 'reasoning'
   const { [field]: text, attempt } = held
   // The text of another attempt begins with a snapshot.

@@ -1,45 +1,42 @@
-import { codeOf, type Refused } from './refused.js'
-import type { RunOptions } from './types.js'
-
 /** Not at all for the first failure, then longer each time, up to 10 seconds, and not as long as everybody else. */
 export const backOff = (failures: number) =>
   failures && Math.min(10_000, 250 * 2 ** failures) * (0.5 + Math.random() / 2)
 
-/** Ends early, and without an error, when the signal says so. */
-export const pause = (milliseconds: number, signal?: AbortSignal | undefined) =>
-  new Promise<void>((done) => {
-    const end = () => {
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', end)
-      done()
-    }
-    const timer = setTimeout(end, milliseconds)
-    signal?.addEventListener('abort', end)
-    if (signal?.aborted) end()
-  })
-
 /** What may go well after a while. */
 export const transient = /^(UNAVAILABLE|OVERLOADED)$/
 
-/** Tries until work succeeds, is refused for good, or would take longer than patience. */
-export async function patiently<T>(
-  work: () => Promise<T>,
-  { patience = 60_000, signal, again = transient }: RunOptions,
-): Promise<T> {
-  const end = Date.now() + patience
-  for (let failures = 0; ; failures++) {
-    try {
-      return await work()
-    } catch (error) {
-      if (!signal?.aborted) {
-        if (!again.test(codeOf(error))) throw error
-        const asked = +((error as Refused).extensions?.retryAfter ?? 0) * 1_000
-        const wait = Math.max(asked * (1 + Math.random() / 5), backOff(failures))
-        if (Date.now() + wait > end) throw error
-        await pause(wait, signal)
-      }
-      if (signal?.aborted) throw signal.reason
-    }
+/** What ends by itself, by the outer signal, or after so many milliseconds if they are given: once, and it takes its
+ * listener and its timer with it. */
+export function within(outer?: AbortSignal, milliseconds?: number, ended?: () => void) {
+  const abort = new AbortController()
+  const end = () => {
+    clearTimeout(timer as number)
+    outer?.removeEventListener('abort', end)
+    abort.abort()
+    ended?.()
+  }
+  const timer = milliseconds! >= 0 && setTimeout(end, milliseconds)
+  outer?.addEventListener('abort', end)
+  if (outer?.aborted) end()
+  return [abort.signal, end] as const
+}
+
+/** Ends early, and without an error, when the signal says so. */
+export const pause = (milliseconds: number, signal?: AbortSignal | undefined) =>
+  new Promise<void>((done) => within(signal, milliseconds, done))
+
+/** How long something has to last to begin again at once when it has ended: a server that ends each subscription after
+ * a few events is not asked without a pause. */
+const lasting = 5_000
+
+/** The turns of something that is begun again whenever it ends, until the signal says so: after a back-off, and at once
+ * when the turn before has lasted. */
+export async function* turns(signal: AbortSignal): AsyncGenerator<void, void, undefined> {
+  for (let failures = 0; !signal.aborted; failures++) {
+    if (failures) await pause(backOff(failures), signal)
+    const begun = Date.now()
+    yield
+    if (Date.now() - begun > lasting) failures = -1
   }
 }
 
@@ -48,28 +45,20 @@ export async function patiently<T>(
 export function leaving<T>(
   outer: AbortSignal | undefined,
   work: (signal: AbortSignal) => AsyncGenerator<T, void, undefined>,
-): AsyncIterableIterator<T> {
-  const abort = new AbortController()
-  const { signal } = abort
-  const end = () => {
-    outer?.removeEventListener('abort', end)
-    abort.abort()
-  }
-  outer?.addEventListener('abort', end)
-  if (outer?.aborted) end()
-  const values = work(signal)
-  return {
-    [Symbol.asyncIterator]() {
-      return this
-    },
-    async next() {
-      const value = await values.next()
-      if (value.done) end()
-      return value
-    },
-    return() {
+): AsyncGenerator<T, void, undefined> {
+  const [signal, end] = within(outer)
+  const inner = work(signal)
+  const values = (async function* () {
+    try {
+      yield* inner
+    } finally {
       end()
-      return values.return()
-    },
+    }
+  })()
+  const leave = values.return
+  values.return = () => {
+    end()
+    return leave.call(values)
   }
+  return values
 }

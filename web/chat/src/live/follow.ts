@@ -1,5 +1,5 @@
 // Follows the open talk by its one subscription, for as long as it is open.
-import { Refused } from '@parley/client';
+import { Refused, turns } from '@parley/client';
 import type { Session } from '@parley/client';
 import { TalkEventsDocument } from '../api/generated/documents.ts';
 import type { TalkEventsSubscription } from '../api/generated/documents.ts';
@@ -15,19 +15,13 @@ export interface Listener {
   refused(code: string): void;
 }
 
-const firstPauseMs = 250;
-const longestPauseMs = 8000;
-/** What has lasted for so long was no failure to begin with. */
-const steadyMs = 5000;
-
 /** follow brings the events of a talk until the signal ends it. Whatever is cut begins again with a snapshot. */
 export async function follow(session: Pick<Session, 'subscribe'>, id: string, listener: Listener, signal: AbortSignal) {
-  let wait = 0;
-  while (!signal.aborted) {
+  // One loss is mended at once; a server that loses all the time is not asked all the time.
+  for await (const _ of turns(signal)) {
     const one = new AbortController();
     const end = () => one.abort();
     signal.addEventListener('abort', end, { once: true });
-    const began = Date.now();
     try {
       const events = session.subscribe<TalkEventsSubscription>(
         String(TalkEventsDocument),
@@ -47,20 +41,9 @@ export async function follow(session: Pick<Session, 'subscribe'>, id: string, li
       signal.removeEventListener('abort', end);
       one.abort();
     }
-    // One loss is mended at once; a server that loses all the time is not asked all the time.
-    wait = Date.now() - began >= steadyMs ? 0 : Math.min(longestPauseMs, wait * 2 || firstPauseMs);
-    await pause(wait, signal);
   }
 }
 
 function isPassing(code: string): boolean {
   return ['UNAVAILABLE', 'OVERLOADED', 'RATE_LIMITED', 'INTERNAL', 'OPERATION_TOO_COMPLEX'].includes(code);
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  if (ms === 0) return Promise.resolve();
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true });
-  });
 }
