@@ -5,7 +5,17 @@ import { mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { cleanEnvironment, data, freePort, Parley, password, patience, signUp, until } from '../lib/parley.mjs'
+import {
+  cleanEnvironment,
+  data,
+  freePort,
+  Parley,
+  password,
+  patience,
+  send as sendMessage,
+  signUp,
+  until,
+} from '../lib/parley.mjs'
 import { launch, newPage } from './browser.mjs'
 
 const folder = join(dirname(fileURLToPath(import.meta.url)), '../../examples/ai-sdk')
@@ -67,10 +77,11 @@ async function write(page, text) {
 }
 
 const reply = (page) => page.locator('article.assistant p')
-const growing = (page, words) =>
+const growing = (page, words, reply = 0) =>
   page.waitForFunction(
-    (words) => document.querySelector('article.assistant p')?.textContent.split(' ').length > words,
-    words,
+    ([words, reply]) =>
+      document.querySelectorAll('article.assistant')[reply]?.querySelector('p')?.textContent.split(' ').length > words,
+    [words, reply],
   )
 const ready = (page) => page.getByRole('button', { name: 'Regenerate' }).waitFor()
 
@@ -171,5 +182,39 @@ describe('useChat', { concurrency: true }, () => {
     await growing(user.page, 3)
     await user.page.close({ runBeforeUnload: true })
     assert.equal((await final(user)).status, 'COMPLETED')
+  })
+
+  test('what another device sends is shown while it grows, and so is what it deletes', async (t) => {
+    const user = await open(t)
+    const { page, token } = user
+    await write(page, 'Tides. /tokens 5')
+    await ready(page)
+    const conversationId = await page.evaluate(() => location.hash.slice(1))
+
+    await sendMessage(parley.url, token, { conversationId, content: 'Ebb. /tokens 2000 /slow 20' })
+    await page.locator('article.user').getByText('Ebb.').waitFor()
+    await growing(page, 3, 1)
+    await picture(page, 'elsewhere')
+    // It is stopped from here as if it had been sent here.
+    await page.getByRole('button', { name: 'Stop' }).click()
+    assert.equal((await final(user)).status, 'STOPPED')
+    await ready(page)
+    await write(page, 'Flood. /tokens 5')
+    await page.locator('article').nth(5).waitFor()
+    await ready(page)
+    assert.deepEqual(
+      await page.locator('article p').allTextContents(),
+      (await onServer(user)).map(({ content }) => content),
+    )
+
+    const deletion = 'mutation ($id: ID!) { deleteConversation(input: { conversationId: $id }) { __typename } }'
+    await data(parley.url, deletion, { id: conversationId }, token)
+    await page.getByRole('alert').getByText('This conversation was deleted.').waitFor()
+    await page.reload()
+    await page.getByRole('alert').waitFor()
+    assert.notEqual(await page.getByRole('alert').textContent(), '')
+    await page.getByRole('link', { name: 'New chat' }).click()
+    await page.getByLabel('Message').waitFor()
+    assert.deepEqual(page.faults, [])
   })
 })

@@ -1,10 +1,10 @@
 import './style.css'
 import { localStorageStore, session as sessionOf } from '@parley/client'
-import { ParleyTransport, type ParleyMessage } from '@parley/ai-sdk'
+import { ParleyTransport } from '@parley/ai-sdk'
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
-import { Chat } from './Chat'
 import { SignIn } from './SignIn'
+import { Talk } from './Talk'
 
 const session = sessionOf({ url: '/graphql', store: localStorageStore('parley-session') })
 const root = createRoot(document.getElementById('root')!)
@@ -19,15 +19,9 @@ async function start() {
     conversationId: location.hash.slice(1) || null,
     onConversation: (id) => history.replaceState(null, '', `#${id}`),
   })
-  let messages: ParleyMessage[]
-  try {
-    messages = await transport.load()
-  } catch (error) {
-    return root.render(<p role="alert">{(error as Error).message}</p>)
-  }
   root.render(
     <StrictMode>
-      <Chat key={++visits} transport={transport} messages={messages} />
+      <Talk key={++visits} transport={transport} />
     </StrictMode>,
   )
 }

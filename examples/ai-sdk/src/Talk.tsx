@@ -1,13 +1,16 @@
-import { useChat } from '@ai-sdk/react'
+import { Chat, useChat } from '@ai-sdk/react'
 import type { ParleyMessage, ParleyTransport } from '@parley/ai-sdk'
 import { useEffect, useState } from 'react'
 
-export function Chat(props: { transport: ParleyTransport; messages: ParleyMessage[] }) {
-  const { transport } = props
-  const { messages, status, error, sendMessage, regenerate, stop } = useChat({ ...props, resume: true })
-  // React stops a chat that it unmounts. With this the reply goes on on the server.
-  useEffect(() => () => transport.close(), [transport])
+export function Talk({ transport }: { transport: ParleyTransport }) {
+  const [chat] = useState(() => new Chat<ParleyMessage>({ transport }))
+  const [end, setEnd] = useState<string>()
+  const { messages, status, error, sendMessage, regenerate, stop } = useChat({ chat })
+  // Leaving ends only what is watched. The reply goes on on the server.
+  useEffect(() => transport.watch(chat, (error) => setEnd(reasonOf(error))), [transport, chat])
   const busy = status === 'submitted' || status === 'streaming'
+
+  if (end) return <Ended reason={end} />
 
   return (
     <>
@@ -22,6 +25,17 @@ export function Chat(props: { transport: ParleyTransport; messages: ParleyMessag
       ) : (
         messages.length > 0 && <button onClick={() => void regenerate()}>Regenerate</button>
       )}
+    </>
+  )
+}
+
+const reasonOf = (error: unknown) => (error ? (error as Error).message : 'This conversation was deleted.')
+
+function Ended({ reason }: { reason: string }) {
+  return (
+    <>
+      <a href="#">New chat</a>
+      <p role="alert">{reason}</p>
     </>
   )
 }
