@@ -168,25 +168,26 @@ const cases = {
   },
 
   async 'a reload, a chat that is left and a closed tab stop nothing'(t, name) {
+    const topic = name.replace(/\W/g, '')
     const user = await signUp(parley.url)
     const page = await device(t, name, user)
-    await send(page, `Tides. #${name}2`)
+    await send(page, `Tides. #${topic}2`)
     await growing(page)
     await page.reload()
     await growing(page)
     await status(page, 'streaming')
-    go(`${name}2`)
+    go(`${topic}2`)
     const id = await conversationOf(page)
     assert.equal((await same(user, id, page)).at(-1).status, 'COMPLETED')
     await grew(page)
 
-    await send(page, `Tides. #${name}3`)
+    await send(page, `Tides. #${topic}3`)
     await growing(page, 2)
     // What the chat follows goes on until the tab is closed; what watches it does not.
     await page.evaluate(() => leave())
     await page.locator('p').first().waitFor({ state: 'detached' })
     await page.close({ runBeforeUnload: true })
-    go(`${name}3`)
+    go(`${topic}3`)
     const all = await ended(user, id)
     assert.deepEqual([all.length, all.at(-1).status], [4, 'COMPLETED'])
     assert.deepEqual(page.faults, [])
@@ -305,4 +306,8 @@ for (const name of ['React', 'Vue', 'Svelte']) {
 
 test('useChat of Vue is watched as a chat is', (t) => {
   return cases['two devices show the same, whichever of them writes'](t, 'Vue, useChat')
+})
+
+test('useChat of React alone is left without a stop', (t) => {
+  return cases['a reload, a chat that is left and a closed tab stop nothing'](t, 'React, useChat')
 })

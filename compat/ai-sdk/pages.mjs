@@ -41,7 +41,15 @@ const frameworks = {
   },
 }
 
-/** The other way that the README names. */
+/** The other ways that the README names. */
+frameworks['React, useChat'] = {
+  ...frameworks.React,
+  compile: (source) =>
+    source
+      .replace(/const chat = .*/, 'const loaded = await transport.load()')
+      .replace('useChat({ chat })', '(globalThis.chat = useChat({ transport, messages: loaded, resume: true }))')
+      .replace('transport.watch(chat)', '() => transport.close()'),
+}
 frameworks['Vue, useChat'] = {
   ...frameworks.Vue,
   compile: (source) =>
