@@ -9,10 +9,10 @@ import { compile, compileModule } from 'svelte/compiler'
 import { compileScript, parse } from 'vue/compiler-sfc'
 import { packages } from './chat.mjs'
 
-const here = dirname(fileURLToPath(import.meta.url))
+export const here = dirname(fileURLToPath(import.meta.url))
 
 const readme = readFileSync(join(packages, 'ai-sdk/README.md'), 'utf8')
-const block = (language) => new RegExp('```' + language + '\\n([^]*?)```').exec(readme)[1]
+export const block = (language) => new RegExp('```' + language + '\\n([^]*?)```').exec(readme)[1]
 
 const vue = (source) => compileScript(parse(source).descriptor, { id: 'talk', inlineTemplate: true }).content
 const svelte = (source, options) => compile(source, { css: 'injected', ...options }).js.code
