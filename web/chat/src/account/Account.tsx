@@ -35,12 +35,7 @@ export default function Account({ open, onClose, onHood }: AccountProps) {
       <Line label={words.announce}>
         <AnnounceChoice />
       </Line>
-      <Person />
-      <p>
-        <Button variant="plain" onClick={onHood}>
-          {texts.hood.title}
-        </Button>
-      </p>
+      <Person onHood={onHood} />
     </Dialog>
   );
 }
@@ -54,8 +49,9 @@ function Line({ label, children }: { label: string; children: ReactNode }) {
   );
 }
 
-function Person() {
-  const texts = useTexts().account;
+function Person({ onHood }: { onHood: () => void }) {
+  const all = useTexts();
+  const texts = all.account;
   const [{ data }] = useQuery({ query: ViewerDocument });
   const [isChanging, setChanging] = useState(false);
   const [isLeaving, setLeaving] = useState(false);
@@ -82,6 +78,9 @@ function Person() {
           {viewer?.email && <Button onClick={() => setChanging(true)}>{texts.change}</Button>}
           <Button busy={isLeaving} onClick={() => void signOut()}>
             {texts.signOut}
+          </Button>
+          <Button variant="plain" onClick={onHood}>
+            {all.hood.title}
           </Button>
         </div>
       )}

@@ -49,7 +49,7 @@ export function Pop({ label, className, button, kind, disabled, children }: PopP
         ref={panel}
         id={id}
         popover="auto"
-        className="comp-pop"
+        className="ui-pop"
         onToggle={(event) => setOpen(event.newState === 'open')}
         onKeyDown={(event) => event.key === 'Escape' && event.stopPropagation()}
       >

@@ -164,8 +164,9 @@ async function settle(page) {
 async function steady(page) {
   await page.addInitScript(
     ({ font, isForPeople }) => {
-      const css = ['.hood small, .talk-details dd { visibility: hidden !important }'];
+      const css = [];
       if (!isForPeople) {
+        css.push('.hood small, .talk-details dd { visibility: hidden !important }');
         document.fonts.add(new FontFace('Block', new Uint8Array(font).buffer, { weight: '100 900' }));
         css.push(':root { --sans: Block; --serif: Block; --mono: Block; font-synthesis: none }');
         css.push('math, math * { font-family: Block !important }');
