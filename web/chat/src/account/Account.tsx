@@ -79,9 +79,7 @@ function Person({ onHood }: { onHood: () => void }) {
           <Button busy={isLeaving} onClick={() => void signOut()}>
             {texts.signOut}
           </Button>
-          <Button variant="plain" onClick={onHood}>
-            {all.hood.title}
-          </Button>
+          <Button onClick={onHood}>{all.hood.title}</Button>
         </div>
       )}
     </section>

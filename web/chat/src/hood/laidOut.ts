@@ -21,7 +21,7 @@ export function laidOut(document: string): string {
       line = '}';
       end();
     } else if (token.startsWith('(')) {
-      line += token.replaceAll(/\s+/g, ' ');
+      line += `${/^(query|mutation|subscription)$/.test(line) ? ' ' : ''}${token.replaceAll(/\s+/g, ' ')}`;
     } else {
       const goesOn = depth === 0 || token.startsWith('@') || /(:|\.{3}(\s*on)?)$/.test(line);
       if (!goesOn) end();

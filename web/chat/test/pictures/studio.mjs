@@ -14,11 +14,7 @@ import { read, write } from './references.mjs';
 const password = 'four quiet lanterns';
 /** So often a picture is taken again that is not yet what it is to be. */
 const tries = 30;
-/** Of these each device has both themes. Of all others the desk has the light one and the phone the dark one: themes
- * differ in colours alone, which are the same everywhere, and a picture takes a tenth of a second. */
-const inBoth = /^(faults|hood-open|list|message-(page|notes|failed|queued)|settings|start)$/;
-const themesOf = (name, { device }) =>
-  folder || inBoth.test(name) ? ['light', 'dark'] : [device === 'desk' ? 'light' : 'dark'];
+const themes = ['light', 'dark'];
 
 /** What is written anew: the references, or pictures for people, with the fonts of this machine, in a folder. */
 const folder = process.env.PARLEY_PICTURES;
@@ -94,7 +90,7 @@ export class Studio {
   /** shoot takes the pictures of what is seen. */
   shoot(name, most = tries) {
     return this.both(async (page) => {
-      for (const colorScheme of themesOf(name, page)) {
+      for (const colorScheme of themes) {
         await page.emulateMedia({ colorScheme });
         if (!isComparing) await settle(page);
         await this.#take(page, `${name}-${page.device}-${colorScheme}`, most);
