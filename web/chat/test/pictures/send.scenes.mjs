@@ -1,6 +1,6 @@
 // Sends that are not stored: what is known of each, and what can be done. Where two devices are at odds the server
 // refuses by itself; what would take a day to bring about is answered for it.
-import { box, button, openTalk, press, refuse, reply, say } from './acts.mjs';
+import { away, box, button, openTalk, press, refuse, reply, say } from './acts.mjs';
 
 export async function sends({ studio }) {
   await atOdds({ studio });
@@ -76,7 +76,7 @@ async function busy({ studio }) {
     await box(page).fill('');
     const remove = 'mutation ($i: DeleteMessageInput!) { deleteMessage(input: $i) { __typename } }';
     await page.api.ask(remove, { i: { messageId: page.talks.busy.reply } });
-    await say(page, 'This reply was deleted.');
+    await away(page, '.talk-reply');
   });
   await studio.shoot('message-deleted');
 }
