@@ -73,7 +73,9 @@ func (a *Attempt) generate(ctx context.Context) (out generated, err error) {
 	if err != nil {
 		return out, err
 	}
-	c, messages, err := a.choose(ctx, parameters, nil)
+	var c chosen
+	var messages []prompt.Message
+	apart(func() { c, messages, err = a.choose(ctx, parameters, nil) })
 	if err != nil {
 		return out, err
 	}
