@@ -9,6 +9,7 @@ import (
 
 	"parley/ent"
 	"parley/internal/prompt"
+	"parley/internal/stack"
 	"parley/internal/trace"
 	"parley/internal/viewer"
 )
@@ -129,6 +130,7 @@ func (a *Attempt) Go() {
 		defer a.engine.life.replies.Done()
 		defer a.place.Leave()
 		defer a.cancel(context.Canceled)
+		stack.Grow()
 		if !a.engine.guard(a.ctx, a.run) {
 			a.abandon() // The row is a stray now, which is taken up.
 		}

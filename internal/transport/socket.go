@@ -11,6 +11,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"parley/internal/stack"
 	"parley/internal/trace"
 )
 
@@ -179,6 +180,7 @@ func (c *socket) serve() {
 	handedOver = true
 	go c.serve()
 	if run != nil {
+		stack.Grow()
 		run()
 	}
 }
