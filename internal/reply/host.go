@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"parley/ent"
+	"parley/internal/stack"
 	"parley/ent/message"
 	"parley/internal/complaint"
 	"parley/internal/fact"
@@ -93,6 +94,7 @@ func apart(work func()) {
 				caught = fmt.Sprintf("%v\n%s", caught, debug.Stack())
 			}
 		}()
+		stack.Grow()
 		work()
 	}()
 	<-done
