@@ -1,5 +1,5 @@
-// The page that is measured beside the chat page: the least that shows a talk. Text is put into the document as it comes,
-// as text, a block a line; no Markdown, no framework, no list that is virtual.
+// The page that is measured beside the chat page: the least that shows a talk. Text is put into the document as it
+// comes, as text, a block a line; no Markdown, no framework, no list that is virtual.
 import { once } from 'node:events';
 import http from 'node:http';
 

@@ -1,5 +1,5 @@
-// The goals themselves: what is done on each side, and how much of it is enough. A row is a goal; `of` gives the number of
-// a side, `most` is the limit, and where there is none the number is for orientation.
+// The goals themselves: what is done on each side, and how much of it is enough. A row is a goal; `of` gives the number
+// of a side, `most` is the limit, and where there is none the number is for orientation.
 import { setTimeout as pause } from 'node:timers/promises';
 import { heapOf, quantile, shownAfterAnswer, streamed } from './measure.mjs';
 import { scrolled } from './scroll.mjs';

@@ -1,5 +1,5 @@
-// npm run goals [NAME…]: measures the goals of the chat page beside a baseline, in one run, and prints a table. It needs
-// PARLEY_BINARY; PARLEY_BEFORE may name an older one, for a column of its own.
+// npm run goals [NAME…]: measures the goals of the chat page beside a baseline, in one run, and prints a table. It
+// needs PARLEY_BINARY; PARLEY_BEFORE may name an older one, for a column of its own.
 import { cpus } from 'node:os';
 import { goals } from './goals.mjs';
 import { setUp } from './set-up.mjs';
