@@ -8,11 +8,11 @@ import (
 	"time"
 
 	"parley/ent"
-	"parley/internal/stack"
 	"parley/ent/message"
 	"parley/internal/complaint"
 	"parley/internal/fact"
 	"parley/internal/pid"
+	"parley/internal/stack"
 )
 
 // host is what all parts of an engine share: who this replica is, its database, its bus

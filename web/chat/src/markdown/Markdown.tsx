@@ -29,6 +29,8 @@ const none: readonly Citation[] = [];
 /** Markdown shows a message. */
 export function Markdown({ text, growing = false, citations = none, level = 3 }: MarkdownProps) {
   const grown = useRef(nothing);
+  const hasGrown = useRef(growing);
+  hasGrown.current ||= growing;
   grown.current = grow(grown.current, withPlaces(text, citations), growing);
   const { blocks, text: whole, read } = grown.current;
   const last = blocks.at(-1);
@@ -36,7 +38,7 @@ export function Markdown({ text, growing = false, citations = none, level = 3 }:
   const rest = whole.slice(read);
   const isCode = last?.token.type === 'code';
   return (
-    <div className="md">
+    <div className={hasGrown.current ? 'md md-grown' : 'md'}>
       {blocks.map((block) => (
         <BlockView
           key={block.at}
