@@ -99,6 +99,10 @@ migration: ## Write the migrations of both databases after a change of ent/schem
 web: ## Rebuild the pages the binary serves (needs Node.js)
 	for page in graphiql chat; do (cd web/$$page && npm ci --no-audit --no-fund && npm run build) || exit 1; done
 
+.PHONY: page-goals
+page-goals: build ## Measure the chat page beside a baseline (Chromium, some minutes); GOALS="stream type" narrows it
+	cd web/chat && npm ci --no-audit --no-fund && PARLEY_BINARY=$(CURDIR)/bin/parley npm run --silent goals -- $(GOALS)
+
 .PHONY: picture
 picture: ## Record a reply of the real server and draw it as docs/reply.svg
 	go run ./internal/tools/picture >docs/reply.svg.new && mv docs/reply.svg.new docs/reply.svg || \

@@ -29,6 +29,8 @@
 //	metrics.go              metrics and profiles, on a listener of their own
 //	housekeeping.go         what runs by itself
 //	memory.go               memory is given back after the start and after a burst
+//	binary_linux.go,
+//	binary_other.go         pages of the binary are let go of after the start
 //	greeting.go             what a person at the terminal reads
 //	backup.go, user.go, user_list.go, probe.go   the commands for operators
 //	failpoints.go, failpoints_off.go   what only tests arm

@@ -84,11 +84,13 @@ type memory struct {
 	giveBack func()
 	// setPercent is nil when the operator has set GOGC, or a limit.
 	setPercent func(percent int) int
+	// started is called once, when the start is over.
+	started func()
 }
 
 // newMemory returns what a server does.
 func newMemory() *memory {
-	m := &memory{every: gcEvery, giveBack: giveBack, setPercent: debug.SetGCPercent}
+	m := &memory{every: gcEvery, giveBack: giveBack, setPercent: debug.SetGCPercent, started: letGoOfBinary}
 	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
 		m.setPercent = nil
 	}
@@ -128,6 +130,9 @@ func (m *memory) keep(ctx context.Context) {
 		last = allocated
 		if flood := n%tideLooks == 0 && t.over(allocated); flood || n == tideStart {
 			m.giveBack()
+		}
+		if n == tideStart && m.started != nil {
+			m.started()
 		}
 		select {
 		case <-ctx.Done():

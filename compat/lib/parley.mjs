@@ -269,14 +269,17 @@ export function cleanEnvironment(settings = {}) {
 // Parley is an installation of its own: a data folder, a database and an address
 // that stay the same over restarts. Close it with the test.
 export class Parley {
+  #binary
   #settings
   #data = mkdtempSync(join(tmpdir(), 'parley-compat-'))
   #process = null
   #ended = null
   log = ''
 
-  static async start(settings = {}) {
+  // start starts the binary under test, or another one.
+  static async start(settings = {}, binary = process.env.PARLEY_BINARY) {
     const parley = new Parley()
+    parley.#binary = binary
     const port = await freePort()
     parley.url = `http://127.0.0.1:${port}`
     parley.#settings = {
@@ -291,9 +294,9 @@ export class Parley {
 
   // start starts the binary, with further settings from now on.
   async start(settings = {}) {
-    assert.ok(process.env.PARLEY_BINARY, 'set PARLEY_BINARY to the built binary, see compat/README.md')
+    assert.ok(this.#binary, 'set PARLEY_BINARY to the built binary, see compat/README.md')
     Object.assign(this.#settings, settings)
-    const child = spawn(process.env.PARLEY_BINARY, [], {
+    const child = spawn(this.#binary, [], {
       env: cleanEnvironment(this.#settings),
       stdio: ['ignore', 'pipe', 'pipe'],
     })

@@ -304,7 +304,8 @@ func (a *asking) insert(ctx context.Context, tx *ent.Tx, at spot) error {
 	if old := at.continues; old != nil {
 		answer.Content, answer.ContinuedBytes, answer.ContinuesID = old.Content, len(old.Content), &old.ID
 	}
-	answer.PromptBytes = &at.promptBytes
+	promptBytes := at.promptBytes // Its own: a pointer into the spot would hold the transaction, and what asked for it.
+	answer.PromptBytes = &promptBytes
 	reserved := a.prompt + reply.AnswerTokens(a.inForce)
 	answer.ReservedTokens = &reserved
 	l.moveHead(answer.ID, question.Content)

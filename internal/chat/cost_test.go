@@ -2,6 +2,7 @@ package chat_test
 
 import (
 	"context"
+	"runtime/metrics"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -191,3 +192,25 @@ type askedModels func(ctx context.Context) ([]string, error)
 
 // Models implements catalog.Source.
 func (f askedModels) Models(ctx context.Context) ([]string, error) { return f(ctx) }
+
+// A send with its reply starts few goroutines: on a server that has little to do, each of them
+// wakes a thread, which costs as much as a statement. It is not parallel, since others would count.
+func TestGoroutinesOfASend(t *testing.T) {
+	b := setup(t, storetest.SQLite(t), wide)
+	u := b.user(t)
+	conversation := b.ask(t, u, nil, "one").Conversation.ID
+	created := []metrics.Sample{{Name: "/sched/goroutines-created:goroutines"}}
+	count := func() uint64 {
+		metrics.Read(created)
+		return created[0].Value.Uint64()
+	}
+	const sends = 100
+	before := count()
+	for range sends {
+		b.ask(t, u, &conversation, "more")
+	}
+	n := float64(count()-before) / sends
+	if most := 3.0; n > most {
+		t.Errorf("a send starts %.2f goroutines, want at most %.1f", n, most)
+	}
+}

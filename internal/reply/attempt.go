@@ -31,7 +31,8 @@ type Attempt struct {
 	decided atomic.Bool
 	// policy is that by which the prompt will probably be chosen, "" when nobody has said.
 	policy prompt.Policy
-	// began is when it was started.
+	// made is when it was prepared, and began when it was started.
+	made  time.Time
 	began time.Time
 	// publisher sends the text to other replicas while one of them asks for it.
 	publisher publisher
@@ -70,7 +71,8 @@ func (e *Engine) prepare(ctx context.Context, place *Place, row *ent.Message) (*
 		place.Leave()
 		return nil, err
 	}
-	a := &Attempt{engine: e, place: place, row: row, live: newLive(row, e.cfg.MaxReplyBytes), limit: e.cfg.ReplyLimit}
+	a := &Attempt{engine: e, place: place, row: row, live: newLive(row, e.cfg.MaxReplyBytes), limit: e.cfg.ReplyLimit,
+		made: time.Now()}
 	if e.cfg.Now != nil {
 		a.live.now = e.cfg.Now
 	}

@@ -30,7 +30,8 @@ type saver struct {
 }
 
 // run saves again and again until ctx ends. Under load it stretches: it rests nine times
-// as long as it worked. A reply that ends before its first turn is never checkpointed.
+// as long as it worked. A reply that ends before its first turn is never checkpointed, nor one
+// that ends while it is young: most short ones.
 func (s *saver) run(ctx context.Context) {
 	timer := time.NewTimer(s.every)
 	defer timer.Stop()
@@ -43,7 +44,7 @@ func (s *saver) run(ctx context.Context) {
 		}
 		began := time.Now()
 		s.attempts.expire(began)
-		err := s.save(viewer.AsSweep(ctx))
+		err := s.save(viewer.AsSweep(ctx), began.Add(-s.every/2))
 		trouble.Report(ctx, s.log, err)
 		rest := s.every
 		if err == nil { // How long a database that is away was waited for says nothing of load.
@@ -53,11 +54,15 @@ func (s *saver) run(ctx context.Context) {
 	}
 }
 
-// save stores all text that is not stored yet. After an error the next turn stores more.
-func (s *saver) save(ctx context.Context) error {
+// save stores all text that is not stored yet, but for attempts that were made after a time:
+// those wait for the next turn. After an error the next turn stores more.
+func (s *saver) save(ctx context.Context, made time.Time) error {
 	var due []Checkpoint
 	lives := make(map[pid.ID]*live)
 	for _, a := range s.attempts.all() {
+		if a.made.After(made) {
+			continue
+		}
 		if c, ok := a.live.unsaved(); ok {
 			due = append(due, c)
 			lives[c.MessageID] = a.live

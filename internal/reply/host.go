@@ -12,6 +12,7 @@ import (
 	"parley/internal/complaint"
 	"parley/internal/fact"
 	"parley/internal/pid"
+	"parley/internal/stack"
 )
 
 // host is what all parts of an engine share: who this replica is, its database, its bus
@@ -78,6 +79,28 @@ func (h *host) guard(ctx context.Context, work func()) (ok bool) {
 	}()
 	work()
 	return true
+}
+
+// apart does work that takes a deep stack in a goroutine that ends with it, and returns when it is
+// done. A goroutine that goes on to wait for long would keep the stack that it has grown to: the
+// runtime takes back half of one only when less than a quarter is used. A panic comes back here.
+func apart(work func()) {
+	var caught any
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer func() {
+			if caught = recover(); caught != nil {
+				caught = fmt.Sprintf("%v\n%s", caught, debug.Stack())
+			}
+		}()
+		stack.Grow()
+		work()
+	}()
+	<-done
+	if caught != nil {
+		panic(caught)
+	}
 }
 
 // signal asks a loop for its next turn at once. It never blocks.

@@ -12,6 +12,7 @@ import (
 	"parley/ent/message"
 	"parley/internal/failpoint"
 	"parley/internal/prompt"
+	"parley/internal/stack"
 	"parley/internal/trace"
 )
 
@@ -40,6 +41,7 @@ func (a *Attempt) run() {
 	final := a.outcome(ctx, out, err)
 	a.describe(span, final)
 	a.engine.meters.spoke(a, final, time.Now())
+	stack.Grow() // Nothing waits on it any more.
 	a.finish(final)
 	if made := out.made; made != nil && made.asksForSummary(final) {
 		a.engine.summarizeAfter(final, made.plan.Budget)
@@ -73,7 +75,9 @@ func (a *Attempt) generate(ctx context.Context) (out generated, err error) {
 	if err != nil {
 		return out, err
 	}
-	c, messages, err := a.choose(ctx, parameters, nil)
+	var c chosen
+	var messages []prompt.Message
+	apart(func() { c, messages, err = a.choose(ctx, parameters, nil) })
 	if err != nil {
 		return out, err
 	}

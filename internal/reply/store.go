@@ -39,8 +39,8 @@ type Store interface {
 	// is on the visible line before an index; nil when there is none. Rows of other users are
 	// not read.
 	NewestSummary(ctx context.Context, userID, conversationID pid.ID, before int) (*Summary, error)
-	// OfDisabled returns the replies that an owner runs for users who are disabled.
-	OfDisabled(ctx context.Context, owner pid.ID) ([]pid.ID, error)
+	// Owned returns the running replies of an owner.
+	Owned(ctx context.Context, owner pid.ID) ([]Owned, error)
 	// End makes a reply final in tx, under its conversation's lock: its row, if the fence
 	// holds, and only then what it has used, and the conversation's version. It looks for the
 	// reply that waits behind it.
@@ -81,6 +81,13 @@ const (
 	LineBatch = prompt.Few
 	ManyRows  = prompt.Many
 )
+
+// Owned is a running reply as its owner looks at it, each second and without its texts.
+type Owned struct {
+	ID pid.ID
+	// StopRequested says that somebody has asked for its end, and Disabled that its user is.
+	StopRequested, Disabled bool
+}
 
 // Checkpoint is the text of a running reply to be stored.
 type Checkpoint struct {

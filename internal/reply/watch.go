@@ -58,10 +58,7 @@ func (w *ownRows) run(ctx context.Context) {
 func (w *ownRows) look(ctx context.Context, strays map[pid.ID]bool) (map[pid.ID]bool, error) {
 	ctx = viewer.AsSweep(ctx)
 	before := w.committed()
-	rows, err := w.store.Client().Message.Query().
-		Where(message.Owner(w.id), Streaming()).
-		Select(message.FieldID, message.FieldStopRequestedAt). // Not the texts, each second.
-		All(ctx)
+	rows, err := w.store.Owned(ctx, w.id)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +66,7 @@ func (w *ownRows) look(ctx context.Context, strays map[pid.ID]bool) (map[pid.ID]
 	now := make(map[pid.ID]bool)
 	for _, row := range rows {
 		delete(before, row.ID)
-		if row.StopRequestedAt != nil {
+		if row.StopRequested || row.Disabled {
 			w.attempts.cancel(row.ID, errStopped)
 		}
 		switch {
@@ -78,13 +75,6 @@ func (w *ownRows) look(ctx context.Context, strays map[pid.ID]bool) (map[pid.ID]
 			errs = append(errs, w.claimStray(ctx, row.ID))
 		default:
 			now[row.ID] = true
-		}
-	}
-	if len(rows) > 0 {
-		disabled, err := w.store.OfDisabled(ctx, w.id)
-		errs = append(errs, err)
-		for _, id := range disabled {
-			w.attempts.cancel(id, errStopped)
 		}
 	}
 	missing := make([]pid.ID, 0, len(before))

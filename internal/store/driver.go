@@ -153,3 +153,37 @@ func (d *splitDriver) Dialect() string { return d.write.Dialect() }
 
 // Close implements dialect.Driver.
 func (d *splitDriver) Close() error { return errors.Join(d.write.Close(), d.read.Close()) }
+
+// readFew reads rows whose first one is found at once. On SQLite the end of ctx is noticed
+// between two rows and while a connection is waited for: to interrupt a statement, database/sql
+// and the driver have a goroutine each, which costs more than to find the row.
+func (s *Store) readFew(ctx context.Context, query string, args ...any) (*fewRows, error) {
+	if s.dialect != dialect.SQLite {
+		rows, err := s.read.QueryContext(ctx, query, args...)
+		return &fewRows{Rows: rows}, err
+	}
+	conn, err := s.read.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := conn.QueryContext(context.WithoutCancel(ctx), query, args...)
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return &fewRows{rows, conn}, nil
+}
+
+// fewRows are rows with the connection that is theirs alone.
+type fewRows struct {
+	*sql.Rows
+	conn *sql.Conn // Nil: that of the rows.
+}
+
+// Close lets go of the connection.
+func (r *fewRows) Close() error {
+	err := r.Rows.Close()
+	if r.conn != nil {
+		err = errors.Join(err, r.conn.Close())
+	}
+	return err
+}

@@ -26,6 +26,7 @@ func (s *Store) LineEndStatements() map[string]string {
 }
 func (s *Store) CheckpointStatement() string { return s.statements.checkpoint }
 func (s *Store) SummaryStatement() string    { return s.statements.summary }
+func (s *Store) OwnQuery() string            { return s.statements.owned }
 
 // Pools returns the pool that writes and the one that reads.
 func (s *Store) Pools() (write, read *sql.DB) { return s.write, s.read }

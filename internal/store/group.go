@@ -82,14 +82,14 @@ var errGroupBrokeOff = errors.New("the transaction broke off")
 func (s *Store) commitGroup(jobs []*job) (err error) {
 	// Not the context of the first job, whose end would roll back all of them.
 	ctx := context.WithoutCancel(jobs[0].ctx)
-	tx, err := s.write.BeginTx(ctx, nil)
+	tx, err := s.beginGroup(ctx)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
 	ended := false
 	defer func() {
 		if !ended { // Also on a panic. There may be nothing left to roll back.
-			_ = tx.Rollback()
+			_ = tx.rollback(ctx)
 		}
 	}()
 	for _, j := range jobs {
@@ -99,12 +99,12 @@ func (s *Store) commitGroup(jobs []*job) (err error) {
 	}
 	ended = true
 	if len(jobs) == 1 && (jobs[0].err != nil || jobs[0].panicked != nil) {
-		if err := tx.Rollback(); err != nil && jobs[0].err != nil && !errors.Is(err, sql.ErrTxDone) {
+		if err := tx.rollback(ctx); err != nil && jobs[0].err != nil {
 			jobs[0].err = errors.Join(jobs[0].err, fmt.Errorf("roll back: %w", err))
 		}
 		return nil
 	}
-	if err := tx.Commit(); err != nil {
+	if err := tx.commit(ctx); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
 	return nil
@@ -112,7 +112,7 @@ func (s *Store) commitGroup(jobs []*job) (err error) {
 
 // runJob runs one job of a group, in a savepoint where there are others. An error is that
 // of the whole group: its transaction is of no use any more.
-func (s *Store) runJob(ctx context.Context, tx *sql.Tx, j *job, shared bool) error {
+func (s *Store) runJob(ctx context.Context, tx groupTx, j *job, shared bool) error {
 	if j.ctx.Err() != nil {
 		j.err = fmt.Errorf("begin: %w", context.Cause(j.ctx))
 		return nil
@@ -140,7 +140,7 @@ func (s *Store) runJob(ctx context.Context, tx *sql.Tx, j *job, shared bool) err
 }
 
 // callJob calls the function of a job, and keeps its panic for its owner.
-func (s *Store) callJob(tx *sql.Tx, j *job) {
+func (s *Store) callJob(tx groupTx, j *job) {
 	defer func() {
 		if p := recover(); p != nil {
 			j.panicked = p

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 
@@ -202,5 +203,36 @@ func TestGroupBreaksOff(t *testing.T) {
 	err := s.InTx(ctx, func(tx *ent.Tx) error { return tx.User.Create().SetEmail("a@example.com").Exec(ctx) })
 	if err != nil {
 		t.Errorf("afterwards: %v", err)
+	}
+}
+
+// A commit that SQLite refuses leaves its transaction open: it is ended, and the connection
+// goes on.
+func TestCommitThatFails(t *testing.T) {
+	t.Parallel()
+	s := storetest.SQLite(t)
+	ctx := viewer.AsAdmin(t.Context())
+	err := s.InTx(ctx, func(tx *ent.Tx) error {
+		_, err := tx.ExecContext(ctx, "PRAGMA defer_foreign_keys = ON")
+		if err == nil {
+			_, err = tx.ExecContext(ctx, `INSERT INTO sends
+  (id, user_id, payload_hash, conversation_id, user_message_id, reply_id, created_at)
+  VALUES ('snd_1', 'usr_nobody', '', 'conv_none', 'msg_none', 'msg_none', 0)`)
+		}
+		if err != nil {
+			t.Errorf("before the commit: %v", err)
+		}
+		return err
+	})
+	if err == nil || !strings.Contains(err.Error(), "FOREIGN KEY") {
+		t.Fatalf("got %v, want a constraint that the commit found", err)
+	}
+	if err := s.InTx(ctx, func(tx *ent.Tx) error {
+		return tx.User.Create().SetEmail("a@example.com").Exec(ctx)
+	}); err != nil {
+		t.Errorf("the next one: %v", err)
+	}
+	if n := s.Client().User.Query().CountX(ctx); n != 1 {
+		t.Errorf("got %d users, want 1", n)
 	}
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -111,13 +112,13 @@ type lineReader struct {
 
 // read reads the rows that a query gives.
 func (r *lineReader) read(ctx context.Context, s *Store, query string, args []any) (err error) {
-	rows, err := s.read.QueryContext(ctx, query, args...)
+	rows, err := s.readFew(ctx, query, args...)
 	if err != nil {
 		return fmt.Errorf("read line: %w", err)
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	var text string // What the driver hands out is kept: the content is a part of it.
-	for rows.Next() && !r.stopped {
+	for !r.stopped && ctx.Err() == nil && rows.Next() {
 		if err := rows.Scan(&text); err != nil {
 			return fmt.Errorf("read line: %w", err)
 		}
@@ -128,7 +129,7 @@ func (r *lineReader) read(ctx context.Context, s *Store, query string, args []an
 			return reply.ErrLineTooLong
 		}
 	}
-	if err := rows.Err(); err != nil {
+	if err := cmp.Or(rows.Err(), context.Cause(ctx)); err != nil {
 		return fmt.Errorf("read line: %w", err)
 	}
 	return nil

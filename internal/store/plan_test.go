@@ -348,8 +348,8 @@ func TestQueryPlans(t *testing.T) {
 		swept := background.wait(t, "owner IS NULL")
 		check("sweep", swept, "owner IS NULL", false, "message_running_by_owner", "message_one_streaming",
 			"message_unfinished")
-		owned := background.wait(t, "FROM messages WHERE messages.owner =")
-		check("replies of an owner", owned, "FROM messages WHERE messages.owner =", true, "message_running_by_owner",
+		owned := store.Statement{Query: s.OwnQuery(), Args: []any{"rep_x"}}
+		check("replies of an owner", []store.Statement{owned}, "m.owner", true, "message_running_by_owner",
 			"message_one_streaming")
 
 		days := store.Statement{Query: "SELECT calls FROM usage_days WHERE day = '2026-01-02'"}

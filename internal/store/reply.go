@@ -19,26 +19,27 @@ import (
 // every second of one, where Ent's scanning costs half of the time. Each names the
 // owner, since privacy policies do not see them.
 
-// disabledQuery finds what runs on a replica for users who are disabled.
-const disabledQuery = `
-SELECT m.id FROM messages AS m JOIN users AS u ON u.id = m.user_id
-WHERE m.owner = $1 AND m.status = 'STREAMING' AND u.disabled_at IS NOT NULL`
+// ownQuery finds what runs on a replica.
+const ownQuery = `
+SELECT m.id, m.stop_requested_at IS NOT NULL, u.disabled_at IS NOT NULL
+FROM messages AS m LEFT JOIN users AS u ON u.id = m.user_id
+WHERE m.owner = $1 AND m.status = 'STREAMING'`
 
-// OfDisabled implements reply.Store.
-func (s *Store) OfDisabled(ctx context.Context, owner pid.ID) (ids []pid.ID, err error) {
-	rows, err := s.read.QueryContext(ctx, bind(s.dialect, disabledQuery), string(owner))
+// Owned implements reply.Store.
+func (s *Store) Owned(ctx context.Context, owner pid.ID) (list []reply.Owned, err error) {
+	rows, err := s.readFew(ctx, s.statements.owned, string(owner))
 	if err != nil {
-		return nil, fmt.Errorf("look for replies of disabled users: %w", err)
+		return nil, fmt.Errorf("look at own replies: %w", err)
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
-		var id pid.ID
-		if err := rows.Scan(&id); err != nil {
-			return nil, fmt.Errorf("look for replies of disabled users: %w", err)
+		var row reply.Owned
+		if err := rows.Scan(&row.ID, &row.StopRequested, &row.Disabled); err != nil {
+			return nil, fmt.Errorf("look at own replies: %w", err)
 		}
-		ids = append(ids, id)
+		list = append(list, row)
 	}
-	return ids, rows.Err()
+	return list, rows.Err()
 }
 
 // checkpointStatement stores the texts of one row. It takes them first, then the four values of
@@ -160,6 +161,7 @@ func (s *Store) checkpointAtOnce(ctx context.Context, owner pid.ID, due []reply.
 type statements struct {
 	line, lineEnd, lineEndMany, lineEnds                string
 	summary, checkpoint, checkpoints, usage, end, touch string
+	owned                                               string
 	// goOn and begin write a send into a conversation that exists, and into a new one.
 	goOn, begin []string
 }
@@ -174,6 +176,7 @@ func statementsFor(name string) statements {
 		lineEnd:     bind(name, lineEnd+strconv.Itoa(reply.LineBatch)),
 		lineEndMany: bind(name, lineEnd+strconv.Itoa(reply.ManyRows)),
 		lineEnds:    lineEnds, // Its parameters stand in it twice, which both dialects take.
+		owned:       bind(name, ownQuery),
 		summary:     bind(name, newestSummary),
 		checkpoint:  bind(name, checkpointStatement()),
 		checkpoints: checkpointMany(), // On Postgres only.

@@ -13,6 +13,7 @@
 //	turns.go      who may write next
 //	waits.go      how long connections are waited for
 //	group.go      transactions that share a commit, on SQLite
+//	grouptx.go    what they share
 //	prepared.go   statements that are kept
 //	timed.go      how long they take, and which are slow
 //	driver.go     reads to one pool, writes to another

@@ -148,7 +148,14 @@ func (c *timedConn) QueryContext(ctx context.Context, query string, args []drive
 func (c *timedConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
 	began := time.Now()
 	result, err := c.preparable.ExecContext(ctx, query, args)
-	c.timer.took(ctx, kindExec, query, began, err)
+	kind := kindExec
+	switch query { // Of a group, whose transaction is none of the driver's.
+	case beginQuery:
+		kind = kindBegin
+	case CommitQuery:
+		kind = kindCommit
+	}
+	c.timer.took(ctx, kind, query, began, err)
 	return result, err
 }
 

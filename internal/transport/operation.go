@@ -23,8 +23,9 @@ type operation struct {
 	exchange Exchange
 }
 
-// start runs an operation in a goroutine of its own.
-func (c *socket) start(m message) bool {
+// start makes an operation known and returns what runs it; nil: it was refused. It returns
+// false when the socket is closed.
+func (c *socket) start(m message) (run func(), open bool) {
 	ctx, cancel := context.WithCancel(c.identity.Context)
 	c.mu.Lock()
 	previous, exists := c.active[m.id]
@@ -36,7 +37,7 @@ func (c *socket) start(m message) bool {
 		c.mu.Unlock()
 		cancel()
 		c.close(closeDuplicate, fmt.Sprintf("Subscriber for %s already exists", short(m.id)))
-		return false
+		return nil, false
 	}
 	op := &operation{cancel: cancel, head: c.dialect.nextHead(nil, m.id)}
 	if count < c.server.cfg.Limits.Operations {
@@ -56,10 +57,13 @@ func (c *socket) start(m message) bool {
 		full := graphQLError(refusal.RateLimited("Too many operations run on this socket.", time.Second))
 		c.sendAnyway(op, &graphql.Response{Errors: gqlerror.List{full}})
 		c.complete(m.id)
-		return true
+		return nil, true
 	}
-	c.running.Go(func() { c.run(ctx, op, m) })
-	return true
+	c.running.Add(1)
+	return func() {
+		defer c.running.Done()
+		c.run(ctx, op, m)
+	}, true
 }
 
 // run executes an operation and writes what it gives. Of a subscription it writes the
@@ -100,8 +104,7 @@ func (c *socket) run(ctx context.Context, self *operation, m message) {
 		return
 	}
 	if id := m.id; isSubscription(op) { // All that is kept of the message.
-		opCtx := ctx
-		ctx = direct.With(ctx, func(data []byte) bool { return c.sendDirect(opCtx, id, self, data) })
+		ctx = direct.With(ctx, func(data []byte) bool { return c.sendDirect(id, self, data) })
 	}
 	a := c.server.dispatch(ctx, op, c.identity.User, &c.held)
 	defer func() {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"parley/internal/stack"
 	"parley/internal/trace"
 )
 
@@ -155,8 +156,8 @@ func (c *socket) live() {
 }
 
 // serve waits for one message, acts on it, and has a new goroutine wait for the next one:
-// to act takes a deep stack, which it would keep, and to wait a small one. It ends when the
-// socket is closed.
+// to act takes a deep stack, which it would keep, and to wait a small one. An operation that
+// begins runs here beside it. It ends when the socket is closed.
 func (c *socket) serve() {
 	handedOver := false
 	defer func() {
@@ -170,12 +171,20 @@ func (c *socket) serve() {
 		c.noInit.Stop()
 		c.noInit = nil
 	}
-	if ok && c.handle(m) {
-		handedOver = true
-		go c.serve()
+	var run func()
+	if ok {
+		run, ok = c.handle(m)
+	}
+	if !ok {
+		c.end()
 		return
 	}
-	c.end()
+	handedOver = true
+	go c.serve()
+	if run != nil {
+		stack.Grow()
+		run()
+	}
 }
 
 // enter finds out how the client speaks and makes the socket known to Close. It returns
@@ -248,15 +257,16 @@ func (c *socket) next() (message, bool) {
 	return m, true
 }
 
-// handle acts on one message and returns false when the socket is closed.
-func (c *socket) handle(m message) bool {
+// handle acts on one message and returns false when the socket is closed, and otherwise what is
+// to run beside the reader, nil when there is nothing.
+func (c *socket) handle(m message) (run func(), open bool) {
 	switch m.kind {
 	case messageInit:
 		if c.acked {
 			c.close(closeSecondInit, "Too many initialisation requests")
-			return false
+			return nil, false
 		}
-		return c.init(m)
+		return nil, c.init(m)
 	case messagePing:
 		c.writeFrame(func(out []byte) []byte { return c.dialect.pong(out, m.payload) })
 	case messagePong:
@@ -267,11 +277,11 @@ func (c *socket) handle(m message) bool {
 	case messageStart:
 		if !c.acked {
 			c.close(closeNoAck, "Unauthorized")
-			return false
+			return nil, false
 		}
 		return c.start(m)
 	}
-	return true
+	return nil, true
 }
 
 // init authenticates the socket.

@@ -134,8 +134,19 @@ func newBody(parameters []byte, messages []prompt.Message) *body {
 	return b
 }
 
+// shortBody is up to how long a body is encoded at once. net/http then knows that it is there,
+// and writes it together with the headers; before any other one it flushes them. The request
+// holds it for as long as the answer is read.
+const shortBody = 1536
+
 // open returns the body from its beginning.
-func (b *body) open() io.ReadCloser { return &bodyReader{body: b, ready: b.head} }
+func (b *body) open() io.ReadCloser {
+	r := &bodyReader{body: b}
+	if b.length > shortBody {
+		return r
+	}
+	return io.NopCloser(bytes.NewReader(r.encode(make([]byte, 0, b.length))))
+}
 
 // bodyReader encodes the messages as it is read. It lets go of them at its end: the request is
 // held for as long as the answer is read.
@@ -145,6 +156,7 @@ type bodyReader struct {
 	body    *body  // nil after the end
 	ready   []byte // is read before more is encoded
 	buffer  []byte
+	begun   bool
 	message int // is encoded next
 	part    int // of that message
 	at      int // in the text of that part
@@ -180,6 +192,10 @@ func (r *bodyReader) letGo() { r.body, r.ready, r.buffer = nil, nil, nil }
 
 // encode appends what comes next, whole messages while they are short.
 func (r *bodyReader) encode(out []byte) []byte {
+	if !r.begun {
+		r.begun = true
+		out = append(out, r.body.head...)
+	}
 	for len(out) < pieceBytes {
 		if r.message == len(r.body.messages) {
 			r.ended = true

@@ -2,9 +2,15 @@ package upstream
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"parley/internal/prompt"
@@ -100,4 +106,59 @@ func TestBodyHoldsNoHistory(t *testing.T) {
 		t.Errorf("%v allocations for 5,000 messages and %v for 500, with a buffer of %d; want as many, and a small one",
 			many, few, size)
 	}
+}
+
+// A short request is one write, and a longer one is two: headers and text.
+func TestWritesOfARequest(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // Whether it came is seen by the count.
+	}))
+	t.Cleanup(server.Close)
+	transport := newTransport(Config{})
+	t.Cleanup(transport.CloseIdleConnections)
+	dial, writes := transport.DialContext, new(atomic.Int64)
+	transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := dial(ctx, network, addr)
+		return countedWrites{c, writes}, err
+	}
+	d := &doer{transport: transport, logger: slog.New(slog.DiscardHandler)}
+	for _, x := range []struct {
+		messages, bytes int
+		want            int64
+	}{{1, 10, 1}, {8, 100, 1}, {40, 500, 2}} {
+		req := reply.Request{Model: "m"}
+		for range x.messages {
+			req.Messages = append(req.Messages, prompt.Say(prompt.User, strings.Repeat("x", x.bytes)))
+		}
+		b, err := requestBody(&req, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := http.NewRequestWithContext(withCall(t.Context(), &call{body: b}), http.MethodPost, server.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		writes.Store(0)
+		resp, err := d.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close() // It is empty.
+		if got := writes.Load(); got != x.want {
+			t.Errorf("%d messages of %d bytes: %d writes, want %d", x.messages, x.bytes, got, x.want)
+		}
+	}
+}
+
+// countedWrites counts the writes to a connection.
+type countedWrites struct {
+	net.Conn
+	n *atomic.Int64
+}
+
+// Write implements io.Writer.
+func (c countedWrites) Write(p []byte) (int, error) {
+	c.n.Add(1)
+	return c.Conn.Write(p)
 }

@@ -260,11 +260,11 @@ func (c *Client) attempt(ctx context.Context, body *body, s *sink) (result reply
 
 	// The request is a stand-in: the doer sends call.body. So go-openai's checks
 	// by the names of models, which know only OpenAI's own, have nothing to check.
-	stream, err := c.api.CreateChatCompletionStream(withCall(ctx, call), openai.ChatCompletionRequest{})
+	_, err = c.api.CreateChatCompletionStream(withCall(ctx, call), openai.ChatCompletionRequest{})
 	if err != nil {
 		return result, call.refusal, attemptError(ctx, err)
 	}
-	defer closeBody(stream)
-	result, err = c.receive(ctx, stream, call, s)
+	defer closeBody(call.answer)
+	result, err = c.receive(ctx, call, s)
 	return result, nil, err
 }

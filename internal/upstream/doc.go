@@ -15,11 +15,11 @@
 // The request travels through three layers, outermost first:
 //
 //   - Client (client.go) decides how often to try: breaker, retries, budget.
-//   - github.com/sashabaranov/go-openai builds the request and reads the stream
-//     line by line.
+//   - github.com/sashabaranov/go-openai builds the request.
 //   - doer (doer.go) sits below go-openai as its HTTPClient. It puts in the
 //     body of the request, because go-openai cannot send a zero temperature, and
-//     cleans the answer, because go-openai takes a cut stream for a finished one.
+//     keeps the answer for the Client, because go-openai takes a cut stream for a
+//     finished one.
 //
 // Beside them: config.go (which server, and how patient), router.go (which server for
 // which model), body.go (the request), dialect.go (what a server refuses to know of it),

@@ -29,6 +29,9 @@ type doer struct {
 // to the doer, and what the doer finds out beside the text.
 type call struct {
 	body *body // nil once it has been answered
+	// answer is what a good answer says. go-openai is given none of it: it would keep a buffer of
+	// 4 KB for as long as the reply comes, and run three regular expressions over each frame.
+	answer *frameReader
 	// watch ends the call when its time limit passes without a touch: by a piece of text or
 	// reasoning, not by a header or a comment, which a server that hangs sends, too.
 	watch *watchdog
@@ -81,9 +84,9 @@ func (d *doer) Do(req *http.Request) (*http.Response, error) {
 	if c == nil {
 		return d.document(resp)
 	}
-	body := &cleanBody{doer: d, call: c, req: req, body: resp.Body, header: resp.Header}
-	body.events = newEventReader((*rawBody)(body), d.cfg.MaxLineBytes)
-	resp.Body = body
+	c.answer = &frameReader{doer: d, ctx: req.Context(), call: c, body: resp.Body, header: resp.Header}
+	c.answer.events = newEventReader((*rawBody)(c.answer), d.cfg.MaxLineBytes)
+	resp.Body = http.NoBody // Who called reads the answer itself: see call.answer.
 	return resp, nil
 }
 
@@ -128,33 +131,21 @@ const (
 	drainBytes = 4 << 10
 )
 
-// cleanBody is the body of a stream as go-openai can read it: lines of frames and nothing
-// else, the end marker on a line of its own, and an error that is never io.EOF at the end.
-// Frames that have arrived together stand on one line, with frameSeparator between them:
-// go-openai runs three regular expressions over each line. What a frame means is not looked
-// at, except for the event field, which go-openai would lose.
-type cleanBody struct {
+// frameReader gives the frames of an answer, one after another, and an error that says how they end.
+// What a frame means is not looked at, except for the event field. Used by one goroutine.
+type frameReader struct {
 	doer   *doer
+	ctx    context.Context
 	call   *call
-	req    *http.Request
 	body   io.ReadCloser
 	header http.Header
 	events *eventReader
-	read   int64  // bytes of body
-	out    []byte // clean bytes not yet returned: out[pos:]
-	pos    int
+	read   int64 // bytes of body
 	done   bool  // the end marker was returned
-	failed error // what comes behind out
 }
 
-// frameSeparator is no part of JSON.
-const frameSeparator = '\x1e'
-
-// lineBytes is about how long a line of several frames may become.
-const lineBytes = 16 << 10
-
 // rawBody reads the original bytes, and bounds them.
-type rawBody cleanBody
+type rawBody frameReader
 
 // Read implements io.Reader.
 func (b *rawBody) Read(p []byte) (int, error) {
@@ -171,69 +162,33 @@ func (b *rawBody) Read(p []byte) (int, error) {
 
 var errIdle = errors.New("no text within the time limit")
 
-// Read implements io.Reader.
-func (b *cleanBody) Read(p []byte) (int, error) {
-	if b.pos == len(b.out) {
-		if b.fill(); len(b.out) == 0 {
-			return 0, b.failed
-		}
-	}
-	n := copy(p, b.out[b.pos:])
-	b.pos += n
-	return n, nil
-}
+// next waits for a frame, and returns its payload, which is valid until the next call. The end
+// marker is io.EOF; a stream that just ends is another error.
+func (b *frameReader) next() ([]byte, error) { return b.take(b.events.next()) }
 
-// fill waits for a frame and takes along what has come with it.
-func (b *cleanBody) fill() {
-	b.out, b.pos = b.out[:0], 0
-	if b.failed != nil {
-		return
-	}
-	frame, err := b.events.next()
-	for err == nil && b.take(frame) {
-		frame, err = b.events.more()
-	}
-	if err != nil && !errors.Is(err, errNotYet) {
-		b.failed = b.ending(err)
-	}
-	if len(b.out) > 0 && b.out[len(b.out)-1] != '\n' {
-		b.out = append(b.out, '\n')
-	}
-}
+// more returns a frame that has come with the last one, and errNotYet when there is none. It does
+// not wait.
+func (b *frameReader) more() ([]byte, error) { return b.take(b.events.more()) }
 
-// take adds a frame to out, and returns whether another one may be added.
-func (b *cleanBody) take(frame event) bool {
-	if frame.failed {
-		b.doer.errors.log(b.req.Context(), b.doer.logger, http.StatusOK, frame.data)
-		b.failed = b.doer.errors.frame(frame.data, b.header)
-		return false
-	}
-	if bytes.Equal(frame.data, endMarker) {
+func (b *frameReader) take(frame event, err error) ([]byte, error) {
+	switch {
+	case errors.Is(err, errNotYet):
+		return nil, err
+	case err != nil:
+		return nil, b.ending(err)
+	case frame.failed:
+		b.doer.errors.log(b.ctx, b.doer.logger, http.StatusOK, frame.data)
+		return nil, b.doer.errors.frame(frame.data, b.header)
+	case bytes.Equal(frame.data, endMarker):
 		b.done = true
-		if len(b.out) > 0 {
-			b.out = append(b.out, '\n')
-		}
-		b.out = append(append(append(b.out, "data: "...), endMarker...), '\n')
-		return false
+		return nil, io.EOF
 	}
-	if len(b.out) > 0 {
-		b.out = append(b.out, frameSeparator)
-	} else {
-		b.out = append(b.out, "data: "...)
-		if bytes.HasPrefix(frame.data, []byte(`{"error":`)) {
-			// go-openai swallows lines that begin so, even for an error of null.
-			// A space hides it.
-			b.out = append(b.out, "{ "...)
-			frame.data = frame.data[1:]
-		}
-	}
-	b.out = append(b.out, frame.data...)
-	return len(b.out) < lineBytes
+	return frame.data, nil
 }
 
 // Close implements io.Closer. After the end marker it first reads what little
 // is left, for a moment, so that the connection can be used again.
-func (b *cleanBody) Close() error {
+func (b *frameReader) Close() error {
 	if b.done {
 		b.call.watch.touch(drainTime)
 		_, _ = io.CopyN(io.Discard, b.body, drainBytes) // Only the attempt counts.
@@ -243,7 +198,7 @@ func (b *cleanBody) Close() error {
 }
 
 // ending gives the end of a stream its code.
-func (b *cleanBody) ending(err error) error {
+func (b *frameReader) ending(err error) error {
 	var known *reply.Error
 	if errors.As(err, &known) {
 		return known
@@ -251,7 +206,7 @@ func (b *cleanBody) ending(err error) error {
 	code := reply.CodeTruncated
 	switch {
 	case errors.Is(err, errEmpty) && len(b.events.noise) > 0:
-		b.doer.errors.log(b.req.Context(), b.doer.logger, http.StatusOK, b.events.noise)
+		b.doer.errors.log(b.ctx, b.doer.logger, http.StatusOK, b.events.noise)
 		return b.doer.errors.noJSON(b.events.noise, b.header, err)
 	case errors.Is(err, errEmpty), errors.Is(err, errHTML), errors.Is(err, errDocument):
 		code = reply.CodeProtocol
@@ -278,7 +233,10 @@ func newTransport(cfg Config) *http.Transport {
 		IdleConnTimeout:        90 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
 		// A connection has it for as long as a reply takes, and a long prompt passes it by.
-		WriteBufferSize:   2 << 10,
+		WriteBufferSize: 2 << 10,
+		// So it has this one: a frame of a token is a quarter of a kilobyte. What an eventReader with
+		// more room than that reads passes it by, too.
+		ReadBufferSize:    2 << 10,
 		ForceAttemptHTTP2: true,
 		HTTP2: &http.HTTP2Config{
 			// A dead connection would otherwise take all its streams with it, each

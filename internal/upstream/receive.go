@@ -1,15 +1,12 @@
 package upstream
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
 	"net/http"
 	"strings"
 	"time"
-
-	openai "github.com/sashabaranov/go-openai"
 
 	"parley/internal/reply"
 )
@@ -61,12 +58,10 @@ var (
 	errUnknown = errors.New("the stream ended after a finish reason that is not known, without its end marker")
 )
 
-// receive reads frames until the end marker or the end of the stream.
-func (c *Client) receive(
-	ctx context.Context, stream *openai.ChatCompletionStream, call *call, s *sink,
-) (reply.Result, error) {
-	a := reading{client: c, call: call, sink: s, header: stream.Header(), thoughts: newThoughts(c.cfg.ThinkTags)}
-	err := a.read(ctx, stream)
+// receive reads the frames of an answer until the end marker or the end of the stream.
+func (c *Client) receive(ctx context.Context, call *call, s *sink) (reply.Result, error) {
+	a := newReading(c, call, s)
+	err := a.read(ctx)
 	a.result.Usage = a.counts.usage()
 	a.result.Omitted = a.omitted.kinds()
 	skipped := 0
@@ -77,20 +72,17 @@ func (c *Client) receive(
 	return a.result, err
 }
 
-func (a *reading) read(ctx context.Context, stream *openai.ChatCompletionStream) error {
+// newReading is not inlined, so that a reading is on the heap: on the stack of a goroutine that
+// waits for a model it would be one of the things that double it.
+//
+//go:noinline
+func newReading(c *Client, call *call, s *sink) *reading {
+	return &reading{client: c, call: call, sink: s, header: call.answer.header, thoughts: newThoughts(c.cfg.ThinkTags)}
+}
+
+func (a *reading) read(ctx context.Context) error {
 	for {
-		// RecvRaw, because Recv decodes with reflection and loses characters that
-		// are split over two frames.
-		line, err := stream.RecvRaw()
-		if err != nil {
-			return a.end(ctx, err)
-		}
-		var failure error
-		for more := true; more && failure == nil; {
-			var data []byte
-			data, line, more = bytes.Cut(line, []byte{frameSeparator})
-			failure = a.take(ctx, data)
-		}
+		err := a.together(ctx)
 		if a.carried {
 			a.carried = false
 			a.call.watch.touch(a.client.cfg.Silence)
@@ -98,14 +90,35 @@ func (a *reading) read(ctx context.Context, stream *openai.ChatCompletionStream)
 				return err
 			}
 		}
-		if failure != nil {
-			return a.end(ctx, failure)
+		if err != nil {
+			return a.end(ctx, err)
 		}
 		if a.proof == finished && !a.ending {
 			a.ending = true
 			a.call.watch.touch(min(finishWait, a.client.cfg.Silence))
 		}
 	}
+}
+
+// togetherBytes is about how much is passed on in one piece at most.
+const togetherBytes = 16 << 10
+
+// together waits for a frame and reads those that have come with it.
+func (a *reading) together(ctx context.Context) error {
+	bytes := 0
+	data, err := a.call.answer.next()
+	for ; err == nil; data, err = a.call.answer.more() {
+		if err := a.take(ctx, data); err != nil {
+			return err
+		}
+		if bytes += len(data); bytes >= togetherBytes {
+			return nil
+		}
+	}
+	if errors.Is(err, errNotYet) {
+		return nil
+	}
+	return err
 }
 
 // take reads a frame. An error is why the reply fails, unless it is complete; the text of the
@@ -166,7 +179,7 @@ func (a *reading) finish() error {
 func (a *reading) end(ctx context.Context, err error) error {
 	var complete bool
 	switch {
-	case errors.Is(err, io.EOF): // Only the end marker; cleanBody never ends in io.EOF.
+	case errors.Is(err, io.EOF): // Only the end marker; a stream that just ends is another error.
 		complete = true
 	case errors.Is(err, errReported):
 		complete = a.proof == finished

@@ -59,7 +59,7 @@ func TestFramesThatHaveArrived(t *testing.T) {
 	}
 }
 
-// framesOf reads a stream as cleanBody does.
+// framesOf reads a stream as a reading does.
 func framesOf(t *testing.T, r *eventReader) (frames []string) {
 	t.Helper()
 	for {

@@ -18,6 +18,7 @@ type mode struct {
 var modes = []mode{
 	{name: "first", run: measureFirst},
 	{name: "saturation", run: measureSaturation},
+	{name: "small", run: measureSmall, alone: true},
 	{name: "paced", run: measurePaced},
 	{name: "burst", run: measureBurst},
 	{name: "memory", run: measureMemory},
@@ -127,6 +128,26 @@ func measureSaturation(ctx context.Context, b *bench) error {
 			return err
 		}
 		b.put(rowLong, t, float64(o.during.tokens)*longToken/mebibyte/o.during.time.Seconds())
+		return nil
+	})
+}
+
+// measureSmall measures what a short reply costs, by more of them than saturation has time for.
+func measureSmall(ctx context.Context, b *bench) error {
+	servers, stop, err := b.startServers(ctx)
+	if err != nil {
+		return err
+	}
+	defer b.ended(stop)
+	targets := append([]*target{b.relay}, servers...)
+	return b.turns(b.options.rounds, targets, func(_ int, t *target) error {
+		o, err := b.drive(ctx, "small", t, 1, load{
+			tokens: 10, gap: pace, replies: pick(b, 30, 15), perConversation: conversation,
+		})
+		if err != nil {
+			return err
+		}
+		b.put(rowSmallCPU, t, o.during.cpu.Seconds()*1000/float64(o.during.replies))
 		return nil
 	})
 }

@@ -8,6 +8,7 @@ import { withSources } from './source.mjs';
 
 const from = async (file) => (await runnerImport(join(import.meta.dirname, '../src', file))).module;
 const { grow, takeSnapshot } = await from('live/text.ts');
+const { newPace } = await from('live/pace.ts');
 const { LiveTexts } = await from('live/store.ts');
 const { kept, capped, cutFrom, withAdded, withChanged, withEnd, withNewer, withOlder } = await from('talk/list.ts');
 const { step } = await from('talk/events.ts');
@@ -78,6 +79,41 @@ test('a text paints once a frame, and a hidden tab keeps the newest alone', () =
   off();
   texts.drop('m');
   assert.equal(texts.size, 0);
+});
+
+/** paintsOf runs a pace over frames of 16 ms, with a text that always has more; it returns when that was painted. */
+function paintsOf(count, took, keys = []) {
+  let now = 0;
+  let frames = [];
+  let behind = [];
+  const { nextFrame, keyed } = newPace({
+    now: () => now,
+    frame: (run) => frames.push(run),
+    behind: (run) => behind.push(run),
+  });
+  const painted = [];
+  const more = () =>
+    nextFrame(() => {
+      painted.push(Math.round(now / 16));
+      now += took;
+      more();
+    });
+  more();
+  for (let i = 0; i < count; i++) {
+    now = Math.max(now, i * 16);
+    if (keys.includes(i)) keyed();
+    for (const run of frames.splice(0)) run();
+    for (const run of behind.splice(0)) run();
+  }
+  return painted;
+}
+
+test('a quick page paints a growing text in each frame, a slow one leaves time, and a key goes first', () => {
+  assert.deepEqual(paintsOf(5, 6), [0, 1, 2, 3, 4]);
+  assert.deepEqual(paintsOf(6, 12), [0, 2, 4]);
+  assert.deepEqual(paintsOf(6, 6, [1, 2, 4]), [0, 3, 5]);
+  // However long a paint took, the next comes 24 ms behind it.
+  assert.deepEqual(paintsOf(100, 320), [0, 22, 44, 66, 88]);
 });
 
 const headOf = (headId, more = {}) => ({ id: 'c', headId, runningReply: null, queuedReplies: [], ...more });

@@ -24,7 +24,7 @@ export async function newPerson(server = base) {
     i: { email, password, name: 'Ada' },
   });
   const token = made.signUp.accessToken;
-  return { email, password, ask: (document, variables) => ask(server, token, document, variables) };
+  return { email, password, token, ask: (document, variables) => ask(server, token, document, variables) };
 }
 
 async function ask(server, token, query, variables) {

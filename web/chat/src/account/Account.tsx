@@ -35,12 +35,7 @@ export default function Account({ open, onClose, onHood }: AccountProps) {
       <Line label={words.announce}>
         <AnnounceChoice />
       </Line>
-      <Person />
-      <p>
-        <Button variant="plain" onClick={onHood}>
-          {texts.hood.title}
-        </Button>
-      </p>
+      <Person onHood={onHood} />
     </Dialog>
   );
 }
@@ -54,8 +49,9 @@ function Line({ label, children }: { label: string; children: ReactNode }) {
   );
 }
 
-function Person() {
-  const texts = useTexts().account;
+function Person({ onHood }: { onHood: () => void }) {
+  const all = useTexts();
+  const texts = all.account;
   const [{ data }] = useQuery({ query: ViewerDocument });
   const [isChanging, setChanging] = useState<boolean>();
   const [isLeaving, setLeaving] = useState(false);
@@ -88,6 +84,7 @@ function Person() {
           <Button busy={isLeaving} onClick={() => void signOut()}>
             {texts.signOut}
           </Button>
+          <Button onClick={onHood}>{all.hood.title}</Button>
         </div>
       )}
     </section>

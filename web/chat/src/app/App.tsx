@@ -89,7 +89,7 @@ function Signed() {
       <div className="app-side" inert={isNarrow && !isListOpen}>
         <header className="app-head">
           <Name />
-          <IconButton icon="sliders" label={texts.account.settings} onClick={() => setAccountOpen(true)} />
+          <IconButton icon="person" label={texts.account.settings} onClick={() => setAccountOpen(true)} />
           {isDrawer && <IconButton icon="close" label={texts.app.closeList} onClick={closeList} />}
         </header>
         <Sidebar current={id} onGo={() => setListOpen(false)} />
@@ -145,7 +145,7 @@ function Nowhere() {
   return (
     <main className="app-note">
       <p className="app-note-title">{texts.unknown}</p>
-      <Link to="/" className="ui-button ui-button-quiet">
+      <Link to="/" className="ui-button ui-button-primary">
         {texts.home}
       </Link>
     </main>

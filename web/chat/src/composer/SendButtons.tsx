@@ -74,24 +74,24 @@ function Ways({ onSend }: { onSend: (onBusy: OnBusy) => void }) {
   return (
     <Pop label={texts.whileRunning} className="comp-quiet comp-ways" kind="menu" button={<Icon name="down" />}>
       {(close) => (
-        <div role="menu" aria-label={texts.whileRunning} className="comp-menu" onKeyDown={onKeyDown}>
+        <div role="menu" aria-label={texts.whileRunning} onKeyDown={onKeyDown}>
           {ways.map(({ onBusy, name, hint }, i) => (
             <button
               key={onBusy}
               type="button"
               role="menuitem"
               tabIndex={i === at ? 0 : -1}
-              className="comp-menu-item"
+              className="ui-item"
               {...(i === 0 ? { 'data-first': true } : {})}
               onClick={() => {
                 close();
                 onSend(onBusy);
               }}
             >
-              <Icon name={onBusy === 'QUEUE' ? 'queue' : 'stop'} />
-              <span>
-                <span className="comp-menu-name">{name}</span>
-                <span className="comp-menu-hint">{hint}</span>
+              <Icon name={onBusy === 'QUEUE' ? 'queue' : 'stop'} size={18} />
+              <span className="ui-option">
+                {name}
+                <span className="ui-option-more">{hint}</span>
               </span>
             </button>
           ))}

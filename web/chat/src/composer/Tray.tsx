@@ -10,6 +10,7 @@ import { useTexts } from '../texts/index.ts';
 import type { Texts } from '../texts/index.ts';
 import { Icon } from '../ui/Icon.tsx';
 import { outbox } from './box.ts';
+import { isPending } from './sends.ts';
 import type { Outgoing, SendState } from './sends.ts';
 import { learn, sizeOf } from './size.ts';
 
@@ -81,7 +82,8 @@ function Row(props: TrayProps & { entry: Outgoing; now: number }) {
   useEffect(() => {
     if (isShown) announce(`${texts.composer.notSent}. ${latest.current}`);
   }, [isShown, name, texts]);
-  if (!isShown) return null;
+  // A question that is on its way says so itself, where it will stand.
+  if (!isShown || isPending(entry)) return null;
   return (
     <div className={`comp-row comp-row-${entry.state.name}`}>
       <p className="comp-row-text" dir="auto" title={entry.content.slice(0, 400)}>

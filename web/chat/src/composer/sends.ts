@@ -66,6 +66,11 @@ export function isHeld({ state }: Outgoing): boolean {
   return !['sending', 'unknown', 'waiting'].includes(state.name);
 }
 
+/** isPending tells whether it is shown as a question of its talk already, since nothing is wrong with it. */
+export function isPending({ kind, state, onBusy }: Outgoing): boolean {
+  return kind === 'send' && state.name === 'sending' && onBusy !== 'QUEUE';
+}
+
 /** step returns what a send is after an event; null when it is stored, and nothing is left to do. */
 export function step(entry: Outgoing, event: SendEvent): Outgoing | null {
   switch (event.name) {

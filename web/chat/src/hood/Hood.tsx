@@ -1,6 +1,10 @@
 // The drawer "Under the hood": the operations that a click sent, and the events that came.
 import { useEffect, useRef, useState, useSyncExternalStore } from 'react';
 import { useTexts } from '../texts/index.ts';
+import { Button } from '../ui/Button.tsx';
+import { Icon } from '../ui/Icon.tsx';
+import { IconButton } from '../ui/IconButton.tsx';
+import { laidOut } from './laidOut.ts';
 import { asCurl, cancelled, inGraphiql, recorder } from './recorder.ts';
 import type { Entry } from './recorder.ts';
 import { Tree } from './Tree.tsx';
@@ -44,15 +48,13 @@ function Drawer({ onClose, graphiql }: HoodProps) {
     >
       <header className="hood-bar">
         <h2 className="hood-title">{texts.title}</h2>
-        <button type="button" className="hood-button" onClick={() => recorder.clear()}>
+        <Button variant="plain" onClick={() => recorder.clear()}>
           {texts.clear}
-        </button>
-        <button type="button" className="hood-button" onClick={onClose}>
-          {texts.close}
-        </button>
+        </Button>
+        <IconButton icon="close" label={texts.close} onClick={onClose} />
       </header>
       <input
-        className="hood-filter"
+        className="ui-input hood-filter"
         type="search"
         value={filter}
         placeholder={texts.filter}
@@ -80,7 +82,8 @@ function Row({ entry, graphiql }: { entry: Entry; graphiql: string | undefined }
         className="hood-entry"
         onToggle={(event) => event.target === event.currentTarget && setOpen(event.currentTarget.open)}
       >
-        <summary>
+        <summary className="ui-fold">
+          <Icon name="right" size={16} />
           <span className={`hood-kind hood-kind-${entry.kind}`}>{entry.kind}</span> <bdi>{entry.name}</bdi>{' '}
           {entry.code && <span className={codeClass}>{entry.code}</span>}{' '}
           <small>
@@ -90,14 +93,23 @@ function Row({ entry, graphiql }: { entry: Entry; graphiql: string | undefined }
         </summary>
         {isOpen && (
           <div className="hood-inside">
-            {entry.document && <pre tabIndex={0}>{entry.document}</pre>}
+            {entry.document && <pre tabIndex={0}>{laidOut(entry.document)}</pre>}
             {entry.variables != null && <Tree name={texts.variables} value={entry.variables} more={texts.more} />}
             {entry.answer != null && <Tree name={texts.answer} value={entry.answer} more={texts.more} />}
-            {entry.document && <CopyCurl entry={entry} />}
-            {entry.document && graphiql && (
-              <a className="hood-button" href={inGraphiql(entry, graphiql)} target="_blank" rel="noopener">
-                {texts.openGraphiql}
-              </a>
+            {entry.document && (
+              <p className="hood-acts">
+                <CopyCurl entry={entry} />
+                {graphiql && (
+                  <a
+                    className="ui-button ui-button-quiet"
+                    href={inGraphiql(entry, graphiql)}
+                    target="_blank"
+                    rel="noopener"
+                  >
+                    {texts.openGraphiql}
+                  </a>
+                )}
+              </p>
             )}
           </div>
         )}
@@ -117,8 +129,8 @@ function CopyCurl({ entry }: { entry: Entry }) {
         () => setLabel(texts.copyFailed),
       );
   return (
-    <button type="button" className="hood-button" onClick={() => void copy()}>
+    <Button onClick={() => void copy()}>
       <span aria-live="polite">{label}</span>
-    </button>
+    </Button>
   );
 }

@@ -1,5 +1,7 @@
 // JSON that can be opened level by level. What is closed is not drawn.
 import { useState } from 'react';
+import { Button } from '../ui/Button.tsx';
+import { Icon } from '../ui/Icon.tsx';
 
 const step = 100;
 
@@ -30,7 +32,8 @@ export function Tree({
   const sign = Array.isArray(value) ? `[${entries.length}]` : `{${entries.length}}`;
   return (
     <details className="hood-node" open={isOpen} onToggle={(event) => setOpen(event.currentTarget.open)}>
-      <summary>
+      <summary className="ui-fold">
+        <Icon name="right" size={16} />
         {label}
         <span className="hood-sign">{sign}</span>
       </summary>
@@ -39,9 +42,9 @@ export function Tree({
           .slice(0, shown)
           .map(([key, item]) => <Tree key={key} name={key} value={item} level={level + 1} more={more} />)}
       {isOpen && entries.length > shown && (
-        <button type="button" className="hood-button" onClick={() => setShown(shown + step)}>
+        <Button variant="plain" onClick={() => setShown(shown + step)}>
           {more(entries.length - shown)}
-        </button>
+        </Button>
       )}
     </details>
   );

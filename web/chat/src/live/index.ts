@@ -1,9 +1,13 @@
 // The texts of this page that grow.
 import { useMemo, useSyncExternalStore } from 'react';
+import { newPace, pageClock } from './pace.ts';
 import { LiveTexts } from './store.ts';
 import type { Growing } from './text.ts';
 
-export const live = new LiveTexts((paint) => void requestAnimationFrame(paint));
+const pace = newPace(pageClock());
+addEventListener('keydown', pace.keyed, { capture: true, passive: true });
+
+export const live = new LiveTexts(pace.nextFrame);
 
 const none = { get: () => null, subscribe: () => () => {} };
 

@@ -10,7 +10,7 @@ import { Code, withControls } from './Code.tsx';
 import { Formula } from './Formula.tsx';
 import { grow, nothing } from './grow.ts';
 import type { Block } from './grow.ts';
-import { addressOf, decoded } from './text.ts';
+import { addressOf, decoded, directionOf } from './text.ts';
 import './markdown.css';
 
 export type { Citation };
@@ -29,6 +29,8 @@ const none: readonly Citation[] = [];
 /** Markdown shows a message. */
 export function Markdown({ text, growing = false, citations = none, level = 3 }: MarkdownProps) {
   const grown = useRef(nothing);
+  const hasGrown = useRef(growing);
+  hasGrown.current ||= growing;
   grown.current = grow(grown.current, withPlaces(text, citations), growing);
   const { blocks, text: whole, read } = grown.current;
   const last = blocks.at(-1);
@@ -36,7 +38,7 @@ export function Markdown({ text, growing = false, citations = none, level = 3 }:
   const rest = whole.slice(read);
   const isCode = last?.token.type === 'code';
   return (
-    <div className="md">
+    <div className={hasGrown.current ? 'md md-grown' : 'md'}>
       {blocks.map((block) => (
         <BlockView
           key={block.at}
@@ -104,7 +106,7 @@ function blockOf(token: Token, context: Context, key: number): ReactNode {
     }
     case 'blockquote':
       return (
-        <blockquote key={key} className="md-quote" dir="auto">
+        <blockquote key={key} className="md-quote" dir={directionOf(token.raw)}>
           {blocksOf(token.tokens, context)}
         </blockquote>
       );
@@ -132,14 +134,15 @@ function blockOf(token: Token, context: Context, key: number): ReactNode {
 }
 
 function listOf(token: Tokens.List, context: Context, key: number): ReactNode {
+  const direction = directionOf(token.raw);
   const items = token.items.map((item, i) => (
-    <li key={i} className={item.task ? 'md-task' : undefined} dir="auto">
+    <li key={i} className={item.task ? 'md-task' : undefined}>
       {blocksOf(item.tokens, context)}
     </li>
   ));
   if (!token.ordered) {
     return (
-      <ul key={key} className="md-list" dir="auto">
+      <ul key={key} className="md-list" dir={direction}>
         {items}
       </ul>
     );
@@ -149,7 +152,7 @@ function listOf(token: Tokens.List, context: Context, key: number): ReactNode {
     <ol
       key={key}
       className="md-list"
-      dir="auto"
+      dir={direction}
       start={Number.isSafeInteger(start) && start < 2 ** 31 ? start : undefined}
     >
       {items}
@@ -167,7 +170,7 @@ function Table({ token, context }: { token: Tokens.Table; context: Context }) {
   );
   return (
     <div className="md-table" role="region" aria-label={texts.table} tabIndex={0}>
-      <table>
+      <table dir={directionOf(token.raw)}>
         <thead>
           <tr>{cellsOf(token.header, 'th', context)}</tr>
         </thead>

@@ -109,3 +109,13 @@ export function addressOf(href: string): Address | undefined {
   if (url.protocol !== 'http:' && url.protocol !== 'https:') return undefined;
   return { href: url.href, host: url.host };
 }
+
+/** directionOf tells the direction of a text by its first letter. dir="auto" looks past what has a direction of its
+ * own, such as the lines of a list, and the list would have none. */
+export function directionOf(text: string): 'rtl' | 'ltr' | undefined {
+  const letter = /\p{L}/u.exec(text)?.[0];
+  if (letter === undefined) return undefined;
+  return /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u.test(letter)
+    ? 'rtl'
+    : 'ltr';
+}

@@ -18,7 +18,7 @@ export function ContextFields({ id, ...filled }: Filled & { id: string | null })
   return (
     <fieldset className="set-group">
       <legend>{texts.context}</legend>
-      <p className="set-note">{texts.contextHint}</p>
+      <p className="ui-hint">{texts.contextHint}</p>
       <div className="set-policies">
         {policies.map((policy) => (
           <label key={policy} className="set-policy">
@@ -36,7 +36,7 @@ export function ContextFields({ id, ...filled }: Filled & { id: string | null })
           </label>
         ))}
       </div>
-      {problems.policy?.kind === 'said' && <p className="set-note set-wrong">{problems.policy.phrase}</p>}
+      {problems.policy?.kind === 'said' && <p className="ui-error">{problems.policy.phrase}</p>}
       <div className="set-grid">
         {form.policy === 'LAST_N' && (
           <TextField {...filled} numeric name="turns" label={texts.turns} hint={texts.turnsHint} />
@@ -87,10 +87,10 @@ function Summaries({ id }: { id: string }) {
           <footer>{texts.summaryBy(shown.model ?? '', dateOf(shown.createdAt))}</footer>
         </blockquote>
       ) : (
-        <p className="set-note">{texts.summaryNone}</p>
+        <p className="ui-hint">{texts.summaryNone}</p>
       )}
       {note && (
-        <p className="set-note" role="status">
+        <p className="ui-hint" role="status">
           {note}
         </p>
       )}

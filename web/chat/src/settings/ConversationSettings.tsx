@@ -37,7 +37,7 @@ export default function Settings({ id, onClose, choices, onChoose }: Conversatio
   const footer = (
     <>
       {refused && (
-        <p className="set-refused" role="alert">
+        <p className="ui-error set-refused" role="alert">
           {texts.failed(refused)}
         </p>
       )}

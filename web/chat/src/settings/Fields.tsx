@@ -2,6 +2,7 @@
 import { useId } from 'react';
 import type { ReactNode } from 'react';
 import { useTexts } from '../texts/index.ts';
+import { Icon } from '../ui/Icon.tsx';
 import type { FieldName, Form, Problem, Problems } from './form.ts';
 
 export interface Filled {
@@ -36,15 +37,17 @@ export function Frame({ label, hint, problem, children }: FrameProps) {
   const said = useSaid();
   const note = problem ? said(problem) : hint;
   return (
-    <div className={problem ? 'set-field set-field-wrong' : 'set-field'}>
-      <label htmlFor={id}>{label}</label>
+    <div className="ui-field">
+      <label htmlFor={id} className="ui-label">
+        {label}
+      </label>
       {children({
         id,
         'aria-describedby': note ? `${id}-note` : undefined,
         'aria-invalid': problem ? true : undefined,
       })}
       {note && (
-        <p id={`${id}-note`} className="set-note">
+        <p id={`${id}-note`} className={problem ? 'ui-error' : 'ui-hint'}>
           {note}
         </p>
       )}
@@ -88,7 +91,7 @@ export function TextField({
       {(given) => (
         <input
           {...given}
-          className="set-input"
+          className="ui-input"
           type="text"
           dir={form[name] ? (numeric ? 'ltr' : 'auto') : undefined}
           autoComplete="off"
@@ -117,7 +120,7 @@ export function AreaField({
       {(given) => (
         <textarea
           {...given}
-          className={code ? 'set-input set-area set-code' : 'set-input set-area'}
+          className={code ? 'ui-input set-area set-code' : 'ui-input set-area'}
           rows={rows}
           dir={form[name] ? 'auto' : undefined}
           spellCheck={!code}
@@ -145,20 +148,18 @@ export function ChoiceField({
   return (
     <Frame label={label} hint={hint} problem={problems[name]}>
       {(given) => (
-        <select
-          {...given}
-          className="set-input set-select"
-          value={value}
-          onChange={(event) => change(name, event.target.value)}
-        >
-          <option value="">{empty}</option>
-          {Object.entries(options).map(([key, text]) => (
-            <option key={key} value={key}>
-              {text}
-            </option>
-          ))}
-          {!isKnown && <option value={value}>{value}</option>}
-        </select>
+        <span className="ui-select">
+          <select {...given} className="ui-input" value={value} onChange={(event) => change(name, event.target.value)}>
+            <option value="">{empty}</option>
+            {Object.entries(options).map(([key, text]) => (
+              <option key={key} value={key}>
+                {text}
+              </option>
+            ))}
+            {!isKnown && <option value={value}>{value}</option>}
+          </select>
+          <Icon name="down" size={18} />
+        </span>
       )}
     </Frame>
   );

@@ -1,5 +1,6 @@
 // The parameters of the model: those that people change first, and the others behind a fold.
 import { useTexts } from '../texts/index.ts';
+import { Icon } from '../ui/Icon.tsx';
 import { AreaField, ChoiceField, TextField } from './Fields.tsx';
 import type { Filled } from './Fields.tsx';
 import type { FieldName } from './form.ts';
@@ -24,7 +25,7 @@ export function ParameterFields(filled: Filled) {
   return (
     <fieldset className="set-group">
       <legend>{texts.parameters}</legend>
-      <p className="set-note">{texts.parametersHint}</p>
+      <p className="ui-hint">{texts.parametersHint}</p>
       <div className="set-grid">
         <TextField {...few} numeric name="temperature" label={texts.temperature} hint={texts.temperatureHint} />
         <TextField {...few} numeric name="maxTokens" label={texts.maxTokens} hint={texts.maxTokensHint} />
@@ -32,7 +33,8 @@ export function ParameterFields(filled: Filled) {
         <ChoiceField {...few} name="verbosity" label={texts.verbosity} options={texts.lengths} />
       </div>
       <details className="set-more" {...(isWrong ? { open: true } : {})} open={isWrong || undefined}>
-        <summary>
+        <summary className="ui-fold">
+          <Icon name="right" size={16} />
           {texts.more}
           {isUsed && <span className="set-dot" />}
         </summary>

@@ -144,7 +144,7 @@ function Details({ message }: { message: TalkMessage }) {
         ref={panel}
         id={id}
         popover="auto"
-        className="talk-details"
+        className="ui-pop talk-details"
         aria-label={texts.details}
         onToggle={(event) => event.newState === 'open' && place()}
       >

@@ -4,6 +4,7 @@ import { useModels } from '../settings/models.ts';
 import { useTexts } from '../texts/index.ts';
 import { Button } from '../ui/Button.tsx';
 import { Dialog } from '../ui/Dialog.tsx';
+import { Icon } from '../ui/Icon.tsx';
 import type { Actions } from './actions.ts';
 import type { TalkMessage } from './list.ts';
 
@@ -67,11 +68,16 @@ export function OtherModel({ message, actions, onClose }: Props) {
           <li key={name}>
             <button
               type="button"
+              className="ui-item"
+              data-first={name === message.model || undefined}
               onClick={() => (onClose(), void actions.again(message, name))}
               aria-current={name === message.model || undefined}
             >
-              <strong>{name}</strong>
-              {description && <span>{description}</span>}
+              <span className="ui-option">
+                {name}
+                {description && <span className="ui-option-more">{description}</span>}
+              </span>
+              {name === message.model && <Icon name="check" size={18} />}
             </button>
           </li>
         ))}

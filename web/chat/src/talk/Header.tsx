@@ -5,6 +5,7 @@ import { useMutation } from 'urql';
 import { ChangeRowDocument, DeleteRowDocument } from '../api/generated/documents.ts';
 import { go, pathOf } from '../app/route.ts';
 import { ConversationSettings } from '../settings/Late.tsx';
+import { useRow } from '../sidebar/live.ts';
 import { useTexts } from '../texts/index.ts';
 import { Button } from '../ui/Button.tsx';
 import { Dialog } from '../ui/Dialog.tsx';
@@ -28,6 +29,8 @@ export function Header({ state, actions, lead, onHood }: HeaderProps) {
   const [open, setOpen] = useState<'rename' | 'settings' | 'remove' | null>(null);
   const [, change] = useMutation(ChangeRowDocument);
   const { conversation, talk, messages } = state;
+  // The list knows the name before the talk is loaded.
+  const row = useRow(talk.id);
   const save = async (input: { name?: string; archived?: boolean; pinned?: boolean }) => {
     const { error } = await change({ input: { conversationId: talk.id, ...input } });
     if (error) toast(texts.refused[codeOf(error)] ?? texts.refusedOther);
@@ -56,7 +59,7 @@ export function Header({ state, actions, lead, onHood }: HeaderProps) {
     <header className="talk-head">
       {lead}
       <h1 className="talk-name" dir="auto">
-        {conversation?.name || texts.title}
+        {(conversation ? conversation.name : row?.name) || texts.title}
       </h1>
       <Menu label={texts.menu} items={items} />
       <Rename

@@ -34,7 +34,10 @@ function Instructions({ message }: { message: TalkMessage }) {
   const texts = useTexts().talk;
   return (
     <details className="talk-system">
-      <summary>{texts.instructions}</summary>
+      <summary className="ui-fold">
+        <Icon name="right" size={16} />
+        {texts.instructions}
+      </summary>
       <p dir="auto">{message.content}</p>
     </details>
   );
@@ -78,6 +81,7 @@ export function Pending({ content }: { content: string }) {
       <div className="talk-bubble" dir="auto">
         {content}
       </div>
+      <p className="talk-note app-late">{texts.sending}</p>
     </article>
   );
 }
@@ -154,7 +158,7 @@ function Thoughts({ message, text, isThinking }: { message: TalkMessage; text: s
       : texts.thought(secondsText(took));
   return (
     <details className={isThinking ? 'talk-thoughts talk-alive' : 'talk-thoughts'}>
-      <summary>
+      <summary className="ui-fold">
         {isThinking ? <Beat /> : <Icon name="right" size={16} />}
         {label}
       </summary>

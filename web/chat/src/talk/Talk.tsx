@@ -4,6 +4,7 @@ import { lazy, useCallback, useEffect, useLayoutEffect, useRef, useState } from 
 import type { ReactNode } from 'react';
 import { Composer } from '../composer/Composer.tsx';
 import { useOutbox } from '../composer/box.ts';
+import { isPending } from '../composer/sends.ts';
 import type { SentMessage } from '../composer/Composer.tsx';
 import { Late } from '../app/Late.tsx';
 import { go, Link, pathOf } from '../app/route.ts';
@@ -111,13 +112,10 @@ export function Talk({ id, lead, suggestions, onHood }: TalkProps) {
   );
 }
 
-/** What is on its way in this talk and is shown at once. What is late or refused is shown by the composer. */
+/** What is on its way in this talk and is shown at once. What is refused is shown by the composer. */
 function usePending(id: string | null) {
   const all = useOutbox();
-  return all.filter(
-    ({ kind, conversationId, state, onBusy }) =>
-      kind === 'send' && conversationId === id && state.name === 'sending' && onBusy !== 'QUEUE',
-  );
+  return all.filter((entry) => entry.conversationId === id && isPending(entry));
 }
 
 /** Lets the composer glide to its place when the talk begins. */
@@ -132,7 +130,7 @@ function useMove(isStart: boolean) {
     if (!was?.isStart || isStart || matchMedia('(prefers-reduced-motion: reduce)').matches) return;
     element.animate([{ transform: `translateY(${was.top - top}px)` }, { transform: 'none' }], {
       duration: 260,
-      easing: 'cubic-bezier(0.2, 0.75, 0.25, 1)',
+      easing: getComputedStyle(element).getPropertyValue('--ease'),
     });
   });
   return place;

@@ -51,7 +51,7 @@ export function Pop({ label, className, button, kind, disabled, children }: PopP
         ref={panel}
         id={id}
         popover="auto"
-        className="comp-pop"
+        className="ui-pop"
         onToggle={({ newState }) => setOpened((n) => (newState === 'open' ? n + 1 : 0))}
         onKeyDown={(event) => event.key === 'Escape' && event.stopPropagation()}
       >

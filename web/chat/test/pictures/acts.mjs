@@ -53,7 +53,18 @@ export async function hold(page, names) {
   };
 }
 
-/** answer has the server's answer to a send be a refusal. */
+/** fail has the server fail at operations, until the returned function is called. */
+export async function fail(page, names) {
+  const handler = (route) => {
+    if (!names.test(route.request().postData() ?? '')) return route.continue();
+    const errors = [{ message: 'The database is being looked after.', extensions: { code: 'INTERNAL' } }];
+    return route.fulfill({ json: { data: null, errors } });
+  };
+  await page.route('**/graphql', handler);
+  return () => page.unroute('**/graphql', handler);
+}
+
+/** refuse has the server's answer to a send be a refusal. */
 export async function refuse(page, code, extensions = {}) {
   await page.route('**/graphql', (route) => {
     if (!/sendMessage|createConversation/.test(route.request().postData() ?? '')) return route.continue();

@@ -1,5 +1,5 @@
 // The frame of the page: signing in, the empty start, the account, the list of conversations.
-import { away, box, button, go, hideList, hold, leaveDialog, press, say, showList, signIn } from './acts.mjs';
+import { away, box, button, fail, go, hideList, hold, leaveDialog, press, say, showList, signIn } from './acts.mjs';
 import { makeTalks, Person } from './talks.mjs';
 
 export async function signedOut({ studio, parley }) {
@@ -44,6 +44,7 @@ export async function start({ studio }) {
     await say(page, 'Your conversations will be listed here.');
   });
   await studio.shoot('list-empty');
+  await listFails({ studio });
   await studio.both(async (page) => {
     await press(page, 'Archived');
     await say(page, 'Nothing is archived.');
@@ -57,6 +58,23 @@ export async function start({ studio }) {
   await studio.both((page) => press(page, 'Help me to plan the week ahead of me'));
   await studio.shoot('start-suggested');
   await studio.both((page) => box(page).fill(''));
+}
+
+async function listFails({ studio }) {
+  const over = await studio.both(async (page) => {
+    const over = await fail(page, /query Conversations/);
+    await page.reload();
+    await say(page, 'What is on your mind?');
+    await showList(page);
+    await say(page, 'The list could not be loaded.');
+    return over;
+  });
+  await studio.shoot('list-failed');
+  await studio.both(async (page, i) => {
+    await over[i]();
+    await press(page, 'Try again');
+    await say(page, 'Your conversations will be listed here.');
+  });
 }
 
 export async function account({ studio }) {

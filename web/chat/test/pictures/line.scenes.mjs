@@ -59,6 +59,11 @@ export async function languages({ studio }) {
     await openTalk(page, 'failed');
   });
   await studio.shoot('german-talk');
+  await studio.both(async (page) => {
+    await page.locator('.comp-bar .comp-quiet').first().click();
+    await page.locator('.set-form').waitFor();
+  });
+  await studio.shoot('german-settings');
   await studio.both((page) => speak(page, null));
 }
 
@@ -85,6 +90,17 @@ export async function line({ studio, parley }) {
     await reply(page, 'STREAMING').locator('.talk-prose').waitFor();
   });
   await restarts({ studio, parley });
+  await studio.both(async (page) => {
+    await page.route('**/session/refresh', (route) => route.abort('connectionrefused'));
+    await page.reload();
+    await say(page, 'The server cannot be reached.');
+  });
+  await studio.shoot('away');
+  await studio.both(async (page) => {
+    await page.unrouteAll();
+    await page.reload();
+    await page.locator('.comp-text').waitFor();
+  });
   await studio.both((page) =>
     page.api
       .ask(

@@ -1,6 +1,6 @@
 // Sends that are not stored: what is known of each, and what can be done. Where two devices are at odds the server
 // refuses by itself; what would take a day to bring about is answered for it.
-import { box, button, openTalk, press, refuse, reply, say } from './acts.mjs';
+import { away, box, button, openTalk, press, refuse, reply, say } from './acts.mjs';
 
 export async function sends({ studio }) {
   await atOdds({ studio });
@@ -50,6 +50,35 @@ export async function sends({ studio }) {
     });
   }
   await edits({ studio });
+  await busy({ studio });
+}
+
+/** Another device asks in the same moment: there are three ways, and one is to wait for one's turn. Then it deletes
+ * the reply that is being written. */
+async function busy({ studio }) {
+  await studio.both(async (page) => {
+    page.talks.busy = await page.api.writes('How do I sharpen a chisel?');
+    await openTalk(page, 'busy');
+    await reply(page, 'STREAMING').locator('.talk-prose').waitFor();
+    await refuse(page, 'CONVERSATION_BUSY', { messageId: page.talks.busy.reply });
+    await write(page, 'And how often?');
+    await button(page, 'Wait for it').waitFor();
+  });
+  await studio.shoot('send-busy');
+  await studio.both(async (page) => {
+    await page.unrouteAll();
+    await press(page, 'Wait for it');
+    await say(page, 'It goes out when the reply has ended.');
+  });
+  await studio.shoot('send-turn');
+  await studio.both(async (page) => {
+    await press(page, 'Take back');
+    await box(page).fill('');
+    const remove = 'mutation ($i: DeleteMessageInput!) { deleteMessage(input: $i) { __typename } }';
+    await page.api.ask(remove, { i: { messageId: page.talks.busy.reply } });
+    await away(page, '.talk-reply');
+  });
+  await studio.shoot('message-deleted');
 }
 
 async function write(page, text) {

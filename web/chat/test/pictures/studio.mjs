@@ -14,11 +14,7 @@ import { read, write } from './references.mjs';
 const password = 'four quiet lanterns';
 /** So often a picture is taken again that is not yet what it is to be. */
 const tries = 30;
-/** Of these each device has both themes. Of all others the desk has the light one and the phone the dark one: themes
- * differ in colours alone, which are the same everywhere, and a picture takes a tenth of a second. */
-const inBoth = /^(faults|hood-open|list|message-(page|notes|failed|queued)|settings|start)$/;
-const themesOf = (name, { device }) =>
-  folder || inBoth.test(name) ? ['light', 'dark'] : [device === 'desk' ? 'light' : 'dark'];
+const themes = ['light', 'dark'];
 
 /** What is written anew: the references, or pictures for people, with the fonts of this machine, in a folder. */
 const folder = process.env.PARLEY_PICTURES;
@@ -94,7 +90,7 @@ export class Studio {
   /** shoot takes the pictures of what is seen. */
   shoot(name, most = tries) {
     return this.both(async (page) => {
-      for (const colorScheme of themesOf(name, page)) {
+      for (const colorScheme of themes) {
         await page.emulateMedia({ colorScheme });
         if (!isComparing) await settle(page);
         await this.#take(page, `${name}-${page.device}-${colorScheme}`, most);
@@ -164,8 +160,9 @@ async function settle(page) {
 async function steady(page) {
   await page.addInitScript(
     ({ font, isForPeople }) => {
-      const css = ['.hood small, .talk-details dd { visibility: hidden !important }'];
+      const css = [];
       if (!isForPeople) {
+        css.push('.hood small, .talk-details dd { visibility: hidden !important }');
         document.fonts.add(new FontFace('Block', new Uint8Array(font).buffer, { weight: '100 900' }));
         css.push(':root { --sans: Block; --serif: Block; --mono: Block; font-synthesis: none }');
         css.push('math, math * { font-family: Block !important }');

@@ -1,5 +1,5 @@
 // A conversation: its messages in all their states, and what opens from it.
-import { away, box, button, go, hold, leaveDialog, openTalk, press, reply, say, talkHead } from './acts.mjs';
+import { away, box, button, fail, go, hold, leaveDialog, openTalk, press, reply, say, talkHead } from './acts.mjs';
 
 /** What stays as it is, with what is waited for. */
 const still = {
@@ -110,6 +110,16 @@ async function gone({ studio }) {
     return release;
   });
   await studio.shoot('talk-loading');
+  held = await studio.both(async (page, i) => {
+    await held[i]();
+    await page.locator('article[data-message]').first().waitFor();
+    const over = await fail(page, /query Talk\(/);
+    const { id } = await page.api.talk('Say it shorter');
+    await go(page, `/c/${id}`);
+    await say(page, 'This could not be loaded.');
+    return over;
+  });
+  await studio.shoot('talk-failed');
   await studio.both(async (page, i) => {
     await held[i]();
     await go(page, `/c/${page.talks.length.id}x`);
@@ -166,7 +176,17 @@ export async function panels({ studio }) {
     await page.locator('.set-bar').waitFor();
   });
   await studio.shoot('gauge');
-  await studio.both((page) => page.keyboard.press('Escape'));
+  await studio.both(async (page) => {
+    await page.keyboard.press('Escape');
+    await page.emulateMedia({ forcedColors: 'active' });
+    await press(reply(page), 'More');
+    await page.getByRole('menuitem', { name: 'Correct' }).waitFor();
+  });
+  await studio.shoot('forced-colors');
+  await studio.both(async (page) => {
+    await page.keyboard.press('Escape');
+    await page.emulateMedia({ forcedColors: null });
+  });
 }
 
 export async function dialogs({ studio }) {
