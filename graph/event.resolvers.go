@@ -21,7 +21,7 @@ func (r *subscriptionResolver) MessageEvents(ctx context.Context, messageID pid.
 	if err != nil {
 		return nil, err
 	}
-	return eventsOf(ctx, r.Resolver, v.Next, ofWatcher, v.Direct, messageEvent, v.Close), nil
+	return eventsOf(ctx, r.Resolver, v, ofWatcher, messageEvent), nil
 }
 
 // ConversationEvents is the resolver for the conversationEvents field.
@@ -34,7 +34,7 @@ func (r *subscriptionResolver) ConversationEvents(ctx context.Context, conversat
 	if err != nil {
 		return nil, err
 	}
-	return eventsOf(ctx, r.Resolver, f.Next, ofFeed, f.Direct, conversationEvent, f.Close), nil
+	return eventsOf(ctx, r.Resolver, f, ofFeed, conversationEvent), nil
 }
 
 // ViewerEvents is the resolver for the viewerEvents field.
@@ -48,5 +48,5 @@ func (r *subscriptionResolver) ViewerEvents(ctx context.Context) (<-chan model.V
 		return nil, err
 	}
 	f := r.Feeds.List(user)
-	return eventsOf(ctx, r.Resolver, f.Next, ofFeed, nil, viewerEvent(self), f.Close), nil
+	return eventsOf(ctx, r.Resolver, f, ofFeed, viewerEvent(self)), nil
 }

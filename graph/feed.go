@@ -16,18 +16,27 @@ import (
 // retryPause is how long a feed rests after the database did not answer.
 const retryPause = time.Second
 
-// eventsOf makes a source of what next gives, until it ends or ctx does, and then calls
-// closeSource. What is an update of a reply, as updateOf says, may be written at once, and
-// where it arises, if directly is not nil. A feed whose database does not answer goes on when
-// it does: an end would look like the end of the reply.
+// origin is where events arise: a feed, or the watcher of a reply.
+type origin[S any] interface {
+	// Wait blocks until Next has an event at once. Both return the same errors.
+	Wait(ctx context.Context) error
+	Next(ctx context.Context) (S, error)
+	// Direct has some events told while Wait or Next waits.
+	Direct(tell func(S) bool)
+	Close()
+}
+
+// eventsOf makes a source of what an origin gives, until it ends or ctx does, and then closes
+// it. What is an update of a reply, as updateOf says, may be written at once, and where it
+// arises. A feed whose database does not answer goes on when it does: an end would look like
+// the end of the reply.
 func eventsOf[S, T any](
-	ctx context.Context, r *Resolver, next func(context.Context) (S, error), updateOf func(*S) *reply.Update,
-	directly func(tell func(S) bool), convert func(S) T, closeSource func(),
+	ctx context.Context, r *Resolver, from origin[S], updateOf func(*S) *reply.Update, convert func(S) T,
 ) <-chan T {
 	events := make(chan T, 1)
 	s := sourceOf(ctx)
-	if write := direct.Of(ctx); write != nil && directly != nil {
-		directly(func(e S) bool { return s.direct(updateOf(&e), write) })
+	if write := direct.Of(ctx); write != nil {
+		from.Direct(func(e S) bool { return s.direct(updateOf(&e), write) })
 	}
 	tell := func(e S) {
 		if u := updateOf(&e); u != nil {
@@ -39,7 +48,7 @@ func eventsOf[S, T any](
 	}
 	s.open(func(ctx context.Context) (more bool) {
 		for {
-			err := step(ctx, next, tell)
+			err := step(ctx, from, tell)
 			switch {
 			case ctx.Err() != nil || err == io.EOF: // Itself: a broken connection may be one too.
 				return false
@@ -59,20 +68,31 @@ func eventsOf[S, T any](
 		}
 	}, func() {
 		close(events)
-		closeSource()
+		from.Close()
 	})
 	return events
 }
 
 // step tells the next event. A panic becomes an error: this is no resolver, so nobody else
 // would recover.
-func step[S any](ctx context.Context, next func(context.Context) (S, error), tell func(S)) (err error) {
+func step[S any](ctx context.Context, from origin[S], tell func(S)) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = recovered(ctx, v)
 		}
 	}()
-	s, err := next(ctx)
+	if err := from.Wait(ctx); err != nil {
+		return err
+	}
+	return take(ctx, from, tell)
+}
+
+// take tells an event that is there. It has its own frame, which nobody who waits has on the
+// stack.
+//
+//go:noinline
+func take[S any](ctx context.Context, from origin[S], tell func(S)) error {
+	s, err := from.Next(ctx)
 	if err != nil {
 		return err
 	}

@@ -61,9 +61,9 @@ func (f *Feed) Close() {
 	f.facts.Close()
 }
 
-// Direct has deltas told while Next waits for an event, and instead of it: in the goroutine
-// that writes the reply, which tell must not hold up. Tell returns false for what it leaves to
-// Next. The caller of Next must not touch what tell uses until that returns.
+// Direct has deltas told while Next or Wait waits for an event, and instead of it: in the
+// goroutine that writes the reply, which tell must not hold up. Tell returns false for what it
+// leaves to Next. The caller must not touch what tell uses until Next or Wait returns.
 func (f *Feed) Direct(tell func(Event) bool) {
 	f.direct = tell
 	if f.watcher != nil {
@@ -84,11 +84,25 @@ func (f *Feed) tell(u reply.Update) bool {
 // when ctx ends, its cause. After any other error, which is the database's, it may be
 // called again; it begins anew where something was lost.
 func (f *Feed) Next(ctx context.Context) (Event, error) {
+	if err := f.Wait(ctx); err != nil {
+		return Event{}, err
+	}
+	e := f.events[0]
+	f.events[0] = Event{} // Its rows may be large.
+	if f.events = f.events[1:]; len(f.events) == 0 {
+		f.events = nil // Most feeds wait most of the time.
+	}
+	return e, nil
+}
+
+// Wait blocks until Next has an event at once, and returns the errors of Next. Most feeds are
+// here most of the time, and the stack of each is as deep as this: an event has no room on it.
+func (f *Feed) Wait(ctx context.Context) error {
 	for len(f.events) == 0 {
 		var err error
 		switch f.state.phase() {
 		case over:
-			return Event{}, io.EOF
+			return io.EOF
 		case fresh:
 			err = f.begin(ctx)
 		default:
@@ -99,15 +113,10 @@ func (f *Feed) Next(ctx context.Context) (Event, error) {
 			f.hint = nil
 		}
 		if err != nil {
-			return Event{}, err
+			return err
 		}
 	}
-	e := f.events[0]
-	f.events[0] = Event{} // Its rows may be large.
-	if f.events = f.events[1:]; len(f.events) == 0 {
-		f.events = nil // Most feeds wait most of the time.
-	}
-	return e, nil
+	return nil
 }
 
 // begin has the state begin. What it then reads is newer than the facts that wait.
@@ -133,16 +142,8 @@ func (f *Feed) wait(ctx context.Context) (input, error) {
 	for {
 		var ready <-chan struct{}
 		if f.watcher != nil {
-			u, ok, err := f.watcher.Poll(ctx)
-			if err != nil {
-				return nil, err
-			}
-			if ok {
-				f.turn = factsFirst
-				if u.Kind == reply.Finished {
-					f.unwatch()
-				}
-				return updated{u}, nil
+			if in, err := f.poll(ctx); in != nil || err != nil {
+				return in, err
 			}
 			ready = f.watcher.Ready()
 		}
@@ -151,6 +152,19 @@ func (f *Feed) wait(ctx context.Context) (input, error) {
 			return f.taken(in), err
 		}
 	}
+}
+
+// poll returns how the reply goes on, nil when there is nothing new.
+func (f *Feed) poll(ctx context.Context) (input, error) {
+	u, ok, err := f.watcher.Poll(ctx)
+	if err != nil || !ok {
+		return nil, err
+	}
+	f.turn = factsFirst
+	if u.Kind == reply.Finished {
+		f.unwatch()
+	}
+	return updated{u}, nil
 }
 
 // look returns what is there of all that is not the reply.

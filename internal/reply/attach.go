@@ -67,7 +67,9 @@ type Watcher struct {
 	version int // of the text it has joined
 	// seen is the latest update that was given out.
 	seen Update
-	done bool
+	// waited says that Next is to return seen.
+	waited bool
+	done   bool
 
 	// waits guards all above while parked is set, which it guards too: see Park.
 	waits  sync.Mutex
@@ -150,10 +152,23 @@ func (w *Watcher) Close() {
 // after Close, it returns io.EOF; when ctx ends, its cause. After any other error,
 // which is the database's, it may be called again.
 func (w *Watcher) Next(ctx context.Context) (Update, error) {
-	for {
-		u, ok, err := w.Poll(ctx)
-		if ok || err != nil {
-			return u, err
+	if err := w.Wait(ctx); err != nil {
+		return Update{}, err
+	}
+	w.waited = false
+	return w.seen, nil
+}
+
+// Wait blocks until Next has an update at once, and returns the errors of Next. It is not
+// mixed with Poll.
+func (w *Watcher) Wait(ctx context.Context) error {
+	for !w.waited {
+		_, ok, err := w.Poll(ctx)
+		if err != nil {
+			return err
+		}
+		if w.waited = ok; ok {
+			return nil
 		}
 		w.Park()
 		select {
@@ -162,6 +177,7 @@ func (w *Watcher) Next(ctx context.Context) (Update, error) {
 		}
 		w.Unpark()
 	}
+	return nil
 }
 
 // Poll is Next without the waiting: it returns false when there is nothing new.
