@@ -119,7 +119,7 @@ func heap() int {
 // for. The client's side is here too, with half a kilobyte. The test is not parallel, so that
 // nobody else allocates.
 func TestAnIdleFeedIsSmall(t *testing.T) {
-	const feeds, most = 200, 13_000
+	const feeds, most = 200, 13_200
 	i := startInside(t, append(sqliteEnviron(t), "PARLEY_SOCKETS_PER_USER=1000",
 		"PARLEY_SUBSCRIPTIONS_PER_USER=1000")...)
 	token := i.signUp(t, "ada@example.com").AccessToken

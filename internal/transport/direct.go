@@ -2,7 +2,6 @@ package transport
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"errors"
 	"syscall"
@@ -30,8 +29,8 @@ func opcodeOf(p []byte) byte {
 }
 
 // sendDirect is send that does not wait: it implements direct.Writer.
-func (c *socket) sendDirect(ctx context.Context, id string, op *operation, data []byte) bool {
-	if len(data) > c.server.cfg.Limits.AnswerBytes || ctx.Err() != nil || !c.writing.TryLock() {
+func (c *socket) sendDirect(id string, op *operation, data []byte) bool {
+	if len(data) > c.server.cfg.Limits.AnswerBytes || !c.writing.TryLock() {
 		return false
 	}
 	defer c.writing.Unlock()

@@ -3,7 +3,6 @@ package transport
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"encoding/binary"
 	"io"
 	"math/rand/v2"
@@ -157,29 +156,26 @@ func TestDirectWritesAreOfTheirOperation(t *testing.T) {
 	limits := Limits{AnswerBytes: 1 << 10}
 	c := &socket{server: &Server{cfg: Config{Limits: limits}}, frames: framesOf(conn, time.Minute),
 		active: map[string]*operation{"1": op}}
-	ended, end := context.WithCancel(t.Context())
-	end()
 	data := []byte(`{"a":1}`)
-	send := func(ctx context.Context, op *operation, data []byte) bool { return c.sendDirect(ctx, "1", op, data) }
+	send := func(op *operation, data []byte) bool { return c.sendDirect("1", op, data) }
 	for name, sent := range map[string]bool{
-		"another operation": send(t.Context(), &operation{}, data),
-		"one that ended":    send(ended, op, data),
-		"too long":          send(t.Context(), op, make([]byte, limits.AnswerBytes+1)),
+		"another operation": send(&operation{}, data),
+		"too long":          send(op, make([]byte, limits.AnswerBytes+1)),
 	} {
 		if sent {
 			t.Errorf("%s: was written", name)
 		}
 	}
 	c.writing.Lock()
-	if send(t.Context(), op, data) {
+	if send(op, data) {
 		t.Error("was written into what somebody else writes")
 	}
 	c.writing.Unlock()
-	if !send(t.Context(), op, data) {
+	if !send(op, data) {
 		t.Error("was not written")
 	}
 	c.closed = true
-	if send(t.Context(), op, data) {
+	if send(op, data) {
 		t.Error("was written on a socket that closes")
 	}
 	_ = conn.CloseWrite()

@@ -19,7 +19,8 @@
 // A request comes in by server.go, which checks the origin (origin.go), and goes on
 // as an operation over HTTP (http.go, request.go, names.go, negotiate.go, stream.go) or as a socket
 // (socket.go, hijack.go, dialect.go, token.go, bucket.go, operation.go, write.go, and
-// direct.go for deltas, which are written by who makes them). Both
+// direct.go with direct_unix.go and direct_other.go for deltas, which are written by who makes
+// them). Both
 // ask admission.go whether one more may be opened, limits.go, compare.go and documents.go
 // whether an operation may run, underway.go whether its user may have one more, and encode.go
 // for the bytes of an answer, which compress.go makes fewer. What an answer weighs is counted

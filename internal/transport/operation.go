@@ -104,8 +104,7 @@ func (c *socket) run(ctx context.Context, self *operation, m message) {
 		return
 	}
 	if id := m.id; isSubscription(op) { // All that is kept of the message.
-		opCtx := ctx
-		ctx = direct.With(ctx, func(data []byte) bool { return c.sendDirect(opCtx, id, self, data) })
+		ctx = direct.With(ctx, func(data []byte) bool { return c.sendDirect(id, self, data) })
 	}
 	a := c.server.dispatch(ctx, op, c.identity.User, &c.held)
 	defer func() {

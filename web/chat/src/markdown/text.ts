@@ -110,8 +110,8 @@ export function addressOf(href: string): Address | undefined {
   return { href: url.href, host: url.host };
 }
 
-/** directionOf tells the direction of a text by its first letter. dir="auto" looks past what has a direction of its own,
- * such as the lines of a list, and the list would have none. */
+/** directionOf tells the direction of a text by its first letter. dir="auto" looks past what has a direction of its
+ * own, such as the lines of a list, and the list would have none. */
 export function directionOf(text: string): 'rtl' | 'ltr' | undefined {
   const letter = /\p{L}/u.exec(text)?.[0];
   if (letter === undefined) return undefined;
