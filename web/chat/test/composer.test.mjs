@@ -176,7 +176,10 @@ test('two tabs: the second waits while the first has a send, and sends it when t
   await until('the send goes out', 0, heard);
   const other = await enter(browser, freeSite.url, { person, id, context });
   const count = await hold(other);
-  await other.getByText('Sending …').waitFor();
+  await other.waitForFunction(async () => {
+    const { pending } = await navigator.locks.query();
+    return pending.some(({ name }) => name.startsWith('parley:out:'));
+  });
   assert.equal(count(), 0, 'both tabs send');
   await other.unroute('**/graphql');
   await page.close();

@@ -21,7 +21,7 @@ for (const [colorScheme, device, options] of [['light', 'desk', {}]]) {
     await drawer.getByRole('searchbox').fill('sendMessage');
     const sent = drawer.locator('.hood-entry').last();
     await sent.locator('summary').click();
-    await sent.getByText('sendMessage(input', { exact: false }).first().waitFor();
+    await sent.getByText('sendMessage(input: $input)', { exact: false }).first().waitFor();
     await look(page, `hood-${colorScheme}-${device}`);
     await drawer.getByRole('searchbox').fill('');
     await drawer.locator('details').evaluateAll((all) => all.forEach((one) => (one.open = true)));

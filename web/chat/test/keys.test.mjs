@@ -64,7 +64,7 @@ test('sign-up, a talk, stop, versions, edit, correct, fork, delete, by keys alon
   await page.keyboard.type('four quiet lanterns');
   await page.keyboard.press('Enter');
   await list(page).waitFor();
-  await tabTo(page, box(page));
+  await focusIs(box(page));
 
   // The button to send turns into the one to stop, and back.
   await page.keyboard.type('/tokens 900 /slow 20');

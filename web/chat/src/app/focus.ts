@@ -39,8 +39,17 @@ function heirOf(lost: Node, records: MutationRecord[]): HTMLElement | undefined 
   return heirAt(target, before?.parentNode === target ? before : null);
 }
 
+/** Where the other half of the page has come, its first link skips to the talk, and is seen when it has the focus. So
+ * the focus goes where it leads: into the box, but where that would open a keyboard on the screen. */
+function past(heir: Element): Element | null {
+  if (!heir.matches('.app-skip')) return heir;
+  const main = document.getElementById('main');
+  return (matchMedia('(pointer: coarse)').matches ? null : main?.querySelector('textarea')) ?? main;
+}
+
 new MutationObserver((records) => {
   if (!isKeyed || !held || document.activeElement !== document.body) return;
   const heir = held.isConnected && held.checkVisibility() ? held : heirOf(held, records);
-  if (heir instanceof HTMLElement) heir.focus();
+  const place = heir && past(heir);
+  if (place instanceof HTMLElement) place.focus();
 }).observe(document.body, { childList: true, subtree: true });

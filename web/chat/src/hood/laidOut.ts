@@ -21,7 +21,8 @@ export function laidOut(document: string): string {
       line = '}';
       end();
     } else if (token.startsWith('(')) {
-      line += `${/^(query|mutation|subscription)$/.test(line) ? ' ' : ''}${token.replaceAll(/\s+/g, ' ')}`;
+      const begins = /^(query|mutation|subscription)$/.test(line) ? ' ' : '';
+      line += begins + token.replaceAll(/\s+/g, ' ').replaceAll(/:(?=\S)/g, ': ');
     } else {
       const goesOn = depth === 0 || token.startsWith('@') || /(:|\.{3}(\s*on)?)$/.test(line);
       if (!goesOn) end();
