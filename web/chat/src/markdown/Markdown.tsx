@@ -1,6 +1,6 @@
 // A message's Markdown as React elements. No string of HTML is made anywhere: what a model writes cannot become
 // anything but the elements named here, and nothing is fetched for it.
-import { memo, useRef } from 'react';
+import { memo, useLayoutEffect, useRef } from 'react';
 import type { ReactNode } from 'react';
 import type { Token, Tokens } from 'marked';
 import { useTexts } from '../texts/index.ts';
@@ -165,29 +165,44 @@ const rowsATime = 40;
 
 function Table({ token, context }: { token: Tokens.Table; context: Context }) {
   const texts = useTexts().markdown;
+  const place = useRef<HTMLTableElement>(null);
+  const isHeld = context.open && token.rows.length > rowsATime;
+  useLayoutEffect(() => hold(place.current!, isHeld), [isHeld]);
   const parts = Array.from({ length: Math.ceil(token.rows.length / rowsATime) }, (_, i) =>
     token.rows.slice(i * rowsATime, (i + 1) * rowsATime),
   );
   return (
     <div className="md-table" role="region" aria-label={texts.table} tabIndex={0}>
-      <table dir={directionOf(token.raw)}>
+      <table ref={place} dir={directionOf(token.raw)}>
         <thead>
           <tr>{cellsOf(token.header, 'th', context)}</tr>
         </thead>
-        <tbody>
-          {parts.map((rows, i) => (
-            <Rows key={i} rows={rows} context={context} />
-          ))}
-        </tbody>
+        {parts.map((rows, i) => (
+          <Rows key={i} rows={rows} context={context} />
+        ))}
       </table>
     </div>
   );
 }
 
+/** hold keeps the columns of a long table as wide as they are: else each new row has all cells measured. */
+function hold(table: HTMLTableElement, isHeld: boolean) {
+  const parts = [table, ...table.rows[0]!.cells];
+  const widths = parts.map((part) => (isHeld ? `${part.getBoundingClientRect().width}px` : ''));
+  parts.forEach((part, i) => (part.style.width = widths[i]!));
+  table.classList.toggle('md-held', isHeld);
+}
+
 /** The rows of a table that grows are the same objects, but for the last ones. */
 const Rows = memo(
   function Rows({ rows, context }: { rows: Tokens.TableCell[][]; context: Context }) {
-    return rows.map((row, i) => <tr key={i}>{cellsOf(row, 'td', context)}</tr>);
+    return (
+      <tbody>
+        {rows.map((row, i) => (
+          <tr key={i}>{cellsOf(row, 'td', context)}</tr>
+        ))}
+      </tbody>
+    );
   },
   (before, now) =>
     before.rows.length === now.rows.length &&
