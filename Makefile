@@ -101,7 +101,7 @@ web: ## Rebuild the pages the binary serves (needs Node.js)
 
 .PHONY: page-goals
 page-goals: build ## Measure the chat page beside a baseline (Chromium, some minutes); GOALS="stream type" narrows it
-	cd web/chat && npm ci --no-audit --no-fund && PARLEY_BINARY=$(CURDIR)/bin/parley npm run --silent goals -- $(GOALS)
+	cd web/chat && npm ci --no-audit --no-fund && GOALS_BINARY=$(CURDIR)/bin/parley npm run --silent goals -- $(GOALS)
 
 .PHONY: picture
 picture: ## Record a reply of the real server and draw it as docs/reply.svg

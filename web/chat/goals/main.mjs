@@ -1,5 +1,5 @@
 // npm run goals [NAME…]: measures the goals of the chat page beside a baseline, in one run, and prints a table. It
-// needs PARLEY_BINARY; PARLEY_BEFORE may name an older one, for a column of its own.
+// needs GOALS_BINARY; GOALS_BEFORE may name an older one, for a column of its own.
 import { cpus } from 'node:os';
 import { goals } from './goals.mjs';
 import { setUp } from './set-up.mjs';
@@ -25,7 +25,7 @@ try {
 
 const day = new Date().toISOString().slice(0, 10);
 console.log(`${day}, Chromium ${world.browser}, ${cpus().length} processors, the page ${throttle} times slower\n`);
-print(rows, process.env.PARLEY_BEFORE ? ['page', 'before', 'baseline'] : ['page', 'baseline']);
+print(rows, process.env.GOALS_BEFORE ? ['page', 'before', 'baseline'] : ['page', 'baseline']);
 
 function print(rows, sides) {
   const other = sides[1];

@@ -17,8 +17,8 @@ export async function setUp({ throttle }) {
     args: ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu', '--no-first-run', '--force-color-profile=srgb'],
   });
   const world = { browser, throttle };
-  const page = await serve(model, process.env.PARLEY_BINARY);
-  const before = process.env.PARLEY_BEFORE && (await serve(model, process.env.PARLEY_BEFORE));
+  const page = await serve(model, process.env.GOALS_BINARY);
+  const before = process.env.GOALS_BEFORE && (await serve(model, process.env.GOALS_BEFORE));
   return {
     browser: browser.version(),
     goOn: model.goOn,
