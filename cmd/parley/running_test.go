@@ -82,7 +82,7 @@ func (f frugal) ask(t *testing.T, read *bufio.Reader, conversation string) {
 // the socket, one of the reply, and two with which net/http has a connection to the model server.
 // The client's side is here too, with half a kilobyte. Not parallel, so that nobody else allocates.
 func TestARunningReplyIsSmall(t *testing.T) {
-	const replies, most, mostStack = 40, 42_000, 36_000
+	const replies, most, mostStack = 40, 42_000, deeper * 36_000
 	i := startInside(t, append(sqliteEnviron(t), "OPENAI_BASE_URL="+slowModel(t), "PARLEY_MODELS=slow",
 		"PARLEY_SOCKETS_PER_USER=1000", "PARLEY_SUBSCRIPTIONS_PER_USER=1000", "PARLEY_REQUESTS_PER_USER=1000",
 		"PARLEY_MAX_RUNNING=1000", "PARLEY_SENDS_PER_MINUTE=0")...)

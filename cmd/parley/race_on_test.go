@@ -1,0 +1,6 @@
+//go:build race
+
+package main
+
+// deeper is how much larger the race detector makes stacks, at most.
+const deeper = 2
