@@ -14,6 +14,8 @@ import (
 	"unicode/utf16"
 
 	"github.com/coder/websocket"
+
+	"parley/internal/reply"
 )
 
 // counted is a listener that counts how often its connections are written to by who waits.
@@ -107,9 +109,11 @@ func TestDeltasAreWrittenByWhoMakesThem(t *testing.T) {
 	s, model := b.start(ada, "")
 	v, listener := b.view(t, ada)
 	const fields = `{ __typename ... on MessageSnapshot { message { content } } ... on MessageDelta { offset text } }`
+	cursor := reply.Cursor{MessageID: s.reply, Attempt: 1}.String()
 	subscriptions := map[string]string{
 		"message":      `subscription($id: ID!) { messageEvents(messageId: $id) ` + fields + ` }`,
 		"again":        `subscription($id: ID!) { messageEvents(messageId: $id) ` + fields + ` }`,
+		"resumed":      `subscription($id: ID!) { messageEvents(messageId: $id, after: "` + cursor + `") ` + fields + ` }`,
 		"conversation": `subscription($id: ID!) { conversationEvents(conversationId: $id) ` + fields + ` }`,
 	}
 	for id, document := range subscriptions {
@@ -118,6 +122,9 @@ func TestDeltasAreWrittenByWhoMakesThem(t *testing.T) {
 			of = s.conversation
 		}
 		v.say(vars{"id": id, "type": "subscribe", "payload": vars{"query": document, "variables": vars{"id": of}}})
+		if id == "resumed" {
+			continue // It begins with a delta.
+		}
 		if m := v.hear(); !strings.HasSuffix(m.kind(), "Snapshot") {
 			t.Fatalf("got %+v, want a snapshot", m)
 		}

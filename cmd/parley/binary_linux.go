@@ -43,7 +43,10 @@ func unchanged(smaps []byte, path string) (list []mapped) {
 			candidate = err == nil && !strings.Contains(fields[1], "w")
 		case len(fields) >= 5 && strings.Contains(fields[0], "-"):
 			candidate = false // Another file, or none.
-		case candidate && len(fields) > 1 && fields[0] == "Anonymous:" && fields[1] == "0":
+		case len(fields) < 2:
+		case fields[0] == "Anonymous:":
+			candidate = candidate && fields[1] == "0"
+		case fields[0] == "Swap:" && fields[1] == "0" && candidate: // It comes behind.
 			list = append(list, m)
 		}
 	}

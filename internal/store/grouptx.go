@@ -27,16 +27,36 @@ func (s *Store) beginGroup(ctx context.Context) (groupTx, error) {
 	if err != nil {
 		return groupTx{}, err
 	}
-	if _, err := conn.ExecContext(ctx, beginQuery); err != nil {
+	tx := groupTx{conn}
+	returned := false
+	defer func() {
+		if !returned {
+			tx.drop()
+		}
+	}()
+	_, err = conn.ExecContext(ctx, beginQuery)
+	if returned = true; err != nil {
 		return groupTx{}, errors.Join(err, conn.Close())
 	}
-	return groupTx{conn}, nil
+	return tx, nil
+}
+
+// drop ends the connection, also when the driver has panicked: the next group gets another one.
+func (t groupTx) drop() {
+	_ = t.Raw(func(any) error { return driver.ErrBadConn }) // That is what it returns.
+	_ = t.Conn.Close()                                      // It is closed then.
 }
 
 // commit stores what was written, or nothing of it.
 func (t groupTx) commit(ctx context.Context) error {
+	returned := false
+	defer func() {
+		if !returned {
+			t.drop()
+		}
+	}()
 	_, err := t.ExecContext(ctx, CommitQuery)
-	if err != nil {
+	if returned = true; err != nil {
 		_ = t.rollback(ctx) // The error of the commit is the one that helps.
 		return err
 	}

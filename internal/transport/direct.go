@@ -28,14 +28,15 @@ func opcodeOf(p []byte) byte {
 	return p[0] & 0xf
 }
 
-// sendDirect is send that does not wait: it implements direct.Writer.
+// sendDirect is send that does not wait: it implements direct.Writer. The first result of a
+// subscription is left to its own goroutine, which then goes on with a small stack.
 func (c *socket) sendDirect(id string, op *operation, data []byte) bool {
 	if len(data) > c.server.cfg.Limits.AnswerBytes || !c.writing.TryLock() {
 		return false
 	}
 	defer c.writing.Unlock()
 	c.mu.Lock()
-	waits := c.active[id] == op && !c.closed
+	waits := c.active[id] == op && op.follows && !c.closed
 	c.mu.Unlock()
 	if !waits {
 		return false

@@ -152,7 +152,7 @@ func TestNothingComesBehindACloseFrame(t *testing.T) {
 func TestDirectWritesAreOfTheirOperation(t *testing.T) {
 	t.Parallel()
 	conn, client := wire(t)
-	op := &operation{head: transportWS{}.nextHead(nil, "1")}
+	op := &operation{head: transportWS{}.nextHead(nil, "1"), follows: true}
 	limits := Limits{AnswerBytes: 1 << 10}
 	c := &socket{server: &Server{cfg: Config{Limits: limits}}, frames: framesOf(conn, time.Minute),
 		active: map[string]*operation{"1": op}}
@@ -166,6 +166,11 @@ func TestDirectWritesAreOfTheirOperation(t *testing.T) {
 			t.Errorf("%s: was written", name)
 		}
 	}
+	op.follows = false
+	if send(op, data) {
+		t.Error("was written before the first result")
+	}
+	op.follows = true
 	c.writing.Lock()
 	if send(op, data) {
 		t.Error("was written into what somebody else writes")

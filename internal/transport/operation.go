@@ -19,6 +19,9 @@ type operation struct {
 	head []byte
 	// holds is whether it counts in socket.holding, whose mutex guards it.
 	holds bool
+	// follows is set when follow runs, which others may write for: see sendDirect. It is guarded
+	// by the mutex of the socket.
+	follows bool
 	// exchange is what it comes to; used by who runs it.
 	exchange Exchange
 }
@@ -120,6 +123,9 @@ func (c *socket) run(ctx context.Context, self *operation, m message) {
 		c.send(id, self, response)
 		a.written()
 		handedOver = true
+		c.mu.Lock()
+		self.follows = true
+		c.mu.Unlock()
 		c.running.Go(func() { defer end(); defer leave(); c.follow(ctx, self, id, a) })
 		return
 	}
