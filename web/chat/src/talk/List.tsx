@@ -22,9 +22,6 @@ export interface ListProps {
 
 /** So near to an edge the next page is asked for. */
 const edgePx = 1200;
-/** So high a row is thought to be until it is seen. With less, more rows than fit are drawn at first, and push the end
- * off the screen. */
-const rowPx = 320;
 
 export function List({ state, pending, row, onTurn, toEnd }: ListProps) {
   const texts = useTexts().talk;
@@ -67,7 +64,7 @@ export function List({ state, pending, row, onTurn, toEnd }: ListProps) {
           <p className="talk-edge" role="status">
             {state.isLoadingOlder ? texts.loadingOlder : ''}
           </p>
-          <Virtualizer key={epoch} ref={rows} scrollRef={scroller} shift={shift} bufferSize={600} itemSize={rowPx}>
+          <Virtualizer key={epoch} ref={rows} scrollRef={scroller} shift={shift} bufferSize={600}>
             {messages.map((message, i) => (
               <div key={keyOf(message)} className={i < messages.length - 1 ? 'talk-row' : 'talk-row talk-row-last'}>
                 {row(message)}
