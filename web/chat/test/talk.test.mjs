@@ -111,6 +111,8 @@ test('a reply waits, thinks, is written, and is whole', limit, async (t) => {
   await send(page, '/markdown /slow 0');
   await replies(page, 'COMPLETED').nth(1).waitFor();
   await page.evaluate(() => document.querySelector('.talk-scroll').scrollTo(0, 0));
+  // The list draws what has come into view a moment later.
+  await page.waitForFunction(() => ['.talk-reply', '.talk-bubble', '.md'].every((one) => document.querySelector(one)));
   const gaps = await page.evaluate(() => {
     const box = (selector) => document.querySelector(selector).getBoundingClientRect();
     const [one, two] = [...[...document.querySelectorAll('.md')].at(-1).children].slice(-2);
