@@ -28,20 +28,27 @@ func (s *Store) beginGroup(ctx context.Context) (groupTx, error) {
 		return groupTx{}, err
 	}
 	tx := groupTx{conn}
-	returned := false
-	defer func() {
-		if !returned {
-			tx.drop()
-		}
-	}()
-	_, err = conn.ExecContext(ctx, beginQuery)
-	if returned = true; err != nil {
+	if err := tx.run(ctx, beginQuery); err != nil {
 		return groupTx{}, errors.Join(err, conn.Close())
 	}
 	return tx, nil
 }
 
-// drop ends the connection, also when the driver has panicked: the next group gets another one.
+// run executes what begins or ends the transaction. When the driver panics in it, nobody knows
+// what the connection is in: the next group gets another one.
+func (t groupTx) run(ctx context.Context, query string) error {
+	returned := false
+	defer func() {
+		if !returned {
+			t.drop()
+		}
+	}()
+	_, err := t.ExecContext(ctx, query)
+	returned = true
+	return err
+}
+
+// drop ends the connection.
 func (t groupTx) drop() {
 	_ = t.Raw(func(any) error { return driver.ErrBadConn }) // That is what it returns.
 	_ = t.Conn.Close()                                      // It is closed then.
@@ -49,14 +56,7 @@ func (t groupTx) drop() {
 
 // commit stores what was written, or nothing of it.
 func (t groupTx) commit(ctx context.Context) error {
-	returned := false
-	defer func() {
-		if !returned {
-			t.drop()
-		}
-	}()
-	_, err := t.ExecContext(ctx, CommitQuery)
-	if returned = true; err != nil {
+	if err := t.run(ctx, CommitQuery); err != nil {
 		_ = t.rollback(ctx) // The error of the commit is the one that helps.
 		return err
 	}
@@ -67,9 +67,10 @@ func (t groupTx) commit(ctx context.Context) error {
 // rollback takes back what was written. A connection that cannot is not used again, since it
 // would take everything that follows for a part of this transaction.
 func (t groupTx) rollback(ctx context.Context) error {
-	_, err := t.ExecContext(ctx, rollbackQuery)
+	err := t.run(ctx, rollbackQuery)
 	if err != nil && !isOver(err) {
-		_ = t.Raw(func(any) error { return driver.ErrBadConn }) // Ends the connection, which is what it returns.
+		t.drop()
+		return err
 	}
 	return errors.Join(err, t.Conn.Close())
 }
