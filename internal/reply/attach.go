@@ -239,19 +239,24 @@ func (w *Watcher) fromLive(l *live) (u Update, ok, lost bool) {
 	if l.final != nil {
 		return w.fromFinal(l.final), true, false
 	}
+	u, more, ok := w.delta(l)
+	if !ok {
+		return w.snapshot(l.whole()), true, false
+	}
+	return u, more, false
+}
+
+// delta takes what is new in one channel of the live buffer, whose lock is held. It is not ok
+// when that is not behind what was shown.
+func (w *Watcher) delta(l *live) (u Update, more, ok bool) {
 	c, more, broken := l.texts.next(w.cursor.At)
 	// A cursor that lies ahead of a copy which is behind may turn out to be none.
 	if !w.started || w.cursor.Attempt != l.row.Attempt || broken {
-		return w.snapshot(l.whole()), true, false
-	}
-	if !more {
 		return Update{}, false, false
 	}
-	return w.behind(l, c), true, false
-}
-
-// behind takes what is new in one channel, with the live buffer's lock held.
-func (w *Watcher) behind(l *live, c Channel) Update {
+	if !more {
+		return Update{}, false, true
+	}
 	t, from := &l.texts[c], w.cursor.At[c]
 	w.cursor.At[c] = len(t.bytes)
 	return Update{
@@ -262,7 +267,7 @@ func (w *Watcher) behind(l *live, c Channel) Update {
 		Text:    t.from(from),
 		Units:   t.unitsAt(from),
 		Cursor:  w.cursor,
-	}
+	}, true, true
 }
 
 // fromFinal takes what is new in a final state: what is left of the text, then the

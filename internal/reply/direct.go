@@ -16,12 +16,7 @@ type listener interface {
 // wakeup is a listener that is only woken. It must hold one signal.
 type wakeup chan struct{}
 
-func (w wakeup) signal() {
-	select {
-	case w <- struct{}{}:
-	default: // It has a signal waiting.
-	}
-}
+func (w wakeup) signal() { signal(w) }
 
 func (wakeup) told() bool { return false }
 
@@ -75,7 +70,7 @@ func (w *Watcher) told() bool {
 	}
 	for told := false; ; told = true {
 		before := w.cursor
-		u, more, ok := w.delta()
+		u, more, ok := w.heard()
 		if !ok || !more {
 			return ok && told
 		}
@@ -87,20 +82,16 @@ func (w *Watcher) told() bool {
 	}
 }
 
-// delta takes what is new in the live buffer. It is not ok when that is no delta.
-func (w *Watcher) delta() (u Update, more, ok bool) {
+// heard takes what is new in the live buffer. It is not ok when that is no delta.
+func (w *Watcher) heard() (u Update, more, ok bool) {
 	l := w.live
 	if l == nil {
 		return Update{}, false, false
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.lost || l.final != nil || w.version != l.version || !w.started || w.cursor.Attempt != l.row.Attempt {
+	if l.lost || l.final != nil || w.version != l.version {
 		return Update{}, false, false
 	}
-	c, more, broken := l.texts.next(w.cursor.At)
-	if !more || broken {
-		return Update{}, false, !broken
-	}
-	return w.behind(l, c), true, true
+	return w.delta(l)
 }
