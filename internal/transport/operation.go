@@ -106,7 +106,8 @@ func (c *socket) run(ctx context.Context, self *operation, m message) {
 		c.answered(ctx, self, m.id)
 		return
 	}
-	if id := m.id; isSubscription(op) { // All that is kept of the message.
+	id := m.id // All that a subscription keeps of the message.
+	if isSubscription(op) {
 		ctx = direct.With(ctx, func(data []byte) bool { return c.sendDirect(id, self, data) })
 	}
 	a := c.server.dispatch(ctx, op, c.identity.User, &c.held)
@@ -118,7 +119,6 @@ func (c *socket) run(ctx context.Context, self *operation, m message) {
 	}()
 	response := a.next()
 	if response != nil && ctx.Err() == nil && isSubscription(op) {
-		id := m.id                                  // All that is kept of the message.
 		leave := c.server.meters.view(WayWebSocket) // Before its client knows.
 		c.send(id, self, response)
 		a.written()
@@ -130,9 +130,9 @@ func (c *socket) run(ctx context.Context, self *operation, m message) {
 		return
 	}
 	if response != nil && ctx.Err() == nil {
-		c.send(m.id, self, response)
+		c.send(id, self, response)
 	}
-	c.answered(ctx, self, m.id)
+	c.answered(ctx, self, id)
 }
 
 // follow writes what else a subscription gives.
