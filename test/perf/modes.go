@@ -90,15 +90,19 @@ func measureFirst(ctx context.Context, b *bench) error {
 	})
 }
 
-// measureSaturation measures how many replies a second come through at most.
-func measureSaturation(ctx context.Context, b *bench) error {
+// besideRelay starts the servers, and lets the relay and them take turns.
+func (b *bench) besideRelay(ctx context.Context, rounds int, one func(t *target) error) error {
 	servers, stop, err := b.startServers(ctx)
 	if err != nil {
 		return err
 	}
 	defer b.ended(stop)
-	targets := append([]*target{b.relay}, servers...)
-	return b.turns(b.options.rounds, targets, func(_ int, t *target) error {
+	return b.turns(rounds, append([]*target{b.relay}, servers...), func(_ int, t *target) error { return one(t) })
+}
+
+// measureSaturation measures how many replies a second come through at most.
+func measureSaturation(ctx context.Context, b *bench) error {
+	return b.besideRelay(ctx, b.options.rounds, func(t *target) error {
 		o, err := b.drive(ctx, "saturation", t, 50, load{
 			tokens: 200, lasting: pick(b, 6*time.Second, 2*time.Second),
 			warm: pick(b, time.Second, 500*time.Millisecond), perConversation: conversation,
@@ -134,13 +138,7 @@ func measureSaturation(ctx context.Context, b *bench) error {
 
 // measureSmall measures what a short reply costs, by more of them than saturation has time for.
 func measureSmall(ctx context.Context, b *bench) error {
-	servers, stop, err := b.startServers(ctx)
-	if err != nil {
-		return err
-	}
-	defer b.ended(stop)
-	targets := append([]*target{b.relay}, servers...)
-	return b.turns(b.options.rounds, targets, func(_ int, t *target) error {
+	return b.besideRelay(ctx, b.options.rounds, func(t *target) error {
 		o, err := b.drive(ctx, "small", t, 1, load{
 			tokens: 10, gap: pace, replies: pick(b, 30, 15), perConversation: conversation,
 		})
@@ -275,13 +273,7 @@ const burstStreams = 500
 
 // measureBurst measures how long the last of many wait for their first token.
 func measureBurst(ctx context.Context, b *bench) error {
-	servers, stop, err := b.startServers(ctx)
-	if err != nil {
-		return err
-	}
-	defer b.ended(stop)
-	targets := append([]*target{b.relay}, servers...)
-	return b.turns(pick(b, b.options.rounds, 1), targets, func(_ int, t *target) error {
+	return b.besideRelay(ctx, pick(b, b.options.rounds, 1), func(t *target) error {
 		o, err := b.drive(ctx, "burst", t, burstStreams, load{
 			tokens: pick(b, 90, 30), gap: pace, replies: 1, spread: 2 * time.Second,
 		})
