@@ -1,5 +1,5 @@
 // A button with a menu, by the APG's pattern: arrows, Home, End and first letters move, Esc and Tab leave.
-import { useEffect, useId, useLayoutEffect, useRef, useState } from 'react';
+import { useId, useLayoutEffect, useRef, useState } from 'react';
 import type { KeyboardEvent, ReactNode } from 'react';
 import { Icon } from './Icon.tsx';
 import type { IconName } from './Icon.tsx';
@@ -73,38 +73,38 @@ export function Menu({ label, icon = 'more', items, className, children }: MenuP
   );
 }
 
-/** usePop holds a panel and its button together. */
-export function usePop() {
+/** usePop holds a panel and its button together. opens is called when it has opened, and what it returns when it
+ * closes or opens anew. */
+export function usePop(opens: (button: HTMLElement, panel: HTMLElement) => () => void = opensList) {
   // How often it has opened, or 0. One that closes and opens at once is told of once, as open.
   const [opened, setOpened] = useState(0);
-  const isOpen = opened > 0;
   const id = useId();
   const button = useRef<HTMLButtonElement>(null);
   const panel = useRef<HTMLDivElement>(null);
   useLayoutEffect(() => {
-    if (!isOpen || !button.current || !panel.current) return;
-    place(button.current, panel.current);
-    const items = itemsOf(panel.current);
-    (items.find((item) => item.getAttribute('aria-selected') === 'true') ?? items[0])?.focus();
-  }, [isOpen, opened]);
-  useEffect(() => {
-    if (!isOpen) return;
-    const hide = () => panel.current?.hidePopover();
-    addEventListener('resize', hide);
-    return () => removeEventListener('resize', hide);
-  }, [isOpen]);
+    if (opened > 0 && button.current && panel.current) return opens(button.current, panel.current);
+  }, [opened]);
   const close = () => {
     panel.current?.hidePopover();
     button.current?.focus();
   };
   return {
-    isOpen,
+    isOpen: opened > 0,
     id,
     button,
     panel,
     close,
     onToggle: (event: { newState: string }) => setOpened((n) => (event.newState === 'open' ? n + 1 : 0)),
   };
+}
+
+function opensList(button: HTMLElement, panel: HTMLElement) {
+  place(button, panel);
+  const items = itemsOf(panel);
+  (items.find((item) => item.getAttribute('aria-selected') === 'true') ?? items[0])?.focus();
+  const hide = () => panel.hidePopover();
+  addEventListener('resize', hide);
+  return () => removeEventListener('resize', hide);
 }
 
 function itemsOf(panel: HTMLElement): HTMLButtonElement[] {

@@ -1,6 +1,6 @@
 // A panel that a button opens above itself, in the top layer. The browser closes it by Esc and by a click elsewhere.
-import { useId, useLayoutEffect, useRef, useState } from 'react';
 import type { ReactNode } from 'react';
+import { usePop } from './Menu.tsx';
 import { place } from './pop.ts';
 
 export interface PopProps {
@@ -14,24 +14,7 @@ export interface PopProps {
 }
 
 export function Pop({ label, className, button, kind, disabled, children }: PopProps) {
-  // How often it has opened, or 0. One that closes and opens at once is told of once, as open.
-  const [opened, setOpened] = useState(0);
-  const isOpen = opened > 0;
-  const id = useId();
-  const trigger = useRef<HTMLButtonElement>(null);
-  const panel = useRef<HTMLDivElement>(null);
-  useLayoutEffect(() => {
-    if (!isOpen || !trigger.current || !panel.current) return;
-    place(trigger.current, panel.current, 'above');
-    panel.current.querySelector<HTMLElement>('[data-first]')?.focus();
-    const again = () => trigger.current && panel.current && place(trigger.current, panel.current, 'above');
-    addEventListener('resize', again);
-    return () => removeEventListener('resize', again);
-  }, [isOpen, opened]);
-  const close = () => {
-    panel.current?.hidePopover();
-    trigger.current?.focus();
-  };
+  const { isOpen, id, button: trigger, panel, close, onToggle } = usePop(opensAbove);
   return (
     <>
       <button
@@ -52,11 +35,19 @@ export function Pop({ label, className, button, kind, disabled, children }: PopP
         id={id}
         popover="auto"
         className="ui-pop"
-        onToggle={({ newState }) => setOpened((n) => (newState === 'open' ? n + 1 : 0))}
+        onToggle={onToggle}
         onKeyDown={(event) => event.key === 'Escape' && event.stopPropagation()}
       >
         {isOpen && children(close)}
       </div>
     </>
   );
+}
+
+function opensAbove(button: HTMLElement, panel: HTMLElement) {
+  const put = () => place(button, panel, 'above');
+  put();
+  panel.querySelector<HTMLElement>('[data-first]')?.focus();
+  addEventListener('resize', put);
+  return () => removeEventListener('resize', put);
 }
