@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { Parley } from '../../../compat/lib/parley.mjs';
-import { launch, newPerson, send, signIn, timeout, visit } from './page.mjs';
+import { launch, newPerson, newer, send, signIn, timeout, visit } from './page.mjs';
 
 const limit = { timeout: 2 * timeout };
 let browser, parley;
@@ -133,13 +133,7 @@ test('a server that is asked to end, and one with a newer page that comes after 
   const it = await begin(t, '/tokens 300 /slow 10', { allow: /ERR_CONNECTION|ERR_EMPTY|WebSocket|50[23]/ });
   const { page } = it;
   await page.getByRole('textbox', { name: 'Message' }).fill('half a thought');
-  await page.route('**/graphql', async (route) => {
-    if (!route.request().postData()?.includes('query Site')) return route.continue();
-    const response = await route.fetch();
-    const answer = await response.json();
-    answer.data.site.version = 'later';
-    await route.fulfill({ response, json: answer });
-  });
+  await page.route('**/graphql', newer);
   // Asked once, it waits for its replies, and once more it does not.
   const ended = parley.stop();
   await page.getByText('The server restarts.').waitFor();

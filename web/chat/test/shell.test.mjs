@@ -1,7 +1,7 @@
 // The frame of the page: signing in and out, the list of conversations, keys, languages, small screens.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { base, desk, launch, look, newPerson, phone, signIn, signUp, timeout, visit } from './page.mjs';
+import { base, desk, launch, look, newPerson, newer, phone, signIn, signUp, timeout, visit } from './page.mjs';
 
 let browser;
 
@@ -167,13 +167,7 @@ test('another server than the page came from is told of', limit, async (t) => {
   const page = await visit(t, browser, { allow: /ERR_INTERNET_DISCONNECTED|WebSocket/ });
   await signIn(page, person);
   await list(page).getByText('Your conversations will be listed here.').waitFor();
-  await page.route('**/graphql', async (route) => {
-    if (!route.request().postData()?.includes('query Site')) return route.continue();
-    const response = await route.fetch();
-    const answer = await response.json();
-    answer.data.site.version = 'later';
-    await route.fulfill({ response, json: answer });
-  });
+  await page.route('**/graphql', newer);
   await page.context().setOffline(true);
   await page.getByText('You are offline.', { exact: false }).waitFor();
   await page.context().setOffline(false);

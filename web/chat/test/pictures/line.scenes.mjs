@@ -1,5 +1,6 @@
 // The line: lost, back, to another server; the drawer that shows what goes over it; and other languages.
 import { away, box, button, go, hideList, openTalk, press, reply, say, showList, talkHead } from './acts.mjs';
+import { newer } from '../page.mjs';
 
 export async function hood({ studio }) {
   await studio.both(async (page) => {
@@ -109,14 +110,6 @@ export async function line({ studio, parley }) {
       .then(() => say(page, 'You have been signed out.')),
   );
   await studio.shoot('signed-out');
-}
-
-async function newer(route) {
-  if (!route.request().postData()?.includes('query Site')) return route.continue();
-  const response = await route.fetch();
-  const answer = await response.json();
-  answer.data.site.version = 'later';
-  await route.fulfill({ response, json: answer });
 }
 
 /** The server ends by itself, and comes back: the reply is written again. Then it is killed, and told not to. */
